@@ -1,0 +1,98 @@
+/* mgi.h - private tools of the whole library: linkage words, checks, sizes.
+ * SPDX-License-Identifier: MIT */
+#ifndef MGI_H
+#define MGI_H
+
+#include "base.h"
+#include <assert.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <string.h>
+
+/* MGI_FN: private across files; extern in src/, static in mango.h. */
+#ifndef MGI_FN
+#define MGI_FN extern
+#endif
+
+#if defined(__GNUC__)
+#define MGI_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define MGI_UNUSED __attribute__((unused))
+#else
+#define MGI_PRINTF(f, a)
+#define MGI_UNUSED
+#endif
+
+/* MGI_OMP(parallel for ...) is an OpenMP pragma, or nothing. Work split and
+ * order of reduction never depend on the number of threads. */
+#if defined(_OPENMP)
+#define MGI_PRAGMA(x) _Pragma(#x)
+#define MGI_OMP(x) MGI_PRAGMA(omp x)
+#else
+#define MGI_OMP(x)
+#endif
+#define MGI_GRAIN 8192 /* elements below which a loop stays on one thread */
+
+#define MGI_COUNT(a) ((mango_idx)(sizeof(a) / sizeof((a)[0])))
+#define MGI_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MGI_MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* MGI_TRY forwards an error; MGI_TRY_TO goes to the one `done:` label with the
+ * status in `st`. */
+#define MGI_TRY(call)                                                                    \
+    do {                                                                                 \
+        mango_status mgi_st_ = (call);                                                   \
+        if (mgi_st_ < 0)                                                                 \
+            return mgi_st_;                                                              \
+    } while (0)
+#define MGI_TRY_TO(call)                                                                 \
+    do {                                                                                 \
+        st = (call);                                                                     \
+        if (st < 0)                                                                      \
+            goto done;                                                                   \
+    } while (0)
+#define MGI_REQUIRE(cond)                                                                \
+    do {                                                                                 \
+        if (!(cond))                                                                     \
+            return MANGO_E_ARG;                                                          \
+    } while (0)
+
+/* mgi_fail - write a message into err (NULL allowed; control bytes become '?')
+ * and return st, so that `return mgi_fail(err, MANGO_E_FORMAT, "...")` reads. */
+MGI_FN mango_status mgi_fail(mango_err *err, mango_status st, const char *fmt, ...)
+    MGI_PRINTF(3, 4);
+
+/* Checked size arithmetic: *r = a op b; false when it would overflow
+ * PTRDIFF_MAX or an operand is negative. mgi_prod multiplies n numbers. */
+MGI_FN int mgi_mul(mango_idx a, mango_idx b, mango_idx *r);
+MGI_FN int mgi_add(mango_idx a, mango_idx b, mango_idx *r);
+MGI_FN int mgi_prod(int n, const mango_idx *a, mango_idx *r);
+
+/* Allocation through a mango_alloc value (already resolved by mgi_alloc_get).
+ * mgi_new: count elements of size bytes, zeroed; NULL on overflow or failure,
+ * and for count 0 a valid pointer of one byte. mgi_del: size as allocated. */
+MGI_FN mango_alloc mgi_alloc_get(const mango_alloc *al);
+MGI_FN void *mgi_new(const mango_alloc *al, mango_idx count, size_t size);
+MGI_FN void *mgi_resize(const mango_alloc *al, void *p, mango_idx old_count,
+                        mango_idx count, size_t size); /* NULL: p is still valid */
+MGI_FN void mgi_del(const mango_alloc *al, void *p, mango_idx count, size_t size);
+
+/* Arena: sizes are planned first, allocated once, then carved. Every piece is
+ * aligned to 64 bytes. Use: mgi_arena_plan(a, bytes) for each piece, in order;
+ * mgi_arena_commit; mgi_arena_take for each piece, in the same order.
+ * mgi_arena_bytes: planned total; checked, so -1 after an overflow. */
+typedef struct mgi_arena {
+    mango_alloc al;
+    unsigned char *raw, *base;
+    mango_idx planned, used, raw_size;
+} mgi_arena;
+MGI_FN void mgi_arena_init(mgi_arena *a, const mango_alloc *al);
+MGI_FN void mgi_arena_plan(mgi_arena *a, mango_idx count, size_t size);
+MGI_FN mango_idx mgi_arena_bytes(const mgi_arena *a);
+MGI_FN mango_status mgi_arena_commit(mgi_arena *a);
+MGI_FN void *mgi_arena_take(mgi_arena *a, mango_idx count, size_t size);
+MGI_FN void mgi_arena_free(mgi_arena *a);
+
+/* Bounded string copy: always terminated; false when src was cut. */
+MGI_FN int mgi_copy(char *dst, mango_idx cap, const char *src);
+
+#endif

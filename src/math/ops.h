@@ -1,0 +1,121 @@
+/* ops.h - the operators on feature maps, forward and backward.
+ *
+ * Feature maps are channels last: x is (N,H,W,C), so a pixel's channels are
+ * consecutive. Convolution weights come in the source frameworks' order
+ * (O,C,kh,kw), transposed ones in (C,O,kh,kw); they are packed once, at plan
+ * time. The inner product runs over k = (ky,kx,c) in ascending order, always.
+ * Backward functions ADD into parameter gradients (dw, db) and OVERWRITE dx.
+ * All are deterministic for any thread count. Sizes are trusted: the callers
+ * (graph shape inference) have checked them.
+ * SPDX-License-Identifier: MIT */
+#ifndef MGI_OPS_H
+#define MGI_OPS_H
+
+#include "kernels.h"
+
+/* ---- gemm.c ------------------------------------------------------------- */
+/* C (M,N), row stride ldc = A (M,K) * B (K,N) [+ C when load]. op: 'n' or 't'.
+ * With 't' the stored matrix is (K,M) for A, (N,K) for B. work: scratch for
+ * packing of mgi_gemm_work(...) floats. Chains run over k ascending. */
+MGI_FN mango_idx mgi_gemm_work(mango_idx M, mango_idx N, mango_idx K, int opa, int opb);
+MGI_FN void mgi_gemm(int opa, int opb, mango_idx M, mango_idx N, mango_idx K, const float *A,
+                     mango_idx lda, const float *B, mango_idx ldb, float *C, mango_idx ldc,
+                     int load, float *work);
+/* The plain triple loop with fma: the oracle of all the above. */
+MGI_FN void mgi_gemm_ref(int opa, int opb, mango_idx M, mango_idx N, mango_idx K,
+                         const float *A, mango_idx lda, const float *B, mango_idx ldb,
+                         float *C, mango_idx ldc, int load);
+/* B packed in panels of nr columns for the kernel table in force: size in
+ * floats, packing from row-major (K,N) by element strides, and use. */
+MGI_FN mango_idx mgi_pack_size(mango_idx K, mango_idx N);
+MGI_FN void mgi_pack(mango_idx K, mango_idx N, const float *B, mango_idx sk, mango_idx sn,
+                     float *P);
+
+/* ---- conv.c ------------------------------------------------------------- */
+typedef struct mgi_conv {
+    mango_idx C, H, W;    /* input channels, height, width  */
+    mango_idx O, OH, OW;  /* output                          */
+    int kh, kw, sh, sw, ph, pw;
+    int transposed;       /* 1: ConvTranspose2d, weights (C,O,kh,kw) */
+} mgi_conv;
+/* Fill OH, OW from the rest; false when the output would be empty. */
+MGI_FN int mgi_conv_shape(mgi_conv *c);
+/* What happens to a tile of outputs while it is still in cache:
+ * y = act(acc + bias[o] + residual). relu after the add. NULL: none. */
+typedef struct mgi_epilogue {
+    const float *bias;     /* (O)                            */
+    const float *residual; /* like y                         */
+    int relu;
+} mgi_epilogue;
+MGI_FN mango_idx mgi_conv_packed(const mgi_conv *c);               /* floats */
+MGI_FN void mgi_conv_pack(const mgi_conv *c, const float *w, float *packed);
+MGI_FN mango_idx mgi_conv_work(const mgi_conv *c, mango_idx N);    /* floats, all threads */
+MGI_FN void mgi_conv_forward(const mgi_conv *c, mango_idx N, const float *x,
+                             const float *packed, const mgi_epilogue *e, float *y,
+                             float *work);
+/* Backward. Packing for dx is apart, since weights change every step. */
+MGI_FN mango_idx mgi_conv_backward_work(const mgi_conv *c, mango_idx N);
+MGI_FN void mgi_conv_backward_data(const mgi_conv *c, mango_idx N, const float *dy,
+                                   const float *w, float *dx, float *work);
+MGI_FN void mgi_conv_backward_weights(const mgi_conv *c, mango_idx N, const float *x,
+                                      const float *dy, float *dw, float *db /* or NULL */,
+                                      float *work);
+/* Plain loops, the oracle. */
+MGI_FN void mgi_conv_forward_ref(const mgi_conv *c, mango_idx N, const float *x,
+                                 const float *w, const float *bias, float *y);
+
+/* Linear: y (N,O) = x (N,K) * w (O,K)^T + b, the 1x1 convolution of a 1x1 map.
+ * After a flatten of an (C,H,W) map the columns of w are permuted to (H,W,C)
+ * by the caller when it packs. */
+
+/* ---- pool.c ------------------------------------------------------------- */
+typedef struct mgi_pool {
+    mango_idx C, H, W, OH, OW;
+    int kh, kw, sh, sw, ph, pw;
+} mgi_pool;
+MGI_FN int mgi_pool_shape(mgi_pool *p); /* floor mode; padding counts as -inf (max), is excluded never (avg: count_include_pad) */
+MGI_FN void mgi_maxpool(const mgi_pool *p, mango_idx N, const float *x, float *y);
+/* First of equal maxima wins, in (ky,kx) order, as PyTorch's CPU kernel has it. */
+MGI_FN void mgi_maxpool_backward(const mgi_pool *p, mango_idx N, const float *x,
+                                 const float *dy, float *dx);
+MGI_FN void mgi_avgpool(const mgi_pool *p, mango_idx N, const float *x, float *y);
+MGI_FN void mgi_avgpool_backward(const mgi_pool *p, mango_idx N, const float *dy, float *dx);
+/* Adaptive average to (OH,OW): bin i covers floor(i*H/OH) .. ceil((i+1)*H/OH)-1.
+ * Global average is (1,1). */
+MGI_FN void mgi_adaptiveavg(const mgi_pool *p, mango_idx N, const float *x, float *y);
+MGI_FN void mgi_adaptiveavg_backward(const mgi_pool *p, mango_idx N, const float *dy, float *dx);
+
+/* ---- resample.c --------------------------------------------------------- */
+/* x2 upsampling; bilinear with align_corners = false. (N,H,W,C) -> (N,2H,2W,C) */
+MGI_FN void mgi_nearest2x(mango_idx N, mango_idx H, mango_idx W, mango_idx C, const float *x, float *y);
+MGI_FN void mgi_nearest2x_backward(mango_idx N, mango_idx H, mango_idx W, mango_idx C, const float *dy, float *dx);
+MGI_FN void mgi_bilinear2x(mango_idx N, mango_idx H, mango_idx W, mango_idx C, const float *x, float *y);
+MGI_FN void mgi_bilinear2x_backward(mango_idx N, mango_idx H, mango_idx W, mango_idx C, const float *dy, float *dx);
+
+/* ---- norm.c ------------------------------------------------------------- */
+/* Inference form: y = fma(s[c], x, t[c]), s = w/sqrt(var+eps), t = b - mean*s. */
+MGI_FN void mgi_batchnorm_fold(mango_idx C, const float *w, const float *b, const float *mean,
+                               const float *var, double eps, float *s, float *t);
+/* Training form over R = N*H*W rows. Saves mean, rstd (C); updates running
+ * statistics with `momentum` (unbiased variance, as PyTorch). w, b may be NULL. */
+MGI_FN void mgi_batchnorm_train(mango_idx R, mango_idx C, const float *x, const float *w,
+                                const float *b, double eps, double momentum, float *run_mean,
+                                float *run_var, float *mean, float *rstd, float *y);
+MGI_FN void mgi_batchnorm_backward(mango_idx R, mango_idx C, const float *x, const float *w,
+                                   const float *mean, const float *rstd, const float *dy,
+                                   float *dx, float *dw, float *db);
+
+/* ---- pointwise.c -------------------------------------------------------- */
+MGI_FN void mgi_relu_backward(mango_idx n, const float *y, const float *dy, float *dx); /* dx = y > 0 ? dy : 0 */
+MGI_FN void mgi_tanh(mango_idx n, const float *x, float *y);
+MGI_FN void mgi_tanh_backward(mango_idx n, const float *y, const float *dy, float *dx);
+/* Rows of C: y = softmax(x); loss and gradient of mean cross-entropy. */
+MGI_FN void mgi_softmax(mango_idx R, mango_idx C, const float *x, float *y);
+MGI_FN void mgi_softmax_backward(mango_idx R, mango_idx C, const float *y, const float *dy, float *dx);
+MGI_FN double mgi_crossentropy(mango_idx R, mango_idx C, const float *x, const int32_t *label,
+                               double smoothing, float *dx /* or NULL */);
+/* (N,C,H,W) <-> (N,H,W,C) */
+MGI_FN void mgi_to_nhwc(mango_idx N, mango_idx C, mango_idx HW, const float *x, float *y);
+MGI_FN void mgi_to_nchw(mango_idx N, mango_idx C, mango_idx HW, const float *x, float *y);
+
+#endif

@@ -1,0 +1,114 @@
+/* graph.h - a network as a list of nodes in topological order, and its
+ * parameters. Built by the zoo, or parsed from the text form.
+ *
+ * Text form, one node a line, '#' starts a comment:
+ *     mango-graph 1
+ *     net arch=snn_conv T=100 classes=10 mean=0.4914,0.4822,0.4465 std=0.2471,0.2435,0.2616
+ *     conv0  conv  input  out=200 kernel=5 stride=1 pad=0 bias=1
+ *     sp0    lif   pool0  beta=0.9 reset=subtract ...
+ * i.e. NAME KIND INPUT[,INPUT] [KEY=VALUE ...], inputs named before use.
+ * `-` stands for no input. Parameters are NAME.weight, NAME.bias,
+ * NAME.running_mean, NAME.running_var in the source framework's shapes; the
+ * attribute param=PREFIX replaces NAME when the two differ.
+ * SPDX-License-Identifier: MIT */
+#ifndef MGI_GRAPH_H
+#define MGI_GRAPH_H
+
+#include "../base/text.h"
+#include "../math/ops.h"
+#include "lif.h"
+#include "net.h"
+
+typedef enum mgi_kind {
+    MGI_INPUT,       /* shape=CxHxW or C                                       */
+    MGI_CONV,        /* out kernel stride pad bias [sn=1: spectral norm]       */
+    MGI_CONVT,       /* transposed convolution, same attributes                */
+    MGI_LINEAR,      /* out bias [sn=1]; input is flattened in (C,H,W) order   */
+    MGI_BATCHNORM,   /* eps momentum                                           */
+    MGI_RELU,
+    MGI_TANH,
+    MGI_LIF,         /* the fields of mango_lif by name, or preset=NAME        */
+    MGI_MAXPOOL,     /* kernel stride pad                                      */
+    MGI_AVGPOOL,     /* kernel stride pad                                      */
+    MGI_ADAPTIVEAVG, /* size=OHxOW                                             */
+    MGI_GLOBALAVG,   /* -> (C,1,1)                                             */
+    MGI_GLOBALSUM,   /* -> (C,1,1); the SN-GAN discriminator's                 */
+    MGI_UPSAMPLE,    /* x2, mode=nearest|bilinear                              */
+    MGI_ADD,         /* two inputs of one shape                                */
+    MGI_CONCAT,      /* channels of two or more inputs                         */
+    MGI_RESHAPE,     /* shape=CxHxW: the (C,H,W)-ordered values, refolded      */
+    MGI_SOFTMAX,     /* over channels                                          */
+    MGI_VQ,          /* codes=K: nearest row of NAME._embedding.weight (K,C)   */
+    MGI_KINDS
+} mgi_kind;
+
+#define MGI_MAX_NODES 512
+#define MGI_MAX_INPUTS 64  /* of one concat */
+#define MGI_NAME 96        /* bytes of a layer name, NUL included */
+
+/* A parameter: values in the source framework's order (O,C,kh,kw). */
+typedef struct mgi_param {
+    char name[MGI_NAME + 32];
+    int rank;
+    mango_idx shape[4];
+    mango_idx count;
+    int is_buffer;   /* running statistics, sn vectors: not trained by gradient */
+    float *v;        /* NULL until filled */
+} mgi_param;
+
+typedef struct mgi_node {
+    char name[MGI_NAME];
+    mgi_kind kind;
+    int n_in;
+    int in[MGI_MAX_INPUTS];    /* indices of earlier nodes */
+    mango_idx C, H, W;         /* output shape; vectors have H = W = 1 */
+    mgi_conv conv;             /* CONV, CONVT, LINEAR (as 1x1, C = C*H*W of input) */
+    mgi_pool pool;             /* pools */
+    mango_lif lif;
+    double eps, momentum;
+    int bias, bilinear, spectral;
+    mango_idx codes;           /* VQ */
+    int weight, bias_p, mean_p, var_p; /* indices of parameters, -1: none */
+    int spiking_input;         /* some ancestor is a LIF: depends on time */
+} mgi_node;
+
+struct mango_net {
+    mango_alloc al;
+    int n_nodes, cap_nodes;
+    mgi_node *node;
+    int n_params, cap_params;
+    mgi_param *param;
+    int output;                /* index of the last node */
+    int input;                 /* index of the first INPUT node */
+    char arch[32];
+    mango_idx T;               /* steps by default; 1 when nothing spikes */
+    float mean[3], std[3];     /* x_net = (rgb - mean)/std, rgb in [0,1]; 0,1 when unset */
+    float out_scale, out_shift;/* generators: rgb = y*out_scale + out_shift */
+    mgi_str meta;              /* provenance: JSON object text copied from/to the weights file */
+};
+
+/* Builders for the zoo: each returns the new node's index, or -1 after an
+ * error, which the net remembers (first one wins) for mgi_net_finish. */
+MGI_FN mango_status mgi_net_new(mango_net **out, const char *arch, const mango_alloc *al);
+MGI_FN int mgi_net_input(mango_net *n, const char *name, mango_idx C, mango_idx H, mango_idx W);
+/* attrs in the text form's "key=value key=value" syntax, so that the zoo, the
+ * parser and the writer share one table of attributes. in: up to MGI_MAX_INPUTS. */
+MGI_FN int mgi_net_node(mango_net *n, const char *name, mgi_kind kind, int n_in, const int *in,
+                        const char *attrs);
+MGI_FN int mgi_net_add1(mango_net *n, const char *name, mgi_kind kind, int in, const char *attrs_fmt,
+                        ...) MGI_PRINTF(5, 6);
+/* Infers shapes, lists parameters, marks time dependence; reports the first
+ * error of building, by node name. */
+MGI_FN mango_status mgi_net_finish(mango_net *n, mango_err *err);
+
+MGI_FN int mgi_net_find(const mango_net *n, const char *layer);   /* -1: none */
+MGI_FN int mgi_param_find(const mango_net *n, const char *name);
+MGI_FN const char *mgi_kind_name(mgi_kind k);
+/* Text form. */
+MGI_FN mango_status mgi_graph_write(const mango_net *n, mgi_str *s);
+MGI_FN mango_status mgi_graph_parse(mango_net **out, const char *text, mango_idx len,
+                                    const mango_alloc *al, mango_err *err);
+/* Allocate every parameter, zeroed. */
+MGI_FN mango_status mgi_net_alloc_params(mango_net *n);
+
+#endif

@@ -1,0 +1,105 @@
+/* net.h - networks: build, load, save, ask for names, evaluate.
+ * SPDX-License-Identifier: MIT */
+#ifndef MANGO_NET_H
+#define MANGO_NET_H
+
+#include "../base/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mango_net mango_net;
+
+/* mango_net_zoo - build an architecture without weights.
+ *   spec  in  "NAME" or "NAME,key=value,...": sngan, sngan_dsc, vqvae, snn_conv,
+ *             spiking_resnet18, resnet18, densenet, alexnet, vgg16, vgg19;
+ *             keys: width=0.25 (CIFAR ones), classes=10, T=50, ...
+ * Returns MANGO_E_NAME with the near matches for an unknown one. */
+MANGO_API mango_status mango_net_zoo(mango_net **net, const char *spec, const mango_alloc *al,
+                                     mango_err *err);
+/* mango_net_parse - from the text form of graph.h (len bytes). */
+MANGO_API mango_status mango_net_parse(mango_net **net, const char *text, mango_idx len,
+                                       const mango_alloc *al, mango_err *err);
+/* mango_net_load - a self-describing weights file (safetensors with the graph
+ * in its metadata under "mango.graph"). Every field is checked before anything
+ * is allocated; NaN and infinite weights are refused. */
+MANGO_API mango_status mango_net_load(mango_net **net, const char *path, const mango_alloc *al,
+                                      mango_err *err);
+/* mango_net_save - write it, as "F32" or "F16" tensors, atomically. Further
+ * metadata (provenance, accuracy) set before by mango_net_meta_set. */
+MANGO_API mango_status mango_net_save(const mango_net *net, const char *path, const char *dtype,
+                                      mango_err *err);
+MANGO_API void mango_net_destroy(mango_net *net);
+
+/* mango_net_fill - every parameter by the formula of golden/README.md. */
+MANGO_API mango_status mango_net_fill(mango_net *net, uint64_t seed, double gain);
+/* The formula for any named tensor: writes n values u in [-1,1). */
+MANGO_API void mango_fill_u(const char *name, uint64_t seed, mango_idx n, float *u);
+
+/* Metadata strings of the weights file; get returns NULL when absent. */
+MANGO_API const char *mango_net_meta_get(const mango_net *net, const char *key);
+MANGO_API mango_status mango_net_meta_set(mango_net *net, const char *key, const char *value);
+
+/* Layers, in graph order. shape is (C,H,W). */
+typedef struct mango_layer {
+    const char *name, *kind;
+    mango_idx C, H, W;
+    int spiking;        /* a LIF layer */
+    mango_idx params;   /* trained values of this layer */
+} mango_layer;
+MANGO_API mango_idx mango_net_layers(const mango_net *net);
+MANGO_API mango_status mango_net_layer(const mango_net *net, mango_idx i, mango_layer *out);
+MANGO_API mango_status mango_net_find(const mango_net *net, const char *layer, mango_idx *i,
+                                      mango_err *err); /* near matches in err */
+MANGO_API mango_idx mango_net_steps(const mango_net *net); /* T by default */
+/* Parameters by name, to read or to write: data in the source framework's
+ * order; NULL when there is none. */
+MANGO_API float *mango_net_param(mango_net *net, const char *name, int *rank,
+                                 mango_idx shape[4]);
+
+/* A reading of a network: which layers, how many steps, how many inputs at once. */
+typedef struct mango_plan mango_plan;
+typedef enum mango_read {
+    MANGO_READ_MEAN,   /* (B,C,H,W): mean over T (spike rate per neuron for LIF layers) */
+    MANGO_READ_RATE,   /* (B,C): mean over T, H and W                                   */
+    MANGO_READ_SPIKES  /* (T,B,C,H,W): every step                                       */
+} mango_read;
+typedef struct mango_reading {
+    mango_idx layer;   /* index of the layer to read */
+    mango_read what;
+    float *out;        /* caller's buffer, filled by mango_plan_run; C order as above */
+} mango_reading;
+typedef struct mango_plan_options {
+    mango_idx T;           /* steps; 0: the network's own */
+    mango_idx batch;       /* inputs per run, 1..4096     */
+    mango_idx memory;      /* cap in bytes for the arena; 0: 1 GiB */
+    mango_idx from;        /* layer whose value the caller feeds; -1: the input.
+                              For a VQ layer the fed values are codes (B,H*W)
+                              as floats 0..K-1 in row-major (H,W) order */
+    int raw;               /* 1: input is normalized already; 0: input is [0,1] RGB
+                              and the plan applies the network's mean and std */
+} mango_plan_options;
+MANGO_API void mango_plan_defaults(mango_plan_options *o);
+/* mango_plan_create - decide everything before the first query: only what the
+ * readings need is computed, time-independent layers once, batch-norm folded,
+ * weights packed, one arena. The net must outlive the plan and not change.
+ * Returns MANGO_E_MEM with the bytes needed when the cap is too small even
+ * for one input and one step at a time. */
+MANGO_API mango_status mango_plan_create(mango_plan **plan, const mango_net *net,
+                                         const mango_plan_options *o, mango_idx n_readings,
+                                         const mango_reading *readings, const mango_alloc *al,
+                                         mango_err *err);
+/* mango_plan_run - evaluate B <= batch inputs; x is (B,C,H,W) (or fed values).
+ * Fills the buffers given at create (their `out` may be changed by
+ * mango_plan_output). Allocates nothing. Non-finite input: MANGO_E_NONFINITE. */
+MANGO_API mango_status mango_plan_run(mango_plan *plan, mango_idx B, const float *x);
+MANGO_API mango_status mango_plan_output(mango_plan *plan, mango_idx reading, float *out);
+MANGO_API mango_idx mango_plan_bytes(const mango_plan *plan);   /* arena + packed weights */
+MANGO_API double mango_plan_macs(const mango_plan *plan);       /* dense multiply-adds an input */
+MANGO_API void mango_plan_destroy(mango_plan *plan);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

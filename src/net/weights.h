@@ -1,0 +1,52 @@
+/* weights.h - safetensors files: a bounded reader, an atomic writer.
+ * SPDX-License-Identifier: MIT */
+#ifndef MGI_WEIGHTS_H
+#define MGI_WEIGHTS_H
+
+#include "../base/json.h"
+
+typedef enum mgi_dtype {
+    MGI_F32, MGI_F16, MGI_BF16, MGI_F64, MGI_I8, MGI_U8, MGI_I16, MGI_I32, MGI_I64, MGI_BOOL,
+    MGI_DTYPES
+} mgi_dtype;
+typedef struct mgi_tensor {
+    char name[257];
+    mgi_dtype dtype;
+    int rank;                /* 0..8 */
+    mango_idx shape[8], count;
+    const unsigned char *raw; /* little-endian bytes inside the file image */
+} mgi_tensor;
+typedef struct mgi_tensors {
+    mango_alloc al;
+    unsigned char *image;    /* the whole file */
+    mango_idx size;
+    mgi_json header;
+    mango_idx n;
+    mgi_tensor *t;
+} mgi_tensors;
+/* Limits: file 1 GiB, header 1 MiB, 4096 tensors, rank 8, dimension 2^24, name
+ * 256 bytes of UTF-8 without control bytes; data must tile the file exactly. */
+MGI_FN mango_status mgi_tensors_read(mgi_tensors *f, const char *path, const mango_alloc *al,
+                                     mango_err *err);
+MGI_FN mango_status mgi_tensors_parse(mgi_tensors *f, unsigned char *image, mango_idx size,
+                                      const char *what, const mango_alloc *al, mango_err *err);
+                                      /* takes over image on success */
+MGI_FN void mgi_tensors_free(mgi_tensors *f);
+MGI_FN const mgi_tensor *mgi_tensors_find(const mgi_tensors *f, const char *name);
+MGI_FN const char *mgi_tensors_meta(const mgi_tensors *f, const char *key); /* NULL: none */
+/* Widened values; integers must be exact in float. finite: refuse NaN and Inf. */
+MGI_FN mango_status mgi_tensor_floats(const mgi_tensor *t, int finite, float *out,
+                                      mango_err *err);
+
+/* Writing: add metadata and tensors (data is copied on add), then write. */
+typedef struct mgi_tensor_writer mgi_tensor_writer;
+MGI_FN mango_status mgi_writer_new(mgi_tensor_writer **w, const mango_alloc *al);
+MGI_FN mango_status mgi_writer_meta(mgi_tensor_writer *w, const char *key, const char *value);
+MGI_FN mango_status mgi_writer_add(mgi_tensor_writer *w, const char *name, mgi_dtype dtype,
+                                   int rank, const mango_idx *shape, const float *v);
+MGI_FN mango_status mgi_writer_add_i32(mgi_tensor_writer *w, const char *name, int rank,
+                                       const mango_idx *shape, const int32_t *v);
+MGI_FN mango_status mgi_writer_save(mgi_tensor_writer *w, const char *path, mango_err *err);
+MGI_FN void mgi_writer_free(mgi_tensor_writer *w);
+
+#endif
