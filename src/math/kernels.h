@@ -9,6 +9,7 @@
 #define MGI_KERNELS_H
 
 #include "../base/mgi.h"
+#include "lifstep.h"
 
 /* One run of the inner product: n consecutive k. Row i of A reads
  * a[i][tap.a + j], B reads row tap.b + j of its packed panel, j = 0..n-1.
@@ -35,9 +36,10 @@ typedef struct mgi_kernels {
     void (*maximum)(mango_idx n, const float *x, float *y);                     /* y = x > y ? x : y */
     void (*scale_shift)(mango_idx rows, mango_idx nb, const float *s, const float *t,
                         const float *x, float *y);             /* y = fma(s[c], x, t[c]) */
-    /* One LIF step for n neurons; see net/lif.h for the rule record. X input
-     * current, U state, S spikes out as 0/1 floats (never NULL). */
-    void (*lif)(mango_idx n, const void *rule, const float *X, float *U, float *S);
+    /* One LIF step for n neurons; lifstep.h has the rule and its meaning, and
+     * mgi_lif_ref, the reference entry. X input current, U state, S spikes out
+     * as 0/1 floats (never NULL). */
+    void (*lif)(mango_idx n, const mgi_lif_rule *rule, const float *X, float *U, float *S);
 } mgi_kernels;
 
 /* The table in force: best the CPU supports, or the one that MANGO_SIMD
