@@ -1,0 +1,357 @@
+/* real.c - elementary functions in plain double arithmetic.
+ *   exp: x = k ln2 + r, Taylor series of degree 13 on |r| <= ln2/2
+ *   log: x = 2^k m, log m = 2 atanh(f/(2+f)), f = m - 1
+ *   sin, cos: exact reduction to |r| <= 1/8 turn, Taylor series
+ *   pow: exp(y log x) with the logarithm and the product in double-double
+ * Every truncation is below 2^-56 of the result; the bounds are in real.h.
+ * SPDX-License-Identifier: MIT */
+#include "real.h"
+#include <math.h>
+
+#define REAL_LN2_HI 0x1.62e42feep-1 /* 32 bits, so that k times it is exact */
+#define REAL_LN2_LO 0x1.a39ef35793c76p-33
+#define REAL_LOG2E 0x1.71547652b82fep+0
+#define REAL_2PI 0x1.921fb54442d18p+2
+
+/* A number as hi + lo, |lo| <= ulp(hi)/2. */
+typedef struct real_dd {
+    double hi, lo;
+} real_dd;
+
+static uint64_t real_bits(double x)
+{
+    uint64_t u;
+    memcpy(&u, &x, sizeof u);
+    return u;
+}
+
+static double real_from_bits(uint64_t u)
+{
+    double x;
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+
+/* 2^k for -1022 <= k <= 1023. */
+static double real_pow2(int k)
+{
+    return real_from_bits((uint64_t)(k + 1023) << 52);
+}
+
+/* exp(x + lo) for |lo| far below |x|; x is finite or infinite, not NaN. */
+static double real_exp(double x, double lo)
+{
+    static const double c[12] = {/* 1/2! .. 1/13! */
+        1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320,
+        1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
+    if (x > 709.79)
+        return (double)INFINITY;
+    if (x < -745.14)
+        return 0.0;
+    const double k = floor(x * REAL_LOG2E + 0.5);
+    const double a = x - k * REAL_LN2_HI; /* exact */
+    const double b = lo - k * REAL_LN2_LO;
+    const double r = a + b;
+    double q = c[11];
+    for (int i = 10; i >= 0; i--)
+        q = q * r + c[i];
+    const double p = 1.0 + (a + (b + r * r * q));
+    const int n = (int)k, half = n / 2; /* two steps: subnormals, and 2^1024 */
+    return p * real_pow2(half) * real_pow2(n - half);
+}
+
+double mgi_exp(double x)
+{
+    return x != x ? x : real_exp(x, 0.0);
+}
+
+/* x = 2^k m with sqrt(1/2) <= m < sqrt(2); x positive and finite. */
+static double real_split(double x, int *k)
+{
+    int e = 0;
+    if (x < 0x1p-1022) {
+        x *= 0x1p54;
+        e = -54;
+    }
+    const uint64_t u = real_bits(x);
+    double m = real_from_bits((u & 0x000fffffffffffffu) | 0x3ff0000000000000u);
+    e += (int)(u >> 52) - 1023;
+    if (m > 0x1.6a09e667f3bcdp+0) {
+        m *= 0.5;
+        e++;
+    }
+    *k = e;
+    return m;
+}
+
+/* sum over i = first.. of 2 z^(i-first)/(2i+1), z <= 0.0295 */
+static double real_atanh_tail(double z, int first)
+{
+    double q = 0.0;
+    for (int i = 11; i >= first; i--)
+        q = q * z + 2.0 / (2 * i + 1);
+    return q;
+}
+
+double mgi_log(double x)
+{
+    if (x != x || x == (double)INFINITY)
+        return x;
+    if (x <= 0.0)
+        return x == 0.0 ? -(double)INFINITY : (double)NAN;
+    int k;
+    const double f = real_split(x, &k) - 1.0; /* exact */
+    const double s = f / (2.0 + f), z = s * s;
+    const double h = 0.5 * f * f;
+    /* 2 atanh(s) = f - h + s (h + R), R = 2 z/3 + 2 z^2/5 + ... */
+    const double low = s * (h + z * real_atanh_tail(z, 1)) + k * REAL_LN2_LO;
+    return k * REAL_LN2_HI - ((h - low) - f);
+}
+
+/* ---- double-double, for pow ---- */
+static real_dd real_sum(double a, double b) /* a + b exactly */
+{
+    const double s = a + b, t = s - a;
+    const real_dd r = {s, (a - (s - t)) + (b - t)};
+    return r;
+}
+
+static real_dd real_mul(double a, double b) /* a b exactly (Dekker) */
+{
+    const double ca = 134217729.0 * a, cb = 134217729.0 * b; /* 2^27 + 1 */
+    const double ah = ca - (ca - a), al = a - ah;
+    const double bh = cb - (cb - b), bl = b - bh;
+    const double p = a * b;
+    const real_dd r = {p, ((ah * bh - p) + ah * bl + al * bh) + al * bl};
+    return r;
+}
+
+static real_dd real_dd_mul(real_dd a, real_dd b)
+{
+    const real_dd p = real_mul(a.hi, b.hi);
+    return real_sum(p.hi, p.lo + (a.hi * b.lo + a.lo * b.hi));
+}
+
+static real_dd real_dd_add(real_dd a, real_dd b)
+{
+    const real_dd s = real_sum(a.hi, b.hi);
+    return real_sum(s.hi, s.lo + (a.lo + b.lo));
+}
+
+/* log x to about 2^-65 of its value. */
+static real_dd real_log_dd(double x)
+{
+    static const real_dd third = {0x1.5555555555555p-1, 0x1.5555555555555p-55}; /* 2/3 */
+    int k;
+    const double f = real_split(x, &k) - 1.0;
+    const real_dd den = real_sum(2.0, f);
+    real_dd s = {f / den.hi, 0.0};
+    const real_dd back = real_mul(s.hi, den.hi);
+    s.lo = (((f - back.hi) - back.lo) - s.hi * den.lo) / den.hi;
+    const real_dd z = real_dd_mul(s, s);
+    const real_dd twice = {2.0 * s.hi, 2.0 * s.lo};
+    real_dd tail = real_dd_mul(real_dd_mul(s, z), third);
+    tail.lo += s.hi * z.hi * z.hi * real_atanh_tail(z.hi, 2);
+    real_dd sum = real_dd_add(twice, real_sum(tail.hi, tail.lo));
+    const real_dd hi = {k * REAL_LN2_HI, 0.0};
+    real_dd lo = real_mul((double)k, REAL_LN2_LO);
+    lo.lo += k * 0x1.cc01f97b57a08p-87; /* what LN2_LO leaves of ln 2 */
+    return real_dd_add(real_dd_add(hi, lo), sum);
+}
+
+double mgi_pow(double x, double y)
+{
+    if (y == 0.0 || x == 1.0)
+        return 1.0;
+    if (x != x || y != y || x < 0.0)
+        return (double)NAN;
+    const double inf = (double)INFINITY;
+    if (x == 0.0 || x == inf)
+        return (x == 0.0) == (y > 0.0) ? 0.0 : inf;
+    if (y - y != 0.0) /* infinite */
+        return (x > 1.0) == (y > 0.0) ? inf : 0.0;
+    const real_dd l = real_log_dd(x);
+    const double rough = l.hi * y;
+    if (!(rough < 710.0 && rough > -746.0))
+        return rough > 0.0 ? inf : 0.0;
+    if (rough > -0x1p-60 && rough < 0x1p-60)
+        return 1.0 + rough; /* and y may be too large or small to split */
+    const real_dd p = real_mul(l.hi, y);
+    return real_exp(p.hi, p.lo + l.lo * y);
+}
+
+/* ---- trigonometry ---- */
+/* (-1)^i z^i c[i] summed from the small end, z <= (pi/4)^2 */
+static double real_alternating(const double *c, double z)
+{
+    double q = c[8];
+    for (int i = 7; i >= 0; i--)
+        q = c[i] - z * q;
+    return q;
+}
+
+/* sin and cos of 2 pi r, |r| <= 1/8 */
+static double real_sin(double r)
+{
+    static const double c[9] = {/* 1/3! 1/5! .. 1/19! */
+        1.0 / 6, 1.0 / 120, 1.0 / 5040, 1.0 / 362880, 1.0 / 39916800, 1.0 / 6227020800.0,
+        1.0 / 1307674368000.0, 1.0 / 355687428096000.0, 1.0 / 121645100408832000.0};
+    const double y = REAL_2PI * r, z = y * y;
+    return y - y * z * real_alternating(c, z);
+}
+
+static double real_cos(double r)
+{
+    static const double c[9] = {/* 1/2! 1/4! .. 1/18! */
+        1.0 / 2, 1.0 / 24, 1.0 / 720, 1.0 / 40320, 1.0 / 3628800, 1.0 / 479001600,
+        1.0 / 87178291200.0, 1.0 / 20922789888000.0, 1.0 / 6402373705728000.0};
+    const double y = REAL_2PI * r, z = y * y;
+    return 1.0 - z * real_alternating(c, z);
+}
+
+/* x turns = r + q quarter turns, |r| <= 1/8, both exact. */
+static double real_quarter(double x, int *q)
+{
+    const double t = x - floor(x);
+    const double n = floor(4.0 * t + 0.5);
+    *q = (int)n & 3;
+    return t - 0.25 * n;
+}
+
+double mgi_sin2pi(double x)
+{
+    int q;
+    if (x - x != 0.0)
+        return (double)NAN;
+    const double r = real_quarter(x, &q);
+    const double v = q & 1 ? real_cos(r) : real_sin(r);
+    return q & 2 ? -v : v;
+}
+
+double mgi_cos2pi(double x)
+{
+    int q;
+    if (x - x != 0.0)
+        return (double)NAN;
+    const double r = real_quarter(x, &q);
+    const double v = q & 1 ? real_sin(r) : real_cos(r);
+    return q == 1 || q == 2 ? -v : v;
+}
+
+/* ---- single precision ---- */
+float mgi_expf(float x)
+{
+    return (float)mgi_exp((double)x);
+}
+
+float mgi_logf(float x)
+{
+    return (float)mgi_log((double)x);
+}
+
+float mgi_tanhf(float x)
+{
+    const double a = x < 0.0f ? -(double)x : (double)x, z = a * a;
+    if (!(a < 20.0))
+        return x != x ? x : x > 0.0f ? 1.0f : -1.0f;
+    if (a < 0.5) { /* Lambert's continued fraction, its eighth convergent */
+        const double p = 2027025.0 + z * (270270.0 + z * (6930.0 + z * 36.0));
+        const double q = 2027025.0 + z * (945945.0 + z * (51975.0 + z * (630.0 + z)));
+        return (float)((double)x * p / q);
+    }
+    const double t = 1.0 - 2.0 / (mgi_exp(2.0 * a) + 1.0);
+    return (float)(x < 0.0f ? -t : t);
+}
+
+float mgi_fmaf_soft(float a, float b, float c)
+{
+    const double p = (double)a * (double)b; /* exact: 48 bits */
+    const double s = p + (double)c;
+    if (s - s != 0.0)
+        return (float)s;
+    const double t = s - p;
+    const double lost = (p - (s - t)) + ((double)c - t);
+    uint64_t u = real_bits(s);
+    if (lost == 0.0 || (u & 1))
+        return (float)s;
+    /* Round s to odd: then the second rounding, to float, is the only one. */
+    u = (lost > 0.0) == (s > 0.0) ? u + 1 : u - 1;
+    return (float)real_from_bits(u);
+}
+
+float mgi_fmaf(float a, float b, float c)
+{
+#if defined(__FP_FAST_FMAF) || defined(__GLIBC__)
+    return fmaf(a, b, c);
+#else
+    return mgi_fmaf_soft(a, b, c);
+#endif
+}
+
+/* ---- 16-bit formats ---- */
+static float real_float(uint32_t u)
+{
+    float x;
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+
+static uint32_t real_word(float x)
+{
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    return u;
+}
+
+float mgi_from_f16(uint16_t h)
+{
+    const uint32_t sign = (uint32_t)(h & 0x8000u) << 16;
+    const uint32_t e = (h >> 10) & 31u, m = h & 0x3ffu;
+    if (e == 31)
+        return real_float(sign | 0x7f800000u | m << 13);
+    if (e > 0)
+        return real_float(sign | (e + 112u) << 23 | m << 13);
+    const float tiny = (float)m * 0x1p-24f;
+    return sign ? -tiny : tiny;
+}
+
+/* Drop `shift` low bits of u, to nearest, ties to even. */
+static uint32_t real_round_shift(uint32_t u, uint32_t shift)
+{
+    const uint32_t half = 1u << (shift - 1), odd = (u >> shift) & 1u;
+    return (u + half - 1u + odd) >> shift;
+}
+
+uint16_t mgi_to_f16(float x)
+{
+    const uint32_t u = real_word(x), a = u & 0x7fffffffu;
+    const uint16_t sign = (uint16_t)((u >> 16) & 0x8000u);
+    if (a > 0x7f800000u)
+        return (uint16_t)(sign | 0x7e00u | ((a >> 13) & 0x3ffu));
+    if (a >= 0x47800000u) /* 65536 and above, infinity */
+        return (uint16_t)(sign | 0x7c00u);
+    if (a >= 0x38800000u) /* normal: a carry into the exponent is right */
+        return (uint16_t)(sign | real_round_shift(a - (112u << 23), 13));
+    if (a < 0x33000000u) /* below 2^-25 */
+        return sign;
+    const uint32_t e = a >> 23, m = (a & 0x7fffffu) | 0x800000u;
+    return (uint16_t)(sign | real_round_shift(m, 126u - e));
+}
+
+float mgi_from_bf16(uint16_t h)
+{
+    return real_float((uint32_t)h << 16);
+}
+
+uint16_t mgi_to_bf16(float x)
+{
+    const uint32_t u = real_word(x);
+    if ((u & 0x7fffffffu) > 0x7f800000u)
+        return (uint16_t)(u >> 16 | 0x40u);
+    return (uint16_t)real_round_shift(u, 16);
+}
+
+#undef REAL_LN2_HI
+#undef REAL_LN2_LO
+#undef REAL_LOG2E
+#undef REAL_2PI

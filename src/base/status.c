@@ -1,0 +1,46 @@
+/* status.c - the text of status codes, and the message of a failing call.
+ * SPDX-License-Identifier: MIT */
+#include "mgi.h"
+#include <stdio.h>
+
+const char *mango_status_text(mango_status st)
+{
+    switch (st) {
+    case MANGO_OK: return "done";
+    case MANGO_E_ARG: return "an argument is out of its documented range";
+    case MANGO_E_MEM: return "out of memory";
+    case MANGO_E_IO: return "a file could not be opened, read or written";
+    case MANGO_E_FORMAT: return "the input is malformed";
+    case MANGO_E_LIMIT: return "the input exceeds a limit";
+    case MANGO_E_SHAPE: return "sizes do not fit together";
+    case MANGO_E_NAME: return "no such name";
+    case MANGO_E_STATE: return "called in the wrong order";
+    case MANGO_E_NONFINITE: return "a number is NaN or infinite";
+    case MANGO_E_CALLBACK: return "a callback reported failure";
+    case MANGO_E_UNSUPPORTED: return "not provided by this build";
+    case MANGO_STOP_BUDGET: return "stopped: the budget is spent";
+    case MANGO_STOP_TARGET: return "stopped: the wanted value was reached";
+    case MANGO_STOP_SPACE: return "stopped: every code was tried";
+    case MANGO_STOP_USER: return "stopped: the caller asked to";
+    }
+    return "unknown status";
+}
+
+mango_status mgi_fail(mango_err *err, mango_status st, const char *fmt, ...)
+{
+    if (!err)
+        return st;
+    /* Formatted aside: an argument may be err->text itself. */
+    char line[sizeof err->text] = "";
+    va_list ap;
+    va_start(ap, fmt);
+    const int n = vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        line[0] = '\0';
+    for (char *c = line; *c; c++)
+        if ((unsigned char)*c < 32 || *c == 127)
+            *c = '?';
+    memcpy(err->text, line, sizeof line);
+    return st;
+}
