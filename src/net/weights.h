@@ -22,23 +22,44 @@ typedef struct mgi_tensors {
     mango_idx size;
     mgi_json header;
     mango_idx n;
-    mgi_tensor *t;
+    mgi_tensor *t;           /* in order of their names' bytes */
 } mgi_tensors;
+
+#define MGI_WEIGHTS_FILE_MAX ((mango_idx)1 << 30)
+#define MGI_WEIGHTS_HEADER_MAX ((mango_idx)1 << 20)
+#define MGI_WEIGHTS_TENSORS_MAX 4096
+#define MGI_WEIGHTS_DIM_MAX ((mango_idx)1 << 24)
+
+MGI_FN const char *mgi_dtype_name(mgi_dtype d);             /* "F32", ... */
+MGI_FN mango_idx mgi_dtype_size(mgi_dtype d);               /* bytes of one value */
+MGI_FN int mgi_dtype_find(const char *name, mgi_dtype *d);  /* false: no such type */
+
 /* Limits: file 1 GiB, header 1 MiB, 4096 tensors, rank 8, dimension 2^24, name
  * 256 bytes of UTF-8 without control bytes; data must tile the file exactly. */
 MGI_FN mango_status mgi_tensors_read(mgi_tensors *f, const char *path, const mango_alloc *al,
                                      mango_err *err);
+/* `what` names the source in messages. Takes over image (allocated from al,
+ * size bytes) on success only. */
 MGI_FN mango_status mgi_tensors_parse(mgi_tensors *f, unsigned char *image, mango_idx size,
                                       const char *what, const mango_alloc *al, mango_err *err);
-                                      /* takes over image on success */
 MGI_FN void mgi_tensors_free(mgi_tensors *f);
 MGI_FN const mgi_tensor *mgi_tensors_find(const mgi_tensors *f, const char *name);
 MGI_FN const char *mgi_tensors_meta(const mgi_tensors *f, const char *key); /* NULL: none */
-/* Widened values; integers must be exact in float. finite: refuse NaN and Inf. */
+/* The i-th metadata pair; false when there are no more. */
+MGI_FN int mgi_tensors_meta_at(const mgi_tensors *f, mango_idx i, const char **key,
+                               const char **value);
+/* Widened values; integers must be exact in float, doubles are rounded. finite:
+ * refuse NaN and Inf. Messages name the tensor and the index, not the file. */
 MGI_FN mango_status mgi_tensor_floats(const mgi_tensor *t, int finite, float *out,
                                       mango_err *err);
+/* Integer and BOOL tensors, every value must fit 32 bits. */
+MGI_FN mango_status mgi_tensor_ints(const mgi_tensor *t, int32_t *out, mango_err *err);
 
-/* Writing: add metadata and tensors (data is copied on add), then write. */
+/* Writing: add metadata and tensors (data is copied on add), then save once,
+ * which empties the writer. The first failing call is remembered, so callers
+ * may check the result of save alone; keys and names must differ from each
+ * other. add stores v as F32, F16 or BF16; a finite value that would overflow
+ * the narrow type is MANGO_E_NONFINITE. */
 typedef struct mgi_tensor_writer mgi_tensor_writer;
 MGI_FN mango_status mgi_writer_new(mgi_tensor_writer **w, const mango_alloc *al);
 MGI_FN mango_status mgi_writer_meta(mgi_tensor_writer *w, const char *key, const char *value);
@@ -46,6 +67,9 @@ MGI_FN mango_status mgi_writer_add(mgi_tensor_writer *w, const char *name, mgi_d
                                    int rank, const mango_idx *shape, const float *v);
 MGI_FN mango_status mgi_writer_add_i32(mgi_tensor_writer *w, const char *name, int rank,
                                        const mango_idx *shape, const int32_t *v);
+/* Bytes already in the file's form, for tensors that are only carried along. */
+MGI_FN mango_status mgi_writer_add_raw(mgi_tensor_writer *w, const char *name, mgi_dtype dtype,
+                                       int rank, const mango_idx *shape, const void *raw);
 MGI_FN mango_status mgi_writer_save(mgi_tensor_writer *w, const char *path, mango_err *err);
 MGI_FN void mgi_writer_free(mgi_tensor_writer *w);
 
