@@ -7,8 +7,9 @@
 
 /* A parsed document is one array of values in document order. Objects and
  * arrays link their children through `next`. Duplicate keys, invalid UTF-8,
- * raw control bytes, lone surrogates, leading zeros, depth over 32 and bytes
- * after the value are errors that name the offset. */
+ * raw control bytes, lone surrogates, NUL in a key, leading zeros, numbers over
+ * the range of double, depth over 32 and bytes after the value are errors that
+ * name the offset. */
 typedef enum mgi_json_kind {
     MGI_JSON_NULL, MGI_JSON_FALSE, MGI_JSON_TRUE, MGI_JSON_NUMBER, MGI_JSON_STRING,
     MGI_JSON_ARRAY, MGI_JSON_OBJECT
@@ -22,6 +23,7 @@ typedef struct mgi_json_value {
     mango_idx n;             /* STRING: bytes; ARRAY, OBJECT: children */
     const char *key;         /* set when the parent is an object */
     mango_idx child, next;   /* index of first child, of next sibling; -1: none */
+    mango_idx parent;        /* index; -1 for the root */
 } mgi_json_value;
 typedef struct mgi_json {
     mango_alloc al;

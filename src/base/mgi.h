@@ -3,6 +3,12 @@
 #ifndef MGI_H
 #define MGI_H
 
+/* A few calls of POSIX (fsync, fileno) must stay visible under -std=c99: so
+ * private headers come before system headers. mango.h does the same at its top. */
+#if defined(__STRICT_ANSI__) && !defined(_POSIX_C_SOURCE)
+#define _POSIX_C_SOURCE 200809L
+#endif
+
 #include "base.h"
 #include <assert.h>
 #include <limits.h>

@@ -12,6 +12,7 @@
 #define REAL_LN2_LO 0x1.a39ef35793c76p-33
 #define REAL_LOG2E 0x1.71547652b82fep+0
 #define REAL_2PI 0x1.921fb54442d18p+2
+#define REAL_2PI_LO 0x1.1a62633145c07p-52
 
 /* A number as hi + lo, |lo| <= ulp(hi)/2. */
 typedef struct real_dd {
@@ -196,8 +197,9 @@ static double real_sin(double r)
     static const double c[9] = {/* 1/3! 1/5! .. 1/19! */
         1.0 / 6, 1.0 / 120, 1.0 / 5040, 1.0 / 362880, 1.0 / 39916800, 1.0 / 6227020800.0,
         1.0 / 1307674368000.0, 1.0 / 355687428096000.0, 1.0 / 121645100408832000.0};
-    const double y = REAL_2PI * r, z = y * y;
-    return y - y * z * real_alternating(c, z);
+    const real_dd y = real_mul(REAL_2PI, r);
+    const double z = y.hi * y.hi, lo = y.lo + r * REAL_2PI_LO;
+    return y.hi + (lo - y.hi * z * real_alternating(c, z));
 }
 
 static double real_cos(double r)
@@ -355,3 +357,4 @@ uint16_t mgi_to_bf16(float x)
 #undef REAL_LN2_LO
 #undef REAL_LOG2E
 #undef REAL_2PI
+#undef REAL_2PI_LO

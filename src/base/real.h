@@ -6,9 +6,8 @@
 
 #include "mgi.h"
 
-/* Double versions. Error bounds, which tests/test_base.c checks: exp, log and
- * pow 1 ulp of the result (pow 2 where it is subnormal), sin2pi and cos2pi
- * 2 ulp. Inf and NaN follow C99 Annex F. */
+/* Double versions. Error bounds, which tests/test_base.c checks: 1 ulp of the
+ * result for all (2 where exp or pow is subnormal). Inf and NaN follow C99 Annex F. */
 MGI_FN double mgi_exp(double x);
 MGI_FN double mgi_log(double x);
 MGI_FN double mgi_sin2pi(double x);   /* sin(2 pi x); exact at multiples of 1/4 */

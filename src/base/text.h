@@ -7,8 +7,9 @@
 
 /* mgi_str - a growing byte string, always NUL-terminated at p[n]. After a
  * failed allocation `bad` stays set and further appends do nothing, so callers
- * check once at the end. Numbers print in shortest form that reads back to
- * the same bits, with '.' whatever the locale. */
+ * check once at the end. p is NULL until the first append. Numbers print in
+ * the shortest form that reads back to the same bits, with '.' whatever the
+ * locale; NaN and infinity print as null. */
 typedef struct mgi_str {
     mango_alloc al;
     char *p;
@@ -20,11 +21,13 @@ MGI_FN void mgi_str_free(mgi_str *s);
 MGI_FN void mgi_str_put(mgi_str *s, const char *bytes, mango_idx n);
 MGI_FN void mgi_str_puts(mgi_str *s, const char *z);
 MGI_FN void mgi_str_printf(mgi_str *s, const char *fmt, ...) MGI_PRINTF(2, 3);
-MGI_FN void mgi_str_float(mgi_str *s, double v);  /* shortest for a float or double */
+MGI_FN void mgi_str_float(mgi_str *s, double v);  /* exact when read as a double */
+MGI_FN void mgi_str_f32(mgi_str *s, float v);     /* exact when read and cast to float: 0.9 */
 
 /* Strict numbers: the whole of z must be one number, else false. */
 MGI_FN int mgi_parse_int(const char *z, int64_t lo, int64_t hi, int64_t *v);
 MGI_FN int mgi_parse_real(const char *z, double *v);  /* finite decimal only */
+MGI_FN int mgi_parse_real_n(const char *p, mango_idx n, double *v); /* of n bytes */
 
 /* Does name match a glob of *, ? and [..]? */
 MGI_FN int mgi_glob(const char *pattern, const char *name);
@@ -33,7 +36,8 @@ MGI_FN void mgi_near(const char *name, mango_idx n, const char *const *names, ch
                      mango_idx cap);
 
 /* Files. Reading is bounded: a file over `limit` bytes is MANGO_E_LIMIT before
- * anything is allocated. Writing goes to a temporary name beside the target,
+ * anything is allocated. A NUL that *n does not count follows the bytes, so
+ * free them with mgi_del(al, p, n + 1, 1). Writing goes to a temporary name beside the target,
  * is flushed to disk, then renamed: the target is old or new, never half. */
 MGI_FN mango_status mgi_file_read(const char *path, mango_idx limit, const mango_alloc *al,
                                   unsigned char **p, mango_idx *n, mango_err *err);

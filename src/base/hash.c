@@ -1,0 +1,204 @@
+/* hash.c - CRC-32 (eight bytes a round), MD5 (RFC 1321), SHA-256 (FIPS 180-4).
+ * SPDX-License-Identifier: MIT */
+#include "hash.h"
+
+/* ---- CRC-32 ---------------------------------------------------------------- */
+
+/* Four bits a step: a table of 16 that needs no set-up. */
+static const uint32_t hash_crc4[16] = {
+    0x00000000u, 0x1db71064u, 0x3b6e20c8u, 0x26d930acu, 0x76dc4190u, 0x6b6b51f4u,
+    0x4db26158u, 0x5005713cu, 0xedb88320u, 0xf00f9344u, 0xd6d6a3e8u, 0xcb61b38cu,
+    0x9b64c2b0u, 0x86d3d2d4u, 0xa00ae278u, 0xbdbdf21cu,
+};
+
+/* T[k][b]: the CRC of byte b followed by k zero bytes. */
+static void hash_crc_tables(uint32_t T[8][256])
+{
+    for (uint32_t b = 0; b < 256; b++) {
+        uint32_t c = b;
+        c = (c >> 4) ^ hash_crc4[c & 15];
+        c = (c >> 4) ^ hash_crc4[c & 15];
+        T[0][b] = c;
+    }
+    for (int k = 1; k < 8; k++)
+        for (int b = 0; b < 256; b++)
+            T[k][b] = (T[k - 1][b] >> 8) ^ T[0][T[k - 1][b] & 255];
+}
+
+uint32_t mgi_crc32(uint32_t crc, const void *p, mango_idx n)
+{
+    const unsigned char *b = (const unsigned char *)p;
+    uint32_t c = ~crc;
+    if (n >= 4096) { /* tables on the stack: no mutable globals, worth it from here on */
+        uint32_t T[8][256];
+        hash_crc_tables(T);
+        for (; n >= 8; n -= 8, b += 8) {
+            c ^= (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+            c = T[7][c & 255] ^ T[6][c >> 8 & 255] ^ T[5][c >> 16 & 255] ^ T[4][c >> 24] ^
+                T[3][b[4]] ^ T[2][b[5]] ^ T[1][b[6]] ^ T[0][b[7]];
+        }
+    }
+    for (; n > 0; n--, b++) {
+        c ^= *b;
+        c = (c >> 4) ^ hash_crc4[c & 15];
+        c = (c >> 4) ^ hash_crc4[c & 15];
+    }
+    return ~c;
+}
+
+/* ---- MD5 and SHA-256 --------------------------------------------------------- */
+
+static uint32_t hash_rotl(uint32_t x, int n)
+{
+    return x << n | x >> (32 - n);
+}
+
+/* floor(2^32 |sin(i + 1)|) */
+static const uint32_t hash_md5_k[64] = {
+    0xd76aa478u, 0xe8c7b756u, 0x242070dbu, 0xc1bdceeeu, 0xf57c0fafu, 0x4787c62au,
+    0xa8304613u, 0xfd469501u, 0x698098d8u, 0x8b44f7afu, 0xffff5bb1u, 0x895cd7beu,
+    0x6b901122u, 0xfd987193u, 0xa679438eu, 0x49b40821u, 0xf61e2562u, 0xc040b340u,
+    0x265e5a51u, 0xe9b6c7aau, 0xd62f105du, 0x02441453u, 0xd8a1e681u, 0xe7d3fbc8u,
+    0x21e1cde6u, 0xc33707d6u, 0xf4d50d87u, 0x455a14edu, 0xa9e3e905u, 0xfcefa3f8u,
+    0x676f02d9u, 0x8d2a4c8au, 0xfffa3942u, 0x8771f681u, 0x6d9d6122u, 0xfde5380cu,
+    0xa4beea44u, 0x4bdecfa9u, 0xf6bb4b60u, 0xbebfbc70u, 0x289b7ec6u, 0xeaa127fau,
+    0xd4ef3085u, 0x04881d05u, 0xd9d4d039u, 0xe6db99e5u, 0x1fa27cf8u, 0xc4ac5665u,
+    0xf4292244u, 0x432aff97u, 0xab9423a7u, 0xfc93a039u, 0x655b59c3u, 0x8f0ccc92u,
+    0xffeff47du, 0x85845dd1u, 0x6fa87e4fu, 0xfe2ce6e0u, 0xa3014314u, 0x4e0811a1u,
+    0xf7537e82u, 0xbd3af235u, 0x2ad7d2bbu, 0xeb86d391u,
+};
+
+static void hash_md5_block(uint32_t h[8], const unsigned char *p)
+{
+    static const unsigned char shift[4][4] = {
+        {7, 12, 17, 22}, {5, 9, 14, 20}, {4, 11, 16, 23}, {6, 10, 15, 21}};
+    uint32_t a = h[0], b = h[1], c = h[2], d = h[3], w[16];
+    for (int i = 0; i < 16; i++, p += 4)
+        w[i] = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+    for (int i = 0; i < 64; i++) {
+        uint32_t f;
+        int g;
+        switch (i / 16) {
+        case 0: f = (b & c) | (~b & d), g = i; break;
+        case 1: f = (d & b) | (~d & c), g = (5 * i + 1) % 16; break;
+        case 2: f = b ^ c ^ d, g = (3 * i + 5) % 16; break;
+        default: f = c ^ (b | ~d), g = 7 * i % 16; break;
+        }
+        f += a + hash_md5_k[i] + w[g];
+        a = d, d = c, c = b;
+        b += hash_rotl(f, shift[i / 16][i % 4]);
+    }
+    h[0] += a, h[1] += b, h[2] += c, h[3] += d;
+}
+
+/* Fractional parts of the cube roots of the first 64 primes. */
+static const uint32_t hash_sha_k[64] = {
+    0x428a2f98u, 0x71374491u, 0xb5c0fbcfu, 0xe9b5dba5u, 0x3956c25bu, 0x59f111f1u,
+    0x923f82a4u, 0xab1c5ed5u, 0xd807aa98u, 0x12835b01u, 0x243185beu, 0x550c7dc3u,
+    0x72be5d74u, 0x80deb1feu, 0x9bdc06a7u, 0xc19bf174u, 0xe49b69c1u, 0xefbe4786u,
+    0x0fc19dc6u, 0x240ca1ccu, 0x2de92c6fu, 0x4a7484aau, 0x5cb0a9dcu, 0x76f988dau,
+    0x983e5152u, 0xa831c66du, 0xb00327c8u, 0xbf597fc7u, 0xc6e00bf3u, 0xd5a79147u,
+    0x06ca6351u, 0x14292967u, 0x27b70a85u, 0x2e1b2138u, 0x4d2c6dfcu, 0x53380d13u,
+    0x650a7354u, 0x766a0abbu, 0x81c2c92eu, 0x92722c85u, 0xa2bfe8a1u, 0xa81a664bu,
+    0xc24b8b70u, 0xc76c51a3u, 0xd192e819u, 0xd6990624u, 0xf40e3585u, 0x106aa070u,
+    0x19a4c116u, 0x1e376c08u, 0x2748774cu, 0x34b0bcb5u, 0x391c0cb3u, 0x4ed8aa4au,
+    0x5b9cca4fu, 0x682e6ff3u, 0x748f82eeu, 0x78a5636fu, 0x84c87814u, 0x8cc70208u,
+    0x90befffau, 0xa4506cebu, 0xbef9a3f7u, 0xc67178f2u,
+};
+
+static void hash_sha_block(uint32_t h[8], const unsigned char *p)
+{
+    uint32_t w[64], s[8];
+    for (int i = 0; i < 16; i++, p += 4)
+        w[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | (uint32_t)p[3];
+    for (int i = 16; i < 64; i++) {
+        uint32_t x = w[i - 15], y = w[i - 2];
+        x = hash_rotl(x, 25) ^ hash_rotl(x, 14) ^ x >> 3;
+        y = hash_rotl(y, 15) ^ hash_rotl(y, 13) ^ y >> 10;
+        w[i] = w[i - 16] + x + w[i - 7] + y;
+    }
+    memcpy(s, h, sizeof s);
+    for (int i = 0; i < 64; i++) {
+        uint32_t e = s[4], a = s[0];
+        uint32_t t1 = s[7] + (hash_rotl(e, 26) ^ hash_rotl(e, 21) ^ hash_rotl(e, 7)) +
+                      ((e & s[5]) ^ (~e & s[6])) + hash_sha_k[i] + w[i];
+        uint32_t t2 = (hash_rotl(a, 30) ^ hash_rotl(a, 19) ^ hash_rotl(a, 10)) +
+                      ((a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]));
+        memmove(s + 1, s, 7 * sizeof s[0]);
+        s[4] += t1;
+        s[0] = t1 + t2;
+    }
+    for (int i = 0; i < 8; i++)
+        h[i] += s[i];
+}
+
+void mgi_md5_init(mgi_hash *s)
+{
+    static const uint32_t h[4] = {0x67452301u, 0xefcdab89u, 0x98badcfeu, 0x10325476u};
+    memset(s, 0, sizeof *s);
+    memcpy(s->h, h, sizeof h);
+    s->is_md5 = 1;
+}
+
+void mgi_sha256_init(mgi_hash *s)
+{
+    static const uint32_t h[8] = {0x6a09e667u, 0xbb67ae85u, 0x3c6ef372u, 0xa54ff53au,
+                                  0x510e527fu, 0x9b05688cu, 0x1f83d9abu, 0x5be0cd19u};
+    memset(s, 0, sizeof *s);
+    memcpy(s->h, h, sizeof h);
+}
+
+static void hash_block(mgi_hash *s, const unsigned char *p)
+{
+    if (s->is_md5)
+        hash_md5_block(s->h, p);
+    else
+        hash_sha_block(s->h, p);
+}
+
+void mgi_hash_add(mgi_hash *s, const void *p, mango_idx n)
+{
+    const unsigned char *b = (const unsigned char *)p;
+    mango_idx have = (mango_idx)(s->bytes % 64);
+    s->bytes += (uint64_t)n;
+    while (n > 0) {
+        mango_idx m = MGI_MIN(64 - have, n);
+        if (m == 64) {
+            hash_block(s, b);
+        } else {
+            memcpy(s->block + have, b, (size_t)m);
+            have += m;
+            if (have == 64)
+                hash_block(s, s->block);
+            have %= 64;
+        }
+        b += m;
+        n -= m;
+    }
+}
+
+void mgi_hash_end(mgi_hash *s, char hex[65])
+{
+    static const char digit[] = "0123456789abcdef";
+    unsigned char tail[72] = {0x80};
+    uint64_t bits = s->bytes * 8;
+    mango_idx pad = (mango_idx)(s->bytes % 64 < 56 ? 56 - s->bytes % 64 : 120 - s->bytes % 64);
+    int words = s->is_md5 ? 4 : 8;
+    for (int i = 0; i < 8; i++)
+        tail[pad + i] = (unsigned char)(bits >> (s->is_md5 ? 8 * i : 56 - 8 * i));
+    mgi_hash_add(s, tail, pad + 8);
+    for (int i = 0; i < 4 * words; i++) {
+        uint32_t b = s->h[i / 4] >> (s->is_md5 ? 8 * (i % 4) : 24 - 8 * (i % 4)) & 255;
+        hex[2 * i] = digit[b >> 4];
+        hex[2 * i + 1] = digit[b & 15];
+    }
+    hex[8 * words] = 0;
+}
+
+void mgi_sha256(const void *p, mango_idx n, char hex[65])
+{
+    mgi_hash s;
+    mgi_sha256_init(&s);
+    mgi_hash_add(&s, p, n);
+    mgi_hash_end(&s, hex);
+}
