@@ -11,9 +11,9 @@
 #include "../base/mgi.h"
 
 typedef enum mgi_charge {
-    MGI_CHARGE_LEAK,   /* H = beta*U + gain*X                          */
-    MGI_CHARGE_TAU,    /* H = U + (gain*X - (U - U_reset))/tau         */
-    MGI_CHARGE_WHOLE   /* H = (U - (U - U_reset)/tau) + gain*X         */
+    MGI_CHARGE_LEAK,   /* H = beta*U + gain*X                         */
+    MGI_CHARGE_TAU,    /* H = U + (gain*X - (U - U_rest))/tau         */
+    MGI_CHARGE_WHOLE   /* H = (U - (U - U_rest)/tau) + gain*X         */
 } mgi_charge;
 typedef enum mgi_reset { MGI_RESET_NONE, MGI_RESET_SUBTRACT, MGI_RESET_VALUE } mgi_reset;
 
@@ -22,7 +22,7 @@ typedef struct mgi_lif_rule {
     mgi_reset reset;      /* after a spike: nothing, H - U_thr, or U_reset    */
     int delay;            /* 1: U holds H, its reset is made by the next step */
     int on_equal;         /* fires on H >= U_thr, else on H > U_thr           */
-    float beta, tau, gain, U_thr, U_reset;
+    float beta, tau, gain, U_thr, U_rest, U_reset;
 } mgi_lif_rule;
 
 /* Theta(H - U_thr); NaN does not fire. */
@@ -43,9 +43,9 @@ static inline float mgi_lif_charge(const mgi_lif_rule *r, float U, float X)
     if (r->charge == MGI_CHARGE_LEAK)
         H = r->beta * U + r->gain * X;
     else if (r->charge == MGI_CHARGE_TAU)
-        H = U + (r->gain * X - (U - r->U_reset)) / r->tau;
+        H = U + (r->gain * X - (U - r->U_rest)) / r->tau;
     else
-        H = (U - (U - r->U_reset) / r->tau) + r->gain * X;
+        H = (U - (U - r->U_rest) / r->tau) + r->gain * X;
     return pending && r->reset == MGI_RESET_SUBTRACT ? H - r->U_thr : H;
 }
 

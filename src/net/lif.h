@@ -26,8 +26,9 @@ typedef enum mango_surrogate {
  *   tau form  (tau > 0):  U[t] = U[t-1] + (g X[t] - (U[t-1] - U_reset))/tau,
  *                         where g = 1 (decay_input) or tau (whole input)
  *   S[t] = Theta(U[t] - U_thr), with > or >=
- *   the reset follows at once, or with reset_delay = 1 at the start of the
- *   next step, which is snnTorch's order: U[t] = beta U[t-1] + X[t] - S[t-1] U_thr.
+ *   the reset follows at once, or with reset_delay = 1 at the next step, which
+ *   is snnTorch's order: U[t] = beta U[t-1] + X[t] - S[t-1] U_thr; a reset to a
+ *   value then replaces U[t-1] before it decays.
  */
 typedef struct mango_lif {
     float beta;         /* decay per step, [0,1]; used when tau == 0        */
@@ -37,7 +38,7 @@ typedef struct mango_lif {
     float U_thr;        /* threshold, > 0                                   */
     int fires_on_equal; /* 0: fires on U > U_thr; 1: on U >= U_thr          */
     mango_lif_reset reset;
-    float U_reset;
+    float U_reset;      /* < U_thr: value after a reset; tau form: at rest  */
     int reset_delay;    /* 1: reset acts at the next step (snnTorch)        */
     int detach_reset;   /* no gradient through the reset                    */
     mango_surrogate surrogate;
@@ -67,10 +68,13 @@ MANGO_API mango_status mango_lif_step(const mango_lif *rule, mango_idx n, const 
  *   X, S, U  (T,n): U holds the membrane as lif_step leaves it at each step
  *            (may be NULL when not wanted by run)
  *   dS  in   (T,n) gradient of the loss by S
- *   dX  out  (T,n), or (n) summed over T when Xstride is 0
+ *   dX  out  (T,n), or (n) summed over T when Xstride is 0; may be H itself
+ *            when Xstride is not 0
  *   H   out  (T,n) scratch: the membrane at firing, recomputed from X
- *   Xstride  floats from one step's X to the next: n, or 0 when X is (n), the
- *            same at each step */
+ *   Xstride  floats from one step's X to the next: n or more, or 0 when X is
+ *            (n), the same at each step
+ * Returns  MANGO_OK; MANGO_E_ARG when the rule, a size or a pointer is bad.
+ * Threads  bitwise the same result for every thread count. */
 MANGO_API mango_status mango_lif_run(const mango_lif *rule, mango_idx T, mango_idx n,
                                      const float *X, mango_idx Xstride, float *U, float *S);
 MANGO_API mango_status mango_lif_backward(const mango_lif *rule, mango_idx T, mango_idx n,

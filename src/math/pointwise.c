@@ -1,0 +1,125 @@
+/* pointwise.c - what acts on single values or on rows: ReLU's gradient, tanh,
+ * softmax, cross-entropy, and the change between (C,H,W) and (H,W,C).
+ * SPDX-License-Identifier: MIT */
+#include "../base/real.h"
+#include "ops.h"
+
+MGI_FN void mgi_relu_backward(mango_idx n, const float *y, const float *dy, float *dx)
+{
+    MGI_OMP(parallel for schedule(static) if (n >= MGI_GRAIN))
+    for (mango_idx i = 0; i < n; i++)
+        dx[i] = y[i] > 0.0f ? dy[i] : 0.0f;
+}
+
+MGI_FN void mgi_tanh(mango_idx n, const float *x, float *y)
+{
+    MGI_OMP(parallel for schedule(static) if (n >= MGI_GRAIN))
+    for (mango_idx i = 0; i < n; i++)
+        y[i] = mgi_tanhf(x[i]);
+}
+
+MGI_FN void mgi_tanh_backward(mango_idx n, const float *y, const float *dy, float *dx)
+{
+    MGI_OMP(parallel for schedule(static) if (n >= MGI_GRAIN))
+    for (mango_idx i = 0; i < n; i++)
+        dx[i] = dy[i] * (1.0f - y[i] * y[i]);
+}
+
+static float pointwise_max(mango_idx C, const float *x)
+{
+    float top = x[0];
+    for (mango_idx c = 1; c < C; c++)
+        top = x[c] > top ? x[c] : top;
+    return top;
+}
+
+MGI_FN void mgi_softmax(mango_idx R, mango_idx C, const float *x, float *y)
+{
+    MGI_OMP(parallel for schedule(static) if (R * C >= MGI_GRAIN))
+    for (mango_idx r = 0; r < R; r++) {
+        const float *in = x + r * C, top = pointwise_max(C, in);
+        float *out = y + r * C;
+        double sum = 0.0;
+        for (mango_idx c = 0; c < C; c++) {
+            out[c] = mgi_expf(in[c] - top);
+            sum += (double)out[c];
+        }
+        for (mango_idx c = 0; c < C; c++)
+            out[c] = (float)((double)out[c] / sum);
+    }
+}
+
+/* dx = y (dy - sum y dy) */
+MGI_FN void mgi_softmax_backward(mango_idx R, mango_idx C, const float *y, const float *dy,
+                                 float *dx)
+{
+    MGI_OMP(parallel for schedule(static) if (R * C >= MGI_GRAIN))
+    for (mango_idx r = 0; r < R; r++) {
+        const float *p = y + r * C, *g = dy + r * C;
+        double sum = 0.0;
+        for (mango_idx c = 0; c < C; c++)
+            sum += (double)p[c] * (double)g[c];
+        for (mango_idx c = 0; c < C; c++)
+            dx[r * C + c] = (float)((double)p[c] * ((double)g[c] - sum));
+    }
+}
+
+/* One row: -sum_c q[c] log p[c] with q = (1 - smoothing) [c = k] + smoothing/C,
+ * p = softmax(x); g (or NULL) = (p - q)/R, its share of the mean's gradient. */
+static double pointwise_entropy(mango_idx R, mango_idx C, const float *x, mango_idx k,
+                                double smoothing, float *g)
+{
+    const double top = (double)pointwise_max(C, x), even = smoothing / (double)C;
+    double sum = 0.0, loss = 0.0;
+    for (mango_idx c = 0; c < C; c++)
+        sum += mgi_exp((double)x[c] - top);
+    const double log_sum = mgi_log(sum);
+    for (mango_idx c = 0; c < C; c++) {
+        const double z = (double)x[c] - top, q = even + (c == k ? 1.0 - smoothing : 0.0);
+        if (q > 0.0)
+            loss += q * (log_sum - z);
+        if (g)
+            g[c] = (float)((mgi_exp(z) / sum - q) / (double)R);
+    }
+    return loss;
+}
+
+MGI_FN double mgi_crossentropy(mango_idx R, mango_idx C, const float *x, const int32_t *label,
+                               double smoothing, float *dx)
+{
+    double loss = 0.0;
+    for (mango_idx r = 0; r < R; r++)
+        loss += pointwise_entropy(R, C, x + r * C, label[r], smoothing, dx ? dx + r * C : NULL);
+    return R > 0 ? loss / (double)R : 0.0;
+}
+
+#define POINTWISE_TILE 16
+
+/* y (N,B,A) = x (N,A,B) with the last two axes exchanged, in square tiles. */
+static void pointwise_transpose(mango_idx N, mango_idx A, mango_idx B, const float *x, float *y)
+{
+    const mango_idx tiles = (A + POINTWISE_TILE - 1) / POINTWISE_TILE;
+    MGI_OMP(parallel for schedule(static) if (N * A * B >= MGI_GRAIN))
+    for (mango_idx k = 0; k < N * tiles; k++) {
+        const mango_idx n = k / tiles, a0 = k % tiles * POINTWISE_TILE;
+        const mango_idx a1 = MGI_MIN(a0 + POINTWISE_TILE, A);
+        const float *in = x + n * A * B;
+        float *out = y + n * A * B;
+        for (mango_idx b0 = 0; b0 < B; b0 += POINTWISE_TILE)
+            for (mango_idx b = b0; b < MGI_MIN(b0 + POINTWISE_TILE, B); b++)
+                for (mango_idx a = a0; a < a1; a++)
+                    out[b * A + a] = in[a * B + b];
+    }
+}
+
+MGI_FN void mgi_to_nhwc(mango_idx N, mango_idx C, mango_idx HW, const float *x, float *y)
+{
+    pointwise_transpose(N, C, HW, x, y);
+}
+
+MGI_FN void mgi_to_nchw(mango_idx N, mango_idx C, mango_idx HW, const float *x, float *y)
+{
+    pointwise_transpose(N, HW, C, x, y);
+}
+
+#undef POINTWISE_TILE
