@@ -1,0 +1,275 @@
+/* forward.c - runs the steps of a plan on the chunk under way: inputs
+ * b0..b0+b-1 and, for what depends on time, steps t0..t0+t-1, as N = t*b maps,
+ * t slowest.
+ * SPDX-License-Identifier: MIT */
+#include "lifrule.h"
+#include "plan.h"
+
+#define FWD_BLOCK 1024 /* neurons whose membranes stay in cache over all steps */
+
+void *mgi_plan_at(const mango_plan *p, int buf)
+{
+    return p->maps.base + p->buf[buf].offset;
+}
+
+const float *mgi_plan_value(const mango_plan *p, int node)
+{
+    return mgi_plan_at(p, p->step[p->node[mgi_plan_source(p, node)].step].out);
+}
+
+/* Maps of a step in this chunk. */
+static mango_idx fwd_maps(const mango_plan *p, const mgi_step *s)
+{
+    return s->dynamic ? p->t * p->b : p->b;
+}
+
+/* Map n of a node's value; a static one is the same at each step. */
+static const float *fwd_map(const mango_plan *p, int node, mango_idx n)
+{
+    const mgi_node *g = &p->net->node[node];
+    const mango_idx i = p->node[node].dynamic ? n : n % p->b;
+    return mgi_plan_value(p, node) + i * g->C * g->H * g->W;
+}
+
+static float *fwd_scratch(const mango_plan *p, const mgi_step *s)
+{
+    return s->work < 0 ? NULL : mgi_plan_at(p, s->work);
+}
+
+/* ---- sources ---------------------------------------------------------------- */
+
+/* x = (x - mean)/std per channel, for pictures of one or three channels. */
+static void fwd_normalize(const mango_net *net, mango_idx C, mango_idx rows, float *x)
+{
+    if (C != 1 && C != 3)
+        return;
+    MGI_OMP(parallel for if (rows * C >= MGI_GRAIN))
+    for (mango_idx i = 0; i < rows; i++)
+        for (mango_idx c = 0; c < C; c++)
+            x[i * C + c] = (x[i * C + c] - net->mean[c]) / net->std[c];
+}
+
+static void fwd_vq_rows(const mango_plan *p, const mgi_node *g, mango_idx n, const float *codes,
+                        float *y)
+{
+    const float *e = p->net->param[g->weight].v;   /* (K,C) */
+    for (mango_idx i = 0; i < n; i++)
+        memcpy(y + i * g->C, e + (mango_idx)codes[i] * g->C, (size_t)g->C * sizeof *y);
+}
+
+static void fwd_feed(mango_plan *p, const mgi_step *s, float *y)
+{
+    const mgi_node *g = &p->net->node[s->head];
+    const mango_idx HW = g->H * g->W;
+    if (g->kind == MGI_VQ) {
+        float *codes = mgi_plan_at(p, s->aux);
+        memcpy(codes, p->x + p->b0 * HW, (size_t)(p->b * HW) * sizeof *codes);
+        fwd_vq_rows(p, g, p->b * HW, codes, y);
+        return;
+    }
+    mgi_to_nhwc(p->b, g->C, HW, p->x + p->b0 * g->C * HW, y);
+    if (s->head != p->from && !p->raw)
+        fwd_normalize(p->net, g->C, p->b * HW, y);
+}
+
+/* ---- operators without a kernel of their own ------------------------------------ */
+
+/* S (t,n), U (n): each block of neurons goes through all steps at once. */
+static void fwd_lif(mango_plan *p, const mgi_step *s, float *S)
+{
+    const mgi_node *g = &p->net->node[s->head];
+    const mango_idx n = p->b * s->n;
+    const mango_idx stride = p->node[g->in[0]].dynamic ? n : 0;
+    const float *X = mgi_plan_value(p, g->in[0]);
+    const mgi_lif_rule rule = mgi_lif_lower(&g->lif);
+    const float U0 = mgi_lif_rest(&g->lif);
+    float *U = mgi_plan_at(p, s->aux);
+
+    MGI_OMP(parallel for schedule(static) if (n * p->t >= MGI_GRAIN))
+    for (mango_idx i = 0; i < n; i += FWD_BLOCK) {
+        const mango_idx m = MGI_MIN((mango_idx)FWD_BLOCK, n - i);
+        for (mango_idx j = 0; j < m && p->t0 == 0; j++)
+            U[i + j] = U0;
+        for (mango_idx t = 0; t < p->t; t++)
+            p->k->lif(m, &rule, X + t * stride + i, U + i, S + t * n + i);
+    }
+}
+
+/* Scores |e|^2 - 2 e'x by one matrix product, then the first smallest. */
+static void fwd_vq(mango_plan *p, const mgi_step *s, float *y)
+{
+    const mgi_node *g = &p->net->node[s->head];
+    const mango_idx HW = g->H * g->W, K = g->codes, N = fwd_maps(p, s);
+    float *codes = mgi_plan_at(p, s->aux), *score = fwd_scratch(p, s);
+    const mgi_epilogue e = { s->bias, NULL, 0 };
+    for (mango_idx n = 0; n < N; n++) {
+        mgi_conv_forward(&s->conv, 1, fwd_map(p, g->in[0], n), s->packed, &e, score,
+                         score + HW * K);
+        for (mango_idx i = 0; i < HW; i++) {
+            mango_idx best = 0;
+            for (mango_idx k = 1; k < K; k++)
+                if (score[i * K + k] < score[i * K + best])
+                    best = k;
+            codes[n * HW + i] = (float)best;
+        }
+    }
+    fwd_vq_rows(p, g, N * HW, codes, y);
+}
+
+static void fwd_relu(const mango_plan *p, mango_idx n, const float *x, float *y)
+{
+    MGI_OMP(parallel for schedule(static) if (n >= MGI_GRAIN))
+    for (mango_idx i = 0; i < n; i += FWD_BLOCK)
+        p->k->relu(MGI_MIN((mango_idx)FWD_BLOCK, n - i), x + i, y + i);
+}
+
+static void fwd_batchnorm(const mango_plan *p, const mgi_step *s, const mgi_node *g,
+                          const float *x, float *y)
+{
+    const mango_idx C = g->C, rows = fwd_maps(p, s) * g->H * g->W;
+    const mango_idx block = MGI_MAX(FWD_BLOCK / C, 1);
+    MGI_OMP(parallel for schedule(static) if (rows * C >= MGI_GRAIN))
+    for (mango_idx i = 0; i < rows; i += block)
+        p->k->scale_shift(MGI_MIN(block, rows - i), C, s->scale, s->bias, x + i * C,
+                          y + i * C);
+}
+
+static void fwd_add(const mango_plan *p, const mgi_step *s, const mgi_node *g, float *y)
+{
+    const mango_idx N = fwd_maps(p, s);
+    MGI_OMP(parallel for schedule(static) if (N * s->n >= MGI_GRAIN))
+    for (mango_idx n = 0; n < N; n++)
+        p->k->add(s->n, fwd_map(p, g->in[0], n), fwd_map(p, g->in[1], n), y + n * s->n);
+}
+
+static void fwd_concat(const mango_plan *p, const mgi_step *s, const mgi_node *g, float *y)
+{
+    const mango_idx N = fwd_maps(p, s), HW = g->H * g->W;
+    MGI_OMP(parallel for schedule(static) if (N * s->n >= MGI_GRAIN))
+    for (mango_idx n = 0; n < N; n++) {
+        float *at = y + n * s->n;
+        for (int j = 0; j < g->n_in; j++) {
+            const mango_idx C = p->net->node[g->in[j]].C;
+            const float *x = fwd_map(p, g->in[j], n);
+            for (mango_idx q = 0; q < HW; q++)
+                memcpy(at + q * g->C, x + q * C, (size_t)C * sizeof *y);
+            at += C;
+        }
+    }
+}
+
+static void fwd_globalsum(mango_idx N, mango_idx HW, mango_idx C, const float *x, float *y)
+{
+    MGI_OMP(parallel for schedule(static) if (N * HW * C >= MGI_GRAIN))
+    for (mango_idx n = 0; n < N; n++)
+        for (mango_idx c = 0; c < C; c++) {
+            double q = 0;
+            for (mango_idx i = 0; i < HW; i++)
+                q += x[(n * HW + i) * C + c];
+            y[n * C + c] = (float)q;
+        }
+}
+
+/* ---- one step --------------------------------------------------------------------- */
+
+static void fwd_matmul(const mango_plan *p, const mgi_step *s, const float *x, float *y)
+{
+    const mgi_epilogue e = { s->bias, s->residual < 0 ? NULL : mgi_plan_value(p, s->residual),
+                             s->relu };
+    mgi_conv_forward(&s->conv, fwd_maps(p, s), x, s->packed, &e, y, fwd_scratch(p, s));
+}
+
+/* Pools and resampling: a map in, a map out. */
+static void fwd_resize(const mgi_node *g, const mgi_node *in, mango_idx N, const float *x,
+                       float *y)
+{
+    mgi_pool a = { .C = in->C, .H = in->H, .W = in->W, .OH = g->H, .OW = g->W };
+    switch (g->kind) {
+    case MGI_MAXPOOL:
+        mgi_maxpool(&g->pool, N, x, y);
+        break;
+    case MGI_AVGPOOL:
+        mgi_avgpool(&g->pool, N, x, y);
+        break;
+    case MGI_ADAPTIVEAVG:
+    case MGI_GLOBALAVG:
+        mgi_adaptiveavg(&a, N, x, y);
+        break;
+    case MGI_GLOBALSUM:
+        fwd_globalsum(N, in->H * in->W, in->C, x, y);
+        break;
+    default:
+        if (g->bilinear)
+            mgi_bilinear2x(N, in->H, in->W, in->C, x, y);
+        else
+            mgi_nearest2x(N, in->H, in->W, in->C, x, y);
+    }
+}
+
+static void fwd_reshape(mango_plan *p, const mgi_step *s, const mgi_node *in, const float *x,
+                        float *y)
+{
+    const mgi_node *g = &p->net->node[s->head];
+    const mango_idx N = fwd_maps(p, s);
+    float *w = fwd_scratch(p, s);
+    mgi_to_nchw(N, in->C, in->H * in->W, x, w);
+    mgi_to_nhwc(N, g->C, g->H * g->W, w, y);
+}
+
+static void fwd_operator(mango_plan *p, const mgi_step *s, float *y)
+{
+    const mgi_node *g = &p->net->node[s->head], *in = &p->net->node[g->in[0]];
+    const mango_idx N = fwd_maps(p, s);
+    const float *x = mgi_plan_value(p, g->in[0]);
+    switch (g->kind) {
+    case MGI_CONV:
+    case MGI_CONVT:
+    case MGI_LINEAR:
+        fwd_matmul(p, s, x, y);
+        break;
+    case MGI_BATCHNORM:
+        fwd_batchnorm(p, s, g, x, y);
+        break;
+    case MGI_RELU:
+        fwd_relu(p, N * s->n, x, y);
+        break;
+    case MGI_TANH:
+        mgi_tanh(N * s->n, x, y);
+        break;
+    case MGI_LIF:
+        fwd_lif(p, s, y);
+        break;
+    case MGI_ADD:
+        fwd_add(p, s, g, y);
+        break;
+    case MGI_CONCAT:
+        fwd_concat(p, s, g, y);
+        break;
+    case MGI_RESHAPE:
+        fwd_reshape(p, s, in, x, y);
+        break;
+    case MGI_SOFTMAX:
+        mgi_softmax(N * g->H * g->W, g->C, x, y);
+        break;
+    case MGI_VQ:
+        fwd_vq(p, s, y);
+        break;
+    default:
+        fwd_resize(g, in, N, x, y);
+    }
+}
+
+void mgi_step_run(mango_plan *p, const mgi_step *s)
+{
+    float *y = mgi_plan_at(p, s->out);
+    const mgi_kind k = p->net->node[s->head].kind;
+    if (s->head == p->from || k == MGI_INPUT) {
+        fwd_feed(p, s, y);
+        return;
+    }
+    fwd_operator(p, s, y);
+    if (s->relu && !mgi_is_matmul(k))
+        fwd_relu(p, fwd_maps(p, s) * s->n, y, y);
+}
+
+#undef FWD_BLOCK

@@ -1,0 +1,368 @@
+/* plan.c - decides everything about a reading of a network before the first
+ * query, then answers queries without allocating.
+ * SPDX-License-Identifier: MIT */
+#include "plan.h"
+
+/* ---- buffers ------------------------------------------------------------------ */
+
+static int plan_buffer(mango_plan *p, mgi_scope scope, mgi_elem elem, mango_idx n, int step)
+{
+    mgi_buf *u = &p->buf[p->n_bufs];
+    u->scope = scope;
+    u->elem = elem;
+    u->n = n;
+    u->first = u->last = step;
+    return p->n_bufs++;
+}
+
+/* The value of `node` is used by step i. */
+static void plan_use(mango_plan *p, int node, int i)
+{
+    const mgi_step *from = &p->step[p->node[mgi_plan_source(p, node)].step];
+    mgi_buf *u = &p->buf[from->out];
+    u->last = MGI_MAX(u->last, i);
+    u->carried |= !from->dynamic && p->step[i].dynamic;
+}
+
+static void plan_step_buffers(mango_plan *p, int i)
+{
+    mgi_step *s = &p->step[i];
+    const mgi_node *g = &p->net->node[s->head];
+    const mgi_scope scope = s->dynamic ? MGI_PER_MAP : MGI_PER_INPUT;
+    s->out = plan_buffer(p, scope, MGI_ELEM_F32, s->n, i);
+    if (mgi_step_work(p, s, 1) > 0)
+        s->work = plan_buffer(p, MGI_WORK, MGI_ELEM_F32, 0, i);
+    if (g->kind == MGI_VQ)
+        s->aux = plan_buffer(p, scope, MGI_ELEM_F32, g->H * g->W, i);
+    if (g->kind == MGI_LIF && s->head != p->from) {
+        s->aux = plan_buffer(p, MGI_PER_INPUT, MGI_ELEM_F32, s->n, i);
+        p->buf[s->aux].carried = 1;
+    }
+    if (s->head == p->from)
+        return;
+    for (int e = s->end; e >= 0; e = p->node[e].link)
+        for (int j = 0; j < p->net->node[e].n_in; j++)
+            if (p->net->node[e].in[j] != p->node[e].link)
+                plan_use(p, p->net->node[e].in[j], i);
+}
+
+static void plan_reading_buffers(mango_plan *p)
+{
+    for (int i = 0; i < p->n_readings; i++) {
+        mgi_plan_reading *r = &p->reading[i];
+        const int node = mgi_plan_source(p, r->node);
+        r->step = p->node[node].step;
+        r->sum = -1;
+        if (!p->step[r->step].dynamic ||
+            (r->what != MANGO_READ_MEAN && r->what != MANGO_READ_RATE))
+            continue;
+        r->sum = plan_buffer(p, MGI_PER_INPUT,
+                             p->net->node[node].kind == MGI_LIF ? MGI_ELEM_F32 : MGI_ELEM_F64,
+                             r->C * r->HW, r->step);
+        p->buf[r->sum].carried = 1;
+    }
+}
+
+/* ---- steps ---------------------------------------------------------------------- */
+
+static double plan_step_macs(const mango_plan *p, const mgi_step *s)
+{
+    const mgi_conv *c = &s->conv;
+    if (!s->packed_n)
+        return 0;
+    const double area = c->transposed ? (double)(c->H * c->W) : (double)(c->OH * c->OW);
+    return area * (double)c->C * (double)c->O * c->kh * c->kw *
+           (s->dynamic ? (double)p->T : 1.0);
+}
+
+/* What the nodes from head to end turn into. */
+static void plan_chain(mango_plan *p, mgi_step *s)
+{
+    const mango_net *net = p->net;
+    for (int e = s->end; ; e = p->node[e].link) {
+        const mgi_node *g = &net->node[e];
+        s->head = e;
+        if (p->node[e].link < 0)
+            break;
+        if (g->kind == MGI_BATCHNORM)
+            s->bn = e;
+        else if (g->kind == MGI_RESHAPE)
+            s->reshape = e;
+        else if (g->kind == MGI_ADD)
+            s->residual = g->in[0] == p->node[e].link ? g->in[1] : g->in[0];
+        else
+            s->relu = 1;
+    }
+}
+
+static void plan_step(mango_plan *p, int end)
+{
+    const mango_net *net = p->net;
+    const mgi_node *last = &net->node[end];
+    mgi_step *s = &p->step[p->n_steps];
+    s->end = end;
+    s->bn = s->reshape = s->residual = s->aux = s->work = -1;
+    s->dynamic = p->node[end].dynamic;
+    s->n = last->C * last->H * last->W;
+    plan_chain(p, s);
+    const mgi_node *g = &net->node[s->head];
+    if (s->head != p->from && mgi_is_matmul(g->kind)) {
+        s->conv = g->conv;
+        s->packed_n = mgi_conv_packed(&s->conv);
+        s->bias_n = g->bias_p >= 0 || s->bn >= 0 ? s->conv.O : 0;
+    } else if (s->head != p->from && g->kind == MGI_VQ) {
+        const mgi_conv c = { .C = g->C, .H = g->H, .W = g->W, .O = g->codes, .OH = g->H,
+                             .OW = g->W, .kh = 1, .kw = 1, .sh = 1, .sw = 1 };
+        s->conv = c;
+        s->packed_n = mgi_conv_packed(&s->conv);
+        s->bias_n = g->codes;
+    } else if (s->head != p->from && g->kind == MGI_BATCHNORM) {
+        s->bias_n = g->C;
+    }
+    p->node[end].step = p->n_steps++;
+    p->macs += plan_step_macs(p, s);
+}
+
+/* A step for every needed node, static ones first; then buffers. */
+static mango_status plan_steps(mango_plan *p, mango_err *err)
+{
+    int n = 0;
+    for (int i = 0; i < p->net->n_nodes; i++)
+        n += p->node[i].need;
+    p->cap_bufs = 3 * n + p->n_readings;
+    p->step = mgi_new(&p->al, n, sizeof *p->step);
+    p->buf = mgi_new(&p->al, p->cap_bufs, sizeof *p->buf);
+    p->order = mgi_new(&p->al, 2 * p->cap_bufs, sizeof *p->order);
+    p->cap_steps = n;
+    if (!p->step || !p->buf || !p->order)
+        return mgi_fail(err, MANGO_E_MEM, "no memory for a plan of %d steps", n);
+    for (int dynamic = 0; dynamic < 2; dynamic++) {
+        p->first_dynamic = p->n_steps;
+        for (int i = 0; i < p->net->n_nodes; i++)
+            if (p->node[i].need && p->node[i].view < 0 && p->node[i].dynamic == dynamic)
+                plan_step(p, i);
+    }
+    for (int i = 0; i < p->n_steps; i++)
+        plan_step_buffers(p, i);
+    plan_reading_buffers(p);
+    return MANGO_OK;
+}
+
+/* ---- create ---------------------------------------------------------------------- */
+
+void mango_plan_defaults(mango_plan_options *o)
+{
+    const mango_plan_options d = { .T = 0, .batch = 1, .memory = 0, .from = -1, .raw = 0 };
+    *o = d;
+}
+
+static mango_status plan_options(mango_plan *p, const mango_plan_options *o, mango_err *err)
+{
+    p->T = o->T == 0 ? MGI_MAX(p->net->T, 1) : o->T;
+    p->B = o->batch;
+    p->memory = o->memory == 0 ? MGI_PLAN_MEMORY : o->memory;
+    p->from = (int)o->from;
+    p->raw = o->raw;
+    if (p->T < 1 || p->T > MGI_MAX_STEPS)
+        return mgi_fail(err, MANGO_E_ARG, "T is %lld: expected 1..%d", (long long)p->T,
+                        MGI_MAX_STEPS);
+    if (p->B < 1 || p->B > MGI_MAX_BATCH)
+        return mgi_fail(err, MANGO_E_ARG, "batch is %lld: expected 1..%d", (long long)p->B,
+                        MGI_MAX_BATCH);
+    if (p->memory < 0)
+        return mgi_fail(err, MANGO_E_ARG, "memory cap is negative");
+    if (o->from < -1 || o->from >= p->net->n_nodes)
+        return mgi_fail(err, MANGO_E_ARG, "no layer %lld to feed: the net has %d",
+                        (long long)o->from, p->net->n_nodes);
+    return MANGO_OK;
+}
+
+static mango_status plan_readings(mango_plan *p, mango_idx n, const mango_reading *r,
+                                  mango_err *err)
+{
+    if (n < 1 || n > 4 * MGI_MAX_NODES || !r)
+        return mgi_fail(err, MANGO_E_ARG, "%lld readings: expected 1..%d", (long long)n,
+                        4 * MGI_MAX_NODES);
+    p->reading = mgi_new(&p->al, n, sizeof *p->reading);
+    if (!p->reading)
+        return mgi_fail(err, MANGO_E_MEM, "no memory for %lld readings", (long long)n);
+    p->n_readings = (int)n;
+    for (int i = 0; i < p->n_readings; i++) {
+        mgi_plan_reading *q = &p->reading[i];
+        if (r[i].layer < 0 || r[i].layer >= p->net->n_nodes || (int)r[i].what < 0 ||
+            r[i].what > MANGO_READ_CODES)
+            return mgi_fail(err, MANGO_E_ARG, "reading %d: no layer %lld or no kind %d", i,
+                            (long long)r[i].layer, (int)r[i].what);
+        const mgi_node *g = &p->net->node[r[i].layer];
+        q->node = (int)r[i].layer;
+        q->what = r[i].what;
+        q->out = r[i].out;
+        q->C = g->C;
+        q->HW = g->H * g->W;
+    }
+    return MANGO_OK;
+}
+
+static mango_status plan_build(mango_plan *p, const mango_plan_options *o, mango_idx n,
+                               const mango_reading *r, mango_err *err)
+{
+    MGI_TRY(plan_options(p, o, err));
+    MGI_TRY(plan_readings(p, n, r, err));
+    p->node = mgi_new(&p->al, p->net->n_nodes, sizeof *p->node);
+    if (!p->node)
+        return mgi_fail(err, MANGO_E_MEM, "no memory for a plan of %d nodes", p->net->n_nodes);
+    MGI_TRY(mgi_plan_graph(p, err));
+    MGI_TRY(plan_steps(p, err));
+    MGI_TRY(mgi_plan_chunks(p, err));
+    mgi_arena_plan(&p->maps, p->arena_bytes, 1);
+    if (mgi_arena_commit(&p->maps) < 0 || !mgi_arena_take(&p->maps, p->arena_bytes, 1))
+        return mgi_fail(err, MANGO_E_MEM, "no memory for an arena of %lld bytes",
+                        (long long)p->arena_bytes);
+    return mgi_plan_pack(p, err);
+}
+
+mango_status mango_plan_create(mango_plan **plan, const mango_net *net,
+                               const mango_plan_options *o, mango_idx n_readings,
+                               const mango_reading *readings, const mango_alloc *al,
+                               mango_err *err)
+{
+    MGI_REQUIRE(plan && net && o);
+    *plan = NULL;
+    const mango_alloc a = mgi_alloc_get(al);
+    mango_plan *p = mgi_new(&a, 1, sizeof *p);
+    if (!p)
+        return mgi_fail(err, MANGO_E_MEM, "no memory for a plan");
+    p->al = a;
+    p->net = net;
+    p->k = mgi_kernels_get();
+    mgi_arena_init(&p->maps, &a);
+    mgi_arena_init(&p->weights, &a);
+    const mango_status st = plan_build(p, o, n_readings, readings, err);
+    if (st < 0) {
+        mango_plan_destroy(p);
+        return st;
+    }
+    *plan = p;
+    return MANGO_OK;
+}
+
+void mango_plan_destroy(mango_plan *p)
+{
+    if (!p)
+        return;
+    const mango_alloc a = p->al;
+    mgi_arena_free(&p->weights);
+    mgi_arena_free(&p->maps);
+    if (p->order)
+        mgi_del(&a, p->order, 2 * p->cap_bufs, sizeof *p->order);
+    if (p->buf)
+        mgi_del(&a, p->buf, p->cap_bufs, sizeof *p->buf);
+    if (p->step)
+        mgi_del(&a, p->step, p->cap_steps, sizeof *p->step);
+    if (p->node)
+        mgi_del(&a, p->node, p->net->n_nodes, sizeof *p->node);
+    if (p->reading)
+        mgi_del(&a, p->reading, p->n_readings, sizeof *p->reading);
+    mgi_del(&a, p, 1, sizeof *p);
+}
+
+mango_idx mango_plan_bytes(const mango_plan *p)
+{
+    return p ? p->arena_bytes + mgi_arena_bytes(&p->weights) : 0;
+}
+
+double mango_plan_macs(const mango_plan *p)
+{
+    return p ? p->macs : 0.0;
+}
+
+mango_status mango_plan_output(mango_plan *p, mango_idx reading, float *out)
+{
+    MGI_REQUIRE(p && out && reading >= 0 && reading < p->n_readings);
+    p->reading[reading].out = out;
+    return MANGO_OK;
+}
+
+/* ---- run -------------------------------------------------------------------------- */
+
+/* x - x is 0 for finite x alone. */
+static mango_status plan_check_input(const mango_plan *p, mango_idx B, const float *x)
+{
+    const mgi_node *g = &p->net->node[p->from >= 0 ? p->from : p->net->input];
+    const int codes = p->from >= 0 && g->kind == MGI_VQ;
+    const mango_idx n = B * g->H * g->W * (codes ? 1 : g->C);
+    for (mango_idx i = 0; i < n; i++) {
+        if (!(x[i] - x[i] == 0.0f))
+            return MANGO_E_NONFINITE;
+        if (codes && !(x[i] >= 0.0f && x[i] < (float)g->codes &&
+                       x[i] == (float)(mango_idx)x[i]))
+            return MANGO_E_ARG;
+    }
+    return MANGO_OK;
+}
+
+static void plan_run_steps(mango_plan *p, int first, int last)
+{
+    for (int i = first; i < last; i++) {
+        mgi_step_run(p, &p->step[i]);
+        for (int r = 0; r < p->n_readings; r++)
+            if (p->reading[r].step == i)
+                mgi_reading_take(p, &p->reading[r]);
+    }
+}
+
+mango_status mango_plan_run(mango_plan *p, mango_idx B, const float *x)
+{
+    MGI_REQUIRE(p && x && B >= 1 && B <= p->B);
+    for (int r = 0; r < p->n_readings; r++)
+        MGI_REQUIRE(p->reading[r].out);
+    MGI_TRY(plan_check_input(p, B, x));
+    p->x = x;
+    p->run_B = B;
+    for (p->b0 = 0; p->b0 < B; p->b0 += p->Bc) {
+        p->b = MGI_MIN(p->Bc, B - p->b0);
+        p->t0 = 0;
+        p->t = 1;
+        plan_run_steps(p, 0, p->first_dynamic);
+        if (p->first_dynamic == p->n_steps)
+            continue;
+        for (p->t0 = 0; p->t0 < p->T; p->t0 += p->Tc) {
+            p->t = MGI_MIN(p->Tc, p->T - p->t0);
+            plan_run_steps(p, p->first_dynamic, p->n_steps);
+        }
+    }
+    p->x = NULL;
+    return MANGO_OK;
+}
+
+/* ---- print ------------------------------------------------------------------------ */
+
+/* "conv1+bn1+relu1", head first. */
+static void plan_chain_names(const mango_plan *p, int end, mgi_str *s)
+{
+    const int link = p->node[end].link;
+    if (link >= 0) {
+        plan_chain_names(p, link, s);
+        mgi_str_puts(s, "+");
+    }
+    mgi_str_puts(s, p->net->node[end].name);
+}
+
+void mgi_plan_describe(const mango_plan *p, mgi_str *s)
+{
+    mgi_str_printf(s, "plan T=%lld batch=%lld chunk=%lldx%lld arena=%lld weights=%lld macs=%.0f\n",
+                   (long long)p->T, (long long)p->B, (long long)p->Tc, (long long)p->Bc,
+                   (long long)p->arena_bytes, (long long)mgi_arena_bytes(&p->weights), p->macs);
+    for (int i = 0; i < p->n_steps; i++) {
+        const mgi_step *q = &p->step[i];
+        const mgi_node *g = &p->net->node[q->end];
+        const mgi_buf *u = &p->buf[q->out];
+        mgi_str_printf(s, "%4d %s %-10s ", i, q->dynamic ? "T*B" : "B  ",
+                       q->head == p->from ? "fed" : mgi_kind_name(p->net->node[q->head].kind));
+        plan_chain_names(p, q->end, s);
+        mgi_str_printf(s, " %lldx%lldx%lld %s %lld@%lld used to %d macs=%.0f\n", (long long)g->C,
+                       (long long)g->H, (long long)g->W,
+                       u->elem == MGI_ELEM_F64 ? "f64" : "f32", (long long)u->bytes,
+                       (long long)u->offset, u->last, plan_step_macs(p, q));
+    }
+}

@@ -1,0 +1,135 @@
+/* plan.h - what the planner decides and the forward pass follows.
+ *
+ * A plan is a list of steps. A step runs one node's operator and, in the same
+ * pass, the chain of nodes fused onto it:
+ *     conv|convt|linear [+ batchnorm] [+ reshape] [+ add] [+ relu]
+ *     batchnorm [+ relu]      add [+ relu]
+ * What is fused onto what depends on the graph alone, so a node's value has
+ * the same bits whatever is read, fed, batched or chunked. Reading a node from
+ * inside a chain plans a second, shorter chain that ends there.
+ *
+ * Steps before `first_dynamic` have no LIF ancestor and run once for the b
+ * inputs of a chunk; the others run over the t*b maps of all its steps, t
+ * slowest. Each step writes one buffer of one arena.
+ * SPDX-License-Identifier: MIT */
+#ifndef MGI_PLAN_H
+#define MGI_PLAN_H
+
+#include "graph.h"
+
+#define MGI_MAX_STEPS 65536  /* T                                     */
+#define MGI_MAX_BATCH 4096
+#define MGI_PLAN_MEMORY ((mango_idx)1 << 30) /* default cap, bytes          */
+#define MGI_PLAN_SPAN ((mango_idx)32 << 20)  /* chunks shrink to this arena */
+#define MGI_PLAN_MAPS 32                     /* ... but not under so many maps */
+
+/* How the values of a buffer are stored. */
+typedef enum mgi_elem { MGI_ELEM_F32, MGI_ELEM_F64 } mgi_elem;
+MGI_FN size_t mgi_elem_size(mgi_elem e);
+
+/* What a buffer's size is a multiple of. */
+typedef enum mgi_scope {
+    MGI_PER_INPUT, /* n values for each of the b inputs of a chunk   */
+    MGI_PER_MAP,   /* n values for each of its t*b maps              */
+    MGI_FIXED,     /* n values                                       */
+    MGI_WORK       /* scratch of the step `first`, see mgi_step_work */
+} mgi_scope;
+
+/* A piece of the arena, in use from step `first` to step `last`. */
+typedef struct mgi_buf {
+    mgi_scope scope;
+    mgi_elem elem;
+    mango_idx n;
+    int first, last;
+    int carried;      /* outlives a chunk of time: membranes, sums, static values */
+    mango_idx bytes, offset;
+} mgi_buf;
+
+typedef struct mgi_step {
+    int head, end;    /* first and last node of the chain                   */
+    int dynamic;
+    int bn, reshape;  /* nodes folded into the weights, -1: none            */
+    int residual;     /* node whose value is added at the end, -1: none     */
+    int relu;
+    mango_idx n;      /* values of one map that this step writes            */
+    int out;          /* buffer of the result                               */
+    int aux;          /* buffer: membranes of a LIF, codes of a VQ; -1      */
+    int work;         /* scratch buffer, -1                                 */
+    mgi_conv conv;    /* conv, convt, linear; the scores of a VQ            */
+    mango_idx packed_n, bias_n;
+    float *packed;    /* packed weights, NULL: none                         */
+    float *bias;      /* (bias_n) bias, or shift of a batch-norm; NULL      */
+    float *scale;     /* (bias_n) of a batch-norm that stands alone         */
+} mgi_step;
+
+/* A reading: which step's buffer, and what to make of it. sum: buffer of the
+ * running total of a dynamic node, spike counts for a LIF; -1 for a static one. */
+typedef struct mgi_plan_reading {
+    int node, step, sum;
+    mango_read what;
+    float *out;
+    mango_idx C, HW;
+} mgi_plan_reading;
+
+/* What the planner knows of a node. */
+typedef struct mgi_plan_node {
+    int link;      /* node whose chain it joins, -1                          */
+    int uses;      /* inputs of the whole graph that name it                 */
+    int need;      /* its value is read or used                              */
+    int dynamic;   /* a LIF, or after one                                    */
+    int view;      /* node whose buffer it shares (a reshape without work), -1 */
+    int step;      /* step that leaves its value, -1                         */
+} mgi_plan_node;
+
+struct mango_plan {
+    mango_alloc al;
+    const mango_net *net;
+    mango_idx T, B, memory;
+    int from, raw;
+    mgi_plan_node *node;   /* (net->n_nodes)                 */
+    mgi_step *step;
+    int n_steps, cap_steps, first_dynamic;
+    mgi_buf *buf;
+    int n_bufs, cap_bufs;
+    int *order;            /* (2 cap_bufs) scratch of mgi_plan_place */
+    mgi_plan_reading *reading;
+    int n_readings;
+    mango_idx Bc, Tc;      /* inputs and steps of a chunk    */
+    mango_idx arena_bytes;
+    mgi_arena maps, weights;
+    double macs;
+    const mgi_kernels *k;
+    const float *x;        /* the run under way: input, its batch, */
+    mango_idx run_B;       /* and the chunk: inputs b0..b0+b-1,    */
+    mango_idx b0, b, t0, t;/* steps t0..t0+t-1                     */
+};
+
+/* plan_graph.c: links, needs, dynamics. */
+MGI_FN mango_status mgi_plan_graph(mango_plan *p, mango_err *err);
+MGI_FN int mgi_plan_source(const mango_plan *p, int node); /* the node behind views */
+MGI_FN int mgi_is_matmul(mgi_kind k);  /* conv, convt, linear */
+
+/* plan_memory.c: sizes and places of buffers for chunks of b inputs and t
+ * steps; the choice of a chunk under the cap. */
+MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps);
+MGI_FN int mgi_plan_place(mango_plan *p, mango_idx b, mango_idx t, mango_idx *bytes);
+MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err);
+
+/* plan_weights.c: fold and pack. */
+MGI_FN mango_status mgi_plan_pack(mango_plan *p, mango_err *err);
+/* The largest singular value of a spectrally normalized weight (O,K), after
+ * one power iteration from u (O): v = W'u/|W'u|, u = Wv/|Wv|, sigma = u'Wv.
+ * v (K) and u2 (O) are scratch; u2 leaves with the new u. */
+MGI_FN double mgi_spectral_sigma(mango_idx O, mango_idx K, const float *W, const float *u,
+                                 float *v, float *u2);
+
+/* forward.c, readout.c: run the steps of the chunk under way. */
+MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s);
+MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r);
+MGI_FN void *mgi_plan_at(const mango_plan *p, int buf);
+MGI_FN const float *mgi_plan_value(const mango_plan *p, int node);
+
+/* One line a step: chain, shape, placement; `mango info --plan`. */
+MGI_FN void mgi_plan_describe(const mango_plan *p, mgi_str *s);
+
+#endif

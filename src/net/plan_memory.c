@@ -1,0 +1,169 @@
+/* plan_memory.c - sizes and places of a plan's buffers in its one arena.
+ *
+ * Each buffer is in use during an interval of steps. The largest is placed
+ * first, each at the lowest offset where it meets no placed buffer whose
+ * interval overlaps its own. What is placed where changes no result.
+ * SPDX-License-Identifier: MIT */
+#include "plan.h"
+
+#define PLAN_ALIGN 64
+
+size_t mgi_elem_size(mgi_elem e)
+{
+    return e == MGI_ELEM_F64 ? sizeof(double) : sizeof(float);
+}
+
+mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps)
+{
+    const mgi_node *g = &p->net->node[s->head];
+    if (s->head == p->from || g->kind == MGI_INPUT)
+        return 0;
+    if (mgi_is_matmul(g->kind))
+        return mgi_conv_work(&s->conv, maps);
+    if (g->kind == MGI_VQ)
+        return mgi_conv_work(&s->conv, 1) + s->conv.OH * s->conv.OW * s->conv.O;
+    if (g->kind == MGI_RESHAPE)
+        return maps * s->n;
+    return 0;
+}
+
+/* Bytes of buffer u in chunks of b inputs and t steps; false on overflow. */
+static int plan_size(const mango_plan *p, mgi_buf *u, mango_idx b, mango_idx t)
+{
+    mango_idx n = u->n, maps;
+    if (!mgi_mul(b, t, &maps))
+        return 0;
+    if (u->scope == MGI_WORK) {
+        const mgi_step *s = &p->step[u->first];
+        n = mgi_step_work(p, s, s->dynamic ? maps : b);
+    } else if (u->scope != MGI_FIXED) {
+        if (!mgi_mul(n, u->scope == MGI_PER_INPUT ? b : maps, &n))
+            return 0;
+    }
+    if (!mgi_mul(n, (mango_idx)mgi_elem_size(u->elem), &n) ||
+        !mgi_add(n, PLAN_ALIGN - 1, &n))
+        return 0;
+    u->bytes = n / PLAN_ALIGN * PLAN_ALIGN;
+    return 1;
+}
+
+/* The steps during which u holds something; `over` when time is cut in chunks. */
+static void plan_interval(const mango_plan *p, const mgi_buf *u, int over, int *first,
+                          int *last)
+{
+    *first = u->first;
+    *last = u->last;
+    if (over && u->carried) {
+        *first = MGI_MIN(u->first, p->first_dynamic);
+        *last = p->n_steps - 1;
+    }
+}
+
+static int plan_overlap(const mango_plan *p, const mgi_buf *u, const mgi_buf *v, int over)
+{
+    int uf, ul, vf, vl;
+    plan_interval(p, u, over, &uf, &ul);
+    plan_interval(p, v, over, &vf, &vl);
+    return uf <= vl && vf <= ul;
+}
+
+/* The lowest offset for u among `n` placed buffers, sorted by offset. */
+static mango_idx plan_gap(const mango_plan *p, const mgi_buf *u, int n, const int *placed,
+                          int over)
+{
+    mango_idx at = 0;
+    for (int i = 0; i < n; i++) {
+        const mgi_buf *v = &p->buf[placed[i]];
+        if (!plan_overlap(p, u, v, over))
+            continue;
+        if (v->offset - at >= u->bytes)
+            break;
+        at = MGI_MAX(at, v->offset + v->bytes);
+    }
+    return at;
+}
+
+/* Buffers by size, largest first; equal sizes in order of creation. */
+static void plan_sort(mango_plan *p)
+{
+    for (int i = 0; i < p->n_bufs; i++) {
+        int j = i;
+        for (; j > 0 && p->buf[p->order[j - 1]].bytes < p->buf[i].bytes; j--)
+            p->order[j] = p->order[j - 1];
+        p->order[j] = i;
+    }
+}
+
+int mgi_plan_place(mango_plan *p, mango_idx b, mango_idx t, mango_idx *bytes)
+{
+    const int over = p->first_dynamic < p->n_steps && t < p->T;
+    int *placed = p->order + p->cap_bufs;
+    *bytes = 0;
+    for (int i = 0; i < p->n_bufs; i++)
+        if (!plan_size(p, &p->buf[i], b, t))
+            return 0;
+    plan_sort(p);
+    for (int i = 0; i < p->n_bufs; i++) {
+        mgi_buf *u = &p->buf[p->order[i]];
+        mango_idx end;
+        u->offset = plan_gap(p, u, i, placed, over);
+        if (!mgi_add(u->offset, u->bytes, &end))
+            return 0;
+        *bytes = MGI_MAX(*bytes, end);
+        int j = i;
+        for (; j > 0 && p->buf[placed[j - 1]].offset > u->offset; j--)
+            placed[j] = placed[j - 1];
+        placed[j] = p->order[i];
+    }
+    p->Bc = b;
+    p->Tc = t;
+    p->arena_bytes = *bytes;
+    return 1;
+}
+
+/* The next smaller chunk: over the batch first, then over time; false: none. */
+static int plan_halve(mango_idx *b, mango_idx *t)
+{
+    if (*b > 1)
+        *b = (*b + 1) / 2;
+    else if (*t > 1)
+        *t = (*t + 1) / 2;
+    else
+        return 0;
+    return 1;
+}
+
+/* Chunks of equal size, as many as chunks of `part` would need. */
+static mango_idx plan_even(mango_idx whole, mango_idx part)
+{
+    const mango_idx chunks = (whole + part - 1) / part;
+    return (whole + chunks - 1) / chunks;
+}
+
+/* The first chunk under the cap that also stays in MGI_PLAN_SPAN, or whose next
+ * smaller one would have too few maps for the matrix products. */
+mango_status mgi_plan_chunks(mango_plan *p, mango_err *err)
+{
+    const mango_idx T = p->first_dynamic < p->n_steps ? p->T : 1;
+    mango_idx b = p->B, t = T, bytes = 0;
+    int fits = 0;
+    for (;;) {
+        mango_idx nb = b, nt = t;
+        fits = mgi_plan_place(p, b, t, &bytes) && bytes <= p->memory;
+        const int more = plan_halve(&nb, &nt);
+        if (!more || (fits && (bytes <= MGI_PLAN_SPAN || nb * nt < MGI_PLAN_MAPS)))
+            break;
+        b = nb;
+        t = nt;
+    }
+    if (!fits)
+        return mgi_fail(err, MANGO_E_MEM,
+                        "the plan needs %lld bytes for one input and one step at a time: "
+                        "the memory cap is %lld",
+                        (long long)bytes, (long long)p->memory);
+    if (!mgi_plan_place(p, plan_even(p->B, b), plan_even(T, t), &bytes) || bytes > p->memory)
+        (void)mgi_plan_place(p, b, t, &bytes);
+    return MANGO_OK;
+}
+
+#undef PLAN_ALIGN

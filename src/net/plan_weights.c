@@ -1,0 +1,303 @@
+/* plan_weights.c - the weights of a plan: spectral norm applied, batch-norm
+ * folded in, rows and columns permuted to channels last, packed once.
+ *
+ *     y = s (W x + b) + t   becomes   W' = s W,  b' = fma(b, s, t)
+ * SPDX-License-Identifier: MIT */
+#include "../base/real.h"
+#include "plan.h"
+#include <math.h>
+
+/* Scratch for one step's weights. */
+typedef struct mgi_fold {
+    const mango_plan *p;
+    mango_idx n, rows, cols;
+    float *w;      /* (n) weights being changed            */
+    float *s, *t;  /* (rows) batch-norm                    */
+    float *v, *u;  /* (cols), (rows) of the spectral norm  */
+} mgi_fold;
+
+static const float *plan_param(const mango_plan *p, int i)
+{
+    return i < 0 ? NULL : p->net->param[i].v;
+}
+
+static mango_status plan_filled(const mango_plan *p, int i, mango_err *err)
+{
+    if (i >= 0 && !p->net->param[i].v)
+        return mgi_fail(err, MANGO_E_STATE, "parameter '%s' has no values: load or fill the net",
+                        p->net->param[i].name);
+    return MANGO_OK;
+}
+
+/* ---- spectral norm -------------------------------------------------------- */
+
+/* x = x / max(|x|, 1e-12) */
+static void spectral_unit(mango_idx n, float *x)
+{
+    double q = 0;
+    for (mango_idx i = 0; i < n; i++)
+        q += (double)x[i] * x[i];
+    const double norm = MGI_MAX(sqrt(q), 1e-12);
+    for (mango_idx i = 0; i < n; i++)
+        x[i] = (float)(x[i] / norm);
+}
+
+/* y (O) = W x */
+static void spectral_times(mango_idx O, mango_idx K, const float *W, const float *x, float *y)
+{
+    for (mango_idx o = 0; o < O; o++) {
+        double q = 0;
+        for (mango_idx k = 0; k < K; k++)
+            q += (double)W[o * K + k] * x[k];
+        y[o] = (float)q;
+    }
+}
+
+double mgi_spectral_sigma(mango_idx O, mango_idx K, const float *W, const float *u, float *v,
+                          float *u2)
+{
+    double sigma = 0;
+    for (mango_idx k = 0; k < K; k++) {
+        double q = 0;
+        for (mango_idx o = 0; o < O; o++)
+            q += (double)u[o] * W[o * K + k];
+        v[k] = (float)q;
+    }
+    spectral_unit(K, v);
+    spectral_times(O, K, W, v, u2);
+    for (mango_idx o = 0; o < O; o++)
+        sigma += (double)u2[o] * u2[o];   /* u'Wv = |Wv| for u = Wv/|Wv| */
+    spectral_unit(O, u2);
+    return sqrt(sigma);
+}
+
+/* The vector u of a spectrally normalized layer: NAME.sn_u beside NAME.weight. */
+static const float *plan_sn_u(const mango_net *net, const mgi_node *g)
+{
+    char name[sizeof net->param[0].name];
+    const mgi_param *w = &net->param[g->weight];
+    const size_t n = strlen(w->name), cut = sizeof "weight" - 1;
+    if (n < cut || !mgi_copy(name, (mango_idx)sizeof name, w->name))
+        return NULL;
+    memcpy(name + n - cut, "sn_u", sizeof "sn_u");
+    const int i = mgi_param_find(net, name);
+    return i < 0 || net->param[i].count != w->shape[0] ? NULL : net->param[i].v;
+}
+
+static mango_status fold_spectral(mgi_fold *f, const mgi_node *g, mango_err *err)
+{
+    const mango_idx O = f->p->net->param[g->weight].shape[0], K = f->n / O;
+    const float *u = plan_sn_u(f->p->net, g);
+    if (!u)
+        return mgi_fail(err, MANGO_E_STATE, "layer '%s': no vector sn_u for its spectral norm",
+                        g->name);
+    const double sigma = mgi_spectral_sigma(O, K, f->w, u, f->v, f->u);
+    for (mango_idx i = 0; i < f->n; i++)
+        f->w[i] = (float)(f->w[i] / sigma);
+    return MANGO_OK;
+}
+
+/* ---- batch-norm and order -------------------------------------------------- */
+
+/* W' = s W along the output channels; transposed weights are (C,O,kh,kw). */
+static void fold_scale(mgi_fold *f, const mgi_conv *c)
+{
+    const mango_idx area = (mango_idx)c->kh * c->kw;
+    const mango_idx run = c->transposed ? area : c->C * area;
+    for (mango_idx i = 0; i < f->n; i++)
+        f->w[i] *= f->s[i / run % c->O];
+}
+
+/* dst (HW,C) = src (C,HW), elements of `size` floats. */
+static void fold_to_last(mango_idx C, mango_idx HW, mango_idx size, const float *src,
+                         float *dst)
+{
+    for (mango_idx c = 0; c < C; c++)
+        for (mango_idx q = 0; q < HW; q++)
+            memcpy(dst + (q * C + c) * size, src + (c * HW + q) * size,
+                   (size_t)size * sizeof *dst);
+}
+
+/* A linear layer's columns count (C,H,W) of its input; the map is (H,W,C). */
+static void fold_columns(const mgi_node *in, mango_idx O, const float *src, float *dst)
+{
+    const mango_idx HW = in->H * in->W, K = in->C * HW;
+    for (mango_idx o = 0; o < O; o++)
+        fold_to_last(in->C, HW, 1, src + o * K, dst + o * K);
+}
+
+/* b' into s->bias, in the order of the output. */
+static void fold_bias(mgi_fold *f, const mgi_step *s, const mgi_node *g)
+{
+    const float *b = plan_param(f->p, g->bias_p);
+    float *y = f->u;
+    for (mango_idx o = 0; o < s->bias_n; o++) {
+        y[o] = b ? b[o] : 0.0f;
+        if (s->bn >= 0)
+            y[o] = mgi_fmaf(y[o], f->s[o], f->t[o]);
+    }
+    if (s->reshape >= 0) {
+        const mgi_node *r = &f->p->net->node[s->reshape];
+        fold_to_last(r->C, r->H * r->W, 1, y, s->bias);
+    } else {
+        memcpy(s->bias, y, (size_t)s->bias_n * sizeof *y);
+    }
+}
+
+static void fold_batchnorm(const mango_plan *p, const mgi_node *g, float *s, float *t)
+{
+    mgi_batchnorm_fold(g->C, plan_param(p, g->weight), plan_param(p, g->bias_p),
+                       plan_param(p, g->mean_p), plan_param(p, g->var_p), g->eps, s, t);
+}
+
+/* Weights of a matrix product that need no change are packed from the net's. */
+static int fold_is_plain(const mango_plan *p, const mgi_step *s)
+{
+    const mgi_node *g = &p->net->node[s->head], *in = &p->net->node[g->in[0]];
+    return s->bn < 0 && s->reshape < 0 && !g->spectral &&
+           (g->kind != MGI_LINEAR || in->C == 1 || in->H * in->W == 1);
+}
+
+/* ---- packing ---------------------------------------------------------------- */
+
+static mango_status fold_matmul(mgi_fold *f, const mgi_step *s, mango_err *err)
+{
+    const mango_net *net = f->p->net;
+    const mgi_node *g = &net->node[s->head], *in = &net->node[g->in[0]];
+    const float *w = plan_param(f->p, g->weight);
+    f->n = net->param[g->weight].count;
+    if (s->bn >= 0)
+        fold_batchnorm(f->p, &net->node[s->bn], f->s, f->t);
+    if (!fold_is_plain(f->p, s)) {
+        if (g->kind == MGI_LINEAR)
+            fold_columns(in, s->conv.O, w, f->w);
+        else
+            memcpy(f->w, w, (size_t)f->n * sizeof *w);
+        if (g->spectral)
+            MGI_TRY(fold_spectral(f, g, err));
+        if (s->bn >= 0)
+            fold_scale(f, &s->conv);
+        w = f->w;
+    }
+    if (s->reshape >= 0) {
+        const mgi_node *r = &net->node[s->reshape];
+        fold_to_last(r->C, r->H * r->W, f->n / s->conv.O, f->w, f->w + f->n);
+        w = f->w + f->n;
+    }
+    mgi_conv_pack(&s->conv, w, s->packed);
+    if (s->bias)
+        fold_bias(f, s, g);
+    return MANGO_OK;
+}
+
+/* Scores of a VQ: |e|^2 - 2 e'x, smallest for the nearest row e. */
+static void fold_vq(mgi_fold *f, const mgi_step *s, const mgi_node *g)
+{
+    const mango_idx K = s->conv.O, C = s->conv.C;
+    const float *e = plan_param(f->p, g->weight);
+    for (mango_idx k = 0; k < K; k++) {
+        double q = 0;
+        for (mango_idx c = 0; c < C; c++) {
+            q += (double)e[k * C + c] * e[k * C + c];
+            f->w[k * C + c] = -2.0f * e[k * C + c];
+        }
+        s->bias[k] = (float)q;
+    }
+    mgi_conv_pack(&s->conv, f->w, s->packed);
+}
+
+static mango_status fold_step(mgi_fold *f, mgi_step *s, mango_err *err)
+{
+    const mango_plan *p = f->p;
+    const mgi_node *g = &p->net->node[s->head];
+    if (s->head == p->from)
+        return g->kind == MGI_VQ ? plan_filled(p, g->weight, err) : MANGO_OK;
+    if (!s->packed && !s->bias)
+        return MANGO_OK;
+    for (int j = 0; j < 2; j++) {
+        const int i = j ? s->bn : s->head;
+        const mgi_node *q = &p->net->node[MGI_MAX(i, 0)];
+        if (i < 0)
+            continue;
+        MGI_TRY(plan_filled(p, q->weight, err));
+        MGI_TRY(plan_filled(p, q->bias_p, err));
+        MGI_TRY(plan_filled(p, q->mean_p, err));
+        MGI_TRY(plan_filled(p, q->var_p, err));
+    }
+    if (mgi_is_matmul(g->kind))
+        return fold_matmul(f, s, err);
+    if (g->kind == MGI_BATCHNORM)
+        fold_batchnorm(p, g, s->scale, s->bias);
+    else if (g->kind == MGI_VQ)
+        fold_vq(f, s, g);
+    return MANGO_OK;
+}
+
+/* Scratch large enough for every step: weights twice where rows are permuted. */
+static mango_status fold_plan(const mango_plan *p, mgi_fold *f, mgi_arena *a)
+{
+    mango_idx w = 0;
+    for (int i = 0; i < p->n_steps; i++) {
+        const mgi_step *s = &p->step[i];
+        const mgi_node *g = &p->net->node[s->head];
+        if (!s->packed_n)
+            continue;
+        const mango_idx n = p->net->param[g->weight].count;
+        f->rows = MGI_MAX(f->rows, MGI_MAX(s->bias_n, p->net->param[g->weight].shape[0]));
+        f->cols = MGI_MAX(f->cols, g->spectral ? n : 0);
+        if (g->kind == MGI_VQ || !fold_is_plain(p, s))
+            w = MGI_MAX(w, s->reshape >= 0 ? 2 * n : n);
+    }
+    mgi_arena_plan(a, w, sizeof(float));
+    for (int i = 0; i < 3; i++)
+        mgi_arena_plan(a, f->rows, sizeof(float));
+    mgi_arena_plan(a, f->cols, sizeof(float));
+    MGI_TRY(mgi_arena_commit(a));
+    f->w = mgi_arena_take(a, w, sizeof(float));
+    f->s = mgi_arena_take(a, f->rows, sizeof(float));
+    f->t = mgi_arena_take(a, f->rows, sizeof(float));
+    f->u = mgi_arena_take(a, f->rows, sizeof(float));
+    f->v = mgi_arena_take(a, f->cols, sizeof(float));
+    return MANGO_OK;
+}
+
+/* One arena for all packed weights, biases, scales and shifts. */
+static mango_status plan_weights_alloc(mango_plan *p)
+{
+    for (int i = 0; i < p->n_steps; i++) {
+        mgi_arena_plan(&p->weights, p->step[i].packed_n, sizeof(float));
+        mgi_arena_plan(&p->weights, p->step[i].bias_n, sizeof(float));
+        mgi_arena_plan(&p->weights, p->step[i].bias_n, sizeof(float));
+    }
+    MGI_TRY(mgi_arena_commit(&p->weights));
+    for (int i = 0; i < p->n_steps; i++) {
+        mgi_step *s = &p->step[i];
+        float *w = mgi_arena_take(&p->weights, s->packed_n, sizeof(float));
+        float *b = mgi_arena_take(&p->weights, s->bias_n, sizeof(float));
+        float *c = mgi_arena_take(&p->weights, s->bias_n, sizeof(float));
+        s->packed = s->packed_n ? w : NULL;
+        s->bias = s->bias_n ? b : NULL;
+        s->scale = s->bias_n ? c : NULL;
+    }
+    return MANGO_OK;
+}
+
+mango_status mgi_plan_pack(mango_plan *p, mango_err *err)
+{
+    mango_status st = MANGO_OK;
+    mgi_fold f = { .p = p };
+    mgi_arena scratch;
+    mgi_arena_init(&scratch, &p->al);
+    st = plan_weights_alloc(p);
+    if (st >= 0)
+        st = fold_plan(p, &f, &scratch);
+    if (st < 0) {
+        mgi_fail(err, st, "no memory for packed weights");
+        goto done;
+    }
+    for (int i = 0; i < p->n_steps; i++)
+        MGI_TRY_TO(fold_step(&f, &p->step[i], err));
+done:
+    mgi_arena_free(&scratch);
+    return st;
+}
