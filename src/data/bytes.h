@@ -1,0 +1,43 @@
+/* bytes.h - what the readers of src/data share: little- and big-endian loads,
+ * gzip, IDX, zip, pickle.
+ * SPDX-License-Identifier: MIT */
+#ifndef MGI_BYTES_H
+#define MGI_BYTES_H
+
+#include "../base/hash.h"
+#include "../base/text.h"
+#include "data.h"
+
+#define MGI_FILE_MAX ((mango_idx)1 << 30) /* largest file that is read at all */
+#define MGI_DIM_MAX ((mango_idx)1 << 24)  /* largest dimension                */
+#define MGI_RANK_MAX 8
+
+MGI_FN uint32_t mgi_le16(const unsigned char *p);
+MGI_FN uint32_t mgi_le32(const unsigned char *p);
+MGI_FN uint64_t mgi_le64(const unsigned char *p);
+MGI_FN uint32_t mgi_be32(const unsigned char *p);
+MGI_FN int mgi_little_endian(void); /* this machine */
+
+/* mgi_gunzip - one gzip member that fills in[0..n). Its stated size must lie
+ * in [0, limit] and be possible for n bytes (deflate: at most 1032 to 1); size
+ * and CRC-32 of the result are checked. *out: *n_out + 1 bytes, as those of
+ * mgi_file_read. */
+MGI_FN mango_status mgi_gunzip(const unsigned char *in, mango_idx n, mango_idx limit,
+                               const char *what, const mango_codecs *codecs,
+                               const mango_alloc *al, unsigned char **out, mango_idx *n_out,
+                               mango_err *err);
+
+/* mgi_idx_array - an IDX file of unsigned bytes, big-endian sizes, data that
+ * fill the file exactly. data points into the bytes given. */
+typedef struct mgi_idx_array {
+    int rank;
+    mango_idx shape[4], count;
+    const unsigned char *data;
+} mgi_idx_array;
+MGI_FN mango_status mgi_idx_parse(mgi_idx_array *a, const unsigned char *bytes, mango_idx n,
+                                  const char *what, mango_err *err);
+
+/* mgi_path_exists - 0: nothing there, 1: a file, 2: a folder. */
+MGI_FN int mgi_path_exists(const char *path);
+
+#endif
