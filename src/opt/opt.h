@@ -12,18 +12,19 @@ extern "C" {
 /* mango_modes - the space an optimizer sees: d modes, mode j has levels n[j],
  * a multi-index I has 0 <= I[j] < n[j]. Copied at create. */
 typedef struct mango_modes {
-    mango_idx d;
+    mango_idx d;        /* 1 .. 2^20 */
     const mango_idx *n; /* (d), each 1 .. 2^24 */
 } mango_modes;
 
 /* Options of every optimizer; defaults() fills them from a preset's name. */
 typedef struct mango_opt_options {
-    mango_idx k;        /* batch: codes of one ask                                */
-    mango_idx k_top;    /* elite: best of each batch                              */
-    mango_idx k_gd;     /* gradient steps a batch                                 */
-    double lr;          /* Adam's learning rate                                   */
-    mango_idx r;        /* TT rank                                                */
-    int quantized;      /* modes of 2^q levels become q modes of 2 (QTT)          */
+    mango_idx k;        /* batch: codes of one ask, 1 .. 2^20                     */
+    mango_idx k_top;    /* elite: best of each batch, 1 .. k                      */
+    mango_idx k_gd;     /* gradient steps a batch, 1 .. 10000                     */
+    double lr;          /* Adam's learning rate, > 0                              */
+    mango_idx r;        /* TT rank, 1 .. 256                                      */
+    int quantized;      /* modes of 2^q levels become q modes of 2 (QTT), least
+                           significant bit first; other sizes stay as they are   */
     int minimize;       /* 0: everything maximizes                                */
     mango_idx budget;   /* queries planned, for schedules; 0: unknown             */
 } mango_opt_options;
@@ -35,21 +36,47 @@ typedef struct mango_opt mango_opt;
 MANGO_API const char *const *mango_opt_names(void);
 MANGO_API mango_status mango_opt_defaults(const char *name, mango_opt_options *o,
                                           mango_err *err);
+
+/* mango_opt_create - an optimizer ready for its first ask.
+ *   opt    out  the new object; NULL on failure
+ *   name   in   a preset's name: it chooses the method
+ *   modes  in   the space
+ *   o      in   options; NULL means the preset's own
+ *   seed   in   same seed, same proposals, on every machine
+ * Returns  MANGO_OK; MANGO_E_NAME, MANGO_E_ARG with the field named, MANGO_E_MEM.
+ * Memory   all of it is allocated here: ask and tell allocate nothing.
+ * Threads  one object belongs to one thread at a time. */
 MANGO_API mango_status mango_opt_create(mango_opt **opt, const char *name,
                                         const mango_modes *modes, const mango_opt_options *o,
                                         uint64_t seed, const mango_alloc *al, mango_err *err);
-/* mango_opt_ask - K proposals into I (K,d), row-major. K = 0: as many as the
- * optimizer likes, *K tells; at most `cap` rows.
- * mango_opt_tell - K values y of codes I: any number, order and origin, those
- * never asked included; NaN means missing. The state is a pure function of
- * (options, seed, sequence of asks and tells). */
+
+/* mango_opt_ask - K proposals into I (K,d), row-major.
+ *   cap  in      rows that I has room for, >= 1
+ *   K    in,out  proposals wanted, <= cap; 0: as many as the optimizer likes
+ *                (its batch k), at most cap. *K tells how many there are.
+ * A batch may hold the same code twice. What was told since the last ask is
+ * learnt now: the elite is the best k_top finite ones of it, whoever proposed
+ * them; equal values rank in the order told. Told nothing finite, the next
+ * batch is drawn from the same distribution, with new random numbers. */
 MANGO_API mango_status mango_opt_ask(mango_opt *opt, mango_idx cap, mango_idx *K, mango_idx *I);
+
+/* mango_opt_tell - K values y (K) of codes I (K,d): any number, order and
+ * origin, in one call or many, those never asked included; NaN and infinite
+ * values mean missing. A code out of range is MANGO_E_ARG and then nothing of
+ * the call is taken. The state is a pure function of (options, seed, sequence
+ * of asks, tells and restarts). */
 MANGO_API mango_status mango_opt_tell(mango_opt *opt, mango_idx K, const mango_idx *I,
                                       const double *y);
-/* Best told so far: value and code (d); MANGO_E_STATE before the first finite tell. */
+
+/* mango_opt_restart - forget what was learnt but keep the best: for a search
+ * whose distribution has collapsed onto codes already known. */
+MANGO_API mango_status mango_opt_restart(mango_opt *opt);
+
+/* Best told so far, of equal ones the first: value and code (d), either may be
+ * NULL; MANGO_E_STATE before the first finite tell. */
 MANGO_API mango_status mango_opt_best(const mango_opt *opt, double *y, mango_idx *I);
 MANGO_API const char *mango_opt_error(const mango_opt *opt); /* last message, "" if none */
-MANGO_API void mango_opt_destroy(mango_opt *opt);
+MANGO_API void mango_opt_destroy(mango_opt *opt);            /* NULL is legal */
 
 #ifdef __cplusplus
 }

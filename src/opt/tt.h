@@ -1,0 +1,65 @@
+/* tt.h - a tensor train as a probability distribution over multi-indices.
+ *
+ *   w(i_1..i_d) = G_1[i_1] G_2[i_2] ... G_d[i_d],  G_j[i] an (r_j, r_{j+1}) matrix
+ *
+ * Read from the left, each index has its own distribution given those before:
+ *
+ *   z_{d+1} = 1,  z_j = sum_i G_j[i] z_{j+1}                interface vectors  (1)
+ *   l_1 = 1,      l_{j+1} = l_j G_j[i_j]                    left vectors       (2)
+ *   q_j[i] = l_j G_j[i] z_{j+1},  p(i | i_1..i_{j-1}) = |q_j[i]| / sum |q_j|  (3)
+ *   log p(i_1..i_d) = sum_j log p(i_j | i_1..i_{j-1})                         (4)
+ *
+ * p does not change when z_j or l_j is scaled, so both are held in range by
+ * powers of two, which are exact. Cores may become negative; (3) is the only
+ * place where an absolute value is taken. All in double, sums in one written
+ * order: the same bits on every machine.
+ * Source: Batsheva, Chertkov, Ryzhakov, Oseledets 2023 (PROTES), the equations.
+ * SPDX-License-Identifier: MIT */
+#ifndef MGI_TT_H
+#define MGI_TT_H
+
+#include "../base/mgi.h"
+
+#define MGI_TT_PAD 32 /* G ends on a multiple of this many, with zeros */
+
+typedef struct mgi_tt {
+    mgi_arena arena;
+    mango_idx d, rmax, nmax, rows;
+    mango_idx size, padded;  /* parameters of all cores together; rounded up   */
+    mango_idx *n, *r;        /* (d) levels, (d+1) ranks, r[0] = r[d] = 1       */
+    mango_idx *off, *voff;   /* (d+1) where core j, where V_j begins           */
+    double *G;               /* core j: (n_j, r_j, r_{j+1}) at G + off[j]      */
+    double *z, *zs;          /* (d+1, rmax) z_j; (d) the power of two in it    */
+    double *V, *U;           /* (n_j, r_j): V_j[i] = G_j[i] z_{j+1}; U: d/dV   */
+    double *L, *C, *ls;      /* (d+1, rows, rmax) l_j, d/dl_j; (d, rows) scale */
+    double *q, *core, *gz;   /* (nmax) (nmax, rmax, rmax) (2, rmax) scratch    */
+    int fresh;               /* z and V belong to the cores as they are        */
+} mgi_tt;
+
+/* mgi_tt_init - allocate. n (d) levels >= 1; r the inner rank >= 1; rows: how
+ * many multi-indices a gradient, and a block of samples, may have.
+ * Returns MANGO_OK or MANGO_E_MEM; mgi_tt_free is legal after both. */
+MGI_FN mango_status mgi_tt_init(mgi_tt *t, mango_idx d, const mango_idx *n, mango_idx r,
+                                mango_idx rows, const mango_alloc *al);
+MGI_FN void mgi_tt_free(mgi_tt *t);
+
+/* mgi_tt_uniform - every core uniform in [0,1), stream (seed, purpose, index0 + j). */
+MGI_FN void mgi_tt_uniform(mgi_tt *t, uint64_t seed, uint64_t index0);
+/* mgi_tt_touch - to be called after the caller wrote G. */
+MGI_FN void mgi_tt_touch(mgi_tt *t);
+
+/* mgi_tt_sample - K multi-indices I (K,d) from p. Row k draws from its own
+ * stream (seed, purpose, first + k), so K samples at once or one by one are
+ * the same. Where (3) is 0/0 the index is uniform. Cost O(K sum n r + K d r^2). */
+MGI_FN void mgi_tt_sample(mgi_tt *t, mango_idx K, uint64_t seed, uint64_t first, mango_idx *I);
+
+/* mgi_tt_loglik - (4) for K rows, any K; -inf where p = 0. */
+MGI_FN void mgi_tt_loglik(mgi_tt *t, mango_idx K, const mango_idx *I, double *ll);
+
+/* mgi_tt_gradient - g (size) = d/dG of the mean over K <= rows rows of -log p.
+ * An index of probability zero, or a 0/0, adds no term of its own. Entries are
+ * held within +-1e15 so that their squares stay finite in Adam.
+ * Cost O(sum n r^2 + K d r^2). */
+MGI_FN void mgi_tt_gradient(mgi_tt *t, mango_idx K, const mango_idx *I, float *g);
+
+#endif
