@@ -10,6 +10,7 @@
 
 #include "../base/mgi.h"
 #include "lifstep.h"
+#include "lifstep.h"
 
 /* One run of the inner product: n consecutive k. Row i of A reads
  * a[i][tap.a + j], B reads row tap.b + j of its packed panel, j = 0..n-1.
@@ -29,16 +30,29 @@ typedef struct mgi_kernels {
     void (*tile)(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
                  const mgi_tap *tap, const float *b, float *c, mango_idx ldc, int load);
 
-    /* y[i] = x[i] + b[i % nb] and the like: rows of nb channels, one pass. */
+    /* outer - C(m,n) [+]= sum over runs r and p = 0..r.n-1 of A(p,i) * B(p,j),
+     * m <= mr, n <= nr: the same chains, with both operands stored row p after
+     * row p: A at a + r.a + p*lda + i, B at b + r.b + p*ldb + j. Nothing right
+     * of column n is read. For weight gradients (p: pixels) and A given as (K,M). */
+    void (*outer)(mango_idx m, mango_idx n, const float *a, mango_idx lda, const float *b,
+                  mango_idx ldb, mango_idx nrun, const mgi_tap *run, float *c, mango_idx ldc,
+                  int load);
+    /* finish - the end of a tile of outputs: v = acc(i,j) [+ bias[j]]
+     * [+ res[off[i]+j]]; relu: v > 0 ? v : +0; y[off[i]+j] = v, in this order.
+     *   acc  (m,n) row stride ldacc;  bias (n) or NULL;  res like y, or NULL */
+    void (*finish)(mango_idx m, mango_idx n, const float *acc, mango_idx ldacc,
+                   const mango_idx *off, const float *bias, const float *res, int relu, float *y);
+
+    /* Elementwise, one pass; in place (y == x) is fine. */
     void (*add)(mango_idx n, const float *x, const float *y, float *z);         /* z = x + y */
     void (*axpy)(mango_idx n, float a, const float *x, float *y);               /* y = fma(a,x,y) */
     void (*relu)(mango_idx n, const float *x, float *y);                        /* x > 0 ? x : +0 */
     void (*maximum)(mango_idx n, const float *x, float *y);                     /* y = x > y ? x : y */
+    /* rows of nb channels */
     void (*scale_shift)(mango_idx rows, mango_idx nb, const float *s, const float *t,
                         const float *x, float *y);             /* y = fma(s[c], x, t[c]) */
-    /* One LIF step for n neurons; lifstep.h has the rule and its meaning, and
-     * mgi_lif_ref, the reference entry. X input current, U state, S spikes out
-     * as 0/1 floats (never NULL). */
+    /* One LIF step for n neurons, as lifstep.h says. X input current, U state,
+     * S spikes out as 0/1 floats (never NULL). */
     void (*lif)(mango_idx n, const mgi_lif_rule *rule, const float *X, float *U, float *S);
 } mgi_kernels;
 
@@ -50,5 +64,12 @@ MGI_FN const mgi_kernels *mgi_kernels_get(void);
 MGI_FN const mgi_kernels *mgi_kernels_named(const char *name);
 /* Force a set for this process (tests); false when the CPU lacks it. */
 MGI_FN int mgi_kernels_force(const char *name);
+
+/* The sets themselves; NULL when not compiled in or not supported here. */
+MGI_FN const mgi_kernels *mgi_kernels_ref(void);
+MGI_FN const mgi_kernels *mgi_kernels_sse2(void);
+MGI_FN const mgi_kernels *mgi_kernels_avx2(void);
+MGI_FN const mgi_kernels *mgi_kernels_avx512(void);
+MGI_FN const mgi_kernels *mgi_kernels_neon(void);
 
 #endif

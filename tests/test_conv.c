@@ -1,0 +1,184 @@
+/* test_conv.c - convolution forward and backward, every kernel set, bit for
+ * bit against the plain loops, over random shapes.
+ * SPDX-License-Identifier: MIT */
+#include "test.h"
+
+static const char *const t_conv_sets[] = {"ref", "sse2", "avx2", "avx512", "neon"};
+
+/* One case: a convolution, its tensors and the wanted results. */
+typedef struct t_conv_case {
+    mgi_conv c;
+    mango_idx N, nx, ny, nw, total;
+    float *all, *x, *w, *bias, *res, *dy;            /* inputs  */
+    float *y, *dx, *dw, *db;                         /* wanted  */
+    float *gy, *gdx, *gdw, *gdb;                     /* results */
+} t_conv_case;
+
+static void t_conv_fill(mango_rng *r, mango_idx n, float *x)
+{
+    for (mango_idx i = 0; i < n; i++)
+        x[i] = (2.0f * mango_rng_uniformf(r) - 1.0f) * (float)(1 << mango_rng_int(r, 6));
+}
+
+static int t_conv_equal(mango_idx n, const float *x, const float *y)
+{
+    for (mango_idx i = 0; i < n; i++)
+        if (!(x[i] == y[i]))
+            return 0;
+    return 1;
+}
+
+/* dW and db by plain loops over the pixels in order; dx by the forward oracle. */
+static void t_conv_backward_naive(const t_conv_case *t)
+{
+    const mgi_conv *c = &t->c;
+    const int tr = c->transposed;
+    const mango_idx Hb = tr ? c->OH : c->H, Wb = tr ? c->OW : c->W, Cb = tr ? c->O : c->C;
+    const mango_idx Hs = tr ? c->H : c->OH, Ws = tr ? c->W : c->OW, Cs = tr ? c->C : c->O;
+    const float *big = tr ? t->dy : t->x, *small = tr ? t->x : t->dy;
+    for (mango_idx i = 0; i < t->nw; i++) {
+        const mango_idx kx = i % c->kw, ky = i / c->kw % c->kh;
+        const mango_idx b = i / c->kw / c->kh % Cb, s = i / c->kw / c->kh / Cb;
+        float sum = 0.0f;
+        for (mango_idx p = 0; p < t->N * Hs * Ws; p++) {
+            const mango_idx iy = p / Ws % Hs * c->sh - c->ph + ky;
+            const mango_idx ix = p % Ws * c->sw - c->pw + kx;
+            if (iy >= 0 && iy < Hb && ix >= 0 && ix < Wb)
+                sum = mgi_fmaf(big[((p / Ws / Hs * Hb + iy) * Wb + ix) * Cb + b],
+                               small[p * Cs + s], sum);
+        }
+        t->dw[i] += sum;
+    }
+    for (mango_idx o = 0; o < c->O; o++) {
+        double sum = 0.0;
+        for (mango_idx p = o; p < t->ny; p += c->O)
+            sum += (double)t->dy[p];
+        t->db[o] += (float)sum;
+    }
+    mgi_conv f = *c;
+    f.C = c->O, f.H = c->OH, f.W = c->OW, f.O = c->C, f.OH = c->H, f.OW = c->W;
+    f.transposed = !tr;
+    mgi_conv_forward_ref(&f, t->N, t->dy, t->w, NULL, t->dx);
+}
+
+/* False when the shape has no output. */
+static int t_conv_open(t_conv_case *t, mango_rng *r)
+{
+    const mango_alloc al = mgi_alloc_get(NULL);
+    mgi_conv *c = &t->c;
+    if (!mgi_conv_shape(c))
+        return 0;
+    t->nx = t->N * c->H * c->W * c->C, t->ny = t->N * c->OH * c->OW * c->O;
+    t->nw = c->O * c->C * c->kh * c->kw;
+    t->total = 3 * t->nx + 4 * t->ny + 3 * t->nw + 3 * c->O;
+    t->all = mgi_new(&al, t->total, sizeof *t->all);
+    float **piece[] = {&t->x, &t->w, &t->bias, &t->res, &t->dy, &t->y,
+                       &t->dx, &t->dw, &t->db, &t->gy, &t->gdx, &t->gdw, &t->gdb};
+    const mango_idx size[] = {t->nx, t->nw, c->O, t->ny, t->ny, t->ny,
+                              t->nx, t->nw, c->O, t->ny, t->nx, t->nw, c->O};
+    float *at = t->all;
+    for (mango_idx i = 0; i < MGI_COUNT(size); at += size[i], i++)
+        *piece[i] = at;
+    t_conv_fill(r, t->total, t->all);
+    memcpy(t->gdw, t->dw, (size_t)t->nw * sizeof *t->dw); /* gradients are added */
+    memcpy(t->gdb, t->db, (size_t)c->O * sizeof *t->db);
+    mgi_conv_forward_ref(c, t->N, t->x, t->w, t->bias, t->y);
+    for (mango_idx i = 0; i < t->ny; i++) {
+        const float v = t->y[i] + t->res[i];
+        t->y[i] = v > 0.0f ? v : 0.0f;
+    }
+    t_conv_backward_naive(t);
+    return 1;
+}
+
+static void t_conv_run(const t_conv_case *t, const char *set)
+{
+    const mango_alloc al = mgi_alloc_get(NULL);
+    const mgi_conv *c = &t->c;
+    const mgi_epilogue e = {t->bias, t->res, 1};
+    const mango_idx np = mgi_conv_packed(c), nf = mgi_conv_work(c, t->N);
+    const mango_idx nb = mgi_conv_backward_work(c, t->N), total = np + MGI_MAX(nf, nb);
+    float *packed = mgi_new(&al, total, sizeof *packed), *work = packed + np;
+    float *dw = mgi_new(&al, t->nw + c->O, sizeof *dw), *db = dw + t->nw;
+    memcpy(dw, t->gdw, (size_t)(t->nw + c->O) * sizeof *dw);
+    mgi_conv_pack(c, t->w, packed);
+    mgi_conv_forward(c, t->N, t->x, packed, &e, t->gy, work);
+    mgi_conv_backward_data(c, t->N, t->dy, t->w, t->gdx, work);
+    mgi_conv_backward_weights(c, t->N, t->x, t->dy, dw, db, work);
+    const int bad = !t_conv_equal(t->ny, t->y, t->gy) + 2 * !t_conv_equal(t->nx, t->dx, t->gdx) +
+                    4 * !t_conv_equal(t->nw, t->dw, dw) + 8 * !t_conv_equal(c->O, t->db, db);
+    char what[200];
+    snprintf(what, sizeof what,
+             "%s, %d threads: %d (1 y, 2 dx, 4 dw, 8 db): N %d C %d %dx%d O %d k %dx%d s %d,%d "
+             "p %d,%d transposed %d", set, mango_threads(), bad, (int)t->N, (int)c->C, (int)c->H,
+             (int)c->W, (int)c->O, c->kh, c->kw, c->sh, c->sw, c->ph, c->pw, c->transposed);
+    t_check(bad == 0, what, __FILE__, __LINE__);
+    mgi_del(&al, dw, t->nw + c->O, sizeof *dw);
+    mgi_del(&al, packed, total, sizeof *packed);
+}
+
+/* The case on every set, 1 and 2 threads. */
+static void t_conv_all(t_conv_case *t, mango_rng *r)
+{
+    const mango_alloc al = mgi_alloc_get(NULL);
+    const int threads = mango_threads();
+    if (!t_conv_open(t, r))
+        return;
+    const char *best = "ref";
+    for (mango_idx s = 0; s < MGI_COUNT(t_conv_sets); s++) {
+        if (!mgi_kernels_force(t_conv_sets[s]))
+            continue;
+        best = t_conv_sets[s];
+        for (int n = 1; n <= 2; n++) {
+            mango_set_threads(n);
+            t_conv_run(t, best);
+        }
+    }
+    mango_set_threads(threads);
+    mgi_kernels_force(best);
+    mgi_del(&al, t->all, t->total, sizeof *t->all);
+}
+
+static void t_conv_random(void)
+{
+    mango_rng r;
+    mango_rng_init(&r, 3, 1, 0);
+    for (int i = 0; i < 250; i++) {
+        t_conv_case t = {.N = 1 + mango_rng_int(&r, i % 3 ? 3 : 20)};
+        mgi_conv *c = &t.c;
+        const int most = i % 8 ? 5 : 11;
+        c->kh = 1 + (int)mango_rng_int(&r, most), c->kw = 1 + (int)mango_rng_int(&r, most);
+        c->sh = 1 + (int)mango_rng_int(&r, 4), c->sw = 1 + (int)mango_rng_int(&r, 4);
+        c->ph = (int)mango_rng_int(&r, c->kh), c->pw = (int)mango_rng_int(&r, c->kw);
+        c->H = 1 + mango_rng_int(&r, 9), c->W = 1 + mango_rng_int(&r, 9);
+        c->C = 1 + mango_rng_int(&r, i % 2 ? 4 : 20), c->O = 1 + mango_rng_int(&r, i % 4 ? 9 : 70);
+        c->transposed = i % 5 == 4;
+        t_conv_all(&t, &r);
+    }
+}
+
+/* The kinds of layer that occur: stems, 1x1, tiny maps, power-of-two strides, k4 s2 p1. */
+static void t_conv_layers(void)
+{
+    static const int L[][9] = {/* N C H W O k s p transposed */
+        {1, 3, 32, 32, 20, 7, 2, 3, 0},  {1, 3, 33, 29, 9, 4, 2, 1, 0}, {2, 64, 4, 4, 33, 3, 1, 1, 0},
+        {9, 16, 1, 1, 40, 3, 1, 1, 0},   {17, 24, 2, 2, 20, 3, 1, 1, 0}, {9, 8, 4, 4, 20, 3, 2, 1, 0},
+        {1, 1024, 3, 3, 5, 1, 1, 0, 0},  {2, 512, 3, 3, 6, 1, 2, 0, 0}, {9, 1024, 1, 1, 12, 1, 1, 0, 0},
+        {10, 64, 4, 4, 8, 3, 1, 1, 0},   {2, 10, 8, 8, 3, 4, 2, 1, 1},  {9, 5, 4, 4, 40, 4, 2, 1, 1},
+        {1, 4, 2, 300, 6, 3, 1, 1, 0},   {1, 3, 5, 5, 7, 1, 3, 0, 1},   {3, 2, 8, 8, 50, 5, 1, 2, 0},
+        {40, 6, 1, 1, 20, 1, 1, 0, 0},   {1, 40, 9, 9, 2, 9, 1, 4, 0},  {2, 300, 1, 1, 30, 1, 1, 0, 0}};
+    mango_rng r;
+    mango_rng_init(&r, 4, 1, 0);
+    for (mango_idx i = 0; i < MGI_COUNT(L); i++) {
+        t_conv_case t = {.N = L[i][0], .c = {.C = L[i][1], .H = L[i][2], .W = L[i][3], .O = L[i][4],
+                         .kh = L[i][5], .kw = L[i][5], .sh = L[i][6], .sw = L[i][6],
+                         .ph = L[i][7], .pw = L[i][7], .transposed = L[i][8]}};
+        t_conv_all(&t, &r);
+    }
+}
+
+void t_conv(void)
+{
+    T_CASE(t_conv_random);
+    T_CASE(t_conv_layers);
+}
