@@ -1,0 +1,289 @@
+/* cli.c - options, errors, progress and signals of the command.
+ * SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+#include "cli.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t cli_signal_seen;
+
+/* ---- messages ------------------------------------------------------------ */
+
+static void cli_vsay(cli *c, const char *fmt, va_list ap)
+{
+    char text[1024];
+    cli_progress_end(c);
+    vsnprintf(text, sizeof text, fmt, ap);
+    for (char *p = text; *p; p++)
+        *p = (unsigned char)*p < 32 || *p == 127 ? '?' : *p;
+    fprintf(stderr, "mango %s: %s\n", c->doc ? c->doc->verb : "", text);
+}
+
+int cli_failf(cli *c, int code, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    cli_vsay(c, fmt, ap);
+    va_end(ap);
+    return code;
+}
+
+int cli_usage(cli *c, const char *fmt, ...)
+{
+    char text[800];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    return cli_failf(c, CLI_USAGE, "%s (see `mango %s --help`)", text, c->doc->verb);
+}
+
+int cli_exit_code(mango_status st)
+{
+    switch (st) {
+    case MANGO_E_MEM:
+    case MANGO_E_STATE:
+    case MANGO_E_CALLBACK:
+        return CLI_FAILURE;
+    default:
+        return st < 0 ? CLI_REFUSED : CLI_OK;
+    }
+}
+
+int cli_fail(cli *c, mango_status st, const mango_err *err)
+{
+    const char *text = err && err->text[0] ? err->text : mango_status_text(st);
+    return cli_failf(c, cli_exit_code(st), "%s", text);
+}
+
+void cli_note(cli *c, const char *fmt, ...)
+{
+    va_list ap;
+    if (c->quiet)
+        return;
+    va_start(ap, fmt);
+    cli_vsay(c, fmt, ap);
+    va_end(ap);
+}
+
+void cli_print(cli *c, const char *fmt, ...)
+{
+    va_list ap;
+    if (c->json)
+        return;
+    cli_progress_end(c);
+    va_start(ap, fmt);
+    vprintf(fmt, ap);
+    va_end(ap);
+}
+
+void cli_json(cli *c, mgi_str *object)
+{
+    if (c->json && !object->bad)
+        printf("%s\n", object->p);
+}
+
+/* ---- options ------------------------------------------------------------- */
+
+static void cli_help(const cli_doc *d, const cli_opt *opt, int n)
+{
+    char left[64];
+    printf("mango %s - %s\n\nusage: %s\n\n%s\n", d->verb, d->summary, d->synopsis, d->text);
+    printf("options:\n");
+    for (int i = 0; i < n; i++) {
+        snprintf(left, sizeof left, "%s%s%s", opt[i].name, opt[i].arg ? " " : "", opt[i].arg ? opt[i].arg : "");
+        printf("  %-24s %s%s\n", left, opt[i].help, opt[i].required ? " (required)" : "");
+    }
+    printf("  %-24s one JSON object on the last line of stdout, nothing else there\n"
+           "  %-24s no progress, no remarks\n"
+           "  %-24s threads to use; 0: all (default). Results do not depend on it\n"
+           "  %-24s seed of everything random (default 0)\n"
+           "  %-24s this page\n",
+           "--json", "--quiet", "--threads N", "--seed S", "--help");
+    printf("\nexamples:\n%s", d->examples);
+}
+
+static int cli_number(cli *c, const cli_opt *o, const char *val)
+{
+    double v = 0;
+    int64_t i = 0;
+    int ok = o->kind == CLI_INT ? mgi_parse_int(val, INT64_MIN, INT64_MAX, &i) : mgi_parse_real(val, &v);
+    if (!ok)
+        return cli_usage(c, "%s wants %s, not '%s'", o->name, o->kind == CLI_INT ? "a whole number" : "a number", val);
+    if (o->kind == CLI_INT)
+        v = (double)i;
+    if (v < o->lo || v > o->hi)
+        return cli_failf(c, CLI_REFUSED, "%s %s is out of range: %.15g to %.15g expected", o->name, val, o->lo, o->hi);
+    if (o->kind == CLI_INT)
+        *(int64_t *)o->to = i;
+    else
+        *(double *)o->to = v;
+    return -1;
+}
+
+static int cli_take(cli *c, const cli_opt *o, const char *val)
+{
+    const char **list = o->to;
+    int k = 0;
+    switch (o->kind) {
+    case CLI_FLAG:
+        *(int *)o->to = 1;
+        return -1;
+    case CLI_STR:
+        *(const char **)o->to = val;
+        return -1;
+    case CLI_MULTI:
+        while (list[k])
+            k++;
+        if (k == 16)
+            return cli_usage(c, "%s may be given 16 times at most", o->name);
+        list[k] = val;
+        list[k + 1] = NULL;
+        return -1;
+    default:
+        return cli_number(c, o, val);
+    }
+}
+
+static const cli_opt *cli_find(const cli_opt *opt, int n, const char *word, size_t len)
+{
+    for (int i = 0; i < n; i++)
+        if (strlen(opt[i].name) == len && !strncmp(opt[i].name, word, len))
+            return &opt[i];
+    return NULL;
+}
+
+static int cli_unknown(cli *c, const cli_opt *opt, int n, const char *word)
+{
+    const char *names[64];
+    char near[256];
+    int k = 0;
+    for (int i = 0; i < n && k < 64; i++)
+        names[k++] = opt[i].name;
+    mgi_near(word, k, names, near, (mango_idx)sizeof near);
+    return cli_usage(c, "no option '%s'; near: %s", word, near);
+}
+
+/* One argument; *i moves on over a value that stands apart. */
+static int cli_arg(cli *c, const cli_opt *opt, int n, const cli_opt *com, int nc, int max_pos, int argc, char **argv,
+                   int *i)
+{
+    const char *w = argv[*i], *eq = strchr(w, '=');
+    size_t len = eq ? (size_t)(eq - w) : strlen(w);
+    if (w[0] != '-' || !w[1]) {
+        if (c->n_pos >= max_pos || c->n_pos >= 63)
+            return cli_usage(c, "unexpected argument '%s'", w);
+        c->pos[c->n_pos++] = w;
+        return -1;
+    }
+    const cli_opt *o = cli_find(opt, n, w, len);
+    if (!o)
+        o = cli_find(com, nc, w, len);
+    if (!o)
+        return cli_unknown(c, opt, n, w);
+    if (o->kind == CLI_FLAG)
+        return eq ? cli_usage(c, "%s takes no value", o->name) : cli_take(c, o, NULL);
+    if (!eq && *i + 1 >= argc)
+        return cli_usage(c, "%s wants a value", o->name);
+    return cli_take(c, o, eq ? eq + 1 : argv[++*i]);
+}
+
+static int cli_required(cli *c, const cli_opt *opt, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (opt[i].required && opt[i].kind == CLI_STR && !*(const char **)opt[i].to)
+            return cli_usage(c, "%s is missing", opt[i].name);
+    return -1;
+}
+
+int cli_parse(cli *c, const cli_doc *doc, const cli_opt *opt, int n, int max_pos, int argc, char **argv)
+{
+    memset(c, 0, sizeof *c);
+    c->doc = doc;
+    const cli_opt com[] = {
+        {"--json", CLI_FLAG, &c->json, 0, 0, NULL, NULL, 0},
+        {"--quiet", CLI_FLAG, &c->quiet, 0, 0, NULL, NULL, 0},
+        {"--threads", CLI_INT, &c->threads, 0, 1024, "N", NULL, 0},
+        {"--seed", CLI_INT, &c->seed, 0, 9007199254740992.0, "S", NULL, 0},
+    };
+    for (int i = 1; i < argc; i++)
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+            cli_help(doc, opt, n);
+            return CLI_OK;
+        }
+    for (int i = 1; i < argc; i++) {
+        int rc = cli_arg(c, opt, n, com, (int)MGI_COUNT(com), max_pos, argc, argv, &i);
+        if (rc >= 0)
+            return rc;
+    }
+    int rc = cli_required(c, opt, n);
+    if (rc < 0)
+        mango_set_threads((int)c->threads);
+    return rc;
+}
+
+/* ---- progress ------------------------------------------------------------ */
+
+double cli_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void cli_left(double seconds, char *buf, size_t cap)
+{
+    long s = seconds < 3.6e6 ? (long)(seconds + 0.5) : 3600000;
+    if (s < 60)
+        snprintf(buf, cap, "%ld s", s);
+    else if (s < 3600)
+        snprintf(buf, cap, "%ld min %02ld s", s / 60, s % 60);
+    else
+        snprintf(buf, cap, "%ld h %02ld min", s / 3600, s / 60 % 60);
+}
+
+void cli_progress(cli *c, double since, double done0, double done, double total, const char *text)
+{
+    const char *term = getenv("TERM");
+    int tty = isatty(STDERR_FILENO) && !(term && !strcmp(term, "dumb"));
+    double now = cli_now(), rate = (done - done0) / MGI_MAX(now - since, 1e-9);
+    char left[48] = "";
+    if (c->quiet || now - MGI_MAX(c->progress_at, since) < (tty ? 0.1 : 10.0))
+        return;
+    c->progress_at = now;
+    if (done > done0 && total > done)
+        cli_left((total - done) / rate, left, sizeof left);
+    fprintf(stderr, "%s%.0f/%.0f  %s%s%s%s", tty ? "\r\033[K" : "", done, total, text, left[0] ? "  left " : "", left,
+            tty ? "" : "\n");
+    fflush(stderr);
+    c->progress_open = tty;
+}
+
+void cli_progress_end(cli *c)
+{
+    if (c->progress_open)
+        fprintf(stderr, "\r\033[K");
+    c->progress_open = 0;
+}
+
+/* ---- signals ------------------------------------------------------------- */
+
+static void cli_on_signal(int sig)
+{
+    cli_signal_seen = 1;
+    signal(sig, SIG_DFL);
+}
+
+void cli_catch_signals(void)
+{
+    signal(SIGINT, cli_on_signal);
+    signal(SIGTERM, cli_on_signal);
+}
+
+int cli_interrupted(void)
+{
+    return cli_signal_seen != 0;
+}

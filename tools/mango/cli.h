@@ -1,0 +1,99 @@
+/* cli.h - what all verbs of the command share: options, errors, progress, nets.
+ * SPDX-License-Identifier: MIT */
+#ifndef CLI_H
+#define CLI_H
+
+#include "../../src/base/json.h"
+#include "../../src/net/graph.h"
+#include <stdio.h>
+
+/* Exit codes of every verb. */
+enum { CLI_OK = 0, CLI_FAILURE = 1, CLI_USAGE = 2, CLI_REFUSED = 3, CLI_TIMEOUT = 4, CLI_INTERRUPTED = 130 };
+
+/* One option of a verb. CLI_INT and CLI_REAL are checked against [lo, hi] (a
+ * number out of range is refused input, a word is a usage error); CLI_MULTI
+ * may be given up to 16 times (const char *to[17], NULL-terminated). */
+typedef enum cli_kind { CLI_FLAG, CLI_STR, CLI_INT, CLI_REAL, CLI_MULTI } cli_kind;
+typedef struct cli_opt {
+    const char *name;    /* with its dashes: "--budget"        */
+    cli_kind kind;
+    void *to;            /* int *, const char **, int64_t *, double * */
+    double lo, hi;
+    const char *arg;     /* "M" in help; NULL for flags        */
+    const char *help;    /* default and unit included          */
+    int required;
+} cli_opt;
+
+/* A verb's page of help: summary on one line, synopsis, text, examples. */
+typedef struct cli_doc {
+    const char *verb, *summary, *synopsis, *text, *examples;
+} cli_doc;
+
+/* The state of one command. The first five fields are set by the options that
+ * every verb has: --json --quiet --threads N --seed S (and --help). */
+typedef struct cli {
+    int json, quiet;
+    int64_t threads, seed;
+    const cli_doc *doc;
+    const char *pos[64]; /* positional arguments */
+    int n_pos;
+    double progress_at;  /* time of the last progress line */
+    int progress_open;   /* a \r line stands on the terminal */
+} cli;
+
+/* cli_parse - read the options. Returns -1 to go on, else the exit code
+ * (--help: 0, usage errors: 2, numbers out of range: 3). max_pos: positional
+ * arguments allowed. */
+int cli_parse(cli *c, const cli_doc *doc, const cli_opt *opt, int n, int max_pos, int argc, char **argv);
+/* Print `mango VERB: message` on stderr and return the exit code. */
+int cli_usage(cli *c, const char *fmt, ...) MGI_PRINTF(2, 3);
+int cli_fail(cli *c, mango_status st, const mango_err *err);
+int cli_failf(cli *c, int code, const char *fmt, ...) MGI_PRINTF(3, 4);
+int cli_exit_code(mango_status st);
+/* A remark on stderr, unless --quiet. */
+void cli_note(cli *c, const char *fmt, ...) MGI_PRINTF(2, 3);
+/* Result text on stdout; nothing with --json, where the verb prints one object
+ * on the last line by cli_json. */
+void cli_print(cli *c, const char *fmt, ...) MGI_PRINTF(2, 3);
+void cli_json(cli *c, mgi_str *object);
+
+/* Progress: on a terminal one line rewritten in place (at most 10 a second),
+ * elsewhere a plain line every 10 s; nothing with --quiet. done of total units,
+ * `text` says the rest; time left is worked out from `since` (cli_now at start)
+ * and `done0` (units that were done before, on resume). */
+double cli_now(void);    /* seconds, monotonic */
+void cli_progress(cli *c, double since, double done0, double done, double total, const char *text);
+void cli_progress_end(cli *c);
+
+/* ^C and SIGTERM: the first sets a flag that long work polls, the second kills. */
+void cli_catch_signals(void);
+int cli_interrupted(void);
+
+/* cli_net - open --net or --gen: a file, NAME or NAME.safetensors in the
+ * working folder or in a weights folder (MANGO_WEIGHTS, weights/ here or
+ * beside the program, the installed one), a short name (vae, snn, gan), or
+ * zoo:NAME,k=v filled by `fill` = "SEED,GAIN" (NULL: refused for zoo). */
+mango_status cli_net(mango_net **net, const char *what, const char *fill, mango_err *err);
+/* Where a name resolves to, for messages and hashes; cap >= 4096. */
+mango_status cli_net_path(const char *what, char *path, mango_idx cap, mango_err *err);
+/* "SEED,GAIN" -> numbers; MANGO_E_ARG with a message. */
+mango_status cli_fill(const char *text, uint64_t *seed, double *gain, mango_err *err);
+/* Make a folder (and its parents) that can be written to. */
+mango_status cli_mkdir(const char *path, mango_err *err);
+/* dir + "/" + name into buf. */
+mango_status cli_join(char *buf, mango_idx cap, const char *dir, const char *name, mango_err *err);
+
+/* The verbs, one file each. */
+int verb_mei(int argc, char **argv);
+int verb_run(int argc, char **argv);
+int verb_decode(int argc, char **argv);
+int verb_encode(int argc, char **argv);
+int verb_import(int argc, char **argv);
+int verb_info(int argc, char **argv);
+int verb_eval(int argc, char **argv);
+int verb_data(int argc, char **argv);
+int verb_train(int argc, char **argv);
+int verb_bench(int argc, char **argv);
+int verb_version(int argc, char **argv);
+
+#endif

@@ -1,0 +1,151 @@
+/* cli_net.c - finds weights files by name, opens networks, makes folders.
+ * SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+#include "cli.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef MANGO_DATADIR
+#define MANGO_DATADIR "/usr/local/share/mango"
+#endif
+
+/* Short names for the weights that come with the project. */
+static const char *const cli_alias[][2] = {
+    {"vae", "vqvae_cifar10"},
+    {"vqvae", "vqvae_cifar10"},
+    {"gan", "sngan_cifar10"},
+    {"sngan", "sngan_cifar10"},
+    {"snn", "snn_conv_cifar10"},
+    {"snn_conv", "snn_conv_cifar10"},
+    {"spiking_resnet18", "spiking_resnet18_cifar10"},
+    {"resnet18", "resnet18_cifar10"},
+};
+
+static int cli_is_file(const char *path)
+{
+    struct stat s;
+    return stat(path, &s) == 0 && S_ISREG(s.st_mode);
+}
+
+/* dir/name or dir/name.safetensors; dir "" is the working folder. */
+static int cli_try(const char *dir, const char *name, char *path, mango_idx cap)
+{
+    static const char *const ext[] = {"", ".safetensors"};
+    for (int i = 0; i < 2; i++) {
+        int n = snprintf(path, (size_t)cap, "%s%s%s%s", dir, *dir ? "/" : "", name, ext[i]);
+        if (n > 0 && n < cap && cli_is_file(path))
+            return 1;
+    }
+    return 0;
+}
+
+/* weights/ beside the program: PROGRAM/../weights and PROGRAM/../../weights. */
+static void cli_program_dir(int up, char *dir, size_t cap)
+{
+    char exe[3000];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    dir[0] = 0;
+    if (n <= 0)
+        return;
+    exe[n] = 0;
+    for (int i = 0; i < up && strrchr(exe, '/'); i++)
+        *strrchr(exe, '/') = 0;
+    snprintf(dir, cap, "%s/weights", exe);
+}
+
+static int cli_search(const char *name, char *path, mango_idx cap)
+{
+    char dir[3072];
+    const char *env = getenv("MANGO_WEIGHTS");
+    if (cli_try("", name, path, cap) || (env && *env && cli_try(env, name, path, cap)) ||
+        cli_try("weights", name, path, cap))
+        return 1;
+    for (int up = 1; up <= 2; up++) {
+        cli_program_dir(up, dir, sizeof dir);
+        if (dir[0] && cli_try(dir, name, path, cap))
+            return 1;
+    }
+    return cli_try(MANGO_DATADIR "/weights", name, path, cap);
+}
+
+mango_status cli_net_path(const char *what, char *path, mango_idx cap, mango_err *err)
+{
+    if (cli_search(what, path, cap))
+        return MANGO_OK;
+    for (mango_idx i = 0; i < MGI_COUNT(cli_alias); i++)
+        if (!strcmp(what, cli_alias[i][0]) && cli_search(cli_alias[i][1], path, cap))
+            return MANGO_OK;
+    return mgi_fail(err, MANGO_E_IO,
+                    "%s: no such weights file, here or in weights/ (a path, a name in weights/, or zoo:NAME expected)",
+                    what);
+}
+
+mango_status cli_fill(const char *text, uint64_t *seed, double *gain, mango_err *err)
+{
+    char buf[64], *comma;
+    int64_t s;
+    *gain = 1.0;
+    if (mgi_copy(buf, (mango_idx)sizeof buf, text)) {
+        comma = strchr(buf, ',');
+        if (comma)
+            *comma = 0;
+        if (mgi_parse_int(buf, 0, INT64_MAX, &s) && (!comma || mgi_parse_real(comma + 1, gain))) {
+            *seed = (uint64_t)s;
+            return MANGO_OK;
+        }
+    }
+    return mgi_fail(err, MANGO_E_ARG, "--fill %s: SEED,GAIN expected, for example 7,1.0", text);
+}
+
+mango_status cli_net(mango_net **net, const char *what, const char *fill, mango_err *err)
+{
+    char path[4096];
+    uint64_t seed;
+    double gain;
+    *net = NULL;
+    if (strncmp(what, "zoo:", 4)) {
+        if (fill)
+            return mgi_fail(err, MANGO_E_ARG, "--fill goes with zoo:NAME only, '%s' has weights of its own", what);
+        MGI_TRY(cli_net_path(what, path, (mango_idx)sizeof path, err));
+        return mango_net_load(net, path, NULL, err);
+    }
+    if (!fill)
+        return mgi_fail(err, MANGO_E_ARG, "%s has no weights: give --fill SEED,GAIN", what);
+    MGI_TRY(cli_fill(fill, &seed, &gain, err));
+    MGI_TRY(mango_net_zoo(net, what + 4, NULL, err));
+    mango_status st = mango_net_fill(*net, seed, gain);
+    if (st < 0) {
+        mango_net_destroy(*net);
+        *net = NULL;
+        return mgi_fail(err, st, "%s: %s", what, mango_status_text(st));
+    }
+    return st;
+}
+
+mango_status cli_join(char *buf, mango_idx cap, const char *dir, const char *name, mango_err *err)
+{
+    int n = snprintf(buf, (size_t)cap, "%s/%s", dir, name);
+    return n > 0 && n < cap ? MANGO_OK : mgi_fail(err, MANGO_E_LIMIT, "%s: path too long", dir);
+}
+
+mango_status cli_mkdir(const char *path, mango_err *err)
+{
+    char buf[4096];
+    struct stat s;
+    if (!*path || !mgi_copy(buf, (mango_idx)sizeof buf, path))
+        return mgi_fail(err, MANGO_E_LIMIT, "%s: not a usable path", path);
+    for (char *p = buf + 1; *p; p++)
+        if (*p == '/') {
+            *p = 0;
+            if (mkdir(buf, 0777) != 0 && errno != EEXIST)
+                return mgi_fail(err, MANGO_E_IO, "%s: cannot make this folder: %s", buf, strerror(errno));
+            *p = '/';
+        }
+    if (mkdir(buf, 0777) != 0 && errno != EEXIST)
+        return mgi_fail(err, MANGO_E_IO, "%s: cannot make this folder: %s", buf, strerror(errno));
+    if (stat(buf, &s) != 0 || !S_ISDIR(s.st_mode) || access(buf, W_OK) != 0)
+        return mgi_fail(err, MANGO_E_IO, "%s: not a folder that can be written to", buf);
+    return MANGO_OK;
+}

@@ -1,0 +1,171 @@
+/* input.c - inputs of a network from pictures, .npy, .safetensors or the formula.
+ * SPDX-License-Identifier: MIT */
+#include "input.h"
+#include "image.h"
+#include "../../src/data/data.h"
+#include "../../src/net/weights.h"
+#include <stdlib.h>
+
+/* The node that takes B vectors or maps: its name and shape. */
+static mango_layer input_layer(const mango_net *net, mango_idx from)
+{
+    mango_layer l;
+    mango_net_layer(net, from >= 0 ? from : net->input, &l);
+    return l;
+}
+
+static mango_status input_alloc(input_batch *b, mango_idx B, mango_idx size, mango_err *err)
+{
+    mango_idx n;
+    if (B < 1 || B > (mango_idx)1 << 20 || !mgi_mul(B, size, &n) || n > (mango_idx)1 << 31)
+        return mgi_fail(err, MANGO_E_LIMIT, "%td inputs of %td values: too many at once", B, size);
+    b->x = calloc((size_t)n, sizeof(float));
+    if (!b->x)
+        return mgi_fail(err, MANGO_E_MEM, "no memory for %td inputs", B);
+    b->B = B;
+    b->size = size;
+    return MANGO_OK;
+}
+
+static int input_ends(const char *path, const char *ext)
+{
+    size_t n = strlen(path), k = strlen(ext);
+    return n >= k && !strcmp(path + n - k, ext);
+}
+
+/* (B,...) with the product of the rest equal to the layer's size; B missing: 1. */
+static mango_status input_shape(const char *path, int rank, const mango_idx *shape, const mango_layer *l,
+                                mango_idx *B, mango_err *err)
+{
+    mango_idx full[4] = {0, l->C, l->H, l->W}, flat[2] = {0, l->C * l->H * l->W};
+    int map = l->H * l->W > 1, want = map ? 4 : 2;
+    const mango_idx *w = map ? full : flat;
+    for (int lead = 1; lead >= 0; lead--)
+        if (rank == want - 1 + lead) {
+            int ok = 1;
+            for (int i = lead; i < rank; i++)
+                ok = ok && shape[i] == w[i + 1 - lead];
+            *B = lead ? shape[0] : 1;
+            if (ok && *B >= 1)
+                return MANGO_OK;
+        }
+    char got[160] = "";
+    for (int i = 0; i < rank; i++)
+        snprintf(got + strlen(got), sizeof got - strlen(got), "%s%td", i ? "," : "", shape[i]);
+    if (map)
+        return mgi_fail(err, MANGO_E_SHAPE, "%s: shape (%s), but '%s' wants (B,%td,%td,%td)", path, got, l->name, l->C, l->H,
+                        l->W);
+    return mgi_fail(err, MANGO_E_SHAPE, "%s: shape (%s), but '%s' wants (B,%td)", path, got, l->name, flat[1]);
+}
+
+/* The VQ node whose codes are fed, and the shape of such codes as a layer. */
+static mango_status input_codes_layer(input_batch *b, const mango_net *net, mango_layer *l, mango_err *err)
+{
+    for (mango_idx i = 0; i < net->n_nodes; i++)
+        if (net->node[i].kind == MGI_VQ) {
+            b->from = i;
+            *l = input_layer(net, i);
+            l->C = l->H * l->W;
+            l->H = l->W = 1;
+            return MANGO_OK;
+        }
+    return mgi_fail(err, MANGO_E_SHAPE, "this network has no codes to be fed");
+}
+
+static mango_status input_tensors(input_batch *b, const mango_net *net, const char *path, mango_err *err)
+{
+    mgi_tensors f;
+    mango_idx B;
+    MGI_TRY(mgi_tensors_read(&f, path, NULL, err));
+    mango_layer l = input_layer(net, -1);
+    const mgi_tensor *t = mgi_tensors_find(&f, "input");
+    mango_status st = MANGO_OK;
+    if (!t)
+        t = mgi_tensors_find(&f, l.name);
+    if (!t && (t = mgi_tensors_find(&f, "codes")) != NULL)
+        st = input_codes_layer(b, net, &l, err);
+    if (!t)
+        st = mgi_fail(err, MANGO_E_FORMAT, "%s: holds no tensor named `input`", path);
+    if (st >= 0)
+        st = input_shape(path, t->rank, t->shape, &l, &B, err);
+    if (st >= 0)
+        st = input_alloc(b, B, l.C * l.H * l.W, err);
+    if (st >= 0)
+        st = mgi_tensor_floats(t, 1, b->x, err);
+    b->raw = 1;
+    mgi_tensors_free(&f);
+    return st;
+}
+
+/* [0,1] pictures, uint8 ones divided by 255; a vector is taken as it is. */
+static mango_status input_npy(input_batch *b, const mango_net *net, const char *path, mango_err *err)
+{
+    mango_npy a;
+    mango_idx B;
+    mango_layer l = input_layer(net, -1);
+    MGI_TRY(mango_npy_read(&a, path, NULL, err));
+    mango_status st = input_shape(path, a.rank, a.shape, &l, &B, err);
+    if (st >= 0)
+        st = input_alloc(b, B, l.C * l.H * l.W, err);
+    if (st >= 0)
+        st = mango_npy_floats(&a, b->x, err);
+    b->raw = l.H * l.W == 1;
+    for (mango_idx i = 0; st >= 0 && !b->raw && i < B * b->size; i++) {
+        if (a.type == MANGO_NPY_U1)
+            b->x[i] /= 255.0f;
+        else if (!(b->x[i] >= 0.0f && b->x[i] <= 1.0f))
+            st = mgi_fail(err, MANGO_E_FORMAT, "%s: value %td is %g; a picture's lie in [0,1]", path, i, (double)b->x[i]);
+    }
+    mango_npy_free(&a);
+    return st;
+}
+
+static mango_status input_picture(input_batch *b, const mango_net *net, const char *path, mango_err *err)
+{
+    unsigned char *rgb = NULL;
+    mango_idx W = 0, H = 0;
+    mango_layer l = input_layer(net, -1);
+    if (l.H * l.W == 1 || (l.C != 3 && l.C != 1))
+        return mgi_fail(err, MANGO_E_SHAPE, "%s: this network takes %td values, not a picture", path, l.C);
+    MGI_TRY(mango_image_read(path, image_codecs(), 0, &rgb, &W, &H, NULL, err));
+    mango_status st = MANGO_OK;
+    if (W != l.W || H != l.H)
+        st = mgi_fail(err, MANGO_E_SHAPE, "%s: %tdx%td pixels, but '%s' wants %tdx%td", path, W, H, l.name, l.W, l.H);
+    if (st >= 0)
+        st = input_alloc(b, 1, l.C * l.H * l.W, err);
+    for (mango_idx i = 0; st >= 0 && i < l.C * H * W; i++)
+        b->x[i] = (float)rgb[i % (H * W) * 3 + i / (H * W)] / 255.0f;
+    b->raw = 0;
+    free(rgb);
+    return st;
+}
+
+mango_status input_read(input_batch *b, const mango_net *net, const char *path, mango_err *err)
+{
+    b->from = -1;
+    if (input_ends(path, ".safetensors"))
+        return input_tensors(b, net, path, err);
+    if (input_ends(path, ".npy"))
+        return input_npy(b, net, path, err);
+    return input_picture(b, net, path, err);
+}
+
+mango_status input_fill(input_batch *b, const mango_net *net, uint64_t seed, mango_idx B, mango_err *err)
+{
+    mango_layer l = input_layer(net, -1);
+    int latent = !strcmp(l.name, "latent");
+    MGI_TRY(input_alloc(b, B, l.C * l.H * l.W, err));
+    mango_fill_u(latent ? "latent" : "input", seed, B * b->size, b->x);
+    for (mango_idx i = 0; i < B * b->size; i++)
+        b->x[i] = latent ? 2.0f * b->x[i] : 0.5f + 0.5f * b->x[i];
+    b->raw = 1;
+    b->from = -1;
+    return MANGO_OK;
+}
+
+void input_free(input_batch *b)
+{
+    free(b->x);
+    memset(b, 0, sizeof *b);
+    b->from = -1;
+}
