@@ -7,12 +7,12 @@
 
 #define FWD_BLOCK 1024 /* neurons whose membranes stay in cache over all steps */
 
-void *mgi_plan_at(const mango_plan *p, int buf)
+MGI_FN void *mgi_plan_at(const mango_plan *p, int buf)
 {
     return p->maps.base + p->buf[buf].offset;
 }
 
-const float *mgi_plan_value(const mango_plan *p, int node)
+MGI_FN const float *mgi_plan_value(const mango_plan *p, int node)
 {
     return mgi_plan_at(p, p->step[p->node[mgi_plan_source(p, node)].step].out);
 }
@@ -259,7 +259,7 @@ static void fwd_operator(mango_plan *p, const mgi_step *s, float *y)
     }
 }
 
-void mgi_step_run(mango_plan *p, const mgi_step *s)
+MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s)
 {
     float *y = mgi_plan_at(p, s->out);
     const mgi_kind k = p->net->node[s->head].kind;

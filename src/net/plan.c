@@ -163,9 +163,9 @@ static mango_status plan_options(mango_plan *p, const mango_plan_options *o, man
     p->memory = o->memory == 0 ? MGI_PLAN_MEMORY : o->memory;
     p->from = (int)o->from;
     p->raw = o->raw;
-    if (p->T < 1 || p->T > MGI_MAX_STEPS)
+    if (p->T < 1 || p->T > MGI_MAX_T)
         return mgi_fail(err, MANGO_E_ARG, "T is %lld: expected 1..%d", (long long)p->T,
-                        MGI_MAX_STEPS);
+                        MGI_MAX_T);
     if (p->B < 1 || p->B > MGI_MAX_BATCH)
         return mgi_fail(err, MANGO_E_ARG, "batch is %lld: expected 1..%d", (long long)p->B,
                         MGI_MAX_BATCH);
@@ -235,6 +235,7 @@ mango_status mango_plan_create(mango_plan **plan, const mango_net *net,
     p->al = a;
     p->net = net;
     p->k = mgi_kernels_get();
+    p->threads = mango_threads();
     mgi_arena_init(&p->maps, &a);
     mgi_arena_init(&p->weights, &a);
     const mango_status st = plan_build(p, o, n_readings, readings, err);
@@ -311,16 +312,10 @@ static void plan_run_steps(mango_plan *p, int first, int last)
     }
 }
 
-mango_status mango_plan_run(mango_plan *p, mango_idx B, const float *x)
+static void plan_run_chunks(mango_plan *p)
 {
-    MGI_REQUIRE(p && x && B >= 1 && B <= p->B);
-    for (int r = 0; r < p->n_readings; r++)
-        MGI_REQUIRE(p->reading[r].out);
-    MGI_TRY(plan_check_input(p, B, x));
-    p->x = x;
-    p->run_B = B;
-    for (p->b0 = 0; p->b0 < B; p->b0 += p->Bc) {
-        p->b = MGI_MIN(p->Bc, B - p->b0);
+    for (p->b0 = 0; p->b0 < p->run_B; p->b0 += p->Bc) {
+        p->b = MGI_MIN(p->Bc, p->run_B - p->b0);
         p->t0 = 0;
         p->t = 1;
         plan_run_steps(p, 0, p->first_dynamic);
@@ -331,7 +326,25 @@ mango_status mango_plan_run(mango_plan *p, mango_idx B, const float *x)
             plan_run_steps(p, p->first_dynamic, p->n_steps);
         }
     }
+}
+
+mango_status mango_plan_run(mango_plan *p, mango_idx B, const float *x)
+{
+    MGI_REQUIRE(p && x && B >= 1 && B <= p->B);
+    for (int r = 0; r < p->n_readings; r++)
+        MGI_REQUIRE(p->reading[r].out);
+    if (p->k != mgi_kernels_get())
+        return MANGO_E_STATE;   /* weights were packed for other kernels */
+    MGI_TRY(plan_check_input(p, B, x));
+    const int threads = mango_threads();
+    if (threads > p->threads)
+        mango_set_threads(p->threads);
+    p->x = x;
+    p->run_B = B;
+    plan_run_chunks(p);
     p->x = NULL;
+    if (threads > p->threads)
+        mango_set_threads(threads);
     return MANGO_OK;
 }
 
@@ -348,7 +361,7 @@ static void plan_chain_names(const mango_plan *p, int end, mgi_str *s)
     mgi_str_puts(s, p->net->node[end].name);
 }
 
-void mgi_plan_describe(const mango_plan *p, mgi_str *s)
+MGI_FN void mgi_plan_describe(const mango_plan *p, mgi_str *s)
 {
     mgi_str_printf(s, "plan T=%lld batch=%lld chunk=%lldx%lld arena=%lld weights=%lld macs=%.0f\n",
                    (long long)p->T, (long long)p->B, (long long)p->Tc, (long long)p->Bc,

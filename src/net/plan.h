@@ -17,7 +17,6 @@
 
 #include "graph.h"
 
-#define MGI_MAX_STEPS 65536  /* T                                     */
 #define MGI_MAX_BATCH 4096
 #define MGI_PLAN_MEMORY ((mango_idx)1 << 30) /* default cap, bytes          */
 #define MGI_PLAN_SPAN ((mango_idx)32 << 20)  /* chunks shrink to this arena */
@@ -98,6 +97,7 @@ struct mango_plan {
     mango_idx arena_bytes;
     mgi_arena maps, weights;
     double macs;
+    int threads;           /* scratch is planned for so many */
     const mgi_kernels *k;
     const float *x;        /* the run under way: input, its batch, */
     mango_idx run_B;       /* and the chunk: inputs b0..b0+b-1,    */

@@ -3,12 +3,12 @@
  * SPDX-License-Identifier: MIT */
 #include "plan.h"
 
-int mgi_is_matmul(mgi_kind k)
+MGI_FN int mgi_is_matmul(mgi_kind k)
 {
     return k == MGI_CONV || k == MGI_CONVT || k == MGI_LINEAR;
 }
 
-int mgi_plan_source(const mango_plan *p, int node)
+MGI_FN int mgi_plan_source(const mango_plan *p, int node)
 {
     while (p->node[node].view >= 0)
         node = p->node[node].view;
@@ -165,7 +165,7 @@ static mango_status plan_check_reading(const mango_plan *p, const mgi_plan_readi
     return MANGO_OK;
 }
 
-mango_status mgi_plan_graph(mango_plan *p, mango_err *err)
+MGI_FN mango_status mgi_plan_graph(mango_plan *p, mango_err *err)
 {
     plan_links(p);
     plan_dynamics(p);

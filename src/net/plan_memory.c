@@ -8,12 +8,12 @@
 
 #define PLAN_ALIGN 64
 
-size_t mgi_elem_size(mgi_elem e)
+MGI_FN size_t mgi_elem_size(mgi_elem e)
 {
     return e == MGI_ELEM_F64 ? sizeof(double) : sizeof(float);
 }
 
-mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps)
+MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps)
 {
     const mgi_node *g = &p->net->node[s->head];
     if (s->head == p->from || g->kind == MGI_INPUT)
@@ -94,7 +94,7 @@ static void plan_sort(mango_plan *p)
     }
 }
 
-int mgi_plan_place(mango_plan *p, mango_idx b, mango_idx t, mango_idx *bytes)
+MGI_FN int mgi_plan_place(mango_plan *p, mango_idx b, mango_idx t, mango_idx *bytes)
 {
     const int over = p->first_dynamic < p->n_steps && t < p->T;
     int *placed = p->order + p->cap_bufs;
@@ -142,7 +142,7 @@ static mango_idx plan_even(mango_idx whole, mango_idx part)
 
 /* The first chunk under the cap that also stays in MGI_PLAN_SPAN, or whose next
  * smaller one would have too few maps for the matrix products. */
-mango_status mgi_plan_chunks(mango_plan *p, mango_err *err)
+MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err)
 {
     const mango_idx T = p->first_dynamic < p->n_steps ? p->T : 1;
     mango_idx b = p->B, t = T, bytes = 0;

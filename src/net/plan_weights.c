@@ -53,7 +53,7 @@ static void spectral_times(mango_idx O, mango_idx K, const float *W, const float
     }
 }
 
-double mgi_spectral_sigma(mango_idx O, mango_idx K, const float *W, const float *u, float *v,
+MGI_FN double mgi_spectral_sigma(mango_idx O, mango_idx K, const float *W, const float *u, float *v,
                           float *u2)
 {
     double sigma = 0;
@@ -71,23 +71,10 @@ double mgi_spectral_sigma(mango_idx O, mango_idx K, const float *W, const float 
     return sqrt(sigma);
 }
 
-/* The vector u of a spectrally normalized layer: NAME.sn_u beside NAME.weight. */
-static const float *plan_sn_u(const mango_net *net, const mgi_node *g)
-{
-    char name[sizeof net->param[0].name];
-    const mgi_param *w = &net->param[g->weight];
-    const size_t n = strlen(w->name), cut = sizeof "weight" - 1;
-    if (n < cut || !mgi_copy(name, (mango_idx)sizeof name, w->name))
-        return NULL;
-    memcpy(name + n - cut, "sn_u", sizeof "sn_u");
-    const int i = mgi_param_find(net, name);
-    return i < 0 || net->param[i].count != w->shape[0] ? NULL : net->param[i].v;
-}
-
 static mango_status fold_spectral(mgi_fold *f, const mgi_node *g, mango_err *err)
 {
     const mango_idx O = f->p->net->param[g->weight].shape[0], K = f->n / O;
-    const float *u = plan_sn_u(f->p->net, g);
+    const float *u = plan_param(f->p, g->sn_u);
     if (!u)
         return mgi_fail(err, MANGO_E_STATE, "layer '%s': no vector sn_u for its spectral norm",
                         g->name);
@@ -282,7 +269,7 @@ static mango_status plan_weights_alloc(mango_plan *p)
     return MANGO_OK;
 }
 
-mango_status mgi_plan_pack(mango_plan *p, mango_err *err)
+MGI_FN mango_status mgi_plan_pack(mango_plan *p, mango_err *err)
 {
     mango_status st = MANGO_OK;
     mgi_fold f = { .p = p };

@@ -82,7 +82,7 @@ static void read_steps(const mango_plan *p, const mgi_plan_reading *r, int dynam
                     r->out + ((t0 + i) * p->run_B + p->b0) * n);
 }
 
-void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r)
+MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r)
 {
     const mgi_step *s = &p->step[r->step];
     const mango_idx n = p->b * r->C * r->HW;
