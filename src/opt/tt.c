@@ -11,6 +11,11 @@
 #define TT_RNG_INIT 0x54540001u
 #define TT_RNG_SAMPLE 0x54540002u
 #define TT_BLOCK 16 /* samples that advance together, so that their chains overlap */
+#define TT_B1 0.9     /* Adam */
+#define TT_B2 0.999
+#define TT_EPS 1e-8f
+#define TT_CHUNK 32     /* parameters of one inner loop of Adam */
+#define TT_GRAIN 131072 /* parameters below which Adam stays on one thread */
 #define TT_SCALE(j) (((j) & 3) == 3) /* modes at which left vectors are scaled */
 
 #if defined(__GNUC__)
@@ -46,6 +51,8 @@ static void tt_plan(mgi_tt *t, const mango_idx *vsize)
                    mgi_prod(3, (mango_idx[3]){t->nmax, t->rmax, t->rmax}, &cr);
     mgi_arena *a = &t->arena;
     mgi_arena_plan(a, ok ? t->padded : PTRDIFF_MAX, sizeof(double));
+    for (int i = 0; i < 3; i++)
+        mgi_arena_plan(a, t->padded, sizeof(float));
     mgi_arena_plan(a, (t->d + 1) * t->rmax, sizeof(double));
     mgi_arena_plan(a, t->d, sizeof(double));
     mgi_arena_plan(a, *vsize, sizeof(double));
@@ -65,6 +72,9 @@ static void tt_take(mgi_tt *t, mango_idx vsize)
     const mango_idx lr = (t->d + 1) * t->rows * t->rmax;
     mgi_arena *a = &t->arena;
     t->G = mgi_arena_take(a, t->padded, sizeof(double));
+    t->g = mgi_arena_take(a, t->padded, sizeof(float));
+    t->m = mgi_arena_take(a, t->padded, sizeof(float));
+    t->v = mgi_arena_take(a, t->padded, sizeof(float));
     t->z = mgi_arena_take(a, (t->d + 1) * t->rmax, sizeof(double));
     t->zs = mgi_arena_take(a, t->d, sizeof(double));
     t->V = mgi_arena_take(a, vsize, sizeof(double));
@@ -100,9 +110,9 @@ mango_status mgi_tt_init(mgi_tt *t, mango_idx d, const mango_idx *n, mango_idx r
             return MANGO_E_MEM;
         t->nmax = MGI_MAX(t->nmax, n[j]);
     }
-    if (!mgi_add(t->size, MGI_TT_PAD - 1, &t->padded))
+    if (!mgi_add(t->size, TT_CHUNK - 1, &t->padded))
         return MANGO_E_MEM;
-    t->padded -= t->padded % MGI_TT_PAD;
+    t->padded -= t->padded % TT_CHUNK;
     tt_plan(t, &vsize);
     MGI_TRY(mgi_arena_commit(&t->arena));
     tt_take(t, vsize);
@@ -112,7 +122,7 @@ mango_status mgi_tt_init(mgi_tt *t, mango_idx d, const mango_idx *n, mango_idx r
         t->voff[j + 1] = t->voff[j] + n[j] * r1;
         t->off[j + 1] = t->off[j] + n[j] * r1 * r2;
     }
-    t->r[d] = 1;
+    t->r[d] = 1, t->b1t = t->b2t = 1.0;
     return MANGO_OK;
 }
 
@@ -134,6 +144,9 @@ void mgi_tt_uniform(mgi_tt *t, uint64_t seed, uint64_t index0)
         for (mango_idx i = t->off[j]; i < t->off[j + 1]; i++)
             t->G[i] = (double)mango_rng_uniformf(&rng);
     }
+    memset(t->m, 0, (size_t)t->padded * sizeof *t->m);
+    memset(t->v, 0, (size_t)t->padded * sizeof *t->v);
+    t->b1t = t->b2t = 1.0;
     t->fresh = 0;
 }
 
@@ -438,6 +451,47 @@ void mgi_tt_gradient(mgi_tt *t, mango_idx K, const mango_idx *I, float *g)
     }
 }
 
+/* ---- learning ----------------------------------------------------------- */
+
+/* (5) for one chunk. c1, c2: the two bias corrections. Loops of fixed length
+ * become vector code; the root has its own, as compilers keep it scalar.
+ * Moments below 1e-18 are dropped: eps rules there, and denormals are slow. */
+static void tt_adam(float lr, float c1, float c2, const float *restrict g,
+                        float *restrict m, float *restrict v, double *restrict G)
+{
+    const float a1 = (float)(1.0 - TT_B1), a2 = (float)(1.0 - TT_B2);
+    const float b1 = (float)TT_B1, b2 = (float)TT_B2;
+    float root[TT_CHUNK];
+    for (int i = 0; i < TT_CHUNK; i++) {
+        const float mi = b1 * m[i] + a1 * g[i];
+        const float vi = b2 * v[i] + a2 * (g[i] * g[i]);
+        m[i] = fabsf(mi) > 1e-18f ? mi : 0.0f;
+        v[i] = vi > 1e-36f ? vi : 0.0f;
+    }
+    for (int i = 0; i < TT_CHUNK; i++)
+        root[i] = sqrtf(c2 * v[i]);
+    for (int i = 0; i < TT_CHUNK; i++)
+        G[i] -= (double)(lr * (c1 * m[i]) / (root[i] + TT_EPS));            /* (5) */
+}
+
+void mgi_tt_learn(mgi_tt *t, mango_idx steps, double lr, mango_idx K, const mango_idx *I)
+{
+    for (mango_idx s = 0; s < steps; s++) {
+        mgi_tt_gradient(t, K, I, t->g);
+        t->b1t *= TT_B1, t->b2t *= TT_B2;
+        const float c1 = (float)(1.0 / (1.0 - t->b1t)), c2 = (float)(1.0 / (1.0 - t->b2t));
+        MGI_OMP(parallel for if (t->padded >= TT_GRAIN))
+        for (mango_idx i = 0; i < t->padded; i += TT_CHUNK)
+            tt_adam((float)lr, c1, c2, t->g + i, t->m + i, t->v + i, t->G + i);
+        t->fresh = 0;
+    }
+}
+
+#undef TT_B1
+#undef TT_B2
+#undef TT_EPS
+#undef TT_CHUNK
+#undef TT_GRAIN
 #undef TT_RNG_INIT
 #undef TT_RNG_SAMPLE
 #undef TT_BLOCK

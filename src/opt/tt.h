@@ -20,15 +20,15 @@
 
 #include "../base/mgi.h"
 
-#define MGI_TT_PAD 32 /* G ends on a multiple of this many, with zeros */
-
 typedef struct mgi_tt {
     mgi_arena arena;
     mango_idx d, rmax, nmax, rows;
-    mango_idx size, padded;  /* parameters of all cores together; rounded up   */
+    mango_idx size, padded;  /* parameters of all cores; rounded up, zeros     */
     mango_idx *n, *r;        /* (d) levels, (d+1) ranks, r[0] = r[d] = 1       */
     mango_idx *off, *voff;   /* (d+1) where core j, where V_j begins           */
     double *G;               /* core j: (n_j, r_j, r_{j+1}) at G + off[j]      */
+    float *g, *m, *v;        /* (padded) gradient and moments of Adam          */
+    double b1t, b2t;         /* b1^t, b2^t after t steps                       */
     double *z, *zs;          /* (d+1, rmax) z_j; (d) the power of two in it    */
     double *V, *U;           /* (n_j, r_j): V_j[i] = G_j[i] z_{j+1}; U: d/dV   */
     double *L, *C, *ls;      /* (d+1, rows, rmax) l_j, d/dl_j; (d, rows) scale */
@@ -43,7 +43,8 @@ MGI_FN mango_status mgi_tt_init(mgi_tt *t, mango_idx d, const mango_idx *n, mang
                                 mango_idx rows, const mango_alloc *al);
 MGI_FN void mgi_tt_free(mgi_tt *t);
 
-/* mgi_tt_uniform - every core uniform in [0,1), stream (seed, purpose, index0 + j). */
+/* mgi_tt_uniform - every core uniform in [0,1), stream (seed, purpose, index0 + j),
+ * and Adam forgets its past. */
 MGI_FN void mgi_tt_uniform(mgi_tt *t, uint64_t seed, uint64_t index0);
 /* mgi_tt_touch - to be called after the caller wrote G. */
 MGI_FN void mgi_tt_touch(mgi_tt *t);
@@ -61,5 +62,12 @@ MGI_FN void mgi_tt_loglik(mgi_tt *t, mango_idx K, const mango_idx *I, double *ll
  * held within +-1e15 so that their squares stay finite in Adam.
  * Cost O(sum n r^2 + K d r^2). */
 MGI_FN void mgi_tt_gradient(mgi_tt *t, mango_idx K, const mango_idx *I, float *g);
+
+/* mgi_tt_learn - steps of Adam (b1 .9, b2 .999, eps 1e-8) down that gradient:
+ *     m = b1 m + (1 - b1) g,   v = b2 v + (1 - b2) g^2
+ *     G = G - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)            (5)
+ * g, m, v are floats: their memory is what a step costs. Source: Kingma, Ba 2015. */
+MGI_FN void mgi_tt_learn(mgi_tt *t, mango_idx steps, double lr, mango_idx K,
+                         const mango_idx *I);
 
 #endif
