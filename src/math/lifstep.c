@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "lifstep.h"
 
-MGI_FN void mgi_lif_ref(mango_idx n, const mgi_lif_rule *r, const float *X, float *U, float *S)
+MGI_FN void mgi_lif_ref(mango_idx n, const mgi_lif_rule *r, const float *X, float *U,
+                        float *S)
 {
     for (mango_idx i = 0; i < n; i++) {
         const float H = mgi_lif_charge(r, U[i], X[i]);

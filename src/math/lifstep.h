@@ -11,17 +11,17 @@
 #include "../base/mgi.h"
 
 typedef enum mgi_charge {
-    MGI_CHARGE_LEAK,   /* H = beta*U + gain*X                         */
-    MGI_CHARGE_TAU,    /* H = U + (gain*X - (U - U_rest))/tau         */
-    MGI_CHARGE_WHOLE   /* H = (U - (U - U_rest)/tau) + gain*X         */
+    MGI_CHARGE_LEAK, /* H = beta*U + gain*X                         */
+    MGI_CHARGE_TAU,  /* H = U + (gain*X - (U - U_rest))/tau         */
+    MGI_CHARGE_WHOLE /* H = (U - (U - U_rest)/tau) + gain*X         */
 } mgi_charge;
 typedef enum mgi_reset { MGI_RESET_NONE, MGI_RESET_SUBTRACT, MGI_RESET_VALUE } mgi_reset;
 
 typedef struct mgi_lif_rule {
     mgi_charge charge;
-    mgi_reset reset;      /* after a spike: nothing, H - U_thr, or U_reset    */
-    int delay;            /* 1: U holds H, its reset is made by the next step */
-    int on_equal;         /* fires on H >= U_thr, else on H > U_thr           */
+    mgi_reset reset; /* after a spike: nothing, H - U_thr, or U_reset    */
+    int delay;       /* 1: U holds H, its reset is made by the next step */
+    int on_equal;    /* fires on H >= U_thr, else on H > U_thr           */
     float beta, tau, gain, U_thr, U_rest, U_reset;
 } mgi_lif_rule;
 
@@ -59,6 +59,7 @@ static inline float mgi_lif_leave(const mgi_lif_rule *r, float H)
 
 /* The plain loop over n neurons: X current, U state, S spikes out (0 or 1).
  * The kernel table's reference entry, and the oracle of the others. */
-MGI_FN void mgi_lif_ref(mango_idx n, const mgi_lif_rule *r, const float *X, float *U, float *S);
+MGI_FN void mgi_lif_ref(mango_idx n, const mgi_lif_rule *r, const float *X, float *U,
+                        float *S);
 
 #endif

@@ -12,8 +12,9 @@
 #define NORM_PARTS 16
 #define NORM_LANES 128
 
-MGI_FN void mgi_batchnorm_fold(mango_idx C, const float *w, const float *b, const float *mean,
-                               const float *var, double eps, float *s, float *t)
+MGI_FN void mgi_batchnorm_fold(mango_idx C, const float *w, const float *b,
+                               const float *mean, const float *var, double eps, float *s,
+                               float *t)
 {
     for (mango_idx c = 0; c < C; c++) {
         const double scale = (w ? (double)w[c] : 1.0) / sqrt((double)var[c] + eps);
@@ -29,8 +30,8 @@ typedef struct norm_sums {
 
 /* a += x - shift, b += (x - shift)^2 over rows r0..r1-1; m channels of x, which
  * has C a row. A shift near the mean keeps the second sum exact enough. */
-static void norm_moments(mango_idx r0, mango_idx r1, mango_idx C, mango_idx m, const float *x,
-                         const float *shift, norm_sums *s)
+static void norm_moments(mango_idx r0, mango_idx r1, mango_idx C, mango_idx m,
+                         const float *x, const float *shift, norm_sums *s)
 {
     for (mango_idx r = r0; r < r1; r++) {
         const float *row = x + r * C;
@@ -43,8 +44,8 @@ static void norm_moments(mango_idx r0, mango_idx r1, mango_idx C, mango_idx m, c
 }
 
 /* a += dy, b += dy * (x - mean). */
-static void norm_products(mango_idx r0, mango_idx r1, mango_idx C, mango_idx m, const float *x,
-                          const float *dy, const float *mean, norm_sums *s)
+static void norm_products(mango_idx r0, mango_idx r1, mango_idx C, mango_idx m,
+                          const float *x, const float *dy, const float *mean, norm_sums *s)
 {
     for (mango_idx r = r0; r < r1; r++) {
         const float *row = x + r * C, *g = dy + r * C;
@@ -81,8 +82,8 @@ static void norm_reduce(mango_idx R, mango_idx C, mango_idx c, mango_idx m, cons
 
 /* mean, rstd and the running statistics of channels c..c+m-1; about: row 0. */
 static void norm_statistics(mango_idx R, mango_idx c, mango_idx m, const norm_sums *s,
-                            const float *about, double eps, double momentum, float *run_mean,
-                            float *run_var, float *mean, float *rstd)
+                            const float *about, double eps, double momentum,
+                            float *run_mean, float *run_var, float *mean, float *rstd)
 {
     const double n = (double)R;
     for (mango_idx j = 0; j < m; j++) {
@@ -92,7 +93,8 @@ static void norm_statistics(mango_idx R, mango_idx c, mango_idx m, const norm_su
         rstd[c + j] = (float)(1.0 / sqrt(var + eps));
         const double unbiased = R > 1 ? var * n / (n - 1.0) : var;
         if (run_mean)
-            run_mean[c + j] = (float)((1.0 - momentum) * (double)run_mean[c + j] + momentum * mu);
+            run_mean[c + j] =
+                (float)((1.0 - momentum) * (double)run_mean[c + j] + momentum * mu);
         if (run_var)
             run_var[c + j] =
                 (float)((1.0 - momentum) * (double)run_var[c + j] + momentum * unbiased);
@@ -100,8 +102,8 @@ static void norm_statistics(mango_idx R, mango_idx c, mango_idx m, const norm_su
 }
 
 /* y = (x - mean) * scale + shift, all rows; scale = w rstd in the caller's lanes. */
-static void norm_apply(mango_idx R, mango_idx C, mango_idx m, const float *x, const float *mean,
-                       const float *scale, const float *shift, float *y)
+static void norm_apply(mango_idx R, mango_idx C, mango_idx m, const float *x,
+                       const float *mean, const float *scale, const float *shift, float *y)
 {
     MGI_OMP(parallel for schedule(static) if (R * m >= MGI_GRAIN))
     for (mango_idx r = 0; r < R; r++)
@@ -110,8 +112,9 @@ static void norm_apply(mango_idx R, mango_idx C, mango_idx m, const float *x, co
 }
 
 MGI_FN void mgi_batchnorm_train(mango_idx R, mango_idx C, const float *x, const float *w,
-                                const float *b, double eps, double momentum, float *run_mean,
-                                float *run_var, float *mean, float *rstd, float *y)
+                                const float *b, double eps, double momentum,
+                                float *run_mean, float *run_var, float *mean, float *rstd,
+                                float *y)
 {
     norm_sums s;
     float scale[NORM_LANES], shift[NORM_LANES];
@@ -129,8 +132,9 @@ MGI_FN void mgi_batchnorm_train(mango_idx R, mango_idx C, const float *x, const 
 
 /* dx = w rstd (dy - sum(dy)/R - (x - mean) rstd^2 sum(dy (x - mean))/R),
  * with k0 = w rstd, k1 = rstd^2 sum(dy (x - mean))/R, k2 = sum(dy)/R. */
-static void norm_spread(mango_idx R, mango_idx C, mango_idx m, const float *x, const float *dy,
-                        const float *mean, float (*k)[NORM_LANES], float *dx)
+static void norm_spread(mango_idx R, mango_idx C, mango_idx m, const float *x,
+                        const float *dy, const float *mean, float (*k)[NORM_LANES],
+                        float *dx)
 {
     MGI_OMP(parallel for schedule(static) if (R * m >= MGI_GRAIN))
     for (mango_idx r = 0; r < R; r++)

@@ -84,19 +84,21 @@ static double pointwise_entropy(mango_idx R, mango_idx C, const float *x, mango_
     return loss;
 }
 
-MGI_FN double mgi_crossentropy(mango_idx R, mango_idx C, const float *x, const int32_t *label,
-                               double smoothing, float *dx)
+MGI_FN double mgi_crossentropy(mango_idx R, mango_idx C, const float *x,
+                               const int32_t *label, double smoothing, float *dx)
 {
     double loss = 0.0;
     for (mango_idx r = 0; r < R; r++)
-        loss += pointwise_entropy(R, C, x + r * C, label[r], smoothing, dx ? dx + r * C : NULL);
+        loss +=
+            pointwise_entropy(R, C, x + r * C, label[r], smoothing, dx ? dx + r * C : NULL);
     return R > 0 ? loss / (double)R : 0.0;
 }
 
 #define POINTWISE_TILE 16
 
 /* y (N,B,A) = x (N,A,B) with the last two axes exchanged, in square tiles. */
-static void pointwise_transpose(mango_idx N, mango_idx A, mango_idx B, const float *x, float *y)
+static void pointwise_transpose(mango_idx N, mango_idx A, mango_idx B, const float *x,
+                                float *y)
 {
     const mango_idx tiles = (A + POINTWISE_TILE - 1) / POINTWISE_TILE;
     MGI_OMP(parallel for schedule(static) if (N * A * B >= MGI_GRAIN))

@@ -111,7 +111,8 @@ static float pool_count(const mgi_pool *p, int adaptive, pool_window w)
     return adaptive ? (float)((w.y1 - w.y0) * (w.x1 - w.x0)) : (float)(p->kh * p->kw);
 }
 
-static void pool_average(const mgi_pool *p, int adaptive, mango_idx N, const float *x, float *y)
+static void pool_average(const mgi_pool *p, int adaptive, mango_idx N, const float *x,
+                         float *y)
 {
     const mgi_kernels *kern = mgi_kernels_get();
     const mango_idx C = p->C, rows = N * p->OH;
@@ -119,8 +120,8 @@ static void pool_average(const mgi_pool *p, int adaptive, mango_idx N, const flo
     for (mango_idx r = 0; r < rows; r++) {
         const float *in = x + r / p->OH * p->H * p->W * C;
         for (mango_idx ox = 0; ox < p->OW; ox++) {
-            const pool_window w = adaptive ? pool_adaptive(p, r % p->OH, ox)
-                                           : pool_fixed(p, r % p->OH, ox);
+            const pool_window w =
+                adaptive ? pool_adaptive(p, r % p->OH, ox) : pool_fixed(p, r % p->OH, ox);
             float *out = y + (r * p->OW + ox) * C;
             memset(out, 0, (size_t)C * sizeof *out);
             for (mango_idx iy = w.y0; iy < w.y1; iy++)
@@ -133,8 +134,8 @@ static void pool_average(const mgi_pool *p, int adaptive, mango_idx N, const flo
     }
 }
 
-static void pool_average_backward(const mgi_pool *p, int adaptive, mango_idx N, const float *dy,
-                                  float *dx)
+static void pool_average_backward(const mgi_pool *p, int adaptive, mango_idx N,
+                                  const float *dy, float *dx)
 {
     const mgi_kernels *kern = mgi_kernels_get();
     const mango_idx C = p->C, size = p->H * p->W * C;
@@ -169,7 +170,8 @@ MGI_FN void mgi_adaptiveavg(const mgi_pool *p, mango_idx N, const float *x, floa
     pool_average(p, 1, N, x, y);
 }
 
-MGI_FN void mgi_adaptiveavg_backward(const mgi_pool *p, mango_idx N, const float *dy, float *dx)
+MGI_FN void mgi_adaptiveavg_backward(const mgi_pool *p, mango_idx N, const float *dy,
+                                     float *dx)
 {
     pool_average_backward(p, 1, N, dy, dx);
 }

@@ -6,8 +6,8 @@
  * SPDX-License-Identifier: MIT */
 #include "ops.h"
 
-MGI_FN void mgi_nearest2x(mango_idx N, mango_idx H, mango_idx W, mango_idx C, const float *x,
-                          float *y)
+MGI_FN void mgi_nearest2x(mango_idx N, mango_idx H, mango_idx W, mango_idx C,
+                          const float *x, float *y)
 {
     const size_t pixel = (size_t)C * sizeof(float);
     MGI_OMP(parallel for schedule(static) if (N * H * W * C >= MGI_GRAIN))
@@ -42,8 +42,8 @@ static mango_idx resample_side(mango_idx o, mango_idx n)
     return i < 0 ? 0 : i >= n ? n - 1 : i;
 }
 
-MGI_FN void mgi_bilinear2x(mango_idx N, mango_idx H, mango_idx W, mango_idx C, const float *x,
-                           float *y)
+MGI_FN void mgi_bilinear2x(mango_idx N, mango_idx H, mango_idx W, mango_idx C,
+                           const float *x, float *y)
 {
     MGI_OMP(parallel for schedule(static) if (N * H * W * C >= MGI_GRAIN))
     for (mango_idx r = 0; r < N * 2 * H; r++) {

@@ -16,13 +16,23 @@ mango_status mango_lif_preset(const char *name, mango_lif *rule)
         mango_lif rule;
     } preset[] = {
         {"snntorch",
-         {.beta = 0.9f, .input_gain = 1.0f, .U_thr = 1.0f, .reset = MANGO_RESET_SUBTRACT,
-          .reset_delay = 1, .detach_reset = 1, .surrogate = MANGO_SURROGATE_FAST_SIGMOID,
+         {.beta = 0.9f,
+          .input_gain = 1.0f,
+          .U_thr = 1.0f,
+          .reset = MANGO_RESET_SUBTRACT,
+          .reset_delay = 1,
+          .detach_reset = 1,
+          .surrogate = MANGO_SURROGATE_FAST_SIGMOID,
           .slope = 25.0f}},
         {"spikingjelly",
-         {.tau = 2.0f, .decay_input = 1, .input_gain = 1.0f, .U_thr = 1.0f,
-          .fires_on_equal = 1, .reset = MANGO_RESET_VALUE,
-          .surrogate = MANGO_SURROGATE_ATAN, .slope = 2.0f}},
+         {.tau = 2.0f,
+          .decay_input = 1,
+          .input_gain = 1.0f,
+          .U_thr = 1.0f,
+          .fires_on_equal = 1,
+          .reset = MANGO_RESET_VALUE,
+          .surrogate = MANGO_SURROGATE_ATAN,
+          .slope = 2.0f}},
     };
     MGI_REQUIRE(name && rule);
     for (mango_idx i = 0; i < MGI_COUNT(preset); i++) {
@@ -51,7 +61,8 @@ mango_status mango_lif_check(const mango_lif *r, mango_err *err)
     if (!r)
         return mgi_fail(err, MANGO_E_ARG, "LIF rule: missing");
     if (r->tau != 0.0f && !lif_within(r->tau, 1.0f, big))
-        return mgi_fail(err, MANGO_E_ARG, "LIF rule: tau is %g, expected 0 (leak form) or >= 1",
+        return mgi_fail(err, MANGO_E_ARG,
+                        "LIF rule: tau is %g, expected 0 (leak form) or >= 1",
                         (double)r->tau);
     if (r->tau == 0.0f && !lif_within(r->beta, 0.0f, 1.0f))
         return mgi_fail(err, MANGO_E_ARG, "LIF rule: beta is %g, expected 0..1",
@@ -64,14 +75,18 @@ mango_status mango_lif_check(const mango_lif *r, mango_err *err)
     if (r->reset < MANGO_RESET_SUBTRACT || r->reset > MANGO_RESET_NONE)
         return mgi_fail(err, MANGO_E_ARG, "LIF rule: unknown reset %d", (int)r->reset);
     if (!(r->U_reset >= -big && r->U_reset < r->U_thr))
-        return mgi_fail(err, MANGO_E_ARG, "LIF rule: U_reset is %g, expected below U_thr %g",
+        return mgi_fail(err, MANGO_E_ARG,
+                        "LIF rule: U_reset is %g, expected below U_thr %g",
                         (double)r->U_reset, (double)r->U_thr);
     if (!lif_is_flag(r->decay_input) || !lif_is_flag(r->fires_on_equal) ||
         !lif_is_flag(r->reset_delay) || !lif_is_flag(r->detach_reset))
-        return mgi_fail(err, MANGO_E_ARG, "LIF rule: decay_input, fires_on_equal, reset_delay "
-                                          "and detach_reset are 0 or 1");
-    if (r->surrogate != MANGO_SURROGATE_FAST_SIGMOID && r->surrogate != MANGO_SURROGATE_ATAN)
-        return mgi_fail(err, MANGO_E_ARG, "LIF rule: unknown surrogate %d", (int)r->surrogate);
+        return mgi_fail(err, MANGO_E_ARG,
+                        "LIF rule: decay_input, fires_on_equal, reset_delay "
+                        "and detach_reset are 0 or 1");
+    if (r->surrogate != MANGO_SURROGATE_FAST_SIGMOID &&
+        r->surrogate != MANGO_SURROGATE_ATAN)
+        return mgi_fail(err, MANGO_E_ARG, "LIF rule: unknown surrogate %d",
+                        (int)r->surrogate);
     if (!lif_within(r->slope, tiny, big))
         return mgi_fail(err, MANGO_E_ARG, "LIF rule: slope is %g, expected > 0",
                         (double)r->slope);
@@ -80,13 +95,20 @@ mango_status mango_lif_check(const mango_lif *r, mango_err *err)
 
 MGI_FN mgi_lif_rule mgi_lif_lower(const mango_lif *r)
 {
-    mgi_lif_rule k = {.beta = r->beta, .tau = r->tau, .gain = r->input_gain,
-                      .U_thr = r->U_thr, .U_rest = r->U_reset, .U_reset = r->U_reset,
-                      .delay = r->reset_delay, .on_equal = r->fires_on_equal};
-    k.charge = r->tau == 0.0f ? MGI_CHARGE_LEAK
-               : r->decay_input ? MGI_CHARGE_TAU : MGI_CHARGE_WHOLE;
-    k.reset = r->reset == MANGO_RESET_NONE ? MGI_RESET_NONE
-              : r->reset == MANGO_RESET_SUBTRACT ? MGI_RESET_SUBTRACT : MGI_RESET_VALUE;
+    mgi_lif_rule k = {.beta = r->beta,
+                      .tau = r->tau,
+                      .gain = r->input_gain,
+                      .U_thr = r->U_thr,
+                      .U_rest = r->U_reset,
+                      .U_reset = r->U_reset,
+                      .delay = r->reset_delay,
+                      .on_equal = r->fires_on_equal};
+    k.charge = r->tau == 0.0f   ? MGI_CHARGE_LEAK
+               : r->decay_input ? MGI_CHARGE_TAU
+                                : MGI_CHARGE_WHOLE;
+    k.reset = r->reset == MANGO_RESET_NONE       ? MGI_RESET_NONE
+              : r->reset == MANGO_RESET_SUBTRACT ? MGI_RESET_SUBTRACT
+                                                 : MGI_RESET_VALUE;
     if (r->reset == MANGO_RESET_ZERO)
         k.U_reset = 0.0f;
     return k;
@@ -113,8 +135,8 @@ mango_status mango_lif_step(const mango_lif *rule, mango_idx n, const float *X, 
 
 /* All steps of neurons i .. i+m-1. */
 static void lif_run_block(const mgi_lif_rule *r, float rest, mango_idx T, mango_idx n,
-                          mango_idx i, mango_idx m, const float *X, mango_idx Xstride, float *U,
-                          float *S)
+                          mango_idx i, mango_idx m, const float *X, mango_idx Xstride,
+                          float *U, float *S)
 {
     const mgi_kernels *kern = mgi_kernels_get();
     float state[LIF_BLOCK];
@@ -158,7 +180,8 @@ typedef struct lif_grad {
 
 static lif_grad lif_grad_make(const mango_lif *rule)
 {
-    lif_grad k = {.r = mgi_lif_lower(rule), .rest = mgi_lif_rest(rule), .slope = rule->slope};
+    lif_grad k = {
+        .r = mgi_lif_lower(rule), .rest = mgi_lif_rest(rule), .slope = rule->slope};
     const int leak = k.r.charge == MGI_CHARGE_LEAK;
     k.a = leak ? rule->beta : 1.0f - 1.0f / rule->tau;
     k.g = k.r.charge == MGI_CHARGE_TAU ? rule->input_gain / rule->tau : rule->input_gain;
@@ -196,8 +219,8 @@ static void lif_back_step(const lif_grad *k, mango_idx m, const float *H, const 
 }
 
 /* H[t] of neurons i .. i+m-1 for all t, from X. */
-static void lif_recompute(const lif_grad *k, mango_idx T, mango_idx n, mango_idx i, mango_idx m,
-                          const float *X, mango_idx Xstride, float *H)
+static void lif_recompute(const lif_grad *k, mango_idx T, mango_idx n, mango_idx i,
+                          mango_idx m, const float *X, mango_idx Xstride, float *H)
 {
     float U[LIF_BLOCK];
     for (mango_idx j = 0; j < m; j++)
@@ -228,8 +251,9 @@ static void lif_back_block(const lif_grad *k, mango_idx T, mango_idx n, mango_id
     }
 }
 
-mango_status mango_lif_backward(const mango_lif *rule, mango_idx T, mango_idx n, const float *X,
-                                mango_idx Xstride, const float *dS, float *H, float *dX)
+mango_status mango_lif_backward(const mango_lif *rule, mango_idx T, mango_idx n,
+                                const float *X, mango_idx Xstride, const float *dS,
+                                float *H, float *dX)
 {
     MGI_TRY(mango_lif_check(rule, NULL));
     MGI_REQUIRE(T >= 0 && n >= 0 && (Xstride == 0 || Xstride >= n));

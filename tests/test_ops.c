@@ -1,0 +1,614 @@
+/* test_ops.c - the operators on feature maps: golden values and gradients,
+ * adjoints of the linear ones, batch-norm statistics, bits over thread counts.
+ * SPDX-License-Identifier: MIT */
+#include "test.h"
+
+#define T_OPS_TOL 2e-5 /* of the largest value of a tensor */
+
+/* Scratch of one case: t_ops_new carves from it. */
+static float t_ops_pool[1 << 22];
+static mango_idx t_ops_used;
+
+static float *t_ops_new(mango_idx n)
+{
+    if (!T_CHECK(n >= 0 && n <= MGI_COUNT(t_ops_pool) - t_ops_used))
+        return t_ops_pool;
+    float *p = t_ops_pool + t_ops_used;
+    t_ops_used += (n + 15) / 16 * 16;
+    for (mango_idx i = 0; i < n; i++)
+        p[i] = 7e7f; /* what an operator does not write shows */
+    return p;
+}
+
+static float *t_ops_zeros(mango_idx n)
+{
+    float *p = t_ops_new(n);
+    memset(p, 0, (size_t)n * sizeof *p);
+    return p;
+}
+
+/* ---- the golden file -------------------------------------------------------- */
+
+static mgi_tensors t_ops_file;
+static uint64_t t_ops_seed;
+
+static mango_status t_ops_status;
+static mango_err t_ops_err;
+
+static void t_ops_open(void)
+{
+    int64_t seed = 0;
+    t_ops_status =
+        mgi_tensors_read(&t_ops_file, t_golden("ops.safetensors"), NULL, &t_ops_err);
+    const char *text = t_ops_status < 0 ? NULL : mgi_tensors_meta(&t_ops_file, "seed");
+    if (text && mgi_parse_int(text, 0, INT64_MAX, &seed))
+        t_ops_seed = (uint64_t)seed;
+    else if (t_ops_status == MANGO_OK)
+        t_ops_status = mgi_fail(&t_ops_err, MANGO_E_FORMAT, "no seed in the metadata");
+}
+
+static void t_ops_opened(void)
+{
+    T_OK(t_ops_status, &t_ops_err);
+}
+
+static const mgi_tensor *t_ops_find(const char *op, const char *what)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s.%s", op, what);
+    return mgi_tensors_find(&t_ops_file, name);
+}
+
+/* n values of the formula for OP.arg. */
+static float *t_ops_u(const char *op, const char *arg, mango_idx n)
+{
+    char name[128];
+    float *u = t_ops_new(n);
+    snprintf(name, sizeof name, "%s.%s", op, arg);
+    mango_fill_u(name, t_ops_seed, n, u);
+    return u;
+}
+
+/* A map's sizes from a tensor of rank 4 or 2, or 1 for a single number. */
+typedef struct t_ops_map {
+    mango_idx N, C, H, W, n;
+} t_ops_map;
+
+static t_ops_map t_ops_shape(const mgi_tensor *t)
+{
+    t_ops_map m = {1, 1, 1, 1, t->count};
+    m.N = t->rank > 1 ? t->shape[0] : 1;
+    m.C = t->rank > 1 ? t->shape[1] : t->count;
+    m.H = t->rank > 2 ? t->shape[2] : 1;
+    m.W = t->rank > 3 ? t->shape[3] : 1;
+    return m;
+}
+
+/* Compare with golden OP.what; got is channels last. */
+static void t_ops_expect(const char *op, const char *what, const float *got)
+{
+    const mgi_tensor *t = t_ops_find(op, what);
+    if (!T_CHECK(t != NULL))
+        return;
+    const t_ops_map m = t_ops_shape(t);
+    float *want = t_ops_new(m.n), *have = t_ops_new(m.n);
+    T_STATUS(mgi_tensor_floats(t, 1, want, NULL), MANGO_OK);
+    mgi_to_nchw(m.N, m.C, m.H * m.W, got, have);
+    if (!T_CLOSE(have, want, m.n, T_OPS_TOL))
+        printf("    ... %s.%s\n", op, what);
+}
+
+/* The same for a parameter's gradient, which keeps the frameworks' order. */
+static void t_ops_expect_param(const char *op, const char *what, const float *got)
+{
+    const mgi_tensor *t = t_ops_find(op, what);
+    if (!t)
+        return; /* this operator has none */
+    float *want = t_ops_new(t->count);
+    T_STATUS(mgi_tensor_floats(t, 1, want, NULL), MANGO_OK);
+    if (!T_CLOSE(got, want, t->count, T_OPS_TOL))
+        printf("    ... %s.%s\n", op, what);
+}
+
+/* What every case of a map to a map needs, channels last. */
+typedef struct t_ops_io {
+    t_ops_map in, out;
+    float *x, *y, *dy, *dx;
+} t_ops_io;
+
+static int t_ops_load(const char *op, t_ops_io *io)
+{
+    const mgi_tensor *in = t_ops_find(op, "grad_x"), *out = t_ops_find(op, "out");
+    t_ops_used = 0;
+    if (!T_CHECK(in && out))
+        return 0;
+    io->in = t_ops_shape(in);
+    io->out = t_ops_shape(out);
+    io->x = t_ops_new(io->in.n);
+    io->dy = t_ops_new(io->out.n);
+    mgi_to_nhwc(io->in.N, io->in.C, io->in.H * io->in.W, t_ops_u(op, "x", io->in.n), io->x);
+    mgi_to_nhwc(io->out.N, io->out.C, io->out.H * io->out.W,
+                t_ops_u(op, "grad_out", io->out.n), io->dy);
+    io->y = t_ops_new(io->out.n);
+    io->dx = t_ops_new(io->in.n);
+    return 1;
+}
+
+static void t_ops_expect_both(const char *op, const t_ops_io *io)
+{
+    t_ops_expect(op, "out", io->y);
+    t_ops_expect(op, "grad_x", io->dx);
+}
+
+/* ---- golden: convolutions and linear ------------------------------------------ */
+
+static mgi_conv t_ops_conv_sizes(const t_ops_io *io, const mgi_tensor *w, int stride,
+                                 int pad, int transposed)
+{
+    mgi_conv c;
+    memset(&c, 0, sizeof c);
+    c.C = io->in.C;
+    c.H = io->in.H;
+    c.W = io->in.W;
+    c.O = io->out.C;
+    c.kh = w->rank > 2 ? (int)w->shape[2] : 1;
+    c.kw = w->rank > 3 ? (int)w->shape[3] : 1;
+    c.sh = c.sw = stride;
+    c.ph = c.pw = pad;
+    c.transposed = transposed;
+    T_CHECK(mgi_conv_shape(&c));
+    T_EQ(c.OH, io->out.H);
+    T_EQ(c.OW, io->out.W);
+    return c;
+}
+
+static void t_ops_conv_case(const char *op, int stride, int pad, int transposed)
+{
+    t_ops_io io;
+    const mgi_tensor *wt = t_ops_find(op, "grad_w");
+    if (!T_CHECK(wt != NULL) || !t_ops_load(op, &io))
+        return;
+    const mgi_conv c = t_ops_conv_sizes(&io, wt, stride, pad, transposed);
+    const int has_bias = t_ops_find(op, "grad_b") != NULL;
+    const float *w = t_ops_u(op, "w", wt->count);
+    const float *b = has_bias ? t_ops_u(op, "b", c.O) : NULL;
+    const mgi_epilogue e = {.bias = b};
+    float *packed = t_ops_new(mgi_conv_packed(&c));
+    float *work =
+        t_ops_new(MGI_MAX(mgi_conv_work(&c, io.in.N), mgi_conv_backward_work(&c, io.in.N)));
+    float *dw = t_ops_zeros(wt->count), *db = t_ops_zeros(c.O);
+
+    mgi_conv_pack(&c, w, packed);
+    mgi_conv_forward(&c, io.in.N, io.x, packed, &e, io.y, work);
+    mgi_conv_backward_data(&c, io.in.N, io.dy, w, io.dx, work);
+    mgi_conv_backward_weights(&c, io.in.N, io.x, io.dy, dw, has_bias ? db : NULL, work);
+    t_ops_expect_both(op, &io);
+    t_ops_expect_param(op, "grad_w", dw);
+    t_ops_expect_param(op, "grad_b", db);
+
+    mgi_conv_forward_ref(&c, io.in.N, io.x, w, b, io.y);
+    t_ops_expect(op, "out", io.y);
+    /* Parameter gradients add up. */
+    mgi_conv_backward_weights(&c, io.in.N, io.x, io.dy, dw, has_bias ? db : NULL, work);
+    for (mango_idx i = 0; i < wt->count; i++)
+        dw[i] *= 0.5f;
+    t_ops_expect_param(op, "grad_w", dw);
+}
+
+static void t_ops_convolutions(void)
+{
+    t_ops_conv_case("conv3x3", 1, 1, 0);
+    t_ops_conv_case("conv5x5", 1, 0, 0);
+    t_ops_conv_case("conv7x7s2", 2, 3, 0);
+    t_ops_conv_case("conv1x1s2", 2, 0, 0);
+    t_ops_conv_case("conv4x4s2", 2, 1, 0);
+    t_ops_conv_case("conv11x11s4", 4, 2, 0);
+    t_ops_conv_case("convt4x4s2", 2, 1, 1);
+}
+
+static void t_ops_linear(void)
+{
+    t_ops_conv_case("linear", 1, 0, 0);
+}
+
+/* ---- golden: pooling and resampling --------------------------------------------- */
+
+static mgi_pool t_ops_pool_sizes(const t_ops_io *io, int kernel, int stride, int pad)
+{
+    mgi_pool p;
+    memset(&p, 0, sizeof p);
+    p.C = io->in.C;
+    p.H = io->in.H;
+    p.W = io->in.W;
+    p.OH = io->out.H;
+    p.OW = io->out.W;
+    p.kh = p.kw = kernel;
+    p.sh = p.sw = stride;
+    p.ph = p.pw = pad;
+    return p;
+}
+
+static void t_ops_maxpool_case(const char *op, int kernel, int stride, int pad)
+{
+    t_ops_io io;
+    if (!t_ops_load(op, &io))
+        return;
+    mgi_pool p = t_ops_pool_sizes(&io, kernel, stride, pad);
+    T_CHECK(mgi_pool_shape(&p) && p.OH == io.out.H && p.OW == io.out.W);
+    mgi_maxpool(&p, io.in.N, io.x, io.y);
+    mgi_maxpool_backward(&p, io.in.N, io.x, io.dy, io.dx);
+    t_ops_expect_both(op, &io);
+}
+
+static void t_ops_pools(void)
+{
+    t_ops_io io;
+    t_ops_maxpool_case("maxpool2", 2, 2, 0);
+    t_ops_maxpool_case("maxpool3s2p1", 3, 2, 1);
+    if (t_ops_load("avgpool2", &io)) {
+        mgi_pool p = t_ops_pool_sizes(&io, 2, 2, 0);
+        T_CHECK(mgi_pool_shape(&p) && p.OH == io.out.H && p.OW == io.out.W);
+        mgi_avgpool(&p, io.in.N, io.x, io.y);
+        mgi_avgpool_backward(&p, io.in.N, io.dy, io.dx);
+        t_ops_expect_both("avgpool2", &io);
+    }
+    static const char *const adaptive[] = {"adaptiveavg6", "globalavg"};
+    for (int i = 0; i < 2; i++) {
+        if (!t_ops_load(adaptive[i], &io))
+            continue;
+        const mgi_pool p = t_ops_pool_sizes(&io, 0, 0, 0);
+        mgi_adaptiveavg(&p, io.in.N, io.x, io.y);
+        mgi_adaptiveavg_backward(&p, io.in.N, io.dy, io.dx);
+        t_ops_expect_both(adaptive[i], &io);
+    }
+}
+
+static void t_ops_resampling(void)
+{
+    t_ops_io io;
+    if (t_ops_load("nearest2x", &io)) {
+        mgi_nearest2x(io.in.N, io.in.H, io.in.W, io.in.C, io.x, io.y);
+        mgi_nearest2x_backward(io.in.N, io.in.H, io.in.W, io.in.C, io.dy, io.dx);
+        t_ops_expect_both("nearest2x", &io);
+    }
+    if (t_ops_load("bilinear2x", &io)) {
+        mgi_bilinear2x(io.in.N, io.in.H, io.in.W, io.in.C, io.x, io.y);
+        mgi_bilinear2x_backward(io.in.N, io.in.H, io.in.W, io.in.C, io.dy, io.dx);
+        t_ops_expect_both("bilinear2x", &io);
+    }
+}
+
+/* ---- golden: batch-norm, tanh, softmax, cross-entropy ----------------------------- */
+
+static void t_ops_batchnorm(void)
+{
+    const char *op = "batchnorm_train";
+    t_ops_io io;
+    if (!t_ops_load(op, &io))
+        return;
+    const mango_idx C = io.in.C, R = io.in.n / C;
+    const float *w = t_ops_u(op, "w", C), *b = t_ops_u(op, "b", C);
+    float *mean = t_ops_new(C), *rstd = t_ops_new(C);
+    float *dw = t_ops_zeros(C), *db = t_ops_zeros(C);
+    mgi_batchnorm_train(R, C, io.x, w, b, 1e-5, 0.1, NULL, NULL, mean, rstd, io.y);
+    mgi_batchnorm_backward(R, C, io.x, w, mean, rstd, io.dy, io.dx, dw, db);
+    t_ops_expect_both(op, &io);
+    t_ops_expect_param(op, "grad_w", dw);
+    t_ops_expect_param(op, "grad_b", db);
+}
+
+static void t_ops_scale(mango_idx n, float a, float *x)
+{
+    for (mango_idx i = 0; i < n; i++)
+        x[i] *= a;
+}
+
+static void t_ops_pointwise(void)
+{
+    t_ops_io io;
+    if (t_ops_load("tanh", &io)) {
+        t_ops_scale(io.in.n, 2.0f, io.x);
+        mgi_tanh(io.in.n, io.x, io.y);
+        mgi_tanh_backward(io.in.n, io.y, io.dy, io.dx);
+        t_ops_scale(io.in.n, 2.0f, io.dx);
+        t_ops_expect_both("tanh", &io);
+    }
+    if (t_ops_load("softmax", &io)) {
+        t_ops_scale(io.in.n, 3.0f, io.x);
+        mgi_softmax(io.in.N, io.in.C, io.x, io.y);
+        mgi_softmax_backward(io.in.N, io.in.C, io.y, io.dy, io.dx);
+        t_ops_scale(io.in.n, 3.0f, io.dx);
+        t_ops_expect_both("softmax", &io);
+    }
+}
+
+/* Targets stand in the metadata: "... crossentropy targets 1,0,9,4". */
+static mango_idx t_ops_targets(int32_t *label, mango_idx most)
+{
+    const char *text = mgi_tensors_meta(&t_ops_file, "inputs"),
+               *key = "crossentropy targets ";
+    const char *at = text ? strstr(text, key) : NULL;
+    mango_idx n = 0;
+    if (!at)
+        return 0;
+    for (at += strlen(key); n < most && *at >= '0' && *at <= '9'; at += *at == ',') {
+        char *end;
+        label[n++] = (int32_t)strtol(at, &end, 10);
+        at = end;
+    }
+    return n;
+}
+
+static void t_ops_crossentropy(void)
+{
+    const char *op = "crossentropy";
+    int32_t label[64];
+    t_ops_io io;
+    if (!t_ops_load(op, &io))
+        return;
+    T_REQUIRE(io.in.N <= 64 && t_ops_targets(label, 64) == io.in.N);
+    t_ops_scale(io.in.n, 3.0f, io.x);
+    io.y[0] = (float)mgi_crossentropy(io.in.N, io.in.C, io.x, label, 0.0, io.dx);
+    t_ops_scale(io.in.n, 3.0f * io.dy[0], io.dx);
+    t_ops_expect_both(op, &io);
+}
+
+/* ---- what golden does not hold --------------------------------------------------- */
+
+static float *t_ops_random(const char *name, mango_idx n)
+{
+    float *u = t_ops_new(n);
+    mango_fill_u(name, 11, n, u);
+    return u;
+}
+
+static double t_ops_dot(mango_idx n, const float *a, const float *b)
+{
+    double sum = 0.0;
+    for (mango_idx i = 0; i < n; i++)
+        sum += (double)a[i] * (double)b[i];
+    return sum;
+}
+
+/* <A x, dy> = <x, A' dy> for the linear operators, at awkward sizes; which: 0, 1
+ * average pools, 2 adaptive, 3 nearest, 4 bilinear. */
+static void t_ops_adjoint_case(int which, mango_idx H, mango_idx W, mango_idx OH,
+                               mango_idx OW)
+{
+    enum { N = 2, C = 5 };
+    mgi_pool p = {.C = C,
+                  .H = H,
+                  .W = W,
+                  .OH = OH,
+                  .OW = OW,
+                  .kh = 3,
+                  .kw = 2,
+                  .sh = 2,
+                  .sw = 1,
+                  .ph = which,
+                  .pw = which};
+    t_ops_used = 0;
+    if (which < 2 && !T_CHECK(mgi_pool_shape(&p)))
+        return;
+    if (which > 2) {
+        p.OH = 2 * H;
+        p.OW = 2 * W;
+    }
+    const mango_idx n = N * H * W * C, m = N * p.OH * p.OW * C;
+    const float *x = t_ops_random("adjoint.x", n), *dy = t_ops_random("adjoint.dy", m);
+    float *y = t_ops_new(m), *dx = t_ops_new(n);
+    switch (which) {
+    case 0:
+    case 1:
+        mgi_avgpool(&p, N, x, y);
+        mgi_avgpool_backward(&p, N, dy, dx);
+        break;
+    case 2:
+        mgi_adaptiveavg(&p, N, x, y);
+        mgi_adaptiveavg_backward(&p, N, dy, dx);
+        break;
+    case 3:
+        mgi_nearest2x(N, H, W, C, x, y);
+        mgi_nearest2x_backward(N, H, W, C, dy, dx);
+        break;
+    default: mgi_bilinear2x(N, H, W, C, x, y); mgi_bilinear2x_backward(N, H, W, C, dy, dx);
+    }
+    T_NEAR(t_ops_dot(m, y, dy), t_ops_dot(n, x, dx), 1e-5);
+}
+
+static void t_ops_adjoints(void)
+{
+    static const mango_idx size[][4] = {
+        {3, 2, 1, 1}, {5, 7, 3, 4}, {4, 4, 6, 5}, {9, 3, 2, 3}};
+    for (int which = 0; which < 5; which++)
+        for (mango_idx i = 0; i < MGI_COUNT(size); i++)
+            t_ops_adjoint_case(which, size[i][0], size[i][1], size[i][2], size[i][3]);
+    t_ops_adjoint_case(3, 1, 1, 0, 0);
+    t_ops_adjoint_case(4, 1, 1, 0, 0);
+    t_ops_adjoint_case(4, 1, 3, 0, 0);
+}
+
+static void t_ops_pool_edges(void)
+{
+    mgi_pool p = {
+        .C = 1, .H = 2, .W = 2, .kh = 2, .kw = 2, .sh = 1, .sw = 1, .ph = 1, .pw = 1};
+    const float x[4] = {-4.0f, -3.0f, -2.0f, -1.0f}, same[4] = {5.0f, 5.0f, 5.0f, 5.0f};
+    const float dy[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
+    float y[9], dx[4];
+    T_REQUIRE(mgi_pool_shape(&p) && p.OH == 3 && p.OW == 3);
+    mgi_maxpool(&p, 1, x, y); /* padding never wins over negative values */
+    T_CHECK(y[0] == -4.0f && y[4] == -1.0f && y[8] == -1.0f);
+    mgi_avgpool(&p, 1, x, y); /* padding counts as zeros */
+    T_CHECK(y[0] == -1.0f && y[4] == -2.5f);
+    mgi_maxpool_backward(&p, 1, same, dy, dx); /* the first of equals takes all */
+    T_CHECK(dx[0] == 4.0f && dx[1] == 2.0f && dx[2] == 2.0f && dx[3] == 1.0f);
+    p.ph = 2;
+    T_CHECK(!mgi_pool_shape(&p));
+    p.ph = 1;
+    p.kh = 7;
+    T_CHECK(!mgi_pool_shape(&p));
+    p.kh = 2;
+    p.sw = 0;
+    T_CHECK(!mgi_pool_shape(&p));
+}
+
+/* Statistics of a channel far from zero, the running ones, and in-place use. */
+static void t_ops_batchnorm_statistics(void)
+{
+    enum { R = 700, C = 130 };
+    t_ops_used = 0;
+    float *x = t_ops_random("stat.x", R * C), *y = t_ops_new(R * C);
+    float *mean = t_ops_new(C), *rstd = t_ops_new(C), *rm = t_ops_zeros(C),
+          *rv = t_ops_new(C);
+    float *s = t_ops_new(C), *t = t_ops_new(C);
+    double gap[4] = {0.0, 0.0, 0.0, 0.0};
+    for (mango_idx i = 0; i < R * C; i++)
+        x[i] = 100.0f * (float)(i % C) + 0.5f * x[i];
+    for (mango_idx c = 0; c < C; c++)
+        rv[c] = 1.0f;
+    mgi_batchnorm_train(R, C, x, NULL, NULL, 1e-5, 0.25, rm, rv, mean, rstd, y);
+    mgi_batchnorm_fold(C, NULL, NULL, rm, rv, 1e-5, s, t);
+    for (mango_idx c = 0; c < C; c++) {
+        double m = 0.0, v = 0.0;
+        for (mango_idx r = 0; r < R; r++)
+            m += (double)x[r * C + c] / R;
+        for (mango_idx r = 0; r < R; r++)
+            v += ((double)x[r * C + c] - m) * ((double)x[r * C + c] - m) / R;
+        gap[0] = fmax(gap[0], fabs((double)mean[c] - m) / (1.0 + m));
+        gap[1] = fmax(gap[1], fabs((double)rstd[c] * sqrt(v + 1e-5) - 1.0));
+        gap[2] = fmax(gap[2], fabs((double)rv[c] - 0.75 - 0.25 * v * R / (R - 1.0)));
+        gap[3] = fmax(gap[3], fabs((double)(s[c] * rm[c] + t[c])) / (1.0 + m));
+    }
+    T_NEAR(gap[0], 0.0, 1e-7);
+    T_NEAR(gap[1], 0.0, 1e-6);
+    T_NEAR(gap[2], 0.0, 1e-6);
+    T_NEAR(gap[3], 0.0, 1e-6); /* the running mean is mapped to 0 */
+    mgi_batchnorm_train(R, C, x, NULL, NULL, 1e-5, 0.25, NULL, NULL, mean, rstd, x);
+    T_MEM(x, y, sizeof(float) * R * C);
+}
+
+/* A constant channel has variance 0, and one row has no unbiased variance. */
+static void t_ops_batchnorm_degenerate(void)
+{
+    const float x[3] = {0.1f, 0.1f, 0.1f}, dy[3] = {1.0f, 2.0f, 3.0f};
+    float y[3], dx[3], mean, rstd, rm = 0.0f, rv = 1.0f, dw = 0.0f, db = 0.0f;
+    mgi_batchnorm_train(3, 1, x, NULL, NULL, 1e-5, 0.1, &rm, &rv, &mean, &rstd, y);
+    T_CHECK(mean == 0.1f && y[0] == 0.0f && y[2] == 0.0f && fabsf(rv - 0.9f) < 1e-7f);
+    mgi_batchnorm_backward(3, 1, x, NULL, &mean, &rstd, dy, dx, &dw, &db);
+    T_CHECK(db == 6.0f && dw == 0.0f && isfinite(dx[0]));
+    mgi_batchnorm_train(1, 1, x, NULL, NULL, 1e-5, 0.1, &rm, &rv, &mean, &rstd, y);
+    T_CHECK(y[0] == 0.0f && isfinite(rv));
+}
+
+/* Loss and gradient with label smoothing against differences and the formula. */
+static void t_ops_smoothing(void)
+{
+    enum { R = 3, C = 7 };
+    const int32_t label[R] = {6, 0, 3};
+    const double eps = 0.1;
+    float x[R * C], dx[R * C], p[R * C];
+    double loss = 0.0;
+    mango_fill_u("smooth.x", 2, R * C, x);
+    T_NEAR(mgi_crossentropy(R, C, x, label, eps, dx),
+           mgi_crossentropy(R, C, x, label, eps, NULL), 0);
+    mgi_softmax(R, C, x, p);
+    for (int r = 0; r < R; r++)
+        for (int c = 0; c < C; c++)
+            loss -= (eps / C + (c == label[r] ? 1.0 - eps : 0.0)) *
+                    log((double)p[r * C + c]) / R;
+    T_NEAR(mgi_crossentropy(R, C, x, label, eps, NULL), loss, 1e-6);
+    for (int i = 0; i < R * C; i++) {
+        const float at = x[i];
+        x[i] = at + 0.0078125f;
+        const double up = mgi_crossentropy(R, C, x, label, eps, NULL);
+        x[i] = at - 0.0078125f;
+        const double down = mgi_crossentropy(R, C, x, label, eps, NULL);
+        x[i] = at;
+        T_NEAR((double)dx[i], (up - down) / 0.015625, 1e-5);
+    }
+    const float far_out[3] = {1e30f, -1e30f, 0.0f};
+    mgi_softmax(1, 3, far_out, p);
+    T_CHECK(p[0] == 1.0f && p[1] == 0.0f && p[2] == 0.0f);
+}
+
+static void t_ops_small(void)
+{
+    const float y[4] = {0.0f, -0.0f, 2.0f, 1e-30f}, dy[4] = {1.0f, 2.0f, 3.0f, 4.0f};
+    float dx[4], a[2 * 3 * 35], b[2 * 3 * 35], c[2 * 3 * 35];
+    mgi_relu_backward(4, y, dy, dx);
+    T_CHECK(dx[0] == 0.0f && dx[1] == 0.0f && dx[2] == 3.0f && dx[3] == 4.0f);
+    mango_fill_u("layout", 1, MGI_COUNT(a), a);
+    mgi_to_nhwc(2, 3, 35, a, b);
+    T_CHECK(b[0] == a[0] && b[1] == a[35] && b[3] == a[1] && b[105 + 2] == a[105 + 70]);
+    mgi_to_nchw(2, 3, 35, b, c);
+    T_MEM(c, a, sizeof a);
+}
+
+/* ---- the same bits for any number of threads ---------------------------------------- */
+
+/* Every split operator once, outputs one after the other in `out`. */
+static mango_idx t_ops_all(const float *x, const float *dy, float *out)
+{
+    enum { N = 6, H = 14, W = 12, C = 40, n = N * H * W * C, R = N * H * W };
+    mgi_pool p = {
+        .C = C, .H = H, .W = W, .kh = 3, .kw = 3, .sh = 2, .sw = 2, .ph = 1, .pw = 1};
+    float *o = out, mean[C], rstd[C];
+    if (!mgi_pool_shape(&p))
+        return 0;
+    memset(o, 0, 4 * C * sizeof *o);
+    mgi_batchnorm_train(R, C, x, NULL, NULL, 1e-5, 0.1, o, o + C, mean, rstd, o + 4 * C);
+    mgi_batchnorm_backward(R, C, x, NULL, mean, rstd, dy, o + 4 * C + n, o + 2 * C,
+                           o + 3 * C);
+    o += 4 * C + 2 * n;
+    mgi_maxpool(&p, N, x, o);
+    mgi_maxpool_backward(&p, N, x, dy, o + n);
+    mgi_avgpool(&p, N, x, o + 2 * n);
+    mgi_avgpool_backward(&p, N, dy, o + 3 * n);
+    mgi_bilinear2x(N, H / 2, W / 2, C, x, o + 4 * n);
+    mgi_bilinear2x_backward(N, H / 2, W / 2, C, dy, o + 5 * n);
+    mgi_nearest2x_backward(N, H / 2, W / 2, C, dy, o + 6 * n);
+    mgi_softmax(R, C, x, o + 7 * n);
+    mgi_softmax_backward(R, C, o + 7 * n, dy, o + 8 * n);
+    mgi_tanh(n, x, o + 9 * n);
+    mgi_to_nchw(N, C, H * W, x, o + 10 * n);
+    return 4 * C + 13 * n;
+}
+
+static void t_ops_threads(void)
+{
+    enum { n = 6 * 14 * 12 * 40, all = 160 + 13 * n };
+    const int before = mango_threads();
+    t_ops_used = 0;
+    const float *x = t_ops_random("threads.x", n), *dy = t_ops_random("threads.dy", n);
+    float *one = t_ops_zeros(all), *more = t_ops_zeros(all);
+    mango_set_threads(1);
+    T_EQ(t_ops_all(x, dy, one), all);
+    for (int k = 2; k <= 5; k++) {
+        mango_set_threads(k);
+        t_ops_all(x, dy, more);
+        T_MEM(more, one, all * sizeof *one);
+    }
+    mango_set_threads(before);
+}
+
+void t_ops(void)
+{
+    t_ops_open();
+    T_CASE(t_ops_opened);
+    T_CASE(t_ops_convolutions);
+    T_CASE(t_ops_linear);
+    T_CASE(t_ops_pools);
+    T_CASE(t_ops_resampling);
+    T_CASE(t_ops_batchnorm);
+    T_CASE(t_ops_pointwise);
+    T_CASE(t_ops_crossentropy);
+    T_CASE(t_ops_adjoints);
+    T_CASE(t_ops_pool_edges);
+    T_CASE(t_ops_batchnorm_statistics);
+    T_CASE(t_ops_batchnorm_degenerate);
+    T_CASE(t_ops_smoothing);
+    T_CASE(t_ops_small);
+    T_CASE(t_ops_threads);
+    if (t_ops_status == MANGO_OK)
+        mgi_tensors_free(&t_ops_file);
+}
