@@ -72,4 +72,12 @@ MGI_FN const mgi_kernels *mgi_kernels_avx2(void);
 MGI_FN const mgi_kernels *mgi_kernels_avx512(void);
 MGI_FN const mgi_kernels *mgi_kernels_neon(void);
 
+/* Plain entries that other sets use, too. */
+MGI_FN void mgi_ref_finish(mango_idx m, mango_idx n, const float *acc, mango_idx ldacc,
+                           const mango_idx *off, const float *bias, const float *res, int relu,
+                           float *y);
+MGI_FN void mgi_ref_add(mango_idx n, const float *x, const float *y, float *z);
+MGI_FN void mgi_ref_relu(mango_idx n, const float *x, float *y);
+MGI_FN void mgi_ref_maximum(mango_idx n, const float *x, float *y);
+
 #endif

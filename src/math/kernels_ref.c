@@ -83,7 +83,7 @@ REF_BODY ref_scale_shift(int hw, mango_idx rows, mango_idx nb, const float *s, c
             y[i] = REF_FMA(hw, s[i], x[i], t[i]);
 }
 
-static void ref_finish(mango_idx m, mango_idx n, const float *acc, mango_idx ldacc,
+MGI_FN void mgi_ref_finish(mango_idx m, mango_idx n, const float *acc, mango_idx ldacc,
                        const mango_idx *off, const float *bias, const float *res, int relu,
                        float *y)
 {
@@ -98,19 +98,19 @@ static void ref_finish(mango_idx m, mango_idx n, const float *acc, mango_idx lda
         }
 }
 
-static void ref_add(mango_idx n, const float *x, const float *y, float *z)
+MGI_FN void mgi_ref_add(mango_idx n, const float *x, const float *y, float *z)
 {
     for (mango_idx i = 0; i < n; i++)
         z[i] = x[i] + y[i];
 }
 
-static void ref_relu(mango_idx n, const float *x, float *y)
+MGI_FN void mgi_ref_relu(mango_idx n, const float *x, float *y)
 {
     for (mango_idx i = 0; i < n; i++)
         y[i] = x[i] > 0.0f ? x[i] : 0.0f;
 }
 
-static void ref_maximum(mango_idx n, const float *x, float *y)
+MGI_FN void mgi_ref_maximum(mango_idx n, const float *x, float *y)
 {
     for (mango_idx i = 0; i < n; i++)
         y[i] = x[i] > y[i] ? x[i] : y[i];
@@ -140,9 +140,9 @@ static void ref_maximum(mango_idx n, const float *x, float *y)
         ref_scale_shift(hw, rows, nb, s, t, x, y);                                             \
     }                                                                                          \
     static const mgi_kernels ref_table_##sfx = {                                               \
-        "ref",           REF_MR,   REF_NR,       ref_tile_##sfx,        ref_outer_##sfx,       \
-        ref_finish,      ref_add,  ref_axpy_##sfx, ref_relu,            ref_maximum,           \
-        ref_scale_shift_##sfx, mgi_lif_ref};
+        "ref",          REF_MR,       REF_NR,                ref_tile_##sfx,                   \
+        ref_outer_##sfx, mgi_ref_finish, mgi_ref_add,         ref_axpy_##sfx,                  \
+        mgi_ref_relu,   mgi_ref_maximum, ref_scale_shift_##sfx, mgi_lif_ref};
 
 #if !defined(REF_ALWAYS_HW)
 REF_TABLE(soft, 0, )
