@@ -3,13 +3,15 @@
  *
  * Text form, one node a line, '#' starts a comment:
  *     mango-graph 1
- *     net arch=snn_conv T=100 classes=10 mean=0.4914,0.4822,0.4465 std=0.2471,0.2435,0.2616
- *     conv0  conv  input  out=200 kernel=5 stride=1 pad=0 bias=1
- *     sp0    lif   pool0  beta=0.9 reset=subtract ...
+ *     net arch=snn_conv T=100 mean=0.4914,0.4822,0.4465 std=0.2471,0.2435,0.2616
+ *     input  input  -      shape=3x32x32
+ *     conv0  conv   input  out=200 kernel=5 stride=1 pad=0 bias=1
+ *     spiking0  lif  pool0  beta=0.9 reset=subtract ...
  * i.e. NAME KIND INPUT[,INPUT] [KEY=VALUE ...], inputs named before use.
  * `-` stands for no input. Parameters are NAME.weight, NAME.bias,
  * NAME.running_mean, NAME.running_var in the source framework's shapes; the
- * attribute param=PREFIX replaces NAME when the two differ.
+ * attribute param=PREFIX replaces NAME when the two differ. The writer spells
+ * out every attribute, so that nothing depends on a default.
  * SPDX-License-Identifier: MIT */
 #ifndef MGI_GRAPH_H
 #define MGI_GRAPH_H
@@ -18,11 +20,12 @@
 #include "../math/ops.h"
 #include "lif.h"
 #include "net.h"
+#include "weights.h"
 
 typedef enum mgi_kind {
     MGI_INPUT,       /* shape=CxHxW or C                                       */
     MGI_CONV,        /* out kernel stride pad bias [sn=1: spectral norm]       */
-    MGI_CONVT,       /* transposed convolution, same attributes                */
+    MGI_CONVT,       /* transposed convolution: out kernel stride pad bias     */
     MGI_LINEAR,      /* out bias [sn=1]; input is flattened in (C,H,W) order   */
     MGI_BATCHNORM,   /* eps momentum                                           */
     MGI_RELU,
@@ -42,9 +45,12 @@ typedef enum mgi_kind {
     MGI_KINDS
 } mgi_kind;
 
-#define MGI_MAX_NODES 512
+#define MGI_MAX_NODES 1024 /* densenet has 567 */
 #define MGI_MAX_INPUTS 64  /* of one concat */
 #define MGI_NAME 96        /* bytes of a layer name, NUL included */
+#define MGI_MAX_T 4096     /* steps that a file or the zoo may ask for */
+#define MGI_MAX_MAP ((mango_idx)1 << 26)    /* values of one feature map    */
+#define MGI_MAX_WEIGHTS ((mango_idx)1 << 28) /* values of all parameters */
 
 /* A parameter: values in the source framework's order (O,C,kh,kw). */
 typedef struct mgi_param {
@@ -58,6 +64,7 @@ typedef struct mgi_param {
 
 typedef struct mgi_node {
     char name[MGI_NAME];
+    char prefix[MGI_NAME];     /* of its parameters' names; mostly the node's name */
     mgi_kind kind;
     int n_in;
     int in[MGI_MAX_INPUTS];    /* indices of earlier nodes */
@@ -69,8 +76,13 @@ typedef struct mgi_node {
     int bias, bilinear, spectral;
     mango_idx codes;           /* VQ */
     int weight, bias_p, mean_p, var_p; /* indices of parameters, -1: none */
+    int sn_u, sn_sigma;        /* with spectral: buffers (1,O) and (1); -1: none */
     int spiking_input;         /* some ancestor is a LIF: depends on time */
 } mgi_node;
+
+typedef struct mgi_pair {
+    char *key, *value;         /* metadata, NUL-terminated, owned */
+} mgi_pair;
 
 struct mango_net {
     mango_alloc al;
@@ -78,13 +90,18 @@ struct mango_net {
     mgi_node *node;
     int n_params, cap_params;
     mgi_param *param;
+    mgi_arena values;          /* of all parameters */
     int output;                /* index of the last node */
     int input;                 /* index of the first INPUT node */
     char arch[32];
     mango_idx T;               /* steps by default; 1 when nothing spikes */
     float mean[3], std[3];     /* x_net = (rgb - mean)/std, rgb in [0,1]; 0,1 when unset */
-    float out_scale, out_shift;/* generators: rgb = y*out_scale + out_shift */
-    mgi_str meta;              /* provenance: JSON object text copied from/to the weights file */
+    float out_scale, out_shift;/* generators: rgb = y*out_scale + out_shift; 1,0 when unset */
+    mango_idx n_meta, cap_meta, n_extra, cap_extra;
+    mgi_pair *meta;            /* provenance: strings of the weights file */
+    mgi_tensor *extra;         /* tensors carried along; .raw is owned */
+    mango_status failed;       /* first error of building, and its message */
+    mango_err err;
 };
 
 /* Builders for the zoo: each returns the new node's index, or -1 after an
@@ -97,18 +114,61 @@ MGI_FN int mgi_net_node(mango_net *n, const char *name, mgi_kind kind, int n_in,
                         const char *attrs);
 MGI_FN int mgi_net_add1(mango_net *n, const char *name, mgi_kind kind, int in, const char *attrs_fmt,
                         ...) MGI_PRINTF(5, 6);
-/* Infers shapes, lists parameters, marks time dependence; reports the first
- * error of building, by node name. */
+MGI_FN int mgi_net_plain(mango_net *n, const char *name, mgi_kind kind, int in); /* no attributes */
+/* Lists parameters and marks time dependence; reports the first error of
+ * building, by node name. (Shapes are inferred as nodes are added.) */
 MGI_FN mango_status mgi_net_finish(mango_net *n, mango_err *err);
 
 MGI_FN int mgi_net_find(const mango_net *n, const char *layer);   /* -1: none */
 MGI_FN int mgi_param_find(const mango_net *n, const char *name);
 MGI_FN const char *mgi_kind_name(mgi_kind k);
+MGI_FN int mgi_kind_find(const char *name, mgi_kind *k);           /* false: none */
+
+/* graph_shape.c: output shape, conv and pool sizes of a node from its inputs
+ * and attributes. Messages name both shapes. */
+MGI_FN mango_status mgi_node_shape(const mango_net *n, mgi_node *q, mango_err *err);
+
+/* graph_attr.c: the one table of attributes. attrs is "key=value ...", strict:
+ * unknown, repeated, missing or out of range names the key. */
+MGI_FN mango_status mgi_node_attrs(mgi_node *q, const char *attrs, mango_err *err);
+MGI_FN void mgi_node_write_attrs(const mgi_node *q, mgi_str *s); /* each " key=value" */
+
 /* Text form. */
 MGI_FN mango_status mgi_graph_write(const mango_net *n, mgi_str *s);
 MGI_FN mango_status mgi_graph_parse(mango_net **out, const char *text, mango_idx len,
                                     const mango_alloc *al, mango_err *err);
-/* Allocate every parameter, zeroed. */
+
+/* Allocate every parameter, zeroed (running_var and sn_sigma too). Nothing
+ * happens when they are there already. */
 MGI_FN mango_status mgi_net_alloc_params(mango_net *n);
+
+/* What an importer needs. An offer is a tensor of a checkpoint, after its
+ * prefix was stripped or added. mgi_params_match - map[p] = index of the offer
+ * that fits parameter p; MANGO_E_SHAPE with one line that lists the first
+ * missing, left over and wrongly shaped ones (and counts the rest). Offers for
+ * which mgi_param_foreign is true are passed over, and with map and err NULL
+ * nothing but the status is told. A parameter of shape (1) takes an offer of
+ * rank 0. */
+typedef struct mgi_offer {
+    const char *name;
+    int rank;
+    const mango_idx *shape;
+} mgi_offer;
+MGI_FN mango_status mgi_params_match(const mango_net *n, mango_idx count, const mgi_offer *offer,
+                                     mango_idx *map, mango_err *err);
+/* Does a state dict of the source frameworks hold this beside the parameters?
+ * num_batches_tracked, _ema_w, _ema_cluster_size, and the scalars of a neuron
+ * rule: PREFIX.threshold, .beta, .graded_spikes_factor, .reset_mechanism_val
+ * of a LIF layer. */
+MGI_FN int mgi_param_foreign(const mango_net *n, const char *name);
+/* Such a scalar into its layer's rule: true when name was one. *st: MANGO_OK,
+ * or an error when the rule cannot hold the value. */
+MGI_FN int mgi_rule_scalar(mango_net *n, const char *name, double value, mango_status *st,
+                           mango_err *err);
+
+/* Tensors carried along: copied; a second one of the same name replaces the first. */
+MGI_FN mango_status mgi_net_extra_set(mango_net *n, const char *name, mgi_dtype dtype, int rank,
+                                      const mango_idx *shape, const void *raw);
+MGI_FN const mgi_tensor *mgi_net_extra(const mango_net *n, const char *name); /* NULL: none */
 
 #endif

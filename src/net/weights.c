@@ -14,17 +14,17 @@ static const struct {
 } wt_dtype[MGI_DTYPES] = {{"F32", 4}, {"F16", 2}, {"BF16", 2}, {"F64", 8}, {"I8", 1},
                           {"U8", 1},  {"I16", 2}, {"I32", 4},  {"I64", 8}, {"BOOL", 1}};
 
-const char *mgi_dtype_name(mgi_dtype d)
+MGI_FN const char *mgi_dtype_name(mgi_dtype d)
 {
     return wt_dtype[d].name;
 }
 
-mango_idx mgi_dtype_size(mgi_dtype d)
+MGI_FN mango_idx mgi_dtype_size(mgi_dtype d)
 {
     return wt_dtype[d].size;
 }
 
-int mgi_dtype_find(const char *name, mgi_dtype *d)
+MGI_FN int mgi_dtype_find(const char *name, mgi_dtype *d)
 {
     for (int i = 0; i < MGI_DTYPES; i++)
         if (!strcmp(name, wt_dtype[i].name)) {
@@ -224,15 +224,15 @@ static mango_status wt_header(mgi_tensors *f, const char *what, mango_idx *head,
     return st < 0 ? mgi_fail(err, st, "%s: header: %s", what, sub.text) : MANGO_OK;
 }
 
-mango_status mgi_tensors_parse(mgi_tensors *f, unsigned char *image, mango_idx size,
-                               const char *what, const mango_alloc *al, mango_err *err)
+MGI_FN mango_status mgi_tensors_parse(mgi_tensors *f, unsigned char *image, mango_idx size,
+                                      const char *what, const mango_alloc *al, mango_err *err)
 {
     mango_status st;
     mango_idx head = 0, n = 0;
     memset(f, 0, sizeof *f);
     f->al = mgi_alloc_get(al);
     f->image = image;
-    f->size = size;
+    f->size = f->room = size;
     st = wt_header(f, what, &head, err);
     if (st < 0) {
         memset(f, 0, sizeof *f);
@@ -262,8 +262,8 @@ done:
     return st;
 }
 
-mango_status mgi_tensors_read(mgi_tensors *f, const char *path, const mango_alloc *al,
-                              mango_err *err)
+MGI_FN mango_status mgi_tensors_read(mgi_tensors *f, const char *path, const mango_alloc *al,
+                                     mango_err *err)
 {
     const mango_alloc a = mgi_alloc_get(al);
     unsigned char *image = NULL;
@@ -272,11 +272,13 @@ mango_status mgi_tensors_read(mgi_tensors *f, const char *path, const mango_allo
     MGI_TRY(mgi_file_read(path, MGI_WEIGHTS_FILE_MAX, &a, &image, &size, err));
     const mango_status st = mgi_tensors_parse(f, image, size, path, &a, err);
     if (st < 0)
-        mgi_del(&a, image, size, 1);
+        mgi_del(&a, image, size + 1, 1); /* with the NUL that file_read adds */
+    else
+        f->room = size + 1;
     return st;
 }
 
-void mgi_tensors_free(mgi_tensors *f)
+MGI_FN void mgi_tensors_free(mgi_tensors *f)
 {
     if (!f || !f->al.fn)
         return;
@@ -284,11 +286,11 @@ void mgi_tensors_free(mgi_tensors *f)
     if (f->t)
         mgi_del(&f->al, f->t, f->n, sizeof f->t[0]);
     if (f->image)
-        mgi_del(&f->al, f->image, f->size, 1);
+        mgi_del(&f->al, f->image, f->room, 1);
     memset(f, 0, sizeof *f);
 }
 
-const mgi_tensor *mgi_tensors_find(const mgi_tensors *f, const char *name)
+MGI_FN const mgi_tensor *mgi_tensors_find(const mgi_tensors *f, const char *name)
 {
     mango_idx lo = 0, hi = f->n;
     while (lo < hi) {
@@ -304,14 +306,15 @@ const mgi_tensor *mgi_tensors_find(const mgi_tensors *f, const char *name)
     return NULL;
 }
 
-const char *mgi_tensors_meta(const mgi_tensors *f, const char *key)
+MGI_FN const char *mgi_tensors_meta(const mgi_tensors *f, const char *key)
 {
     const mgi_json_value *m = wt_metadata(&f->header);
     const mgi_json_value *v = m ? mgi_json_get(&f->header, m, key) : NULL;
     return v ? v->str : NULL;
 }
 
-int mgi_tensors_meta_at(const mgi_tensors *f, mango_idx i, const char **key, const char **value)
+MGI_FN int mgi_tensors_meta_at(const mgi_tensors *f, mango_idx i, const char **key,
+                               const char **value)
 {
     const mgi_json_value *m = wt_metadata(&f->header);
     if (!m || i < 0 || i >= m->n)
@@ -372,7 +375,8 @@ static double wt_real(const mgi_tensor *t, mango_idx i)
     }
 }
 
-mango_status mgi_tensor_floats(const mgi_tensor *t, int finite, float *out, mango_err *err)
+MGI_FN mango_status mgi_tensor_floats(const mgi_tensor *t, int finite, float *out,
+                                      mango_err *err)
 {
     for (mango_idx i = 0; i < t->count; i++) {
         if (wt_is_int(t->dtype)) {
@@ -393,7 +397,7 @@ mango_status mgi_tensor_floats(const mgi_tensor *t, int finite, float *out, mang
     return MANGO_OK;
 }
 
-mango_status mgi_tensor_ints(const mgi_tensor *t, int32_t *out, mango_err *err)
+MGI_FN mango_status mgi_tensor_ints(const mgi_tensor *t, int32_t *out, mango_err *err)
 {
     if (!wt_is_int(t->dtype))
         return mgi_fail(err, MANGO_E_FORMAT, "tensor '%.80s' is of type %s, expected integers",

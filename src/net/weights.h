@@ -19,7 +19,7 @@ typedef struct mgi_tensor {
 typedef struct mgi_tensors {
     mango_alloc al;
     unsigned char *image;    /* the whole file */
-    mango_idx size;
+    mango_idx size, room;    /* its bytes; bytes allocated */
     mgi_json header;
     mango_idx n;
     mgi_tensor *t;           /* in order of their names' bytes */

@@ -28,7 +28,7 @@ struct mgi_tensor_writer {
     mango_err err;
 };
 
-mango_status mgi_writer_new(mgi_tensor_writer **w, const mango_alloc *al)
+MGI_FN mango_status mgi_writer_new(mgi_tensor_writer **w, const mango_alloc *al)
 {
     const mango_alloc a = mgi_alloc_get(al);
     *w = mgi_new(&a, 1, sizeof **w);
@@ -48,7 +48,7 @@ static mango_status wt_bad(mgi_tensor_writer *w, mango_status st, const char *na
     return w->st;
 }
 
-mango_status mgi_writer_meta(mgi_tensor_writer *w, const char *key, const char *value)
+MGI_FN mango_status mgi_writer_meta(mgi_tensor_writer *w, const char *key, const char *value)
 {
     if (w->meta.n)
         mgi_str_puts(&w->meta, ",");
@@ -104,8 +104,8 @@ static wt_out *wt_push(mgi_tensor_writer *w, const char *name, mgi_dtype dtype, 
     return o;
 }
 
-mango_status mgi_writer_add(mgi_tensor_writer *w, const char *name, mgi_dtype dtype, int rank,
-                            const mango_idx *shape, const float *v)
+MGI_FN mango_status mgi_writer_add(mgi_tensor_writer *w, const char *name, mgi_dtype dtype,
+                                   int rank, const mango_idx *shape, const float *v)
 {
     mango_idx count = 0;
     if (dtype != MGI_F32 && dtype != MGI_F16 && dtype != MGI_BF16)
@@ -128,8 +128,8 @@ mango_status mgi_writer_add(mgi_tensor_writer *w, const char *name, mgi_dtype dt
     return MANGO_OK;
 }
 
-mango_status mgi_writer_add_i32(mgi_tensor_writer *w, const char *name, int rank,
-                                const mango_idx *shape, const int32_t *v)
+MGI_FN mango_status mgi_writer_add_i32(mgi_tensor_writer *w, const char *name, int rank,
+                                       const mango_idx *shape, const int32_t *v)
 {
     mango_idx count = 0;
     wt_out *o = wt_push(w, name, MGI_I32, rank, shape, &count);
@@ -140,8 +140,8 @@ mango_status mgi_writer_add_i32(mgi_tensor_writer *w, const char *name, int rank
     return MANGO_OK;
 }
 
-mango_status mgi_writer_add_raw(mgi_tensor_writer *w, const char *name, mgi_dtype dtype, int rank,
-                                const mango_idx *shape, const void *raw)
+MGI_FN mango_status mgi_writer_add_raw(mgi_tensor_writer *w, const char *name, mgi_dtype dtype,
+                                       int rank, const mango_idx *shape, const void *raw)
 {
     mango_idx count = 0;
     wt_out *o = wt_push(w, name, dtype, rank, shape, &count);
@@ -212,7 +212,7 @@ static unsigned char *wt_image(mgi_tensor_writer *w, mango_idx *total)
     return image;
 }
 
-mango_status mgi_writer_save(mgi_tensor_writer *w, const char *path, mango_err *err)
+MGI_FN mango_status mgi_writer_save(mgi_tensor_writer *w, const char *path, mango_err *err)
 {
     mgi_tensors check;
     mango_idx size = 0;
@@ -235,7 +235,7 @@ mango_status mgi_writer_save(mgi_tensor_writer *w, const char *path, mango_err *
     return st;
 }
 
-void mgi_writer_free(mgi_tensor_writer *w)
+MGI_FN void mgi_writer_free(mgi_tensor_writer *w)
 {
     if (!w)
         return;

@@ -1,0 +1,301 @@
+/* graph.c - building networks node by node; their lists of parameters.
+ * SPDX-License-Identifier: MIT */
+#include "graph.h"
+#include <stdio.h>
+
+static const char *const graph_kinds[MGI_KINDS] = {
+    "input",     "conv",    "convt",   "linear",      "batchnorm", "relu",      "tanh",
+    "lif",       "maxpool", "avgpool", "adaptiveavg", "globalavg", "globalsum", "upsample",
+    "add",       "concat",  "reshape", "softmax",     "vq"};
+
+MGI_FN const char *mgi_kind_name(mgi_kind k)
+{
+    return graph_kinds[k];
+}
+
+MGI_FN int mgi_kind_find(const char *name, mgi_kind *k)
+{
+    for (int i = 0; i < MGI_KINDS; i++)
+        if (!strcmp(graph_kinds[i], name)) {
+            *k = (mgi_kind)i;
+            return 1;
+        }
+    return 0;
+}
+
+MGI_FN int mgi_net_find(const mango_net *n, const char *layer)
+{
+    for (int i = 0; i < n->n_nodes; i++)
+        if (!strcmp(n->node[i].name, layer))
+            return i;
+    return -1;
+}
+
+MGI_FN int mgi_param_find(const mango_net *n, const char *name)
+{
+    for (int i = 0; i < n->n_params; i++)
+        if (!strcmp(n->param[i].name, name))
+            return i;
+    return -1;
+}
+
+/* ---- nodes ----------------------------------------------------------------- */
+
+MGI_FN mango_status mgi_net_new(mango_net **out, const char *arch, const mango_alloc *al)
+{
+    const mango_alloc a = mgi_alloc_get(al);
+    mango_net *n = mgi_new(&a, 1, sizeof *n);
+    *out = n;
+    if (!n)
+        return MANGO_E_MEM;
+    n->al = a;
+    mgi_arena_init(&n->values, &a);
+    mgi_copy(n->arch, (mango_idx)sizeof n->arch, arch);
+    n->output = n->input = -1;
+    n->T = 1;
+    for (int c = 0; c < 3; c++)
+        n->std[c] = 1;
+    n->out_scale = 1;
+    return MANGO_OK;
+}
+
+/* Remember the first error; always -1. */
+static int graph_bad(mango_net *n, mango_status st, const mango_err *e)
+{
+    if (n->failed == MANGO_OK) {
+        n->failed = st;
+        n->err = *e;
+    }
+    return -1;
+}
+
+/* The names' alphabet leaves the text form's separators out. */
+static mango_status graph_check_name(const mango_net *n, const char *name, mango_err *err)
+{
+    const size_t len = strlen(name);
+    if (len < 1 || len >= MGI_NAME)
+        return mgi_fail(err, MANGO_E_LIMIT, "node '%.60s...': names have 1..%d bytes", name,
+                        MGI_NAME - 1);
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)name[i] <= 32 || (unsigned char)name[i] >= 127 ||
+            strchr(",=#:*?[]", name[i]))
+            return mgi_fail(err, MANGO_E_FORMAT, "node '%s': byte %d of a name may not be '%c'",
+                            name, (int)i, name[i]);
+    if (!strcmp(name, "-"))
+        return mgi_fail(err, MANGO_E_FORMAT, "node '-': '-' stands for no input, not for a name");
+    if (mgi_net_find(n, name) >= 0)
+        return mgi_fail(err, MANGO_E_FORMAT, "node %s: the name is used twice", name);
+    if (n->n_nodes >= MGI_MAX_NODES)
+        return mgi_fail(err, MANGO_E_LIMIT, "node %s: over the limit of %d nodes", name,
+                        MGI_MAX_NODES);
+    return MANGO_OK;
+}
+
+static mango_status graph_grow(mango_net *n, mango_err *err)
+{
+    if (n->n_nodes < n->cap_nodes)
+        return MANGO_OK;
+    const int cap = n->cap_nodes ? 2 * n->cap_nodes : 32;
+    mgi_node *p = n->node ? mgi_resize(&n->al, n->node, n->cap_nodes, cap, sizeof *p)
+                          : mgi_new(&n->al, cap, sizeof *p);
+    if (!p)
+        return mgi_fail(err, MANGO_E_MEM, "no memory for %d nodes", cap);
+    n->node = p;
+    n->cap_nodes = cap;
+    return MANGO_OK;
+}
+
+static mango_status graph_add(mango_net *n, const char *name, mgi_kind kind, int n_in,
+                              const int *in, const char *attrs, mango_err *err)
+{
+    MGI_TRY(graph_check_name(n, name, err));
+    if (n_in < 0 || n_in > MGI_MAX_INPUTS)
+        return mgi_fail(err, MANGO_E_LIMIT, "node %s: %d inputs, at most %d", name, n_in,
+                        MGI_MAX_INPUTS);
+    MGI_TRY(graph_grow(n, err));
+    mgi_node *q = &n->node[n->n_nodes];
+    memset(q, 0, sizeof *q);
+    mgi_copy(q->name, MGI_NAME, name);
+    q->kind = kind;
+    q->n_in = n_in;
+    q->weight = q->bias_p = q->mean_p = q->var_p = q->sn_u = q->sn_sigma = -1;
+    for (int i = 0; i < n_in; i++) {
+        assert(in[i] < n->n_nodes);
+        q->in[i] = in[i];
+        q->spiking_input |= n->node[in[i]].kind == MGI_LIF || n->node[in[i]].spiking_input;
+    }
+    MGI_TRY(mgi_node_attrs(q, attrs, err));
+    if (kind == MGI_INPUT && n->input >= 0)
+        return mgi_fail(err, MANGO_E_UNSUPPORTED, "node %s: a second input beside '%s'", name,
+                        n->node[n->input].name);
+    MGI_TRY(mgi_node_shape(n, q, err));
+    if (kind == MGI_INPUT)
+        n->input = n->n_nodes;
+    n->output = n->n_nodes++;
+    return MANGO_OK;
+}
+
+MGI_FN int mgi_net_node(mango_net *n, const char *name, mgi_kind kind, int n_in, const int *in,
+                        const char *attrs)
+{
+    mango_err e;
+    if (n->failed < 0)
+        return -1;
+    for (int i = 0; i < n_in; i++)
+        if (in[i] < 0)
+            return -1;
+    e.text[0] = 0;
+    const mango_status st = graph_add(n, name, kind, n_in, in, attrs, &e);
+    return st < 0 ? graph_bad(n, st, &e) : n->output;
+}
+
+MGI_FN int mgi_net_input(mango_net *n, const char *name, mango_idx C, mango_idx H, mango_idx W)
+{
+    char attrs[96];
+    snprintf(attrs, sizeof attrs, "shape=%tdx%tdx%td", C, H, W);
+    return mgi_net_node(n, name, MGI_INPUT, 0, NULL, attrs);
+}
+
+MGI_FN int mgi_net_add1(mango_net *n, const char *name, mgi_kind kind, int in,
+                        const char *attrs_fmt, ...)
+{
+    char attrs[512];
+    va_list ap;
+    va_start(ap, attrs_fmt);
+    const int len = vsnprintf(attrs, sizeof attrs, attrs_fmt, ap);
+    va_end(ap);
+    if (len < 0 || len >= (int)sizeof attrs) {
+        mango_err e;
+        return graph_bad(n, mgi_fail(&e, MANGO_E_LIMIT, "node %s: attributes too long", name), &e);
+    }
+    return mgi_net_node(n, name, kind, 1, &in, attrs);
+}
+
+MGI_FN int mgi_net_plain(mango_net *n, const char *name, mgi_kind kind, int in)
+{
+    return mgi_net_node(n, name, kind, 1, &in, "");
+}
+
+/* ---- parameters ------------------------------------------------------------ */
+
+/* PREFIX.SUFFIX of a shape; its index, or -1 with the error remembered. */
+static int graph_param(mango_net *n, const mgi_node *q, const char *suffix, int buffer, int rank,
+                       mango_idx a, mango_idx b, mango_idx c, mango_idx d)
+{
+    mango_err e;
+    mango_status st = MANGO_OK;
+    if (n->failed < 0)
+        return -1;
+    assert(n->n_params < n->cap_params);
+    mgi_param *p = &n->param[n->n_params];
+    memset(p, 0, sizeof *p);
+    snprintf(p->name, sizeof p->name, "%s.%s", q->prefix, suffix);
+    p->rank = rank;
+    p->is_buffer = buffer;
+    p->shape[0] = a;
+    p->shape[1] = b;
+    p->shape[2] = c;
+    p->shape[3] = d;
+    if (!mgi_prod(rank, p->shape, &p->count) || p->count > MGI_MAX_WEIGHTS)
+        mgi_fail(&e, st = MANGO_E_LIMIT,
+                 "node %s: parameter %s is over the limit of 2^28 values", q->name, p->name);
+    else if (mgi_param_find(n, p->name) >= 0)
+        mgi_fail(&e, st = MANGO_E_FORMAT,
+                 "node %s: parameter %s belongs to another node already", q->name, p->name);
+    if (st < 0)
+        return graph_bad(n, st, &e);
+    return n->n_params++;
+}
+
+static void graph_matmul_params(mango_net *n, mgi_node *q)
+{
+    const mgi_conv *c = &q->conv;
+    if (q->kind == MGI_LINEAR)
+        q->weight = graph_param(n, q, "weight", 0, 2, c->O, c->C, 1, 1);
+    else
+        q->weight = graph_param(n, q, "weight", 0, 4, c->transposed ? c->C : c->O,
+                                c->transposed ? c->O : c->C, c->kh, c->kw);
+    if (q->bias)
+        q->bias_p = graph_param(n, q, "bias", 0, 1, c->O, 1, 1, 1);
+    if (q->spectral) {
+        q->sn_u = graph_param(n, q, "sn_u", 1, 2, 1, c->O, 1, 1);
+        q->sn_sigma = graph_param(n, q, "sn_sigma", 1, 1, 1, 1, 1, 1);
+    }
+}
+
+static void graph_node_params(mango_net *n, mgi_node *q)
+{
+    switch (q->kind) {
+    case MGI_CONV:
+    case MGI_CONVT:
+    case MGI_LINEAR:
+        graph_matmul_params(n, q);
+        break;
+    case MGI_BATCHNORM:
+        q->weight = graph_param(n, q, "weight", 0, 1, q->C, 1, 1, 1);
+        q->bias_p = graph_param(n, q, "bias", 0, 1, q->C, 1, 1, 1);
+        q->mean_p = graph_param(n, q, "running_mean", 1, 1, q->C, 1, 1, 1);
+        q->var_p = graph_param(n, q, "running_var", 1, 1, q->C, 1, 1, 1);
+        break;
+    case MGI_VQ:
+        q->weight = graph_param(n, q, "_embedding.weight", 0, 2, q->codes, q->C, 1, 1);
+        break;
+    default:
+        break;
+    }
+}
+
+static mango_status graph_list_params(mango_net *n, mango_err *err)
+{
+    mango_idx total = 0;
+    int over = 0;
+    if (!n->param) {
+        n->cap_params = 4 * n->n_nodes;
+        n->param = mgi_new(&n->al, n->cap_params, sizeof *n->param);
+    }
+    if (!n->param)
+        return mgi_fail(err, MANGO_E_MEM, "no memory for the list of parameters");
+    for (int i = 0; i < n->n_nodes; i++)
+        graph_node_params(n, &n->node[i]);
+    for (int i = 0; i < n->n_params; i++)
+        over |= !mgi_add(total, n->param[i].count, &total);
+    over |= total > MGI_MAX_WEIGHTS || n->n_params > MGI_WEIGHTS_TENSORS_MAX;
+    if (n->failed == MANGO_OK && over)
+        return mgi_fail(err, MANGO_E_LIMIT,
+                        "%d parameters of %td values, over the limits of %d and 2^28",
+                        n->n_params, total, MGI_WEIGHTS_TENSORS_MAX);
+    return MANGO_OK;
+}
+
+MGI_FN mango_status mgi_net_finish(mango_net *n, mango_err *err)
+{
+    int spikes = 0;
+    if (n->failed == MANGO_OK && n->input < 0)
+        return mgi_fail(err, MANGO_E_FORMAT, "the graph has no input node");
+    if (n->failed == MANGO_OK && n->n_params == 0)
+        MGI_TRY(graph_list_params(n, err));
+    if (n->failed < 0)
+        return mgi_fail(err, n->failed, "%s", n->err.text);
+    for (int i = 0; i < n->n_nodes; i++)
+        spikes |= n->node[i].kind == MGI_LIF;
+    if (n->T < 1 || n->T > MGI_MAX_T)
+        return mgi_fail(err, MANGO_E_LIMIT, "T=%td, expected 1..%d", n->T, MGI_MAX_T);
+    if (!spikes && n->T != 1)
+        return mgi_fail(err, MANGO_E_FORMAT, "T=%td, expected 1 where nothing spikes", n->T);
+    return MANGO_OK;
+}
+
+MGI_FN mango_status mgi_net_alloc_params(mango_net *n)
+{
+    if (n->n_params == 0 || n->param[0].v)
+        return MANGO_OK;
+    mgi_arena_init(&n->values, &n->al);
+    for (int i = 0; i < n->n_params; i++)
+        mgi_arena_plan(&n->values, n->param[i].count, sizeof(float));
+    MGI_TRY(mgi_arena_commit(&n->values));
+    for (int i = 0; i < n->n_params; i++) {
+        n->param[i].v = mgi_arena_take(&n->values, n->param[i].count, sizeof(float));
+        memset(n->param[i].v, 0, (size_t)n->param[i].count * sizeof(float));
+    }
+    return MANGO_OK;
+}

@@ -1,0 +1,275 @@
+/* net.c - the public face of a network: names, parameters, metadata, filling.
+ * SPDX-License-Identifier: MIT */
+#include "net.h"
+#include "graph.h"
+#include <math.h>
+
+mango_status mango_net_parse(mango_net **net, const char *text, mango_idx len,
+                             const mango_alloc *al, mango_err *err)
+{
+    MGI_REQUIRE(net && text);
+    return mgi_graph_parse(net, text, len, al, err);
+}
+
+static mango_idx net_raw_bytes(const mgi_tensor *t)
+{
+    return t->count * mgi_dtype_size(t->dtype);
+}
+
+static void net_del_text(const mango_alloc *al, char *z)
+{
+    if (z)
+        mgi_del(al, z, (mango_idx)strlen(z) + 1, 1);
+}
+
+void mango_net_destroy(mango_net *n)
+{
+    if (!n)
+        return;
+    const mango_alloc al = n->al;
+    for (mango_idx i = 0; i < n->n_meta; i++) {
+        net_del_text(&al, n->meta[i].key);
+        net_del_text(&al, n->meta[i].value);
+    }
+    for (mango_idx i = 0; i < n->n_extra; i++)
+        mgi_del(&al, (void *)(uintptr_t)n->extra[i].raw, net_raw_bytes(&n->extra[i]), 1);
+    if (n->meta)
+        mgi_del(&al, n->meta, n->cap_meta, sizeof n->meta[0]);
+    if (n->extra)
+        mgi_del(&al, n->extra, n->cap_extra, sizeof n->extra[0]);
+    if (n->param)
+        mgi_del(&al, n->param, n->cap_params, sizeof n->param[0]);
+    if (n->node)
+        mgi_del(&al, n->node, n->cap_nodes, sizeof n->node[0]);
+    mgi_arena_free(&n->values);
+    mgi_del(&al, n, 1, sizeof *n);
+}
+
+/* ---- layers ---------------------------------------------------------------- */
+
+mango_idx mango_net_layers(const mango_net *net)
+{
+    return net ? net->n_nodes : 0;
+}
+
+static mango_idx net_trained(const mango_net *n, int param)
+{
+    return param < 0 || n->param[param].is_buffer ? 0 : n->param[param].count;
+}
+
+mango_status mango_net_layer(const mango_net *net, mango_idx i, mango_layer *out)
+{
+    MGI_REQUIRE(net && out && i >= 0 && i < net->n_nodes);
+    const mgi_node *q = &net->node[i];
+    out->name = q->name;
+    out->kind = mgi_kind_name(q->kind);
+    out->C = q->C;
+    out->H = q->H;
+    out->W = q->W;
+    out->spiking = q->kind == MGI_LIF;
+    out->params = net_trained(net, q->weight) + net_trained(net, q->bias_p);
+    return MANGO_OK;
+}
+
+mango_status mango_net_find(const mango_net *net, const char *layer, mango_idx *i, mango_err *err)
+{
+    char near[160] = "";
+    MGI_REQUIRE(net && layer && i);
+    const int at = mgi_net_find(net, layer);
+    if (at >= 0) {
+        *i = at;
+        return MANGO_OK;
+    }
+    const char **names = mgi_new(&net->al, net->n_nodes, sizeof *names);
+    if (!names)
+        return mgi_fail(err, MANGO_E_MEM, "no memory for the names of layers");
+    for (int k = 0; k < net->n_nodes; k++)
+        names[k] = net->node[k].name;
+    mgi_near(layer, net->n_nodes, names, near, (mango_idx)sizeof near);
+    mgi_del(&net->al, names, net->n_nodes, sizeof *names);
+    return mgi_fail(err, MANGO_E_NAME, "no layer '%.60s'%s%s", layer, near[0] ? "; near: " : "",
+                    near);
+}
+
+mango_idx mango_net_steps(const mango_net *net)
+{
+    return net ? net->T : 0;
+}
+
+float *mango_net_param(mango_net *net, const char *name, int *rank, mango_idx shape[4])
+{
+    const int i = net && name ? mgi_param_find(net, name) : -1;
+    if (i < 0 || mgi_net_alloc_params(net) < 0)
+        return NULL;
+    if (rank)
+        *rank = net->param[i].rank;
+    for (int k = 0; shape && k < 4; k++)
+        shape[k] = net->param[i].shape[k];
+    return net->param[i].v;
+}
+
+/* ---- filling by formula ---------------------------------------------------- */
+
+/* u_i = (z >> 40)/2^23 - 1 with z = splitmix64's output i+1 of the stream that
+ * starts at fnv1a64(name) xor seed * golden. */
+void mango_fill_u(const char *name, uint64_t seed, mango_idx n, float *u)
+{
+    const uint64_t golden = 0x9E3779B97F4A7C15u;
+    uint64_t s = 0xcbf29ce484222325u;
+    for (const char *p = name; *p; p++)
+        s = (s ^ (unsigned char)*p) * 0x100000001b3u;
+    s ^= seed * golden;
+    for (mango_idx i = 0; i < n; i++) {
+        uint64_t z = s + ((uint64_t)i + 1) * golden;
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+        z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+        z ^= z >> 31;
+        u[i] = (float)((double)(z >> 40) / 8388608.0 - 1.0);
+    }
+}
+
+static int net_ends(const char *name, const char *tail)
+{
+    const size_t n = strlen(name), k = strlen(tail);
+    return n >= k && !strcmp(name + n - k, tail);
+}
+
+/* value = a + b u, the table of the reference outputs. */
+static void net_fill_one(mgi_param *p, int transposed, uint64_t seed, double gain)
+{
+    double a = 0, b;
+    if (net_ends(p->name, "running_mean") || net_ends(p->name, "bias"))
+        b = 0.1;
+    else if (net_ends(p->name, "running_var")) {
+        a = 1;
+        b = 0.25;
+    } else if (net_ends(p->name, "_embedding.weight"))
+        b = 1;
+    else if (p->rank == 1) {
+        a = 1;
+        b = 0.1;
+    } else {
+        const mango_idx fan = transposed ? p->shape[0] * p->shape[2] * p->shape[3]
+                                         : p->count / p->shape[0];
+        b = gain * sqrt(6.0 / (double)fan);
+    }
+    mango_fill_u(p->name, seed, p->count, p->v);
+    for (mango_idx i = 0; i < p->count; i++)
+        p->v[i] = (float)(a + b * (double)p->v[i]);
+}
+
+mango_status mango_net_fill(mango_net *net, uint64_t seed, double gain)
+{
+    MGI_REQUIRE(net && isfinite(gain));
+    MGI_TRY(mgi_net_alloc_params(net));
+    for (int i = 0; i < net->n_params; i++)
+        net_fill_one(&net->param[i], 0, seed, gain);
+    for (int i = 0; i < net->n_nodes; i++)
+        if (net->node[i].kind == MGI_CONVT)
+            net_fill_one(&net->param[net->node[i].weight], 1, seed, gain);
+    return MANGO_OK;
+}
+
+/* ---- what travels along ---------------------------------------------------- */
+
+const char *mango_net_meta_get(const mango_net *net, const char *key)
+{
+    for (mango_idx i = 0; net && key && i < net->n_meta; i++)
+        if (!strcmp(net->meta[i].key, key))
+            return net->meta[i].value;
+    return NULL;
+}
+
+static char *net_text(const mango_alloc *al, const char *z)
+{
+    const mango_idx n = (mango_idx)strlen(z) + 1;
+    char *p = mgi_new(al, n, 1);
+    if (p)
+        memcpy(p, z, (size_t)n);
+    return p;
+}
+
+/* Room for one more of n elements; false: no memory. */
+static int net_room(const mango_alloc *al, void **p, mango_idx n, mango_idx *cap, size_t size)
+{
+    if (n < *cap)
+        return 1;
+    const mango_idx want = *cap ? 2 * *cap : 8;
+    void *q = *p ? mgi_resize(al, *p, *cap, want, size) : mgi_new(al, want, size);
+    if (!q)
+        return 0;
+    *p = q;
+    *cap = want;
+    return 1;
+}
+
+mango_status mango_net_meta_set(mango_net *net, const char *key, const char *value)
+{
+    MGI_REQUIRE(net && key && value && key[0]);
+    MGI_REQUIRE(strcmp(key, "mango.graph") && strcmp(key, "mango.extra"));
+    char *v = net_text(&net->al, value);
+    if (!v)
+        return MANGO_E_MEM;
+    for (mango_idx i = 0; i < net->n_meta; i++)
+        if (!strcmp(net->meta[i].key, key)) {
+            net_del_text(&net->al, net->meta[i].value);
+            net->meta[i].value = v;
+            return MANGO_OK;
+        }
+    void *list = net->meta;
+    char *k = net_text(&net->al, key);
+    if (!k || !net_room(&net->al, &list, net->n_meta, &net->cap_meta, sizeof net->meta[0])) {
+        net_del_text(&net->al, k);
+        net_del_text(&net->al, v);
+        return MANGO_E_MEM;
+    }
+    net->meta = list;
+    net->meta[net->n_meta].key = k;
+    net->meta[net->n_meta++].value = v;
+    return MANGO_OK;
+}
+
+static mango_idx net_extra_index(const mango_net *n, const char *name)
+{
+    for (mango_idx i = 0; i < n->n_extra; i++)
+        if (!strcmp(n->extra[i].name, name))
+            return i;
+    return -1;
+}
+
+MGI_FN const mgi_tensor *mgi_net_extra(const mango_net *n, const char *name)
+{
+    const mango_idx i = net_extra_index(n, name);
+    return i < 0 ? NULL : &n->extra[i];
+}
+
+MGI_FN mango_status mgi_net_extra_set(mango_net *n, const char *name, mgi_dtype dtype, int rank,
+                                      const mango_idx *shape, const void *raw)
+{
+    mgi_tensor t = {.dtype = dtype, .rank = rank};
+    mango_idx bytes;
+    MGI_REQUIRE(rank >= 0 && rank <= 8 && strlen(name) <= 256 && !strpbrk(name, "\n\r\t"));
+    MGI_REQUIRE(mgi_param_find(n, name) < 0 && mgi_prod(rank, shape, &t.count));
+    MGI_REQUIRE(mgi_mul(t.count, mgi_dtype_size(dtype), &bytes));
+    mgi_copy(t.name, (mango_idx)sizeof t.name, name);
+    for (int i = 0; i < rank; i++)
+        t.shape[i] = shape[i];
+    unsigned char *copy = mgi_new(&n->al, bytes, 1);
+    void *list = n->extra;
+    mango_idx at = net_extra_index(n, name);
+    if (!copy || !net_room(&n->al, &list, n->n_extra, &n->cap_extra, sizeof n->extra[0])) {
+        if (copy)
+            mgi_del(&n->al, copy, bytes, 1);
+        return MANGO_E_MEM;
+    }
+    n->extra = list;
+    if (at < 0)
+        at = n->n_extra++;
+    else
+        mgi_del(&n->al, (void *)(uintptr_t)n->extra[at].raw, net_raw_bytes(&n->extra[at]), 1);
+    if (bytes)
+        memcpy(copy, raw, (size_t)bytes);
+    t.raw = copy;
+    n->extra[at] = t;
+    return MANGO_OK;
+}
