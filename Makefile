@@ -1,151 +1,119 @@
 # MANGO in C. `make help` lists the targets. Settings, all optional:
 #   BUILD=dir  CC=cc  CFLAGS=... (come last)  V=1 (show commands)  WERROR=1  OMP= (no OpenMP)
-#   PREFIX=/usr/local  DESTDIR=  ARGS="module [case]" (what the tests run)
+#   PREFIX=/usr/local  DESTDIR=  TESTS="tests/test_x.c"  ARGS="MODULE [CASE]" (what the tests run)
 .DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
 BUILD ?= build
 PREFIX ?= /usr/local
 AR ?= ar
-RUN ?=
-V ?= 0
-Q := $(if $(filter 0,$(V)),@)
-say = @echo "  $(1) $(2)"
-# Does $(CC) take this? $(1) options, $(2) source text
-can = $(shell printf '%s\n' '$(2)' | $(CC) $(1) -x c - -o /dev/null 2>/dev/null && echo yes)
+HOSTCC ?= cc
+Q := $(if $(V),,@)
 HASH := \#
 comma := ,
-OMP ?= $(if $(call can,-fopenmp,$(HASH)include <omp.h>\nint main(void){return omp_get_max_threads()<1;}),-fopenmp)
-STB ?= $(if $(call can,-c,$(HASH)include <stb/stb_image.h>),,-DMANGO_NO_STB)
-
+# Can $(CC) do it? $(1) options, $(2) the program
+can = $(shell printf '%b\n' '$(2)' | $(CC) $(1) -x c - -o /dev/null 2>/dev/null && echo yes)
+ifeq ($(origin OMP),undefined)
+OMP := $(if $(call can,-fopenmp,$(HASH)include <omp.h>\nint main(void){return omp_get_max_threads()<1;}),-fopenmp)
+endif
+ifeq ($(origin STB),undefined)
+STB := $(if $(call can,-c,$(HASH)include <stb/stb_image.h>),,-DMANGO_NO_STB)
+endif
 WARN := -Wall -Wextra -Wpedantic -Wconversion $(if $(WERROR),-Werror)
 OPT := -O2
 FLAGS = -std=c99 $(OPT) -g -ffp-contract=off -fPIC -fvisibility=hidden $(WARN) $(OMP) -MMD -MP $(CFLAGS)
-LIBS := $(OMP) -lm
+LINK = $(CC) $(CFLAGS) -o $@ $(1) $(LDFLAGS) $(OMP) -lm
 SONAME := libmango.so.0
-SHARED := -shared $(if $(filter Darwin,$(shell uname)),-Wl$(comma)-install_name$(comma),-Wl,-soname,)$(SONAME)
+SHARED := -shared $(if $(filter Darwin,$(shell uname)),-Wl$(comma)-install_name$(comma),-Wl$(comma)-soname$(comma))$(SONAME)
 
 SRC := $(shell sed -n 's/^source  *//p' src/FILES)
 HDR := $(shell sed -n -e 's/^public  *//p' -e 's/^private  *//p' src/FILES)
+TESTS ?= $(wildcard tests/test_*.c)
 OBJ := $(SRC:%.c=$(BUILD)/src/%.o)
 TOOL := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/mango/*.c))
-TESTS := $(wildcard tests/test_*.c)
 TOBJ := $(TESTS:%.c=$(BUILD)/%.o) $(BUILD)/tests/runner.o
-EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
 GEN := $(BUILD)/gen
 
 .PHONY: all header check deps test test-src test-header bench install uninstall examples asan ubsan \
         tsan fuzz demo cross-aarch64 clean help FORCE
 all: $(BUILD)/libmango.a $(BUILD)/libmango.so $(BUILD)/mango
-
+compile = $(Q)echo "  CC $<"; mkdir -p $(@D) && $(CC) $(FLAGS) $(1) -c $< -o $@
 $(BUILD)/src/math/%.o: OPT := -O3
 $(BUILD)/src/%.o: src/%.c
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(FLAGS) -c $< -o $@
+	$(call compile)
 $(BUILD)/tools/%.o: tools/%.c
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(FLAGS) $(STB) -DMANGO_DATADIR='"$(PREFIX)/share/mango"' -c $< -o $@
+	$(call compile,$(STB) -DMANGO_DATADIR='"$(PREFIX)/share/mango"')
 $(BUILD)/tests/%.o: tests/%.c $(GEN)/all.h $(GEN)/modules.h
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(FLAGS) -Isrc -I$(GEN) -c $< -o $@
+	$(call compile,-Isrc -I$(GEN))
 $(BUILD)/libmango.a: $(OBJ) src/FILES
-	$(call say,AR,$@)
-	$(Q)rm -f $@ && $(AR) rcs $@ $(OBJ)
+	$(Q)echo "  AR $@"; rm -f $@ && $(AR) rcs $@ $(OBJ)
 $(BUILD)/libmango.so: $(OBJ) src/FILES
-	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(SHARED) -o $@ $(OBJ) $(LDFLAGS) $(LIBS) && ln -sf libmango.so $(BUILD)/$(SONAME)
-$(BUILD)/mango: $(TOOL) $(BUILD)/libmango.a
-	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) -o $@ $(TOOL) $(BUILD)/libmango.a $(LDFLAGS) $(LIBS)
-
+	$(Q)echo "  LD $@"; $(call LINK,$(OBJ) $(SHARED)) && ln -sf libmango.so $(BUILD)/$(SONAME)
+$(BUILD)/mango $(BUILD)/runner: $(BUILD)/libmango.a
+	$(Q)echo "  LD $@"; $(call LINK,$(filter %.o,$^) $<)
+$(BUILD)/mango: $(TOOL)
+$(BUILD)/runner: $(TOBJ)
 # ---- the single header
-HOSTCC ?= cc
-$(BUILD)/amalgamate: tools/amalgamate.c
-	@mkdir -p $(BUILD)
-	$(Q)$(HOSTCC) -std=c99 -O1 $(WARN) $< -o $@
-$(BUILD)/mango.h: $(BUILD)/amalgamate src/FILES src/manual.txt LICENSE $(addprefix src/,$(HDR) $(SRC))
-	$(call say,GEN,$@)
+$(BUILD)/mango.h: tools/amalgamate.c $(addprefix src/,FILES manual.txt mango.h.in $(HDR) $(SRC)) LICENSE
+	$(Q)echo "  GEN $@"; mkdir -p $(BUILD) && $(HOSTCC) -std=c99 $(WARN) $< -o $(BUILD)/amalgamate
 	$(Q)$(BUILD)/amalgamate $(LINES) src $@
 header: $(BUILD)/mango.h
-	@cmp -s $< mango.h || { cp $< mango.h && echo "  mango.h written"; }
+	$(Q)cmp -s $< mango.h || { cp $< mango.h && echo "  mango.h written"; }
 check: $(BUILD)/mango.h
-	@cmp -s $< mango.h || { echo "mango.h is not what src/ gives: run 'make header' and commit it" >&2; exit 1; }
-
-# ---- tests; what they include is made here, and touched only when it changes
+	$(Q)cmp $< mango.h || { echo "mango.h is not what src/ gives: run 'make header', commit both" >&2; exit 1; }
+# ---- tests; the lists that they include are touched only when they change
+list = $(Q)mkdir -p $(GEN); printf '$(1)\n' $(2) >$@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 $(GEN)/all.h: FORCE
-	@mkdir -p $(GEN)
-	@printf '#include "%s"\n' $(HDR) > $@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	$(call list,$(HASH)include "%s",$(HDR))
 $(GEN)/modules.h: FORCE
-	@mkdir -p $(GEN)
-	@printf 'T_MODULE(%s)\n' $(TESTS:tests/test_%.c=%) > $@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	$(call list,T_MODULE(%s),$(TESTS:tests/test_%.c=%))
 $(GEN)/single.c: FORCE
-	@mkdir -p $(GEN)
-	@printf '#include "%s"\n' $(notdir $(TESTS)) runner.c > $@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
-$(BUILD)/runner: $(TOBJ) $(BUILD)/libmango.a
-	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) -o $@ $(TOBJ) $(BUILD)/libmango.a $(LDFLAGS) $(LIBS)
-$(BUILD)/runner-header: $(GEN)/single.c $(BUILD)/mango.h $(GEN)/modules.h
-	$(call say,CC,$< with mango.h)
-	$(Q)$(CC) $(FLAGS) -DMANGO_TEST_SINGLE -DMANGO_IMPLEMENTATION -include $(BUILD)/mango.h -Itests -I$(GEN) $< -o $@ $(LDFLAGS) $(LIBS)
+	$(call list,$(HASH)include "%s",$(notdir $(TESTS)) runner.c)
+SINGLE = -DMANGO_TEST_SINGLE -DMANGO_IMPLEMENTATION -include $(BUILD)/mango.h -Itests -I$(GEN)
+$(BUILD)/runner-header: $(GEN)/single.c $(BUILD)/mango.h $(GEN)/modules.h $(TESTS) $(wildcard tests/*.h)
+	$(Q)echo "  CC $@"; $(CC) $(FLAGS) $(SINGLE) $< -o $@ $(LDFLAGS) -lm
 test-src: $(BUILD)/runner
-	MANGO_TOOL=$(BUILD)/mango $(RUN) $(BUILD)/runner $(ARGS)
+	MANGO_TOOL=$(BUILD)/mango $(RUN) $< $(ARGS)
 test-header: $(BUILD)/runner-header
-	MANGO_TOOL=$(BUILD)/mango $(RUN) $(BUILD)/runner-header $(ARGS)
-test: deps
-	@$(MAKE) --no-print-directory all
-	@$(MAKE) --no-print-directory test-src
-	@$(MAKE) --no-print-directory test-header
+	MANGO_TOOL=$(BUILD)/mango $(RUN) $< $(ARGS)
+test demo: deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(if $(filter demo,$@),MANGO=$(BUILD)/mango sh tools/demo.sh,$(MAKE) --no-print-directory test-src test-header)
 deps:
-	@CC="$(CC)" sh tools/deps.sh $(DEPS)
-demo: deps
-	@$(MAKE) --no-print-directory all
-	@MANGO=$(BUILD)/mango sh tools/demo.sh
+	$(Q)CC="$(CC)" sh tools/deps.sh $(DEPS)
 bench: all
 	$(BUILD)/mango bench speed
-examples: $(EXAMPLES)
+examples: $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
 $(BUILD)/examples/%: examples/%.c $(BUILD)/mango.h
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(FLAGS) -I$(BUILD) $< -o $@ $(LDFLAGS) $(LIBS)
+	$(Q)echo "  CC $<"; mkdir -p $(@D) && $(CC) $(FLAGS) -I$(BUILD) $< -o $@ $(LDFLAGS) -lm
 
-# ---- sanitizers and other machines: each in its own folder
-SAN = $(MAKE) --no-print-directory BUILD=$(BUILD)/$(1) OPT=-O1 LDFLAGS=-fsanitize=$(2) \
-      CFLAGS="-fsanitize=$(2) -fno-sanitize-recover=all -fno-omit-frame-pointer $(CFLAGS)" test-src
-asan:
-	$(call SAN,asan,address$(comma)undefined)
-ubsan:
-	$(call SAN,ubsan,undefined)
-tsan: # clang: its OpenMP tells the sanitizer about its barriers
-	$(call SAN,tsan,thread) CC=clang
+# ---- sanitizers and other machines, each in its own folder
+asan: SAN := address,undefined
+ubsan: SAN := undefined
+tsan: SAN := thread
+asan ubsan tsan:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/$@ OPT=-O1 LDFLAGS=-fsanitize=$(SAN) \
+	  CFLAGS="-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer $(CFLAGS)" test-src
+CROSS := aarch64-linux-gnu-
 cross-aarch64:
-	$(MAKE) --no-print-directory BUILD=$(BUILD)/aarch64 CC=aarch64-linux-gnu-gcc AR=aarch64-linux-gnu-ar \
-	  LDFLAGS=-static STB=-DMANGO_NO_STB RUN=qemu-aarch64 $(BUILD)/aarch64/libmango.a test-src
+	$(MAKE) BUILD=$(BUILD)/aarch64 CC=$(CROSS)gcc AR=$(CROSS)ar LDFLAGS=-static STB=-DMANGO_NO_STB \
+	  RUN=qemu-aarch64 test-src
 fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(BUILD)/mango.h
-	@mkdir -p $(@D)
-	clang -g -O1 -fsanitize=fuzzer,address,undefined -I$(BUILD) $< -o $@ -lm
-
+	$(Q)mkdir -p $(@D) && clang -g -O1 -fsanitize=fuzzer,address,undefined -I$(BUILD) $< -o $@ -lm
 install: all header
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib include share/mango/weights)
-	install $(BUILD)/mango $(DESTDIR)$(PREFIX)/bin/
-	install -m 644 $(BUILD)/libmango.a $(DESTDIR)$(PREFIX)/lib/
+	install $(BUILD)/mango $(DESTDIR)$(PREFIX)/bin/ && install -m 644 $(BUILD)/libmango.a $(DESTDIR)$(PREFIX)/lib/
 	install $(BUILD)/libmango.so $(DESTDIR)$(PREFIX)/lib/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libmango.so
 	install -m 644 mango.h $(DESTDIR)$(PREFIX)/include/
-	-install -m 644 weights/* $(DESTDIR)$(PREFIX)/share/mango/weights/
+	cp -R weights/. $(DESTDIR)$(PREFIX)/share/mango/weights/
 uninstall:
-	rm -rf $(addprefix $(DESTDIR)$(PREFIX)/,bin/mango lib/libmango.a lib/libmango.so lib/$(SONAME) \
-	  include/mango.h share/mango)
+	rm -rf $(addprefix $(DESTDIR)$(PREFIX)/,bin/mango lib/libmango.a lib/libmango.so lib/$(SONAME) include/mango.h share/mango)
 clean:
 	rm -rf $(BUILD)
 help:
-	@echo "all       build/mango, libmango.a, libmango.so    test      install what is missing, build, test"
-	@echo "header    write mango.h from src/                 check     is mango.h what src/ gives?"
-	@echo "examples  build/examples/*                        demo      find a few pictures with the shipped weights"
-	@echo "bench     speed figures                           install uninstall   into PREFIX (/usr/local)"
-	@echo "asan ubsan tsan   the tests under a sanitizer     cross-aarch64   the tests under qemu"
-	@echo "test-src test-header ARGS=\"MODULE [CASE]\"         one suite, or a part of it"
-	@echo "fuzz      build/fuzz/* with clang                 deps clean help"
-
+	@printf '%s\n' 'all: build/mango, libmango.a, libmango.so' 'test: install what is missing, build, test twice' \
+	'test-src test-header: one of the two; ARGS="MODULE [CASE]"' 'header: write mango.h   check: is it what src/ gives?' \
+	'demo: pictures with the weights at hand' 'examples bench install uninstall deps clean' \
+	'asan ubsan tsan: tests under a sanitizer   cross-aarch64: under qemu   fuzz: build/fuzz/*'
 -include $(OBJ:.o=.d) $(TOOL:.o=.d) $(TOBJ:.o=.d)
