@@ -1,0 +1,92 @@
+/* classifier.c - cross-entropy on the mean output over time; spiking networks
+ * by backpropagation through time with surrogate gradients (Neftci et al. 2019).
+ * SPDX-License-Identifier: MIT */
+#include "trainer.h"
+
+static mango_status classifier_readout(mango_trainer *t, int *node, mango_err *err)
+{
+    *node = t->net->output;
+    if (t->o.readout[0]) {
+        *node = mgi_net_find(t->net, t->o.readout);
+        if (*node < 0)
+            return mgi_fail(err, MANGO_E_NAME, "no layer %s in %s to read the loss from",
+                            t->o.readout, t->net->arch);
+    }
+    const mgi_node *n = &t->net->node[*node];
+    if (n->H * n->W != 1 || n->C < t->info.classes)
+        return mgi_fail(err, MANGO_E_SHAPE, "layer %s is %ldx%ldx%ld; the loss needs %ld classes",
+                        n->name, (long)n->C, (long)n->H, (long)n->W, (long)t->info.classes);
+    return MANGO_OK;
+}
+
+mango_status mgi_classifier_prepare(mango_trainer *t, mango_err *err)
+{
+    mgi_tape_options o;
+    int node;
+    MGI_TRY(classifier_readout(t, &node, err));
+    mgi_tape_defaults(&o);
+    o.B = t->o.batch;
+    o.T = t->o.T;
+    o.output = node;
+    o.memory = mgi_trainer_memory(t);
+    MGI_TRY(mgi_tape_new(&t->tape, t->net, &o, &t->al, err));
+    mgi_tape_set_grads(t->tape, &t->opt.g);
+    o.train = 0;
+    o.output = -1;
+    if (t->net->node[t->net->output].H * t->net->node[t->net->output].W != 1)
+        o.output = node;
+    MGI_TRY(mgi_tape_new(&t->eval, t->net, &o, &t->al, err));
+    if (t->o.mixup > 0) {
+        t->n_tmp = t->batch.C * t->batch.H * t->batch.W;
+        if (!(t->tmp = mgi_new(&t->al, t->n_tmp, sizeof(float))))
+            return MANGO_E_MEM;
+    }
+    return MANGO_OK;
+}
+
+mango_status mgi_classifier_update(mango_trainer *t, mango_err *err)
+{
+    const mango_idx b = t->o.batch, C = t->tape->net->node[t->tape->output].C;
+    mango_idx rows, hits = 0;
+    MGI_TRY(mgi_trainer_batch(t, b, err));
+    if (t->o.mixup > 0)
+        mgi_batch_mixup(&t->batch, &t->o, t->update, t->tmp);
+    const mgi_labels l = {t->batch.label, t->o.mixup > 0 ? t->batch.label2 : NULL, t->batch.lam,
+                          t->o.smoothing};
+    MGI_TRY(mgi_tape_forward(t->tape, b, t->batch.x));
+    const float *v = mgi_tape_value(t->tape, -1, &rows);
+    t->last = mgi_loss_classes(rows / b, b, C, t->o.readout_scale, v, &l, mgi_tape_dout(t->tape),
+                               &hits, t->work);
+    if (!(t->last - t->last == 0))
+        return mgi_trainer_nonfinite(t, t->tape, t->batch.x, err);
+    mgi_grads_zero(&t->opt.g);
+    mgi_tape_backward(t->tape);
+    mgi_optim_step(&t->opt, &t->o, mgi_trainer_lr(t));
+    t->sum[0] += t->last;
+    t->sum[1] += (double)hits / (double)b;
+    t->sum[2] += t->opt.norm;
+    return MANGO_OK;
+}
+
+mango_status mgi_classifier_look(mango_trainer *t, mango_train_row *r, mango_err *err)
+{
+    const mango_idx all = t->val_info.count;
+    const mango_idx n = t->o.val_limit > 0 ? MGI_MIN(t->o.val_limit, all) : all;
+    const mango_idx C = t->net->node[t->eval->output].C;
+    const mgi_labels l = {t->batch.label, NULL, 1, 0};
+    mango_idx hits = 0;
+    double loss = 0;
+    mgi_trainer_bind(t, t->eval);
+    for (mango_idx at = 0; at < n; at += t->o.batch) {
+        const mango_idx b = MGI_MIN(t->o.batch, n - at);
+        mango_idx rows;
+        MGI_TRY(mgi_trainer_val(t, at, b, err));
+        MGI_TRY(mgi_tape_forward(t->eval, b, t->batch.x));
+        const float *v = mgi_tape_value(t->eval, -1, &rows);
+        loss += (double)b * mgi_loss_classes(rows / b, b, C, t->o.readout_scale, v, &l, NULL,
+                                             &hits, t->work);
+    }
+    r->val_loss = loss / (double)n;
+    r->val_score = (double)hits / (double)n;
+    return MANGO_OK;
+}

@@ -1,0 +1,250 @@
+/* init.c - first values of parameters, and the recipes.
+ * SPDX-License-Identifier: MIT */
+#include "trainer.h"
+#include "../base/real.h"
+#include <math.h>
+
+
+static void init_uniform(mango_rng *r, mango_idx n, double bound, float *w)
+{
+    for (mango_idx i = 0; i < n; i++)
+        w[i] = (float)((2 * mango_rng_uniform(r) - 1) * bound);
+}
+
+static void init_normal(mango_rng *r, mango_idx n, double sd, float *w)
+{
+    for (mango_idx i = 0; i < n; i++)
+        w[i] = (float)(mango_rng_normal(r) * sd);
+}
+
+/* The only reader of node i, or -1. */
+static int init_reader(const mango_net *net, int i)
+{
+    int found = -1;
+    for (int k = i + 1; k < net->n_nodes; k++)
+        for (int m = 0; m < net->node[k].n_in; m++)
+            if (net->node[k].in[m] == i)
+                found = found < 0 ? k : net->n_nodes;
+    return found < net->n_nodes ? found : -1;
+}
+
+/* Scale of a batch-norm: neurons of the tau form divide their input by tau, so
+ * what feeds them starts higher; 1.5 on the main branch of a residual sum. */
+static float init_norm_scale(const mango_net *net, int i)
+{
+    int k = init_reader(net, i);
+    if (k >= 0 && net->node[k].kind == MGI_LIF && net->node[k].lif.tau > 0)
+        return 2.0f;
+    if (k < 0 || net->node[k].kind != MGI_ADD || net->node[k].in[0] != i)
+        return 1.0f;
+    k = init_reader(net, k) >= 0 ? init_reader(net, k) : k + 1;
+    return k < net->n_nodes && net->node[k].kind == MGI_LIF && net->node[k].lif.tau > 0 ? 1.5f
+                                                                                       : 1.0f;
+}
+
+static void init_weights(mango_net *net, int i, mango_train_kind kind, mango_rng *r)
+{
+    const mgi_node *n = &net->node[i];
+    const mgi_param *p = &net->param[n->weight];
+    const mango_idx taps = p->rank == 4 ? p->shape[2] * p->shape[3] : 1;
+    const double fan_in = (double)(p->shape[1] * taps), fan_out = (double)(p->shape[0] * taps);
+    const int reader = init_reader(net, i);
+    const char *name = strrchr(n->name, '.');
+    const int residual = name && (!strcmp(name, ".c1") || !strcmp(name, ".c2"));
+    if (kind == MANGO_TRAIN_SNGAN)
+        init_uniform(r, p->count, sqrt((residual ? 12.0 : 6.0) / (fan_in + fan_out)), p->v);
+    else if (reader >= 0 && net->node[reader].kind == MGI_BATCHNORM)
+        init_normal(r, p->count, sqrt(2 / fan_out), p->v);
+    else
+        init_uniform(r, p->count, 1 / sqrt(fan_in), p->v);
+    if (n->bias_p >= 0) {
+        const mango_idx O = net->param[n->bias_p].count;
+        if (kind == MANGO_TRAIN_SNGAN)
+            memset(net->param[n->bias_p].v, 0, (size_t)O * sizeof(float));
+        else
+            init_uniform(r, O, 1 / sqrt(fan_in), net->param[n->bias_p].v);
+    }
+}
+
+static void init_norm(mango_net *net, int i, mango_train_kind kind)
+{
+    const mgi_node *n = &net->node[i];
+    const float scale = kind == MANGO_TRAIN_NET ? init_norm_scale(net, i) : 1.0f;
+    for (mango_idx c = 0; c < n->C; c++) {
+        if (n->weight >= 0)
+            net->param[n->weight].v[c] = scale;
+        if (n->bias_p >= 0)
+            net->param[n->bias_p].v[c] = 0.0f;
+        if (n->mean_p >= 0)
+            net->param[n->mean_p].v[c] = 0.0f;
+        if (n->var_p >= 0)
+            net->param[n->var_p].v[c] = 1.0f;
+    }
+}
+
+mango_status mango_train_init(mango_net *net, mango_train_kind kind, uint64_t seed)
+{
+    MGI_REQUIRE(net);
+    for (int p = 0; p < net->n_params; p++)
+        if (!net->param[p].v) {
+            MGI_TRY(mgi_net_alloc_params(net));
+            break;
+        }
+    for (int i = 0; i < net->n_nodes; i++) {
+        const mgi_node *n = &net->node[i];
+        mango_rng r;
+        mango_rng_init(&r, seed, MGI_RNG_INIT, (uint64_t)i);
+        if (n->kind == MGI_CONV || n->kind == MGI_CONVT || n->kind == MGI_LINEAR)
+            init_weights(net, i, kind, &r);
+        else if (n->kind == MGI_BATCHNORM)
+            init_norm(net, i, kind);
+        else if (n->kind == MGI_VQ)
+            init_normal(&r, net->param[n->weight].count, 1.0, net->param[n->weight].v);
+    }
+    return MANGO_OK;
+}
+
+/* ---- recipes ------------------------------------------------------------- */
+
+static int init_any(const mango_net *net, mgi_kind kind)
+{
+    for (int i = 0; i < net->n_nodes; i++)
+        if (net->node[i].kind == kind)
+            return 1;
+    return 0;
+}
+
+static void init_recipe_net(mango_train_options *o, const mango_net *net)
+{
+    const int spiking = init_any(net, MGI_LIF), norm = init_any(net, MGI_BATCHNORM);
+    o->epochs = 30;
+    o->batch = 128;
+    o->T = spiking ? 4 : 1;
+    o->optimizer = norm ? MANGO_SGD : MANGO_ADAMW;
+    o->lr = norm ? 0.1 : 1e-3;
+    o->warmup = 1;
+    o->weight_decay = norm ? 5e-4 : 1e-2;
+    o->smoothing = spiking ? 0.0 : 0.1;
+    o->clip = 5;
+    o->crop_pad = net->node[net->input].H >= 32 ? 4 : 0;
+    o->flip = net->node[net->input].C == 3;
+    /* An output of spikes saturates: read the layer that feeds it. */
+    if (net->node[net->output].kind == MGI_LIF) {
+        o->readout[0] = 0;
+        o->readout_scale = 10;
+    }
+}
+
+static void init_recipe_vqvae(mango_train_options *o)
+{
+    o->epochs = 20;
+    o->batch = 256;
+    o->optimizer = MANGO_ADAM;
+    o->lr = 1e-3;
+    o->commitment = 0.25;
+    o->decay = 0.99;
+    o->revive = 0.02;
+    o->flip = 1;
+}
+
+static void init_recipe_sngan(mango_train_options *o)
+{
+    o->epochs = 50;
+    o->batch = 64;
+    o->optimizer = MANGO_ADAM;
+    o->schedule = MANGO_LR_LINEAR;
+    o->lr = 2e-4;
+    o->beta1 = 0;
+    o->beta2 = 0.9;
+    o->ema = 0.999;
+    o->n_dis = 5;
+    o->flip = 1;
+}
+
+void mango_train_defaults(mango_train_options *o, mango_train_kind kind, const mango_net *net)
+{
+    memset(o, 0, sizeof *o);
+    o->seed = 1;
+    o->T = 1;
+    o->schedule = MANGO_LR_COSINE;
+    o->momentum = 0.9;
+    o->nesterov = 1;
+    o->beta1 = 0.9;
+    o->beta2 = 0.999;
+    o->eps = 1e-8;
+    o->lr_every = 30;
+    o->lr_factor = 0.1;
+    o->readout_scale = 1;
+    o->n_dis = 1;
+    if (kind == MANGO_TRAIN_NET)
+        init_recipe_net(o, net);
+    else if (kind == MANGO_TRAIN_VQVAE)
+        init_recipe_vqvae(o);
+    else
+        init_recipe_sngan(o);
+}
+
+typedef struct init_range {
+    const char *name;
+    double value, lo, hi;
+} init_range;
+
+mango_status mango_train_check(const mango_train_options *o, mango_train_kind kind, mango_err *err)
+{
+    const init_range r[] = {
+        {"epochs", (double)o->epochs, 1, 100000}, {"batch", (double)o->batch, 1, 4096},
+        {"T", (double)o->T, 1, 4096},             {"limit", (double)o->limit, 0, 1e9},
+        {"val-limit", (double)o->val_limit, 0, 1e9}, {"lr", o->lr, 0, 1e3},
+        {"warmup", o->warmup, 0, 1e5},            {"lr-every", o->lr_every, 1e-3, 1e6},
+        {"lr-factor", o->lr_factor, 0, 1},        {"momentum", o->momentum, 0, 0.9999},
+        {"beta1", o->beta1, 0, 0.99999},          {"beta2", o->beta2, 0, 0.999999},
+        {"eps", o->eps, 1e-30, 1},                {"weight-decay", o->weight_decay, 0, 10},
+        {"clip", o->clip, 0, 1e9},                {"smoothing", o->smoothing, 0, 0.99},
+        {"ema", o->ema, 0, 0.999999},             {"crop-pad", (double)o->crop_pad, 0, 64},
+        {"cutout", (double)o->cutout, 0, 256},    {"mixup", o->mixup, 0, 1},
+        {"readout-scale", o->readout_scale, 1e-6, 1e6}, {"bn-T", (double)o->bn_T, 0, 4096},
+        {"commitment", o->commitment, 0, 100},    {"decay", o->decay, 0, 0.99999},
+        {"revive", o->revive, 0, 1},              {"n-dis", (double)o->n_dis, 1, 100},
+        {"memory", (double)o->memory, 0, 1e15},
+    };
+    for (mango_idx k = 0; k < MGI_COUNT(r); k++)
+        if (!(r[k].value >= r[k].lo && r[k].value <= r[k].hi))
+            return mgi_fail(err, MANGO_E_ARG, "option %s: %g; expected %g to %g", r[k].name,
+                            r[k].value, r[k].lo, r[k].hi);
+    if (kind != MANGO_TRAIN_NET && o->mixup > 0)
+        return mgi_fail(err, MANGO_E_ARG, "option mixup is for classifiers only");
+    return MANGO_OK;
+}
+
+static void init_put(mgi_str *s, const char *name, double v)
+{
+    mgi_str_printf(s, "%s=", name);
+    mgi_str_float(s, v);
+    mgi_str_puts(s, "\n");
+}
+
+/* Everything that the result depends on; not memory. */
+void mgi_train_text(const mango_train_options *o, mgi_str *s)
+{
+    const init_range r[] = {
+        {"epochs", (double)o->epochs, 0, 0}, {"batch", (double)o->batch, 0, 0},
+        {"T", (double)o->T, 0, 0},           {"limit", (double)o->limit, 0, 0},
+        {"val-limit", (double)o->val_limit, 0, 0},
+        {"optimizer", (double)o->optimizer, 0, 0}, {"schedule", (double)o->schedule, 0, 0},
+        {"lr", o->lr, 0, 0},                 {"warmup", o->warmup, 0, 0},
+        {"lr-every", o->lr_every, 0, 0},     {"lr-factor", o->lr_factor, 0, 0},
+        {"momentum", o->momentum, 0, 0},     {"nesterov", (double)o->nesterov, 0, 0},
+        {"beta1", o->beta1, 0, 0},           {"beta2", o->beta2, 0, 0},
+        {"eps", o->eps, 0, 0},               {"weight-decay", o->weight_decay, 0, 0},
+        {"clip", o->clip, 0, 0},             {"smoothing", o->smoothing, 0, 0},
+        {"ema", o->ema, 0, 0},               {"crop-pad", (double)o->crop_pad, 0, 0},
+        {"flip", (double)o->flip, 0, 0},     {"cutout", (double)o->cutout, 0, 0},
+        {"mixup", o->mixup, 0, 0},           {"readout-scale", o->readout_scale, 0, 0},
+        {"bn-T", (double)o->bn_T, 0, 0},     {"commitment", o->commitment, 0, 0},
+        {"decay", o->decay, 0, 0},           {"revive", o->revive, 0, 0},
+        {"n-dis", (double)o->n_dis, 0, 0},
+    };
+    mgi_str_printf(s, "seed=%llu\nreadout=%s\n", (unsigned long long)o->seed, o->readout);
+    for (mango_idx k = 0; k < MGI_COUNT(r); k++)
+        init_put(s, r[k].name, r[k].value);
+}

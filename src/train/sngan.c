@@ -1,0 +1,144 @@
+/* sngan.c - SN-GAN (Miyato et al. 2018): hinge loss, spectral norm in the
+ * discriminator D, averaged generator G.
+ *     L_D = mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z)))
+ *     L_G = - mean D(G(z))
+ * One "update" is n_dis steps of D, each on new pictures, and one of G.
+ * SPDX-License-Identifier: MIT */
+#include "trainer.h"
+
+static mango_status sngan_fits(mango_trainer *t, mango_err *err)
+{
+    const mgi_node *y = &t->net->node[t->net->output], *x = &t->dsc->node[t->dsc->input];
+    const mgi_node *d = &t->dsc->node[t->dsc->output];
+    if (y->C != x->C || y->H != x->H || y->W != x->W || d->C * d->H * d->W != 1)
+        return mgi_fail(err, MANGO_E_SHAPE, "%s and %s do not fit: %ldx%ldx%ld, %ldx%ldx%ld",
+                        t->net->arch, t->dsc->arch, (long)y->C, (long)y->H, (long)y->W,
+                        (long)x->C, (long)x->H, (long)x->W);
+    for (int p = 0; p < t->dsc->n_params; p++)
+        if (!t->dsc->param[p].v)
+            return mgi_fail(err, MANGO_E_STATE, "parameter %s of %s has no values yet",
+                            t->dsc->param[p].name, t->dsc->arch);
+    return MANGO_OK;
+}
+
+mango_status mgi_sngan_prepare(mango_trainer *t, mango_err *err)
+{
+    const mgi_node *z = &t->net->node[t->net->input], *y = &t->net->node[t->net->output];
+    const mango_idx b = t->o.batch;
+    mgi_tape_options o;
+    MGI_TRY(sngan_fits(t, err));
+    MGI_TRY(mgi_optim_new(&t->opt_d, t->dsc, &t->o));
+    MGI_TRY(mgi_spectral_new(&t->sn, t->dsc, t->o.seed));
+    t->n_latent = b * z->C * z->H * z->W;
+    t->n_tmp = t->n_latent + 2 * b * y->C * y->H * y->W;
+    if (!(t->tmp = mgi_new(&t->al, t->n_tmp, sizeof(float))))
+        return MANGO_E_MEM;
+    mgi_tape_defaults(&o);
+    o.B = b;
+    o.memory = mgi_trainer_memory(t);
+    MGI_TRY(mgi_tape_new(&t->tape, t->net, &o, &t->al, err));
+    mgi_tape_set_grads(t->tape, &t->opt.g);
+    o.input_grad = 1;
+    MGI_TRY(mgi_tape_new(&t->tape_g, t->dsc, &o, &t->al, err));
+    o.input_grad = 0;
+    o.B = 2 * b;
+    MGI_TRY(mgi_tape_new(&t->tape_d, t->dsc, &o, &t->al, err));
+    mgi_tape_set_grads(t->tape_d, &t->opt_d.g);
+    mgi_spectral_bind(&t->sn, t->tape_d);
+    mgi_spectral_bind(&t->sn, t->tape_g);
+    mgi_spectral_update(&t->sn, 10);
+    o.B = b;
+    o.train = 0;
+    t->steps = t->steps / t->o.n_dis;
+    if (t->steps < 1)
+        return mgi_fail(err, MANGO_E_ARG, "an epoch has fewer pictures than n-dis batches");
+    return mgi_tape_new(&t->eval, t->net, &o, &t->al, err);
+}
+
+static void sngan_latents(mango_trainer *t, uint32_t purpose, mango_idx index, mango_idx n)
+{
+    mango_rng r;
+    mango_rng_init(&r, t->o.seed, purpose, (uint64_t)index);
+    for (mango_idx k = 0; k < n; k++)
+        t->tmp[k] = (float)mango_rng_normal(&r);
+}
+
+static mango_status sngan_discriminator(mango_trainer *t, mango_idx k, double lr, mango_err *err)
+{
+    const mango_idx b = t->o.batch, e = t->batch.C * t->batch.H * t->batch.W;
+    const mango_idx draw = t->update * (t->o.n_dis + 1) + k, step = t->step;
+    float *x = t->tmp + t->n_latent; /* (2b,H,W,C) real | fake */
+    sngan_latents(t, MGI_RNG_LATENT, draw, t->n_latent);
+    t->step = step * t->o.n_dis + k;
+    const mango_status st = mgi_trainer_batch(t, b, err);
+    t->step = step;
+    MGI_TRY(st);
+    MGI_TRY(mgi_tape_forward(t->tape, b, t->tmp));
+    memcpy(x, t->batch.x, (size_t)(b * e) * sizeof(float));
+    memcpy(x + b * e, mgi_tape_value(t->tape, -1, NULL), (size_t)(b * e) * sizeof(float));
+    mgi_spectral_update(&t->sn, 1);
+    MGI_TRY(mgi_tape_forward(t->tape_d, 2 * b, x));
+    const float *d = mgi_tape_value(t->tape_d, -1, NULL);
+    float *dd = mgi_tape_dout(t->tape_d);
+    t->last = mgi_loss_hinge(b, d, 1, dd) + mgi_loss_hinge(b, d + b, 0, dd + b);
+    if (!(t->last - t->last == 0))
+        return mgi_trainer_nonfinite(t, t->tape_d, x, err);
+    for (mango_idx i = 0; i < b; i++)
+        t->sum[2] += ((double)d[i] - (double)d[b + i]) / (double)(b * t->o.n_dis);
+    mgi_grads_zero(&t->opt_d.g);
+    mgi_tape_backward(t->tape_d);
+    mgi_spectral_backward(&t->sn, &t->opt_d.g);
+    mgi_optim_step(&t->opt_d, &t->o, lr);
+    t->sum[0] += t->last / (double)t->o.n_dis;
+    return MANGO_OK;
+}
+
+static mango_status sngan_generator(mango_trainer *t, double lr, mango_err *err)
+{
+    const mango_idx b = t->o.batch, e = t->batch.C * t->batch.H * t->batch.W;
+    double loss = 0;
+    sngan_latents(t, MGI_RNG_LATENT, t->update * (t->o.n_dis + 1) + t->o.n_dis, t->n_latent);
+    MGI_TRY(mgi_tape_forward(t->tape, b, t->tmp));
+    mgi_spectral_update(&t->sn, 1);
+    MGI_TRY(mgi_tape_forward(t->tape_g, b, mgi_tape_value(t->tape, -1, NULL)));
+    const float *d = mgi_tape_value(t->tape_g, -1, NULL);
+    float *dd = mgi_tape_dout(t->tape_g);
+    for (mango_idx i = 0; i < b; i++) {
+        loss -= (double)d[i] / (double)b;
+        dd[i] = -1.0f / (float)b;
+    }
+    if (!(loss - loss == 0))
+        return mgi_trainer_nonfinite(t, t->tape, t->tmp, err);
+    mgi_tape_backward(t->tape_g);
+    memcpy(mgi_tape_dout(t->tape), mgi_tape_input_grad(t->tape_g), (size_t)(b * e) * sizeof(float));
+    mgi_grads_zero(&t->opt.g);
+    mgi_tape_backward(t->tape);
+    mgi_optim_step(&t->opt, &t->o, lr);
+    t->sum[1] += loss;
+    return MANGO_OK;
+}
+
+mango_status mgi_sngan_update(mango_trainer *t, mango_err *err)
+{
+    const double lr = mgi_trainer_lr(t);
+    for (mango_idx k = 0; k < t->o.n_dis; k++)
+        MGI_TRY(sngan_discriminator(t, k, lr, err));
+    MGI_TRY(sngan_generator(t, lr, err));
+    if (t->o.ema > 0)
+        mgi_average_step(&t->avg, t->net, t->o.ema, t->update);
+    return MANGO_OK;
+}
+
+mango_status mgi_sngan_sample(mango_trainer *t, mango_idx n, float *rgb)
+{
+    const mango_idx C = t->batch.C, hw = t->batch.H * t->batch.W;
+    sngan_latents(t, MGI_RNG_SAMPLE, 0, n * (t->n_latent / t->o.batch));
+    mgi_trainer_bind(t, t->eval);
+    MGI_TRY(mgi_tape_forward(t->eval, n, t->tmp));
+    mgi_to_nchw(n, C, hw, mgi_tape_value(t->eval, -1, NULL), rgb);
+    for (mango_idx i = 0; i < n * C * hw; i++) {
+        const float v = (rgb[i] - t->shift[0]) / t->scale[0];
+        rgb[i] = v > 0.0f ? v < 1.0f ? v : 1.0f : 0.0f;
+    }
+    return MANGO_OK;
+}

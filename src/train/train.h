@@ -1,0 +1,147 @@
+/* train.h - training: classifiers (spiking or not), VQ-VAE, SN-GAN.
+ *
+ * A trainer borrows a network and a data set, and moves the network's
+ * parameters in place. All randomness is a function of (seed, epoch, index), so
+ * a run gives the same bits for any number of threads, and a run that was saved
+ * and resumed the same as one never interrupted.
+ * SPDX-License-Identifier: MIT */
+#ifndef MANGO_TRAIN_H
+#define MANGO_TRAIN_H
+
+#include "../data/data.h"
+#include "../net/net.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum mango_train_kind {
+    MANGO_TRAIN_NET,   /* cross-entropy on the output's mean over T steps      */
+    MANGO_TRAIN_VQVAE, /* van den Oord et al. 2017, codebook by moving averages */
+    MANGO_TRAIN_SNGAN  /* Miyato et al. 2018, hinge loss                        */
+} mango_train_kind;
+typedef enum mango_optimizer { MANGO_SGD, MANGO_ADAM, MANGO_ADAMW } mango_optimizer;
+typedef enum mango_schedule {
+    MANGO_LR_CONSTANT,
+    MANGO_LR_COSINE, /* to 0 at the last update       */
+    MANGO_LR_LINEAR, /* to 0 at the last update       */
+    MANGO_LR_STEP    /* times lr_factor every lr_every epochs */
+} mango_schedule;
+
+typedef struct mango_train_options {
+    uint64_t seed;
+    mango_idx epochs, batch;
+    mango_idx T;            /* steps while training; 1 when nothing spikes         */
+    mango_idx limit;        /* pictures an epoch; 0: all                           */
+    mango_idx val_limit;    /* pictures of the other split looked at; 0: all       */
+    mango_idx memory;       /* cap for one tape in bytes; 0: 4 GiB                 */
+    mango_optimizer optimizer;
+    mango_schedule schedule;
+    double lr, warmup;      /* warmup: epochs of linear rise                       */
+    double lr_every, lr_factor;
+    double momentum;        /* SGD                                                 */
+    int nesterov;
+    double beta1, beta2, eps; /* Adam                                              */
+    double weight_decay;    /* not on norms, biases and codebooks                  */
+    double clip;            /* largest global norm of the gradient; 0: none        */
+    double smoothing;       /* of labels, [0,1)                                    */
+    double ema;             /* decay of averaged weights, [0,1); 0: none           */
+    mango_idx crop_pad;     /* random crop after padding by this; 0: none          */
+    int flip;               /* mirrored with probability 1/2                       */
+    mango_idx cutout;       /* side of a zeroed square; 0: none                    */
+    double mixup;           /* Beta(a,a), a in (0,1]; 0: none                      */
+    char readout[96];       /* layer that the loss reads; "": the output           */
+    double readout_scale;   /* logits = scale * mean over T                        */
+    mango_idx bn_T;         /* steps at which running statistics are estimated
+                               again at the end; 0: not                            */
+    double commitment, decay; /* VQ-VAE                                            */
+    double revive;          /* codes used less than this share of the mean are
+                               set on an encoded picture; 0: never                 */
+    mango_idx n_dis;        /* SN-GAN: discriminator updates for one of G          */
+} mango_train_options;
+
+/* mango_train_defaults - a recipe that works for this kind and network. */
+MANGO_API void mango_train_defaults(mango_train_options *o, mango_train_kind kind,
+                                    const mango_net *net);
+/* mango_train_check - MANGO_OK, or MANGO_E_ARG with the field named in err. */
+MANGO_API mango_status mango_train_check(const mango_train_options *o, mango_train_kind kind,
+                                         mango_err *err);
+/* mango_train_init - random first values for every parameter, chosen by what
+ * reads a layer: batch-normed convolutions He (fan out), others as PyTorch;
+ * norms before LIF neurons start higher, so that neurons fire. */
+MANGO_API mango_status mango_train_init(mango_net *net, mango_train_kind kind, uint64_t seed);
+
+/* One epoch's figures.   NET             VQVAE                      SNGAN
+ *   loss                 cross-entropy   mse/variance + commitment  discriminator
+ *   score                accuracy        mse in [0,1] units         generator's loss
+ *   val_loss, val_score  the same on the other split; NaN when there is none
+ *   extra                gradient norm   perplexity of the codes    mean D(real)-D(fake) */
+typedef struct mango_train_row {
+    mango_idx epoch;   /* 1 after the first */
+    double loss, score, val_loss, val_score, lr, extra;
+} mango_train_row;
+
+typedef struct mango_trainer mango_trainer;
+
+/* mango_trainer_create - plan everything; the networks' parameters must be set
+ * (mango_train_init, or weights to go on from).
+ *   dsc   in  SN-GAN: the discriminator; else NULL
+ *   data  in  training pictures;  val  in  the other split, or NULL
+ * net, dsc, data and val must outlive the trainer.
+ * Returns MANGO_E_SHAPE for pictures of the wrong size or labels that do not
+ * fit the network's output, MANGO_E_ARG for options, MANGO_E_MEM for memory. */
+MANGO_API mango_status mango_trainer_create(mango_trainer **t, mango_train_kind kind,
+                                            mango_net *net, mango_net *dsc,
+                                            const mango_data *data, const mango_data *val,
+                                            const mango_train_options *o, const mango_alloc *al,
+                                            mango_err *err);
+MANGO_API void mango_trainer_destroy(mango_trainer *t);
+
+/* mango_trainer_step - one update. A loss that is not finite is
+ * MANGO_E_NONFINITE; err names the step and the first layer at fault. */
+MANGO_API mango_status mango_trainer_step(mango_trainer *t, mango_err *err);
+/* mango_trainer_epoch - the rest of this epoch, then the look at `val`.
+ *   on_step  in  called after each update; non-zero stops. NULL: none
+ * Returns MANGO_OK with *row filled, or MANGO_STOP_USER, after which the
+ * trainer can be saved and goes on later from there. */
+typedef int (*mango_train_watch)(void *ud, const mango_trainer *t);
+MANGO_API mango_status mango_trainer_epoch(mango_trainer *t, mango_train_watch on_step, void *ud,
+                                           mango_train_row *row, mango_err *err);
+/* mango_trainer_finish - put the averaged weights into the network and estimate
+ * running statistics again, as the options ask. Once, after the last epoch. */
+MANGO_API mango_status mango_trainer_finish(mango_trainer *t, mango_err *err);
+
+typedef struct mango_train_state {
+    mango_idx epoch, epochs;     /* complete; wanted            */
+    mango_idx step, steps;       /* in this epoch; of one epoch */
+    double loss;                 /* of the last update          */
+    double best;                 /* val_score so far; NaN: none */
+    mango_idx best_epoch;
+    mango_idx tape_bytes;        /* memory planned for T steps  */
+    int segments;                /* 1: nothing is computed twice */
+} mango_train_state;
+MANGO_API void mango_trainer_state(const mango_trainer *t, mango_train_state *s);
+
+/* mango_trainer_save - everything: parameters, moments, averages, position, as
+ * one safetensors file, written beside the target and renamed.
+ * mango_trainer_resume - go on from it. The file must be of the same kind,
+ * architecture and options: MANGO_E_SHAPE or MANGO_E_ARG says what differs. */
+MANGO_API mango_status mango_trainer_save(const mango_trainer *t, const char *path,
+                                          mango_err *err);
+MANGO_API mango_status mango_trainer_resume(mango_trainer *t, const char *path, mango_err *err);
+/* Curves so far: rows 0..n-1, valid until the next call on t. */
+MANGO_API const mango_train_row *mango_trainer_rows(const mango_trainer *t, mango_idx *n);
+
+/* mango_trainer_sample - VQVAE: n pictures of `val` (or of the training data)
+ * rebuilt; SNGAN: n fixed latents drawn. rgb out (n,3,H,W) in [0,1]. Uses the
+ * averaged weights when there are any. source out: what VQVAE rebuilt, or NULL. */
+MANGO_API mango_status mango_trainer_sample(mango_trainer *t, mango_idx n, float *rgb,
+                                            float *source);
+/* mango_trainer_snapshot - the network with averaged weights as a weights file. */
+MANGO_API mango_status mango_trainer_snapshot(mango_trainer *t, const char *path,
+                                              const char *dtype, mango_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

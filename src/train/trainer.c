@@ -1,0 +1,411 @@
+/* trainer.c - what all trainers share: set-up, the order of pictures, epochs.
+ * SPDX-License-Identifier: MIT */
+#include "trainer.h"
+#include "../base/real.h"
+#include <math.h>
+
+mango_idx mgi_trainer_memory(const mango_trainer *t)
+{
+    return t->o.memory > 0 ? t->o.memory
+                           : (mango_idx)MGI_MIN((uint64_t)PTRDIFF_MAX, (uint64_t)4 << 30);
+}
+
+double mgi_trainer_lr(const mango_trainer *t)
+{
+    return mgi_optim_lr(&t->o, t->update, t->steps, t->steps * t->o.epochs);
+}
+
+void mgi_trainer_bind(const mango_trainer *t, mgi_tape *tape)
+{
+    for (int p = 0; p < t->net->n_params; p++)
+        tape->w[p] = t->o.ema > 0 ? t->avg.of[p] : t->net->param[p].v;
+}
+
+/* ---- set-up --------------------------------------------------------------- */
+
+static mango_status trainer_fits(const mango_net *net, const mango_data_info *d, const char *what,
+                                 int node, mango_err *err)
+{
+    const mgi_node *n = &net->node[node];
+    if (d->C != n->C || d->H != n->H || d->W != n->W)
+        return mgi_fail(err, MANGO_E_SHAPE,
+                        "%s: pictures are %ldx%ldx%ld, layer %s of %s is %ldx%ldx%ld", what,
+                        (long)d->C, (long)d->H, (long)d->W, n->name, net->arch, (long)n->C,
+                        (long)n->H, (long)n->W);
+    return MANGO_OK;
+}
+
+static mango_status trainer_labels(const mango_trainer *t, const mango_data *data,
+                                   const mango_data_info *d, mango_err *err)
+{
+    const mgi_node *out = &t->net->node[t->net->output];
+    const int *label = mango_data_labels(data);
+    if (d->classes <= 0)
+        return mgi_fail(err, MANGO_E_SHAPE, "%s: has no labels to train on", d->name);
+    if (d->classes > out->C * out->H * out->W)
+        return mgi_fail(err, MANGO_E_SHAPE, "%s: %ld classes, but %s has %ld outputs", d->name,
+                        (long)d->classes, t->net->arch, (long)(out->C * out->H * out->W));
+    for (mango_idx i = 0; label && i < d->count; i++)
+        if (label[i] < 0 || label[i] >= d->classes)
+            return mgi_fail(err, MANGO_E_SHAPE, "%s: label %d of picture %ld; expected 0..%ld",
+                            d->name, label[i], (long)i, (long)d->classes - 1);
+    return MANGO_OK;
+}
+
+static mango_status trainer_data(mango_trainer *t, mango_err *err)
+{
+    const mango_net *net = t->net;
+    const int node = t->kind == MANGO_TRAIN_SNGAN ? net->output : net->input;
+    mango_data_describe(t->data, &t->info);
+    MGI_TRY(trainer_fits(net, &t->info, t->info.name, node, err));
+    if (t->kind == MANGO_TRAIN_NET)
+        MGI_TRY(trainer_labels(t, t->data, &t->info, err));
+    if (t->val) {
+        mango_data_describe(t->val, &t->val_info);
+        MGI_TRY(trainer_fits(net, &t->val_info, t->val_info.name, node, err));
+        if (t->kind == MANGO_TRAIN_NET)
+            MGI_TRY(trainer_labels(t, t->val, &t->val_info, err));
+    }
+    for (int c = 0; c < 3; c++) {
+        const float sd = net->std[c] != 0.0f ? net->std[c] : 1.0f;
+        const float gain = net->out_scale != 0.0f ? net->out_scale : 1.0f;
+        t->scale[c] = 1.0f / (t->kind == MANGO_TRAIN_SNGAN ? gain : sd);
+        t->shift[c] = -(t->kind == MANGO_TRAIN_SNGAN ? net->out_shift : net->mean[c]) * t->scale[c];
+    }
+    const mango_idx n = t->o.limit > 0 ? MGI_MIN(t->o.limit, t->info.count) : t->info.count;
+    t->steps = n / t->o.batch;
+    if (t->steps < 1)
+        return mgi_fail(err, MANGO_E_ARG, "batch %ld is larger than the %ld pictures of an epoch",
+                        (long)t->o.batch, (long)n);
+    return MANGO_OK;
+}
+
+static mango_status trainer_buffers(mango_trainer *t)
+{
+    const mgi_node *n = &t->net->node[t->kind == MANGO_TRAIN_SNGAN ? t->net->output : t->net->input];
+    const mango_idx e = n->C * n->H * n->W;
+    t->batch.C = n->C;
+    t->batch.H = n->H;
+    t->batch.W = n->W;
+    t->batch.x = mgi_new(&t->al, t->o.batch * e, sizeof(float));
+    t->batch.label = mgi_new(&t->al, t->o.batch, sizeof(int));
+    t->batch.label2 = mgi_new(&t->al, t->o.batch, sizeof(int));
+    t->order = mgi_new(&t->al, t->info.count, sizeof *t->order);
+    t->row = mgi_new(&t->al, t->o.epochs, sizeof *t->row);
+    t->n_work = 2 * MGI_MAX(t->info.classes, 1);
+    for (int i = 0; i < t->net->n_nodes; i++)
+        t->n_work = MGI_MAX(t->n_work, 2 * t->net->node[i].C * t->net->node[i].H *
+                                           (t->net->node[i].H == 1 ? 1 : 0));
+    t->work = mgi_new(&t->al, t->n_work, sizeof *t->work);
+    return t->batch.x && t->batch.label && t->batch.label2 && t->order && t->row && t->work
+               ? MANGO_OK
+               : MANGO_E_MEM;
+}
+
+static mango_status trainer_prepare(mango_trainer *t, mango_err *err)
+{
+    MGI_TRY(trainer_data(t, err));
+    MGI_TRY(trainer_buffers(t));
+    MGI_TRY(mgi_optim_new(&t->opt, t->net, &t->o));
+    if (t->o.ema > 0)
+        MGI_TRY(mgi_average_new(&t->avg, t->net));
+    if (t->kind == MANGO_TRAIN_NET)
+        return mgi_classifier_prepare(t, err);
+    if (t->kind == MANGO_TRAIN_VQVAE)
+        return mgi_vqvae_prepare(t, err);
+    return mgi_sngan_prepare(t, err);
+}
+
+mango_status mango_trainer_create(mango_trainer **out, mango_train_kind kind, mango_net *net,
+                                  mango_net *dsc, const mango_data *data, const mango_data *val,
+                                  const mango_train_options *o, const mango_alloc *al,
+                                  mango_err *err)
+{
+    MGI_REQUIRE(out && net && data && o && (kind == MANGO_TRAIN_SNGAN) == (dsc != NULL));
+    *out = NULL;
+    MGI_TRY(mango_train_check(o, kind, err));
+    for (int p = 0; p < net->n_params; p++)
+        if (!net->param[p].v)
+            return mgi_fail(err, MANGO_E_STATE, "parameter %s has no values yet",
+                            net->param[p].name);
+    const mango_alloc a = mgi_alloc_get(al);
+    mango_trainer *t = mgi_new(&a, 1, sizeof *t);
+    if (!t)
+        return mgi_fail(err, MANGO_E_MEM, "no memory for a trainer");
+    t->al = a;
+    t->kind = kind;
+    t->o = *o;
+    t->net = net;
+    t->dsc = dsc;
+    t->data = data;
+    t->val = val;
+    t->best = NAN;
+    t->vq = t->vq_in = -1;
+    mango_err own;
+    own.text[0] = 0;
+    const mango_status st = trainer_prepare(t, &own);
+    if (st < 0) {
+        mgi_fail(err, st, "%s", own.text[0] ? own.text : "no memory for a trainer");
+        mango_trainer_destroy(t);
+        return st;
+    }
+    *out = t;
+    return MANGO_OK;
+}
+
+static void trainer_free_vq(mango_trainer *t)
+{
+    if (t->vq < 0)
+        return;
+    const mgi_node *n = &t->net->node[t->vq];
+    mgi_del(&t->al, t->used, n->codes, sizeof *t->used);
+    mgi_del(&t->al, t->ema_n, n->codes, sizeof(float));
+    mgi_del(&t->al, t->ema_w, n->codes * n->C, sizeof(float));
+}
+
+void mango_trainer_destroy(mango_trainer *t)
+{
+    if (!t)
+        return;
+    const mango_alloc a = t->al;
+    const mango_idx e = t->batch.C * t->batch.H * t->batch.W;
+    mgi_tape_free(t->tape);
+    mgi_tape_free(t->eval);
+    mgi_tape_free(t->tape_d);
+    mgi_tape_free(t->tape_g);
+    mgi_optim_free(&t->opt);
+    mgi_optim_free(&t->opt_d);
+    mgi_average_free(&t->avg);
+    mgi_spectral_free(&t->sn);
+    trainer_free_vq(t);
+    mgi_del(&a, t->batch.x, t->o.batch * e, sizeof(float));
+    mgi_del(&a, t->batch.label, t->o.batch, sizeof(int));
+    mgi_del(&a, t->batch.label2, t->o.batch, sizeof(int));
+    mgi_del(&a, t->order, t->info.count, sizeof *t->order);
+    mgi_del(&a, t->row, t->o.epochs, sizeof *t->row);
+    mgi_del(&a, t->work, t->n_work, sizeof *t->work);
+    mgi_del(&a, t->tmp, t->n_tmp, sizeof(float));
+    mgi_del(&a, t, 1, sizeof *t);
+}
+
+/* ---- batches --------------------------------------------------------------- */
+
+static void trainer_order(mango_trainer *t)
+{
+    mango_rng r;
+    if (t->ordered)
+        return;
+    mango_rng_init(&r, t->o.seed, MGI_RNG_ORDER, (uint64_t)t->epoch);
+    mango_rng_perm(&r, t->info.count, t->order);
+    t->ordered = 1;
+}
+
+mango_status mgi_trainer_batch(mango_trainer *t, mango_idx b, mango_err *err)
+{
+    trainer_order(t);
+    t->batch.b = b;
+    if (mgi_batch_fill(&t->batch, t->data, t->order + t->step * t->o.batch, &t->o, 1, t->epoch,
+                       t->scale, t->shift) < 0)
+        return mgi_fail(err, MANGO_E_IO, "%s: a picture cannot be read", t->info.name);
+    return MANGO_OK;
+}
+
+mango_status mgi_trainer_val(mango_trainer *t, mango_idx at, mango_idx b, mango_err *err)
+{
+    const mango_data *data = t->val ? t->val : t->data;
+    mango_idx index[64];
+    mgi_batch part = t->batch;
+    const mango_idx e = part.C * part.H * part.W;
+    for (mango_idx k = 0; k < b; k += 64) {
+        part.b = MGI_MIN(64, b - k);
+        part.x = t->batch.x + k * e;
+        part.label = t->batch.label + k;
+        for (mango_idx i = 0; i < part.b; i++)
+            index[i] = at + k + i;
+        if (mgi_batch_fill(&part, data, index, &t->o, 0, 0, t->scale, t->shift) < 0)
+            return mgi_fail(err, MANGO_E_IO, "%s: a picture cannot be read", t->val_info.name);
+    }
+    t->batch.b = b;
+    t->batch.lam = 1;
+    return MANGO_OK;
+}
+
+/* ---- steps and epochs ------------------------------------------------------ */
+
+mango_status mgi_trainer_nonfinite(mango_trainer *t, mgi_tape *tape, const float *x,
+                                   mango_err *err)
+{
+    tape->check = tape->frozen = 1;
+    mgi_tape_forward(tape, tape->b, x);
+    const int bad = tape->bad;
+    tape->check = tape->frozen = 0;
+    return mgi_fail(err, MANGO_E_NONFINITE,
+                    "the loss is not finite at step %ld of epoch %ld; first at layer %s",
+                    (long)t->step + 1, (long)t->epoch + 1,
+                    bad >= 0 ? tape->net->node[bad].name : "(the loss itself)");
+}
+
+mango_status mango_trainer_step(mango_trainer *t, mango_err *err)
+{
+    MGI_REQUIRE(t);
+    if (t->epoch >= t->o.epochs || t->step >= t->steps)
+        return mgi_fail(err, MANGO_E_STATE, "no step left in this epoch");
+    const mango_status st = t->kind == MANGO_TRAIN_NET     ? mgi_classifier_update(t, err)
+                            : t->kind == MANGO_TRAIN_VQVAE ? mgi_vqvae_update(t, err)
+                                                           : mgi_sngan_update(t, err);
+    if (st < 0)
+        return st;
+    if (t->o.ema > 0 && t->kind != MANGO_TRAIN_SNGAN)
+        mgi_average_step(&t->avg, t->net, t->o.ema, t->update);
+    t->step++;
+    t->update++;
+    return MANGO_OK;
+}
+
+static mango_status trainer_look(mango_trainer *t, mango_train_row *r, mango_err *err)
+{
+    r->val_loss = r->val_score = NAN;
+    if (!t->val)
+        return MANGO_OK;
+    if (t->kind == MANGO_TRAIN_NET)
+        return mgi_classifier_look(t, r, err);
+    return t->kind == MANGO_TRAIN_VQVAE ? mgi_vqvae_look(t, r, err) : MANGO_OK;
+}
+
+static double trainer_perplexity(const mango_trainer *t)
+{
+    const mango_idx K = t->net->node[t->vq].codes;
+    double n = 0, h = 0;
+    for (mango_idx k = 0; k < K; k++)
+        n += t->used[k];
+    for (mango_idx k = 0; k < K; k++)
+        if (t->used[k] > 0)
+            h -= t->used[k] / n * mgi_log(t->used[k] / n);
+    return mgi_exp(h);
+}
+
+static mango_status trainer_close(mango_trainer *t, mango_train_row *r, mango_err *err)
+{
+    const double n = (double)t->steps;
+    r->epoch = t->epoch + 1;
+    r->lr = mgi_optim_lr(&t->o, MGI_MAX(t->update - 1, 0), t->steps, t->steps * t->o.epochs);
+    r->loss = t->sum[0] / n;
+    r->score = t->sum[1] / n;
+    r->extra = t->kind == MANGO_TRAIN_VQVAE ? trainer_perplexity(t) : t->sum[2] / n;
+    MGI_TRY(trainer_look(t, r, err));
+    const double better = t->kind == MANGO_TRAIN_NET ? r->val_score : -r->val_score;
+    const double best = t->kind == MANGO_TRAIN_NET ? t->best : -t->best;
+    if (better == better && (best != best || better > best)) {
+        t->best = r->val_score;
+        t->best_epoch = r->epoch;
+    }
+    t->row[t->epoch] = *r;
+    t->epoch++;
+    t->step = 0;
+    t->ordered = 0;
+    memset(t->sum, 0, sizeof t->sum);
+    if (t->vq >= 0)
+        memset(t->used, 0, (size_t)t->net->node[t->vq].codes * sizeof *t->used);
+    return MANGO_OK;
+}
+
+mango_status mango_trainer_epoch(mango_trainer *t, mango_train_watch on_step, void *ud,
+                                 mango_train_row *row, mango_err *err)
+{
+    MGI_REQUIRE(t && row);
+    if (t->epoch >= t->o.epochs)
+        return mgi_fail(err, MANGO_E_STATE, "all %ld epochs are done", (long)t->o.epochs);
+    while (t->step < t->steps) {
+        MGI_TRY(mango_trainer_step(t, err));
+        if (on_step && on_step(ud, t))
+            return MANGO_STOP_USER;
+    }
+    memset(row, 0, sizeof *row);
+    return trainer_close(t, row, err);
+}
+
+void mango_trainer_state(const mango_trainer *t, mango_train_state *s)
+{
+    memset(s, 0, sizeof *s);
+    s->epoch = t->epoch;
+    s->epochs = t->o.epochs;
+    s->step = t->step;
+    s->steps = t->steps;
+    s->loss = t->last;
+    s->best = t->best;
+    s->best_epoch = t->best_epoch;
+    s->tape_bytes = mgi_tape_bytes(t->tape);
+    s->segments = t->tape->segments;
+}
+
+const mango_train_row *mango_trainer_rows(const mango_trainer *t, mango_idx *n)
+{
+    *n = t->epoch;
+    return t->row;
+}
+
+/* ---- at the end -------------------------------------------------------------- */
+
+/* Running statistics at bn_T steps: plain mean over batches, momentum 1/(k+1). */
+static mango_status trainer_renorm(mango_trainer *t, mango_err *err)
+{
+    mgi_tape *tape = NULL;
+    mgi_tape_options o;
+    mango_status st = MANGO_OK;
+    const mango_idx b = MGI_MIN(t->o.batch, 64);
+    const mango_idx batches = MGI_MIN(64, t->info.count / b);
+    mgi_tape_defaults(&o);
+    o.B = b;
+    o.T = t->o.bn_T;
+    o.train = 2;
+    o.memory = mgi_trainer_memory(t);
+    MGI_TRY(mgi_tape_new(&tape, t->net, &o, &t->al, err));
+    mango_rng r;
+    mango_rng_init(&r, t->o.seed, MGI_RNG_ORDER, UINT64_MAX);
+    mango_rng_perm(&r, t->info.count, t->order);
+    t->ordered = 0;
+    for (mango_idx k = 0; k < batches; k++) {
+        t->batch.b = b;
+        MGI_TRY_TO(mgi_batch_fill(&t->batch, t->data, t->order + k * b, &t->o, 0, 0, t->scale,
+                                  t->shift));
+        tape->momentum = 1.0 / (double)(k + 1);
+        MGI_TRY_TO(mgi_tape_forward(tape, b, t->batch.x));
+    }
+done:
+    mgi_tape_free(tape);
+    return st;
+}
+
+mango_status mango_trainer_finish(mango_trainer *t, mango_err *err)
+{
+    MGI_REQUIRE(t);
+    for (int p = 0; t->o.ema > 0 && p < t->net->n_params; p++)
+        memcpy(t->net->param[p].v, t->avg.of[p], (size_t)t->net->param[p].count * sizeof(float));
+    return t->kind == MANGO_TRAIN_NET && t->o.bn_T > 0 ? trainer_renorm(t, err) : MANGO_OK;
+}
+
+mango_status mango_trainer_snapshot(mango_trainer *t, const char *path, const char *dtype,
+                                    mango_err *err)
+{
+    MGI_REQUIRE(t && path && dtype);
+    for (int p = 0; t->o.ema > 0 && p < t->net->n_params; p++) {
+        float *w = t->net->param[p].v;
+        t->net->param[p].v = t->avg.of[p];
+        t->avg.of[p] = w;
+    }
+    const mango_status st = mango_net_save(t->net, path, dtype, err);
+    for (int p = 0; t->o.ema > 0 && p < t->net->n_params; p++) {
+        float *w = t->net->param[p].v;
+        t->net->param[p].v = t->avg.of[p];
+        t->avg.of[p] = w;
+    }
+    return st;
+}
+
+mango_status mango_trainer_sample(mango_trainer *t, mango_idx n, float *rgb, float *source)
+{
+    MGI_REQUIRE(t && n > 0 && n <= t->o.batch && rgb);
+    if (t->kind == MANGO_TRAIN_VQVAE)
+        return mgi_vqvae_sample(t, n, rgb, source);
+    return t->kind == MANGO_TRAIN_SNGAN ? mgi_sngan_sample(t, n, rgb) : MANGO_E_UNSUPPORTED;
+}

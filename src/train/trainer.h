@@ -1,0 +1,167 @@
+/* trainer.h - the parts of the trainers, shared inside src/train.
+ * SPDX-License-Identifier: MIT */
+#ifndef MGI_TRAINER_H
+#define MGI_TRAINER_H
+
+#include "../base/rng.h"
+#include "../net/backward.h"
+#include "train.h"
+
+/* Purposes of random streams. */
+enum {
+    MGI_RNG_INIT = 0x7201,   /* index: parameter          */
+    MGI_RNG_ORDER,           /* index: epoch              */
+    MGI_RNG_AUGMENT,         /* index: epoch, picture     */
+    MGI_RNG_MIXUP,           /* index: update             */
+    MGI_RNG_CODES,           /* index: update             */
+    MGI_RNG_LATENT,          /* index: update             */
+    MGI_RNG_SAMPLE
+};
+
+/* ---- optim.c ------------------------------------------------------------- */
+/* One optimizer over all trained parameters of one network. */
+typedef struct mgi_optim {
+    mango_alloc al;
+    const mango_net *net;
+    mgi_grads g;
+    float *m, *v;        /* (g.n) moments; v only for Adam */
+    unsigned char *skip; /* (params) not trained by gradient here: codebooks */
+    mango_idx updates;
+    double norm;         /* of the last gradient */
+} mgi_optim;
+MGI_FN mango_status mgi_optim_new(mgi_optim *p, const mango_net *net,
+                                  const mango_train_options *o);
+MGI_FN void mgi_optim_free(mgi_optim *p);
+/* One update of the net's parameters with learning rate lr; clips first. */
+MGI_FN void mgi_optim_step(mgi_optim *p, const mango_train_options *o, double lr);
+/* Learning rate of update k (from 0) of n, `per` updates an epoch. */
+MGI_FN double mgi_optim_lr(const mango_train_options *o, mango_idx k, mango_idx per, mango_idx n);
+/* sqrt(sum x^2), fixed blocks, any thread count. */
+MGI_FN double mgi_norm2(mango_idx n, const float *x);
+
+/* Averages of every parameter, running statistics included. */
+typedef struct mgi_average {
+    mango_alloc al;
+    mango_idx n, n_params;
+    float *flat, **of;   /* (params) */
+} mgi_average;
+MGI_FN mango_status mgi_average_new(mgi_average *a, const mango_net *net);
+MGI_FN void mgi_average_free(mgi_average *a);
+MGI_FN void mgi_average_step(mgi_average *a, const mango_net *net, double decay, mango_idx k);
+
+/* ---- losses.c ------------------------------------------------------------ */
+/* Mean over rows of cross-entropy with logits z = scale * mean over T of
+ * v (T,R,C), against (1-lam) of label b and lam of label a, smoothed. Writes
+ * dv (T,R,C) unless NULL; adds to *hits the rows whose arg max is label a.
+ * work: 2 C doubles. */
+typedef struct mgi_labels {
+    const int *a, *b; /* b NULL: only a */
+    double lam, smoothing;
+} mgi_labels;
+MGI_FN double mgi_loss_classes(mango_idx T, mango_idx R, mango_idx C, double scale,
+                               const float *v, const mgi_labels *l, float *dv, mango_idx *hits,
+                               double *work);
+/* Mean of (y-x)^2; dy = c * (y-x) unless NULL. per (C): mean over each of the
+ * C channels, channels last. */
+MGI_FN double mgi_loss_mse(mango_idx R, mango_idx C, const float *y, const float *x, double c,
+                           float *dy, double *per);
+/* Hinge losses of Miyato et al.: real max(0,1-d), fake max(0,1+d), both means. */
+MGI_FN double mgi_loss_hinge(mango_idx n, const float *d, int real, float *dd);
+
+/* ---- augment.c ----------------------------------------------------------- */
+typedef struct mgi_batch {
+    mango_idx b, C, H, W;
+    float *x;         /* (b,H,W,C), normalized */
+    int *label, *label2;
+    double lam;       /* of mixup; 1: none */
+} mgi_batch;
+/* Pictures index[0..b-1] of data into the batch, changed at random as o asks
+ * when `random`; stream by (epoch, picture). shift, scale: x = rgb*scale[c] + shift[c]. */
+MGI_FN mango_status mgi_batch_fill(mgi_batch *B, const mango_data *data, const mango_idx *index,
+                                   const mango_train_options *o, int random, mango_idx epoch,
+                                   const float *scale, const float *shift);
+/* Blend each picture with the next one, lam ~ Beta(a,a). */
+MGI_FN void mgi_batch_mixup(mgi_batch *B, const mango_train_options *o, mango_idx update,
+                            float *tmp);
+
+/* ---- spectral.c ---------------------------------------------------------- */
+/* Spectral norm of the layers marked sn: W / sigma(W), sigma by power iteration. */
+typedef struct mgi_spectral {
+    mango_alloc al;
+    const mango_net *net;
+    mango_idx n;         /* floats of wbar */
+    mango_idx nu, nv;
+    float *wbar, *u, *v; /* all layers, one after another */
+    double *sigma;       /* (nodes) */
+    mango_idx *at, *at_u, *at_v; /* (nodes) offsets, -1: not marked */
+} mgi_spectral;
+MGI_FN mango_status mgi_spectral_new(mgi_spectral *s, const mango_net *net, uint64_t seed);
+MGI_FN void mgi_spectral_free(mgi_spectral *s);
+/* iterations >= 0 of the power method, then wbar; points the tapes' w there. */
+MGI_FN void mgi_spectral_update(mgi_spectral *s, int iterations);
+MGI_FN void mgi_spectral_bind(const mgi_spectral *s, mgi_tape *t);
+/* dL/dWbar in g becomes dL/dW. */
+MGI_FN void mgi_spectral_backward(const mgi_spectral *s, mgi_grads *g);
+
+/* ---- the trainer --------------------------------------------------------- */
+#define MGI_SUMS 6
+
+struct mango_trainer {
+    mango_alloc al;
+    mango_train_kind kind;
+    mango_train_options o;
+    mango_net *net, *dsc;
+    const mango_data *data, *val;
+    mango_data_info info, val_info;
+    mgi_tape *tape, *eval;          /* of net */
+    mgi_tape *tape_d, *tape_g;      /* of dsc: real and fake together; for G */
+    mgi_optim opt, opt_d;
+    mgi_average avg;
+    mgi_spectral sn;
+    mgi_batch batch;
+    float *tmp;                     /* mixup; SN-GAN: latents and real|fake pictures */
+    mango_idx n_tmp, n_latent;
+    mango_idx *order;               /* (data) this epoch's order */
+    double *work;                   /* (2 classes) */
+    mango_idx n_work, n_dout;
+    float scale[3], shift[3];       /* x = rgb*scale + shift */
+    mango_idx epoch, step, steps, update;
+    double sum[MGI_SUMS], last, best;
+    mango_idx best_epoch;
+    int ordered;                    /* order[] is this epoch's */
+    mango_train_row *row;           /* (epochs) */
+    /* VQ-VAE */
+    int vq, vq_in;                  /* nodes */
+    double variance;                /* of the data as the network sees it */
+    double *used;                   /* (codes) this epoch's counts */
+    float *ema_n, *ema_w;           /* (codes), (codes,C) */
+};
+
+/* Per kind. prepare: tapes and buffers; update: one step, adds to sum;
+ * look: fills val_loss and val_score; close: loss, score, extra of the row. */
+MGI_FN mango_status mgi_classifier_prepare(mango_trainer *t, mango_err *err);
+MGI_FN mango_status mgi_classifier_update(mango_trainer *t, mango_err *err);
+MGI_FN mango_status mgi_classifier_look(mango_trainer *t, mango_train_row *r, mango_err *err);
+MGI_FN mango_status mgi_vqvae_prepare(mango_trainer *t, mango_err *err);
+MGI_FN mango_status mgi_vqvae_update(mango_trainer *t, mango_err *err);
+MGI_FN mango_status mgi_vqvae_look(mango_trainer *t, mango_train_row *r, mango_err *err);
+MGI_FN mango_status mgi_sngan_prepare(mango_trainer *t, mango_err *err);
+MGI_FN mango_status mgi_sngan_update(mango_trainer *t, mango_err *err);
+MGI_FN mango_status mgi_sngan_sample(mango_trainer *t, mango_idx n, float *rgb);
+MGI_FN mango_status mgi_vqvae_sample(mango_trainer *t, mango_idx n, float *rgb, float *source);
+
+/* Shared: the next b pictures of this epoch's order into t->batch. */
+MGI_FN mango_status mgi_trainer_batch(mango_trainer *t, mango_idx b, mango_err *err);
+/* Pictures at..at+b-1 of val, unchanged, into t->batch. */
+MGI_FN mango_status mgi_trainer_val(mango_trainer *t, mango_idx at, mango_idx b, mango_err *err);
+/* The message and status of a loss that is not finite. */
+MGI_FN mango_status mgi_trainer_nonfinite(mango_trainer *t, mgi_tape *tape, const float *x,
+                                          mango_err *err);
+MGI_FN double mgi_trainer_lr(const mango_trainer *t);
+/* The evaluation tape reads averaged weights when there are any. */
+MGI_FN void mgi_trainer_bind(const mango_trainer *t, mgi_tape *tape);
+MGI_FN mango_idx mgi_trainer_memory(const mango_trainer *t);
+/* Options as text, "key=value" a line, for the checkpoint. */
+MGI_FN void mgi_train_text(const mango_train_options *o, mgi_str *s);
+
+#endif

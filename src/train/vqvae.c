@@ -1,0 +1,203 @@
+/* vqvae.c - VQ-VAE (van den Oord et al. 2017) with the codebook as moving
+ * averages of what is assigned to each code (its appendix A.1):
+ *     N_k = g N_k + (1-g) n_k,  m_k = g m_k + (1-g) sum z,  e_k = m_k / N_k,
+ * and codes that nothing uses set on encoded pictures.
+ * loss = |y-x|^2 / variance + commitment |z - e|^2, means over elements.
+ * SPDX-License-Identifier: MIT */
+#include "trainer.h"
+
+static mango_status vqvae_find(mango_trainer *t, mango_err *err)
+{
+    for (int i = 0; i < t->net->n_nodes; i++)
+        if (t->net->node[i].kind == MGI_VQ)
+            t->vq = i;
+    if (t->vq < 0)
+        return mgi_fail(err, MANGO_E_SHAPE, "%s has no vq layer to train", t->net->arch);
+    const mgi_node *n = &t->net->node[t->vq], *y = &t->net->node[t->net->output];
+    t->vq_in = n->in[0];
+    t->used = mgi_new(&t->al, n->codes, sizeof *t->used);
+    t->ema_n = mgi_new(&t->al, n->codes, sizeof(float));
+    t->ema_w = mgi_new(&t->al, n->codes * n->C, sizeof(float));
+    if (!t->used || !t->ema_n || !t->ema_w)
+        return MANGO_E_MEM;
+    if (y->C != t->batch.C || y->H != t->batch.H || y->W != t->batch.W)
+        return mgi_fail(err, MANGO_E_SHAPE, "%s does not rebuild pictures of its input's size",
+                        t->net->arch);
+    return MANGO_OK;
+}
+
+/* Variance of the training pictures, in the network's units. */
+static mango_status vqvae_variance(mango_trainer *t, mango_err *err)
+{
+    const mango_idx e = t->batch.C * t->batch.H * t->batch.W;
+    const mango_idx n = MGI_MIN(t->info.count, 2000);
+    double s = 0, q = 0;
+    for (mango_idx at = 0; at < n; at += t->o.batch) {
+        const mango_idx b = MGI_MIN(t->o.batch, n - at);
+        const mango_data *val = t->val;
+        t->val = t->data;
+        const mango_status st = mgi_trainer_val(t, at, b, err);
+        t->val = val;
+        MGI_TRY(st);
+        for (mango_idx k = 0; k < b * e; k++) {
+            s += (double)t->batch.x[k];
+            q += (double)t->batch.x[k] * (double)t->batch.x[k];
+        }
+    }
+    const double count = (double)n * (double)e;
+    t->variance = q / count - s / count * (s / count);
+    if (!(t->variance > 0))
+        return mgi_fail(err, MANGO_E_FORMAT, "%s: all pictures are one colour", t->info.name);
+    return MANGO_OK;
+}
+
+mango_status mgi_vqvae_prepare(mango_trainer *t, mango_err *err)
+{
+    mgi_tape_options o;
+    MGI_TRY(vqvae_find(t, err));
+    MGI_TRY(vqvae_variance(t, err));
+    mgi_tape_defaults(&o);
+    o.B = t->o.batch;
+    o.memory = mgi_trainer_memory(t);
+    o.n_keep = 1;
+    o.keep[0] = t->vq_in;
+    MGI_TRY(mgi_tape_new(&t->tape, t->net, &o, &t->al, err));
+    mgi_tape_set_grads(t->tape, &t->opt.g);
+    o.train = 0;
+    return mgi_tape_new(&t->eval, t->net, &o, &t->al, err);
+}
+
+/* Code k becomes row r of z, with the weight of one use. */
+static void vqvae_set(mango_trainer *t, mango_idx k, const float *z)
+{
+    const mgi_node *n = &t->net->node[t->vq];
+    const mango_idx C = n->C;
+    memcpy(t->ema_w + k * C, z, (size_t)C * sizeof(float));
+    memcpy(t->net->param[n->weight].v + k * C, z, (size_t)C * sizeof(float));
+    t->ema_n[k] = 1.0f;
+}
+
+static void vqvae_codebook(mango_trainer *t, const float *z, mango_idx R)
+{
+    const mgi_node *n = &t->net->node[t->vq];
+    const mango_idx C = n->C, K = n->codes;
+    float *E = t->net->param[n->weight].v;
+    const float g = (float)t->o.decay, h = 1.0f - g;
+    double total = 0;
+    mango_rng r;
+    for (mango_idx k = 0; k < K; k++)
+        t->ema_n[k] *= g;
+    for (mango_idx k = 0; k < K * C; k++)
+        t->ema_w[k] *= g;
+    for (mango_idx i = 0; i < R; i++) {
+        const int32_t k = t->tape->codes[i];
+        t->used[k] += 1;
+        t->ema_n[k] += h;
+        for (mango_idx c = 0; c < C; c++)
+            t->ema_w[k * C + c] += h * z[i * C + c];
+    }
+    for (mango_idx k = 0; k < K; k++)
+        total += (double)t->ema_n[k];
+    mango_rng_init(&r, t->o.seed, MGI_RNG_CODES, (uint64_t)t->update);
+    for (mango_idx k = 0; k < K; k++) {
+        /* Laplace smoothing, then revival. */
+        const double size = ((double)t->ema_n[k] + 1e-5) / (total + (double)K * 1e-5) * total;
+        for (mango_idx c = 0; c < C; c++)
+            E[k * C + c] = (float)((double)t->ema_w[k * C + c] / size);
+        const mango_idx pick = mango_rng_int(&r, R);
+        if ((double)t->ema_n[k] < t->o.revive * total / (double)K)
+            vqvae_set(t, k, z + pick * C);
+    }
+}
+
+/* Before the first update the codes are encoded pictures of the first batch. */
+static void vqvae_first_codes(mango_trainer *t, const float *z, mango_idx R)
+{
+    const mgi_node *n = &t->net->node[t->vq];
+    mango_rng r;
+    mango_rng_init(&r, t->o.seed, MGI_RNG_CODES, UINT64_MAX);
+    for (mango_idx k = 0; k < n->codes; k++)
+        vqvae_set(t, k, z + mango_rng_int(&r, R) * n->C);
+}
+
+mango_status mgi_vqvae_update(mango_trainer *t, mango_err *err)
+{
+    const mgi_node *vq = &t->net->node[t->vq];
+    const mango_idx b = t->o.batch, C = t->batch.C, rows = b * t->batch.H * t->batch.W;
+    const mango_idx R = b * vq->H * vq->W;
+    double per[3] = {0, 0, 0}, commit, each[1];
+    MGI_TRY(mgi_trainer_batch(t, b, err));
+    MGI_TRY(mgi_tape_forward(t->tape, b, t->batch.x));
+    if (t->update == 0) {
+        vqvae_first_codes(t, mgi_tape_value(t->tape, t->vq_in, NULL), R);
+        MGI_TRY(mgi_tape_forward(t->tape, b, t->batch.x));
+    }
+    const float *y = mgi_tape_value(t->tape, -1, NULL);
+    const float *z = mgi_tape_value(t->tape, t->vq_in, NULL);
+    const double mse = mgi_loss_mse(rows, C, y, t->batch.x,
+                                    2 / ((double)(rows * C) * t->variance),
+                                    mgi_tape_dout(t->tape), per);
+    commit = 0;
+    for (mango_idx i = 0; i < R; i++) { /* |z - e|^2 */
+        const float *e = t->net->param[vq->weight].v + t->tape->codes[i] * vq->C;
+        mgi_loss_mse(vq->C, 1, z + i * vq->C, e, 0, NULL, each);
+        commit += each[0] / (double)R;
+    }
+    t->last = mse / t->variance + t->o.commitment * commit;
+    if (!(t->last - t->last == 0))
+        return mgi_trainer_nonfinite(t, t->tape, t->batch.x, err);
+    t->tape->commit = 2 * t->o.commitment / (double)(R * vq->C);
+    mgi_grads_zero(&t->opt.g);
+    mgi_tape_backward(t->tape);
+    mgi_optim_step(&t->opt, &t->o, mgi_trainer_lr(t));
+    vqvae_codebook(t, mgi_tape_value(t->tape, t->vq_in, NULL), R);
+    t->sum[0] += t->last;
+    for (mango_idx c = 0; c < C; c++)
+        t->sum[1] += per[c] / (double)C / ((double)t->scale[c % 3] * (double)t->scale[c % 3]);
+    return MANGO_OK;
+}
+
+mango_status mgi_vqvae_look(mango_trainer *t, mango_train_row *r, mango_err *err)
+{
+    const mango_idx all = t->val_info.count;
+    const mango_idx n = t->o.val_limit > 0 ? MGI_MIN(t->o.val_limit, all) : all;
+    const mango_idx C = t->batch.C, hw = t->batch.H * t->batch.W;
+    double loss = 0, score = 0;
+    mgi_trainer_bind(t, t->eval);
+    for (mango_idx at = 0; at < n; at += t->o.batch) {
+        const mango_idx b = MGI_MIN(t->o.batch, n - at);
+        double per[3] = {0, 0, 0};
+        MGI_TRY(mgi_trainer_val(t, at, b, err));
+        MGI_TRY(mgi_tape_forward(t->eval, b, t->batch.x));
+        loss += (double)b / t->variance *
+                mgi_loss_mse(b * hw, C, mgi_tape_value(t->eval, -1, NULL), t->batch.x, 0, NULL, per);
+        for (mango_idx c = 0; c < C; c++)
+            score += (double)b * per[c] / (double)C /
+                     ((double)t->scale[c % 3] * (double)t->scale[c % 3]);
+    }
+    r->val_loss = loss / (double)n;
+    r->val_score = score / (double)n;
+    return MANGO_OK;
+}
+
+mango_status mgi_vqvae_sample(mango_trainer *t, mango_idx n, float *rgb, float *source)
+{
+    const mango_idx C = t->batch.C, hw = t->batch.H * t->batch.W;
+    MGI_REQUIRE(n <= (t->val ? t->val_info.count : t->info.count));
+    MGI_TRY(mgi_trainer_val(t, 0, n, NULL));
+    mgi_trainer_bind(t, t->eval);
+    MGI_TRY(mgi_tape_forward(t->eval, n, t->batch.x));
+    const float *from[2] = {mgi_tape_value(t->eval, -1, NULL), t->batch.x};
+    float *to[2] = {rgb, source};
+    for (int k = 0; k < 2; k++) {
+        if (!to[k])
+            continue;
+        mgi_to_nchw(n, C, hw, from[k], to[k]);
+        for (mango_idx i = 0; i < n * C * hw; i++) {
+            const mango_idx c = i / hw % C % 3;
+            const float v = (to[k][i] - t->shift[c]) / t->scale[c];
+            to[k][i] = v > 0.0f ? v < 1.0f ? v : 1.0f : 0.0f;
+        }
+    }
+    return MANGO_OK;
+}
