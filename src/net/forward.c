@@ -6,6 +6,7 @@
 #include "plan.h"
 
 #define FWD_BLOCK 1024 /* neurons whose membranes stay in cache over all steps */
+#define FWD_GRAIN (8 * MGI_GRAIN) /* values: waking a thread costs as much as some ten thousand */
 
 MGI_FN void *mgi_plan_at(const mango_plan *p, int buf)
 {
@@ -43,7 +44,7 @@ static void fwd_normalize(const mango_net *net, mango_idx C, mango_idx rows, flo
 {
     if (C != 1 && C != 3)
         return;
-    MGI_OMP(parallel for if (rows * C >= MGI_GRAIN))
+    MGI_OMP(parallel for if (rows * C >= FWD_GRAIN))
     for (mango_idx i = 0; i < rows; i++)
         for (mango_idx c = 0; c < C; c++)
             x[i * C + c] = (x[i * C + c] - net->mean[c]) / net->std[c];
@@ -85,7 +86,7 @@ static void fwd_lif(mango_plan *p, const mgi_step *s, float *S)
     const float U0 = mgi_lif_rest(&g->lif);
     float *U = mgi_plan_at(p, s->aux);
 
-    MGI_OMP(parallel for schedule(static) if (n * p->t >= MGI_GRAIN))
+    MGI_OMP(parallel for schedule(static) if (n * p->t >= FWD_GRAIN))
     for (mango_idx i = 0; i < n; i += FWD_BLOCK) {
         const mango_idx m = MGI_MIN((mango_idx)FWD_BLOCK, n - i);
         for (mango_idx j = 0; j < m && p->t0 == 0; j++)
@@ -118,7 +119,7 @@ static void fwd_vq(mango_plan *p, const mgi_step *s, float *y)
 
 static void fwd_relu(const mango_plan *p, mango_idx n, const float *x, float *y)
 {
-    MGI_OMP(parallel for schedule(static) if (n >= MGI_GRAIN))
+    MGI_OMP(parallel for schedule(static) if (n >= FWD_GRAIN))
     for (mango_idx i = 0; i < n; i += FWD_BLOCK)
         p->k->relu(MGI_MIN((mango_idx)FWD_BLOCK, n - i), x + i, y + i);
 }
@@ -128,7 +129,7 @@ static void fwd_batchnorm(const mango_plan *p, const mgi_step *s, const mgi_node
 {
     const mango_idx C = g->C, rows = fwd_maps(p, s) * g->H * g->W;
     const mango_idx block = MGI_MAX(FWD_BLOCK / C, 1);
-    MGI_OMP(parallel for schedule(static) if (rows * C >= MGI_GRAIN))
+    MGI_OMP(parallel for schedule(static) if (rows * C >= FWD_GRAIN))
     for (mango_idx i = 0; i < rows; i += block)
         p->k->scale_shift(MGI_MIN(block, rows - i), C, s->scale, s->bias, x + i * C,
                           y + i * C);
@@ -137,7 +138,7 @@ static void fwd_batchnorm(const mango_plan *p, const mgi_step *s, const mgi_node
 static void fwd_add(const mango_plan *p, const mgi_step *s, const mgi_node *g, float *y)
 {
     const mango_idx N = fwd_maps(p, s);
-    MGI_OMP(parallel for schedule(static) if (N * s->n >= MGI_GRAIN))
+    MGI_OMP(parallel for schedule(static) if (N * s->n >= FWD_GRAIN))
     for (mango_idx n = 0; n < N; n++)
         p->k->add(s->n, fwd_map(p, g->in[0], n), fwd_map(p, g->in[1], n), y + n * s->n);
 }
@@ -145,7 +146,7 @@ static void fwd_add(const mango_plan *p, const mgi_step *s, const mgi_node *g, f
 static void fwd_concat(const mango_plan *p, const mgi_step *s, const mgi_node *g, float *y)
 {
     const mango_idx N = fwd_maps(p, s), HW = g->H * g->W;
-    MGI_OMP(parallel for schedule(static) if (N * s->n >= MGI_GRAIN))
+    MGI_OMP(parallel for schedule(static) if (N * s->n >= FWD_GRAIN))
     for (mango_idx n = 0; n < N; n++) {
         float *at = y + n * s->n;
         for (int j = 0; j < g->n_in; j++) {
@@ -160,7 +161,7 @@ static void fwd_concat(const mango_plan *p, const mgi_step *s, const mgi_node *g
 
 static void fwd_globalsum(mango_idx N, mango_idx HW, mango_idx C, const float *x, float *y)
 {
-    MGI_OMP(parallel for schedule(static) if (N * HW * C >= MGI_GRAIN))
+    MGI_OMP(parallel for schedule(static) if (N * HW * C >= FWD_GRAIN))
     for (mango_idx n = 0; n < N; n++)
         for (mango_idx c = 0; c < C; c++) {
             double q = 0;
@@ -273,3 +274,4 @@ MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s)
 }
 
 #undef FWD_BLOCK
+#undef FWD_GRAIN

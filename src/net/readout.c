@@ -7,11 +7,12 @@
 #include "plan.h"
 
 #define READ_BLOCK 1024
+#define READ_GRAIN (8 * MGI_GRAIN)
 
 /* sum (n) += x (t,n) over the steps of the chunk. */
 static void read_count(const mango_plan *p, mango_idx n, const float *x, float *sum)
 {
-    MGI_OMP(parallel for schedule(static) if (n * p->t >= MGI_GRAIN))
+    MGI_OMP(parallel for schedule(static) if (n * p->t >= READ_GRAIN))
     for (mango_idx i = 0; i < n; i += READ_BLOCK) {
         const mango_idx m = MGI_MIN((mango_idx)READ_BLOCK, n - i);
         if (p->t0 == 0)
@@ -23,7 +24,7 @@ static void read_count(const mango_plan *p, mango_idx n, const float *x, float *
 
 static void read_total(const mango_plan *p, mango_idx n, const float *x, double *sum)
 {
-    MGI_OMP(parallel for schedule(static) if (n * p->t >= MGI_GRAIN))
+    MGI_OMP(parallel for schedule(static) if (n * p->t >= READ_GRAIN))
     for (mango_idx i = 0; i < n; i++) {
         double q = p->t0 == 0 ? 0.0 : sum[i];
         for (mango_idx t = 0; t < p->t; t++)
@@ -50,7 +51,7 @@ static void read_mean(const mango_plan *p, const mgi_plan_reading *r, const mgi_
 {
     const mango_idx C = r->C, HW = r->HW;
     float *out = r->out + p->b0 * C * HW;
-    MGI_OMP(parallel for schedule(static) if (p->b * C * HW >= MGI_GRAIN))
+    MGI_OMP(parallel for schedule(static) if (p->b * C * HW >= READ_GRAIN))
     for (mango_idx j = 0; j < p->b * C; j++) {
         const mango_idx at = j / C * HW * C + j % C;
         for (mango_idx q = 0; q < HW; q++)
@@ -116,3 +117,4 @@ MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r)
 }
 
 #undef READ_BLOCK
+#undef READ_GRAIN
