@@ -5,6 +5,7 @@
 #define MGI_BYTES_H
 
 #include "../base/hash.h"
+#include "../base/real.h"
 #include "../base/text.h"
 #include "data.h"
 
