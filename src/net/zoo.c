@@ -14,25 +14,25 @@ typedef struct zoo_arch {
     void (*build)(mango_net *n, const mgi_zoo *z);
     const char *keys;   /* that its specification may set, each followed by a space */
     mango_idx size;     /* of its square RGB pictures */
-    mango_idx classes, T, hidden;
+    mango_idx classes, T;
     float mean[3], std[3], out_scale, out_shift;
     const char *lif;    /* its neurons' rule, as attributes */
 } zoo_arch;
 
 static const zoo_arch zoo_list[] = {
-    {"sngan", mgi_zoo_sngan, "width latent out ", 32, 0, 1, 0, ZOO_UNSET, 0.5f, 0.5f, NULL},
-    {"sngan_dsc", mgi_zoo_sngan_dsc, "width in ", 32, 0, 1, 0, ZOO_SIGNED, 1, 0, NULL},
-    {"vqvae", mgi_zoo_vqvae, "width in hidden codes dim ", 32, 0, 1, 128, ZOO_SIGNED, 0.5f, 0.5f,
+    {"sngan", mgi_zoo_sngan, "width latent out ", 32, 0, 1, ZOO_UNSET, 0.5f, 0.5f, NULL},
+    {"sngan_dsc", mgi_zoo_sngan_dsc, "width in ", 32, 0, 1, ZOO_SIGNED, 1, 0, NULL},
+    {"vqvae", mgi_zoo_vqvae, "width in hidden codes dim ", 32, 0, 1, ZOO_SIGNED, 0.5f, 0.5f,
      NULL},
-    {"snn_conv", mgi_zoo_snn_conv, "width in hidden classes T lif ", 32, 10, 100, 100, ZOO_CIFAR,
+    {"snn_conv", mgi_zoo_snn_conv, "width in hidden classes T lif ", 32, 10, 100, ZOO_CIFAR,
      "preset=snntorch slope=10"},
-    {"spiking_resnet18", mgi_zoo_spiking_resnet18, "width in classes T lif ", 32, 10, 50, 0,
+    {"spiking_resnet18", mgi_zoo_spiking_resnet18, "width in classes T lif ", 32, 10, 50,
      ZOO_CIFAR, "preset=spikingjelly detach_reset=1"},
-    {"resnet18", mgi_zoo_resnet18, "width in classes ", 32, 10, 1, 0, ZOO_CIFAR, NULL},
-    {"densenet", mgi_zoo_densenet, "width in classes ", 32, 10, 1, 0, ZOO_CIFAR, NULL},
-    {"alexnet", mgi_zoo_alexnet, "in classes ", 224, 1000, 1, 0, ZOO_IMAGENET, NULL},
-    {"vgg16", mgi_zoo_vgg16, "in classes ", 224, 1000, 1, 0, ZOO_IMAGENET, NULL},
-    {"vgg19", mgi_zoo_vgg19, "in classes ", 224, 1000, 1, 0, ZOO_IMAGENET, NULL},
+    {"resnet18", mgi_zoo_resnet18, "width in classes ", 32, 10, 1, ZOO_CIFAR, NULL},
+    {"densenet", mgi_zoo_densenet, "width in classes ", 32, 10, 1, ZOO_CIFAR, NULL},
+    {"alexnet", mgi_zoo_alexnet, "in classes ", 224, 1000, 1, ZOO_IMAGENET, NULL},
+    {"vgg16", mgi_zoo_vgg16, "in classes ", 224, 1000, 1, ZOO_IMAGENET, NULL},
+    {"vgg19", mgi_zoo_vgg19, "in classes ", 224, 1000, 1, ZOO_IMAGENET, NULL},
 };
 
 /* Keys of a neuron rule: checked by the LIF nodes' own attributes. */
@@ -220,7 +220,7 @@ mango_status mango_net_zoo(mango_net **net, const char *spec, const mango_alloc 
     if (!a)
         return MANGO_E_NAME;
     mgi_zoo z = {.width = 1, .C = 3, .H = a->size, .W = a->size, .classes = a->classes,
-                 .T = a->T, .hidden = a->hidden, .codes = 512, .dim = 64, .latent = 128};
+                 .T = a->T, .codes = 512, .dim = 64, .latent = 128};
     MGI_TRY(zoo_keys(a, &z, rest, err));
     mango_net *n;
     if (mgi_net_new(&n, a->name, al) < 0)

@@ -11,7 +11,8 @@ typedef struct mgi_zoo {
     double width;            /* scales channel counts                          */
     mango_idx C, H, W;       /* in=CxHxW; of a generator: the picture, out=CxHxW */
     mango_idx classes, T;
-    mango_idx hidden;        /* vqvae: channels inside; snn_conv: linear1's outputs */
+    mango_idx hidden;        /* vqvae: channels inside; snn_conv: linear1's outputs;
+                                taken as it is; 0: the architecture's own, scaled */
     mango_idx codes, dim;    /* vqvae: the codebook (codes,dim)                */
     mango_idx latent;        /* sngan                                          */
     char lif[256];           /* " key=value ..." appended to every LIF's attributes */

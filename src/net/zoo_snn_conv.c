@@ -17,7 +17,7 @@ static int snn_lif(mango_net *n, int x, const char *name, const mgi_zoo *z)
 MGI_FN void mgi_zoo_snn_conv(mango_net *n, const mgi_zoo *z)
 {
     const mango_idx c0 = mgi_zoo_wide(z, 200), c1 = mgi_zoo_wide(z, 64);
-    const mango_idx hidden = mgi_zoo_wide(z, z->hidden);
+    const mango_idx hidden = z->hidden ? z->hidden : mgi_zoo_wide(z, 100);
     int x = mgi_net_input(n, "input", z->C, z->H, z->W);
     x = mgi_net_add1(n, "conv0", MGI_CONV, x, "out=%td kernel=5 param=features.conv0", c0);
     x = mgi_net_add1(n, "pool0", MGI_MAXPOOL, x, "kernel=3 stride=2 pad=1");
