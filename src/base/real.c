@@ -204,11 +204,13 @@ static double real_sin(double r)
 
 static double real_cos(double r)
 {
-    static const double c[9] = {/* 1/2! 1/4! .. 1/18! */
-        1.0 / 2, 1.0 / 24, 1.0 / 720, 1.0 / 40320, 1.0 / 3628800, 1.0 / 479001600,
-        1.0 / 87178291200.0, 1.0 / 20922789888000.0, 1.0 / 6402373705728000.0};
-    const double y = REAL_2PI * r, z = y * y;
-    return 1.0 - z * real_alternating(c, z);
+    static const double c[9] = {/* 1/4! 1/6! .. 1/20! */
+        1.0 / 24, 1.0 / 720, 1.0 / 40320, 1.0 / 3628800, 1.0 / 479001600, 1.0 / 87178291200.0,
+        1.0 / 20922789888000.0, 1.0 / 6402373705728000.0, 1.0 / 2432902008176640000.0};
+    const real_dd y = real_mul(REAL_2PI, r);
+    const double z = y.hi * y.hi, lo = y.lo + r * REAL_2PI_LO;
+    const double w = 0.5 * z, a = 1.0 - w; /* what a lost is (1 - a) - w */
+    return a + (((1.0 - a) - w) + (z * z * real_alternating(c, z) - y.hi * lo));
 }
 
 /* x turns = r + q quarter turns, |r| <= 1/8, both exact. */

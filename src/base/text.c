@@ -124,6 +124,8 @@ static void text_shortest(mgi_str *s, double v, int first, int last, int as_floa
         mgi_str_puts(s, "null");
         return;
     }
+    if (v < 1e-290 && v > -1e-290)
+        first = 1; /* subnormals hold fewer digits */
     for (int digits = first; digits <= last; digits++) {
         text_digits(v, digits, z);
         if (mgi_parse_real(z, &back) && (as_float ? (float)back == (float)v : back == v))
