@@ -75,9 +75,14 @@ test-src: $(BUILD)/runner
 	MANGO_TOOL=$(BUILD)/mango $(RUN) $< $(ARGS)
 test-header: $(BUILD)/runner-header
 	MANGO_TOOL=$(BUILD)/mango $(RUN) $< $(ARGS)
-test demo: deps
-	$(Q)$(MAKE) --no-print-directory all
-	$(Q)$(if $(filter demo,$@),MANGO=$(BUILD)/mango sh tools/demo.sh,$(MAKE) --no-print-directory test-src test-header)
+SUB = $(Q)$(MAKE) --no-print-directory
+test: deps
+	$(SUB) all $(BUILD)/runner $(BUILD)/runner-header
+	$(SUB) test-src
+	$(SUB) test-header
+demo: deps
+	$(SUB) all
+	$(Q)MANGO=$(BUILD)/mango sh tools/demo.sh
 deps:
 	$(Q)CC="$(CC)" sh tools/deps.sh $(DEPS)
 bench: all
@@ -91,11 +96,11 @@ asan: SAN := address,undefined
 ubsan: SAN := undefined
 tsan: SAN := thread
 asan ubsan tsan:
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/$@ OPT=-O1 LDFLAGS=-fsanitize=$(SAN) \
+	$(SUB) BUILD=$(BUILD)/$@ OPT=-O1 LDFLAGS=-fsanitize=$(SAN) \
 	  CFLAGS="-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer $(CFLAGS)" test-src
 CROSS := aarch64-linux-gnu-
 cross-aarch64:
-	$(MAKE) BUILD=$(BUILD)/aarch64 CC=$(CROSS)gcc AR=$(CROSS)ar LDFLAGS=-static STB=-DMANGO_NO_STB \
+	$(SUB) BUILD=$(BUILD)/aarch64 CC=$(CROSS)gcc AR=$(CROSS)ar LDFLAGS=-static STB=-DMANGO_NO_STB \
 	  RUN=qemu-aarch64 test-src
 fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(BUILD)/mango.h
