@@ -25,7 +25,7 @@ static void hash_crc_tables(uint32_t T[8][256])
             T[k][b] = (T[k - 1][b] >> 8) ^ T[0][T[k - 1][b] & 255];
 }
 
-uint32_t mgi_crc32(uint32_t crc, const void *p, mango_idx n)
+MGI_FN uint32_t mgi_crc32(uint32_t crc, const void *p, mango_idx n)
 {
     const unsigned char *b = (const unsigned char *)p;
     uint32_t c = ~crc;
@@ -33,7 +33,8 @@ uint32_t mgi_crc32(uint32_t crc, const void *p, mango_idx n)
         uint32_t T[8][256];
         hash_crc_tables(T);
         for (; n >= 8; n -= 8, b += 8) {
-            c ^= (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+            c ^= (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 |
+                 (uint32_t)b[3] << 24;
             c = T[7][c & 255] ^ T[6][c >> 8 & 255] ^ T[5][c >> 16 & 255] ^ T[4][c >> 24] ^
                 T[3][b[4]] ^ T[2][b[5]] ^ T[1][b[6]] ^ T[0][b[7]];
         }
@@ -74,7 +75,8 @@ static void hash_md5_block(uint32_t h[8], const unsigned char *p)
         {7, 12, 17, 22}, {5, 9, 14, 20}, {4, 11, 16, 23}, {6, 10, 15, 21}};
     uint32_t a = h[0], b = h[1], c = h[2], d = h[3], w[16];
     for (int i = 0; i < 16; i++, p += 4)
-        w[i] = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+        w[i] = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
+               (uint32_t)p[3] << 24;
     for (int i = 0; i < 64; i++) {
         uint32_t f;
         int g;
@@ -110,7 +112,8 @@ static void hash_sha_block(uint32_t h[8], const unsigned char *p)
 {
     uint32_t w[64], s[8];
     for (int i = 0; i < 16; i++, p += 4)
-        w[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | (uint32_t)p[3];
+        w[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 |
+               (uint32_t)p[3];
     for (int i = 16; i < 64; i++) {
         uint32_t x = w[i - 15], y = w[i - 2];
         x = hash_rotl(x, 25) ^ hash_rotl(x, 14) ^ x >> 3;
@@ -132,7 +135,7 @@ static void hash_sha_block(uint32_t h[8], const unsigned char *p)
         h[i] += s[i];
 }
 
-void mgi_md5_init(mgi_hash *s)
+MGI_FN void mgi_md5_init(mgi_hash *s)
 {
     static const uint32_t h[4] = {0x67452301u, 0xefcdab89u, 0x98badcfeu, 0x10325476u};
     memset(s, 0, sizeof *s);
@@ -140,7 +143,7 @@ void mgi_md5_init(mgi_hash *s)
     s->is_md5 = 1;
 }
 
-void mgi_sha256_init(mgi_hash *s)
+MGI_FN void mgi_sha256_init(mgi_hash *s)
 {
     static const uint32_t h[8] = {0x6a09e667u, 0xbb67ae85u, 0x3c6ef372u, 0xa54ff53au,
                                   0x510e527fu, 0x9b05688cu, 0x1f83d9abu, 0x5be0cd19u};
@@ -156,7 +159,7 @@ static void hash_block(mgi_hash *s, const unsigned char *p)
         hash_sha_block(s->h, p);
 }
 
-void mgi_hash_add(mgi_hash *s, const void *p, mango_idx n)
+MGI_FN void mgi_hash_add(mgi_hash *s, const void *p, mango_idx n)
 {
     const unsigned char *b = (const unsigned char *)p;
     mango_idx have = (mango_idx)(s->bytes % 64);
@@ -177,12 +180,13 @@ void mgi_hash_add(mgi_hash *s, const void *p, mango_idx n)
     }
 }
 
-void mgi_hash_end(mgi_hash *s, char hex[65])
+MGI_FN void mgi_hash_end(mgi_hash *s, char hex[65])
 {
     static const char digit[] = "0123456789abcdef";
     unsigned char tail[72] = {0x80};
     uint64_t bits = s->bytes * 8;
-    mango_idx pad = (mango_idx)(s->bytes % 64 < 56 ? 56 - s->bytes % 64 : 120 - s->bytes % 64);
+    mango_idx pad =
+        (mango_idx)(s->bytes % 64 < 56 ? 56 - s->bytes % 64 : 120 - s->bytes % 64);
     int words = s->is_md5 ? 4 : 8;
     for (int i = 0; i < 8; i++)
         tail[pad + i] = (unsigned char)(bits >> (s->is_md5 ? 8 * i : 56 - 8 * i));
@@ -195,7 +199,7 @@ void mgi_hash_end(mgi_hash *s, char hex[65])
     hex[8 * words] = 0;
 }
 
-void mgi_sha256(const void *p, mango_idx n, char hex[65])
+MGI_FN void mgi_sha256(const void *p, mango_idx n, char hex[65])
 {
     mgi_hash s;
     mgi_sha256_init(&s);

@@ -3,27 +3,28 @@
 #include "bytes.h"
 #include <sys/stat.h>
 
-uint32_t mgi_le16(const unsigned char *p)
+MGI_FN uint32_t mgi_le16(const unsigned char *p)
 {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8;
 }
 
-uint32_t mgi_le32(const unsigned char *p)
+MGI_FN uint32_t mgi_le32(const unsigned char *p)
 {
     return mgi_le16(p) | mgi_le16(p + 2) << 16;
 }
 
-uint64_t mgi_le64(const unsigned char *p)
+MGI_FN uint64_t mgi_le64(const unsigned char *p)
 {
     return (uint64_t)mgi_le32(p) | (uint64_t)mgi_le32(p + 4) << 32;
 }
 
-uint32_t mgi_be32(const unsigned char *p)
+MGI_FN uint32_t mgi_be32(const unsigned char *p)
 {
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | (uint32_t)p[3];
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 |
+           (uint32_t)p[3];
 }
 
-int mgi_little_endian(void)
+MGI_FN int mgi_little_endian(void)
 {
     const uint16_t one = 1;
     unsigned char b[2];
@@ -31,7 +32,7 @@ int mgi_little_endian(void)
     return b[0] == 1;
 }
 
-int mgi_path_exists(const char *path)
+MGI_FN int mgi_path_exists(const char *path)
 {
     struct stat s;
     if (stat(path, &s) != 0)
@@ -62,27 +63,33 @@ static mango_idx bytes_gz_header(const unsigned char *in, mango_idx n)
     return at <= n - 8 ? at : -1;
 }
 
-mango_status mgi_gunzip(const unsigned char *in, mango_idx n, mango_idx limit, const char *what,
-                        const mango_codecs *codecs, const mango_alloc *al, unsigned char **out,
-                        mango_idx *n_out, mango_err *err)
+MGI_FN mango_status mgi_gunzip(const unsigned char *in, mango_idx n, mango_idx limit,
+                               const char *what, const mango_codecs *codecs,
+                               const mango_alloc *al, unsigned char **out, mango_idx *n_out,
+                               mango_err *err)
 {
     mango_idx at = bytes_gz_header(in, n), size, got;
     *out = NULL;
     if (at < 0)
-        return mgi_fail(err, MANGO_E_FORMAT, "%s: not a gzip file, or cut off in its header", what);
+        return mgi_fail(err, MANGO_E_FORMAT,
+                        "%s: not a gzip file, or cut off in its header", what);
     if (!codecs || !codecs->inflate)
         return mgi_fail(err, MANGO_E_UNSUPPORTED,
-                        "%s: compressed, and this build cannot inflate; unpack it by hand", what);
+                        "%s: compressed, and this build cannot inflate; unpack it by hand",
+                        what);
     if (mgi_le32(in + n - 4) > (uint64_t)limit || limit > (mango_idx)INT_MAX)
-        return mgi_fail(err, MANGO_E_LIMIT, "%s: says it unpacks to %lu bytes, at most %ld expected",
-                        what, (unsigned long)mgi_le32(in + n - 4), (long)limit);
+        return mgi_fail(err, MANGO_E_LIMIT,
+                        "%s: says it unpacks to %lu bytes, at most %ld expected", what,
+                        (unsigned long)mgi_le32(in + n - 4), (long)limit);
     size = (mango_idx)mgi_le32(in + n - 4);
     if (size / 1032 > n)
-        return mgi_fail(err, MANGO_E_FORMAT, "%s: %ld bytes cannot hold the %ld it claims; truncated?",
-                        what, (long)n, (long)size);
+        return mgi_fail(err, MANGO_E_FORMAT,
+                        "%s: %ld bytes cannot hold the %ld it claims; truncated?", what,
+                        (long)n, (long)size);
     *out = (unsigned char *)mgi_new(al, size + 1, 1);
     if (!*out)
-        return mgi_fail(err, MANGO_E_MEM, "%s: out of memory for %ld bytes", what, (long)size);
+        return mgi_fail(err, MANGO_E_MEM, "%s: out of memory for %ld bytes", what,
+                        (long)size);
     got = codecs->inflate(codecs->ud, in + at, n - 8 - at, *out, size);
     *n_out = size;
     if (got == size && mgi_crc32(0, *out, size) == mgi_le32(in + n - 8))
@@ -90,5 +97,26 @@ mango_status mgi_gunzip(const unsigned char *in, mango_idx n, mango_idx limit, c
     mgi_del(al, *out, size + 1, 1);
     *out = NULL;
     return mgi_fail(err, MANGO_E_FORMAT, "%s: %s; truncated or damaged", what,
-                    got == size ? "CRC-32 does not match" : "does not unpack to the size it states");
+                    got == size ? "CRC-32 does not match"
+                                : "does not unpack to the size it states");
+}
+
+MGI_FN int mgi_name_ok(const unsigned char *s, mango_idx n, mango_idx max)
+{
+    for (mango_idx i = 0; i < n; i++) {
+        int more = s[i] < 0x80                   ? 0
+                   : s[i] >= 0xc2 && s[i] < 0xe0 ? 1
+                   : s[i] >= 0xe0 && s[i] < 0xf0 ? 2
+                   : s[i] >= 0xf0 && s[i] < 0xf5 ? 3
+                                                 : -1;
+        if (s[i] < 32 || s[i] == 127 || more < 0 || more >= n - i)
+            return 0;
+        if ((s[i] == 0xe0 && s[i + 1] < 0xa0) || (s[i] == 0xed && s[i + 1] > 0x9f) ||
+            (s[i] == 0xf0 && s[i + 1] < 0x90) || (s[i] == 0xf4 && s[i + 1] > 0x8f))
+            return 0;
+        for (; more > 0; more--)
+            if ((s[++i] & 0xc0) != 0x80)
+                return 0;
+    }
+    return n >= 1 && n <= max;
 }

@@ -38,6 +38,9 @@ typedef struct mgi_idx_array {
 MGI_FN mango_status mgi_idx_parse(mgi_idx_array *a, const unsigned char *bytes, mango_idx n,
                                   const char *what, mango_err *err);
 
+/* mgi_name_ok - are these 1 to max bytes of UTF-8 without control bytes? */
+MGI_FN int mgi_name_ok(const unsigned char *s, mango_idx n, mango_idx max);
+
 /* mgi_path_exists - 0: nothing there, 1: a file, 2: a folder. */
 MGI_FN int mgi_path_exists(const char *path);
 

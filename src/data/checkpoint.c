@@ -6,29 +6,22 @@
 #include "zip.h"
 #include <stdlib.h>
 
-enum { CKPT_TENSORS = 4096, CKPT_NAME = 256, CKPT_STORAGES = MGI_ZIP_ENTRIES };
-
-static const struct {
-    const char *name;
-    int size;
-} ckpt_types[MGI_PK_DTYPES] = {{"float32", 4}, {"float64", 8}, {"float16", 2}, {"bfloat16", 2},
-                               {"int64", 8},   {"int32", 4},   {"int16", 2},   {"int8", 1},
-                               {"uint8", 1},   {"bool", 1}};
+enum { PTC_TENSORS = 4096, PTC_NAME = 256, PTC_STORAGES = MGI_ZIP_ENTRIES };
 
 /* A tensor: `count` elements of the storage's bytes from `first` on. */
-typedef struct ckpt_tensor {
+typedef struct ptc_tensor {
     mango_idx name; /* offset into names */
     int dtype, rank;
     mango_idx shape[MGI_RANK_MAX], stride[MGI_RANK_MAX], count, first;
     const unsigned char *p; /* the storage, all of it in range */
-} ckpt_tensor;
+} ptc_tensor;
 
 /* A storage that was looked up: its bytes, owned when they were inflated. */
-typedef struct ckpt_storage {
+typedef struct ptc_storage {
     const unsigned char *key, *p;
     mango_idx n_key, bytes, n_owned;
     unsigned char *owned;
-} ckpt_storage;
+} ptc_storage;
 
 struct mango_checkpoint {
     mango_alloc al;
@@ -37,9 +30,9 @@ struct mango_checkpoint {
     int legacy;
     char under[32];
     mgi_str names;
-    ckpt_tensor *t;
+    ptc_tensor *t;
     mango_idx n, cap;
-    ckpt_storage *storage;
+    ptc_storage *storage;
     mango_idx n_storage, cap_storage;
     /* while it is read */
     const char *what;
@@ -52,7 +45,7 @@ struct mango_checkpoint {
     mango_err *err;
 };
 
-static mango_status ckpt_bad(mango_checkpoint *c, mango_status st, const char *why)
+static mango_status ptc_bad(mango_checkpoint *c, mango_status st, const char *why)
 {
     return mgi_fail(c->err, st, "%s: %s", c->what, why);
 }
@@ -60,7 +53,7 @@ static mango_status ckpt_bad(mango_checkpoint *c, mango_status st, const char *w
 /* ---- storages ---- */
 
 /* The storage of key s[n] if it was met before, else NULL. */
-static ckpt_storage *ckpt_known(mango_checkpoint *c, const unsigned char *s, mango_idx n)
+static ptc_storage *ptc_known(mango_checkpoint *c, const unsigned char *s, mango_idx n)
 {
     for (mango_idx i = c->n_storage - 1; i >= 0; i--)
         if (c->storage[i].n_key == n && !memcmp(c->storage[i].key, s, (size_t)n))
@@ -68,20 +61,20 @@ static ckpt_storage *ckpt_known(mango_checkpoint *c, const unsigned char *s, man
     return NULL;
 }
 
-static mango_status ckpt_add_storage(mango_checkpoint *c, const unsigned char *key, mango_idx n_key,
-                                     const unsigned char *p, mango_idx bytes)
+static mango_status ptc_add_storage(mango_checkpoint *c, const unsigned char *key,
+                                    mango_idx n_key, const unsigned char *p,
+                                    mango_idx bytes)
 {
-    if (!mgi_pickle_grow(&c->pk, &c->storage, &c->cap_storage, c->n_storage + 1, CKPT_STORAGES,
-                         sizeof *c->storage))
-        return ckpt_bad(c, MANGO_E_LIMIT, "too many storages");
-    ckpt_storage *s = &c->storage[c->n_storage++];
+    MGI_TRY(mgi_pickle_grow(&c->pk, &c->storage, &c->cap_storage, c->n_storage + 1,
+                            PTC_STORAGES, sizeof *c->storage, "too many storages"));
+    ptc_storage *s = &c->storage[c->n_storage++];
     s->key = key, s->n_key = n_key, s->p = p, s->bytes = bytes;
     s->owned = NULL, s->n_owned = 0;
     return MANGO_OK;
 }
 
 /* zip: entry PREFIXdata/KEY. The key holds letters and digits only. */
-static mango_status ckpt_zip_storage(mango_checkpoint *c, const mgi_pk_value *v)
+static mango_status ptc_zip_storage(mango_checkpoint *c, const mgi_pk_value *v)
 {
     char name[MGI_ZIP_NAME + 80];
     const size_t at = strlen(c->prefix);
@@ -94,9 +87,10 @@ static mango_status ckpt_zip_storage(mango_checkpoint *c, const mgi_pk_value *v)
     name[at + 5 + (size_t)v->n] = 0;
     e = mgi_zip_find(&c->zip, name);
     if (!e)
-        return mgi_fail(c->err, MANGO_E_FORMAT, "%s: no entry %s, which a tensor needs", c->what, name);
+        return mgi_fail(c->err, MANGO_E_FORMAT, "%s: no entry %s, which a tensor needs",
+                        c->what, name);
     MGI_TRY(mgi_zip_data(&c->zip, e, c->what, c->codecs, &p, &owned, c->err));
-    mango_status st = ckpt_add_storage(c, v->s, v->n, p, e->size);
+    mango_status st = ptc_add_storage(c, v->s, v->n, p, e->size);
     if (st < 0) {
         mgi_del(&c->al, owned, e->size + 1, 1);
         return st;
@@ -107,95 +101,82 @@ static mango_status ckpt_zip_storage(mango_checkpoint *c, const mgi_pk_value *v)
 }
 
 /* The bytes of storage value v, at least the elements that it states. */
-static mango_status ckpt_find_storage(mango_checkpoint *c, int32_t v, ckpt_storage **s)
+static mango_status ptc_find_storage(mango_checkpoint *c, int32_t v, ptc_storage **s)
 {
     const mgi_pk_value *st = &c->pk.v[v];
-    *s = ckpt_known(c, st->s, st->n);
+    *s = ptc_known(c, st->s, st->n);
     if (!*s && c->legacy)
-        return ckpt_bad(c, MANGO_E_FORMAT, "a tensor's storage is not in the file");
+        return ptc_bad(c, MANGO_E_FORMAT, "a tensor's storage is not in the file");
     if (!*s) {
-        MGI_TRY(ckpt_zip_storage(c, st));
+        MGI_TRY(ptc_zip_storage(c, st));
         *s = &c->storage[c->n_storage - 1];
     }
-    if (st->i > (*s)->bytes / ckpt_types[st->what].size)
-        return ckpt_bad(c, MANGO_E_FORMAT, "a storage is shorter than a tensor says; truncated?");
+    if (st->i > (*s)->bytes / mgi_pk_size(st->what))
+        return ptc_bad(c, MANGO_E_FORMAT,
+                       "a storage is shorter than a tensor says; truncated?");
     return MANGO_OK;
 }
 
 /* ---- tensors ---- */
 
-/* UTF-8 without control bytes, 1 to 256 bytes? */
-static int ckpt_name_ok(const unsigned char *s, mango_idx n)
-{
-    for (mango_idx i = 0; i < n; i++) {
-        int more = s[i] < 0x80 ? 0 : s[i] >= 0xc2 && s[i] < 0xe0 ? 1 : s[i] >= 0xe0 && s[i] < 0xf0 ? 2
-                   : s[i] >= 0xf0 && s[i] < 0xf5 ? 3 : -1;
-        if (s[i] < 32 || s[i] == 127 || more < 0 || more >= n - i)
-            return 0;
-        if ((s[i] == 0xe0 && s[i + 1] < 0xa0) || (s[i] == 0xed && s[i + 1] > 0x9f) ||
-            (s[i] == 0xf0 && s[i + 1] < 0x90) || (s[i] == 0xf4 && s[i + 1] > 0x8f))
-            return 0;
-        for (; more > 0; more--)
-            if ((s[++i] & 0xc0) != 0x80)
-                return 0;
-    }
-    return n >= 1 && n <= CKPT_NAME;
-}
-
 /* Sizes and strides of tensor value v; every element inside `limit`. */
-static mango_status ckpt_shape(mango_checkpoint *c, ckpt_tensor *t, const mgi_pk_value *v, mango_idx limit)
+static mango_status ptc_shape(mango_checkpoint *c, ptc_tensor *t, const mgi_pk_value *v,
+                              mango_idx limit)
 {
     const mgi_pk_value *size = &c->pk.v[v->head];
     mango_idx last = t->first;
     if (size->n > MGI_RANK_MAX)
-        return ckpt_bad(c, MANGO_E_LIMIT, "a tensor of more than 8 dimensions");
+        return ptc_bad(c, MANGO_E_LIMIT, "a tensor of more than 8 dimensions");
     t->rank = (int)size->n;
     for (int r = 0; r < t->rank; r++) {
         const mgi_pk_value *a = &c->pk.v[mgi_pickle_item(&c->pk, v->head, r)];
         const mgi_pk_value *b = &c->pk.v[mgi_pickle_item(&c->pk, v->tail, r)];
         if (a->kind != MGI_PK_INT || b->kind != MGI_PK_INT || a->i < 0 || b->i < 0 ||
             a->i > MGI_DIM_MAX || b->i > MGI_FILE_MAX)
-            return ckpt_bad(c, MANGO_E_LIMIT, "a tensor's size or stride is negative or over 2^24");
+            return ptc_bad(c, MANGO_E_LIMIT,
+                           "a tensor's size or stride is negative or over 2^24");
         t->shape[r] = (mango_idx)a->i;
         t->stride[r] = (mango_idx)b->i;
     }
     if (!mgi_prod(t->rank, t->shape, &t->count) || t->count > MGI_FILE_MAX / 4)
-        return ckpt_bad(c, MANGO_E_LIMIT, "a tensor of over 1 GiB");
+        return ptc_bad(c, MANGO_E_LIMIT, "a tensor of over 1 GiB");
     for (int r = 0; r < t->rank && t->count > 0; r++) {
         mango_idx span;
         if (!mgi_mul(t->shape[r] - 1, t->stride[r], &span) || !mgi_add(last, span, &last))
-            return ckpt_bad(c, MANGO_E_FORMAT, "a tensor's strides leave its storage");
+            return ptc_bad(c, MANGO_E_FORMAT, "a tensor's strides leave its storage");
     }
     if (t->count > 0 && last >= limit)
-        return ckpt_bad(c, MANGO_E_FORMAT, "a tensor reaches beyond its storage");
+        return ptc_bad(c, MANGO_E_FORMAT, "a tensor reaches beyond its storage");
     return MANGO_OK;
 }
 
-static mango_status ckpt_add(mango_checkpoint *c, int32_t key, int32_t value)
+static mango_status ptc_add(mango_checkpoint *c, int32_t key, int32_t value)
 {
     const mgi_pk_value *k = &c->pk.v[key], *v = &c->pk.v[value], *st = &c->pk.v[v->what];
-    ckpt_storage *s = NULL;
+    ptc_storage *s = NULL;
     mango_idx base = 0, limit = (mango_idx)st->i;
-    if (k->kind != MGI_PK_STRING || !ckpt_name_ok(k->s, k->n))
-        return ckpt_bad(c, MANGO_E_FORMAT, "a tensor's name is no text of 1 to 256 bytes without control bytes");
-    if (!mgi_pickle_grow(&c->pk, &c->t, &c->cap, c->n + 1, CKPT_TENSORS, sizeof *c->t))
-        return ckpt_bad(c, MANGO_E_LIMIT, "more than 4096 tensors");
-    MGI_TRY(ckpt_find_storage(c, v->what, &s));
+    if (k->kind != MGI_PK_STRING || !mgi_name_ok(k->s, k->n, PTC_NAME))
+        return ptc_bad(
+            c, MANGO_E_FORMAT,
+            "a tensor's name is no text of 1 to 256 bytes without control bytes");
+    MGI_TRY(mgi_pickle_grow(&c->pk, &c->t, &c->cap, c->n + 1, PTC_TENSORS, sizeof *c->t,
+                            "more than 4096 tensors"));
+    MGI_TRY(ptc_find_storage(c, v->what, &s));
     if (st->head >= 0) { /* a view of the legacy format */
         base = (mango_idx)c->pk.view[st->head].first;
         limit = base + (mango_idx)c->pk.view[st->head].count;
     }
-    ckpt_tensor *t = &c->t[c->n];
+    ptc_tensor *t = &c->t[c->n];
     memset(t, 0, sizeof *t);
     t->dtype = st->what;
     t->first = base + (mango_idx)v->i;
     t->p = s->p;
-    MGI_TRY(ckpt_shape(c, t, v, limit));
+    MGI_TRY(ptc_shape(c, t, v, limit));
     t->name = c->names.n;
     mgi_str_put(&c->names, (const char *)k->s, k->n);
     mgi_str_put(&c->names, "", 1);
     if (c->names.bad)
-        return ckpt_bad(c, MANGO_E_MEM, "out of memory");
+        return ptc_bad(c, MANGO_E_MEM, "out of memory");
     for (mango_idx i = 0; i < c->n; i++)
         if (!strcmp(c->names.p + c->t[i].name, c->names.p + t->name))
             return mgi_fail(c->err, MANGO_E_FORMAT, "%s: tensor %s is there twice", c->what,
@@ -205,7 +186,7 @@ static mango_status ckpt_add(mango_checkpoint *c, int32_t key, int32_t value)
 }
 
 /* Does dict d hold a tensor itself? */
-static int ckpt_has_tensors(const mango_checkpoint *c, int32_t d)
+static int ptc_has_tensors(const mango_checkpoint *c, int32_t d)
 {
     if (d < 0 || c->pk.v[d].kind != MGI_PK_DICT)
         return 0;
@@ -216,7 +197,7 @@ static int ckpt_has_tensors(const mango_checkpoint *c, int32_t d)
 }
 
 /* The dict that holds the parameters: under a known key, up to 3 deep. */
-static int32_t ckpt_state_dict(mango_checkpoint *c, int32_t root)
+static int32_t ptc_state_dict(mango_checkpoint *c, int32_t root)
 {
     static const char *const keys[] = {"net", "model", "state_dict", "model_state_dict"};
     for (int depth = 0; depth < 3; depth++) {
@@ -232,18 +213,20 @@ static int32_t ckpt_state_dict(mango_checkpoint *c, int32_t root)
             break;
         root = inner;
     }
-    return ckpt_has_tensors(c, root) ? root : -1;
+    return ptc_has_tensors(c, root) ? root : -1;
 }
 
 /* The file holds no state dict: say what it holds. */
-static mango_status ckpt_nothing(mango_checkpoint *c, int32_t root)
+static mango_status ptc_nothing(mango_checkpoint *c, int32_t root)
 {
     char keys[120] = "";
     mango_idx at = 0;
     const mgi_pk_value *v = &c->pk.v[root];
     if (v->kind == MGI_PK_TENSOR)
-        return ckpt_bad(c, MANGO_E_FORMAT, "holds one bare tensor, a dict of named ones expected");
-    for (int32_t i = v->kind == MGI_PK_DICT ? v->head : -1; i >= 0; i = c->pk.cell[i].next) {
+        return ptc_bad(c, MANGO_E_FORMAT,
+                       "holds one bare tensor, a dict of named ones expected");
+    for (int32_t i = v->kind == MGI_PK_DICT ? v->head : -1; i >= 0;
+         i = c->pk.cell[i].next) {
         const mgi_pk_value *k = &c->pk.v[c->pk.cell[i].k];
         if (k->kind != MGI_PK_STRING || k->n > 40 || at + k->n + 3 > (mango_idx)sizeof keys)
             continue;
@@ -255,25 +238,26 @@ static mango_status ckpt_nothing(mango_checkpoint *c, int32_t root)
         keys[at += k->n] = 0;
     }
     return mgi_fail(c->err, MANGO_E_FORMAT,
-                    "%s: no tensors, neither there nor under net, model, state_dict or model_state_dict%s%s",
+                    "%s: no tensors, neither there nor under net, model, state_dict or "
+                    "model_state_dict%s%s",
                     c->what, at ? "; it has " : "", keys);
 }
 
-static mango_status ckpt_collect(mango_checkpoint *c, int32_t root)
+static mango_status ptc_collect(mango_checkpoint *c, int32_t root)
 {
-    const int32_t d = ckpt_state_dict(c, root);
+    const int32_t d = ptc_state_dict(c, root);
     if (d < 0)
-        return ckpt_nothing(c, root);
+        return ptc_nothing(c, root);
     for (int32_t i = c->pk.v[d].head; i >= 0; i = c->pk.cell[i].next)
         if (c->pk.v[c->pk.cell[i].v].kind == MGI_PK_TENSOR)
-            MGI_TRY(ckpt_add(c, c->pk.cell[i].k, c->pk.cell[i].v));
+            MGI_TRY(ptc_add(c, c->pk.cell[i].k, c->pk.cell[i].v));
     return MANGO_OK;
 }
 
 /* ---- the two formats ---- */
 
 /* Entry PREFIX + name, or NULL. */
-static const mgi_zip_entry *ckpt_entry(const mango_checkpoint *c, const char *name)
+static const mgi_zip_entry *ptc_entry(const mango_checkpoint *c, const char *name)
 {
     char full[MGI_ZIP_NAME + 40];
     mgi_copy(full, (mango_idx)sizeof full, c->prefix);
@@ -283,13 +267,14 @@ static const mgi_zip_entry *ckpt_entry(const mango_checkpoint *c, const char *na
 }
 
 /* The one entry that ends in "/data.pkl" with one folder before it. */
-static const mgi_zip_entry *ckpt_pickle_entry(mango_checkpoint *c)
+static const mgi_zip_entry *ptc_pickle_entry(mango_checkpoint *c)
 {
     const mango_idx n = (mango_idx)strlen("/data.pkl");
     for (mango_idx i = 0; i < c->zip.n; i++) {
         const mgi_zip_entry *e = &c->zip.e[i];
         if (e->n > n && !memcmp(e->name + e->n - n, "/data.pkl", (size_t)n) &&
-            !memchr(e->name, '/', (size_t)(e->n - n)) && !memchr(e->name, 0, (size_t)e->n)) {
+            !memchr(e->name, '/', (size_t)(e->n - n)) &&
+            !memchr(e->name, 0, (size_t)e->n)) {
             memcpy(c->prefix, e->name, (size_t)(e->n - n + 1));
             return e;
         }
@@ -297,46 +282,49 @@ static const mgi_zip_entry *ckpt_pickle_entry(mango_checkpoint *c)
     return NULL;
 }
 
-static mango_status ckpt_zip(mango_checkpoint *c)
+static mango_status ptc_zip(mango_checkpoint *c)
 {
     const unsigned char *p = NULL;
     unsigned char *owned = NULL;
     int32_t root;
     mango_idx used;
     MGI_TRY(mgi_zip_open(&c->zip, c->image, c->size, c->what, &c->al, c->err));
-    const mgi_zip_entry *e = ckpt_pickle_entry(c), *order;
+    const mgi_zip_entry *e = ptc_pickle_entry(c), *order;
     if (!e)
-        return ckpt_bad(c, MANGO_E_FORMAT, "a zip archive without data.pkl, so not from torch.save");
-    if (ckpt_entry(c, "constants.pkl"))
-        return ckpt_bad(c, MANGO_E_UNSUPPORTED,
-                        "a TorchScript module with code; save its state_dict() with torch.save instead");
-    order = ckpt_entry(c, "byteorder");
+        return ptc_bad(c, MANGO_E_FORMAT,
+                       "a zip archive without data.pkl, so not from torch.save");
+    if (ptc_entry(c, "constants.pkl"))
+        return ptc_bad(c, MANGO_E_UNSUPPORTED,
+                       "a TorchScript module with code; save its state_dict() with "
+                       "torch.save instead");
+    order = ptc_entry(c, "byteorder");
     if (order) {
         MGI_TRY(mgi_zip_data(&c->zip, order, c->what, c->codecs, &p, &owned, c->err));
         const int little = order->size == 6 && !memcmp(p, "little", 6);
         mgi_del(&c->al, owned, order->size + 1, 1);
         if (!little)
-            return ckpt_bad(c, MANGO_E_UNSUPPORTED, "written by a big-endian machine");
+            return ptc_bad(c, MANGO_E_UNSUPPORTED, "written by a big-endian machine");
     }
     if (e->size > MGI_PK_BYTES_MAX)
-        return ckpt_bad(c, MANGO_E_LIMIT, "a data.pkl of over 64 MiB");
+        return ptc_bad(c, MANGO_E_LIMIT, "a data.pkl of over 64 MiB");
     MGI_TRY(mgi_zip_data(&c->zip, e, c->what, c->codecs, &p, &c->pkl_owned, c->err));
     c->pkl_size = e->size;
     MGI_TRY(mgi_pickle_run(&c->pk, p, e->size, &root, &used, c->err));
     if (used != e->size)
-        return ckpt_bad(c, MANGO_E_FORMAT, "bytes behind the pickle's end in data.pkl");
-    return ckpt_collect(c, root);
+        return ptc_bad(c, MANGO_E_FORMAT, "bytes behind the pickle's end in data.pkl");
+    return ptc_collect(c, root);
 }
 
-static int ckpt_by_key(const void *x, const void *y)
+static int ptc_by_key(const void *x, const void *y)
 {
-    const mgi_pk_value *a = *(const mgi_pk_value *const *)x, *b = *(const mgi_pk_value *const *)y;
+    const mgi_pk_value *a = *(const mgi_pk_value *const *)x,
+                       *b = *(const mgi_pk_value *const *)y;
     int c = memcmp(a->s, b->s, (size_t)MGI_MIN(a->n, b->n));
     return c ? c : a->n < b->n ? -1 : a->n > b->n;
 }
 
 /* All storages that the pickle refers to, sorted by key: *n of them. */
-static const mgi_pk_value **ckpt_referred(const mango_checkpoint *c, mango_idx *n)
+static const mgi_pk_value **ptc_referred(const mango_checkpoint *c, mango_idx *n)
 {
     mango_idx count = 0;
     for (mango_idx i = 0; i < c->pk.n_v; i++)
@@ -348,52 +336,57 @@ static const mgi_pk_value **ckpt_referred(const mango_checkpoint *c, mango_idx *
         if (c->pk.v[i].kind == MGI_PK_STORAGE)
             p[count++] = &c->pk.v[i];
     if (p)
-        qsort((void *)p, (size_t)count, sizeof *p, ckpt_by_key);
+        qsort((void *)p, (size_t)count, sizeof *p, ptc_by_key);
     return p;
 }
 
 /* One storage at *at: its number of elements, then the elements. */
-static mango_status ckpt_legacy_storage(mango_checkpoint *c, const mgi_pk_value *key,
-                                        const mgi_pk_value *const *known, mango_idx n, mango_idx *at)
+static mango_status ptc_legacy_storage(mango_checkpoint *c, const mgi_pk_value *key,
+                                       const mgi_pk_value *const *known, mango_idx n,
+                                       mango_idx *at)
 {
     mango_idx bytes;
     const mgi_pk_value *const *hit = NULL;
     if (key->kind == MGI_PK_STRING)
-        hit = (const mgi_pk_value *const *)bsearch(&key, (const void *)known, (size_t)n, sizeof *known,
-                                                   ckpt_by_key);
-    if (!hit || ckpt_known(c, key->s, key->n))
-        return ckpt_bad(c, MANGO_E_FORMAT, "a storage that no tensor refers to, or that is there twice");
+        hit = (const mgi_pk_value *const *)bsearch(&key, (const void *)known, (size_t)n,
+                                                   sizeof *known, ptc_by_key);
+    if (!hit || ptc_known(c, key->s, key->n))
+        return ptc_bad(c, MANGO_E_FORMAT,
+                       "a storage that no tensor refers to, or that is there twice");
     if (c->size - *at < 8 || mgi_le64(c->image + *at) != (uint64_t)(*hit)->i)
-        return ckpt_bad(c, MANGO_E_FORMAT, "a storage's size does not match its tensors; truncated?");
+        return ptc_bad(c, MANGO_E_FORMAT,
+                       "a storage's size does not match its tensors; truncated?");
     *at += 8;
-    if (!mgi_mul((mango_idx)(*hit)->i, ckpt_types[(*hit)->what].size, &bytes) || bytes > c->size - *at)
-        return ckpt_bad(c, MANGO_E_FORMAT, "truncated: a storage goes beyond its end");
-    MGI_TRY(ckpt_add_storage(c, key->s, key->n, c->image + *at, bytes));
+    if (!mgi_mul((mango_idx)(*hit)->i, mgi_pk_size((*hit)->what), &bytes) ||
+        bytes > c->size - *at)
+        return ptc_bad(c, MANGO_E_FORMAT, "truncated: a storage goes beyond its end");
+    MGI_TRY(ptc_add_storage(c, key->s, key->n, c->image + *at, bytes));
     *at += bytes;
     return MANGO_OK;
 }
 
 /* Behind the pickles: the storages in the order of their keys. */
-static mango_status ckpt_legacy_storages(mango_checkpoint *c, int32_t keys, mango_idx at)
+static mango_status ptc_legacy_storages(mango_checkpoint *c, int32_t keys, mango_idx at)
 {
     mango_idx n = 0;
     mango_status st = MANGO_OK;
-    if (c->pk.v[keys].kind != MGI_PK_LIST || c->pk.v[keys].n > CKPT_STORAGES)
-        return ckpt_bad(c, MANGO_E_FORMAT, "a malformed list of storages");
-    const mgi_pk_value **known = ckpt_referred(c, &n);
+    if (c->pk.v[keys].kind != MGI_PK_LIST || c->pk.v[keys].n > PTC_STORAGES)
+        return ptc_bad(c, MANGO_E_FORMAT, "a malformed list of storages");
+    const mgi_pk_value **known = ptc_referred(c, &n);
     if (!known)
-        return ckpt_bad(c, MANGO_E_MEM, "out of memory");
+        return ptc_bad(c, MANGO_E_MEM, "out of memory");
     for (int32_t i = c->pk.v[keys].head; st >= 0 && i >= 0; i = c->pk.cell[i].next)
-        st = ckpt_legacy_storage(c, &c->pk.v[c->pk.cell[i].v], known, n, &at);
+        st = ptc_legacy_storage(c, &c->pk.v[c->pk.cell[i].v], known, n, &at);
     mgi_del(&c->al, (void *)known, n, sizeof *known);
     if (st >= 0 && at != c->size)
-        st = ckpt_bad(c, MANGO_E_FORMAT, "bytes behind the last storage");
+        st = ptc_bad(c, MANGO_E_FORMAT, "bytes behind the last storage");
     return st;
 }
 
-static mango_status ckpt_legacy(mango_checkpoint *c)
+static mango_status ptc_legacy(mango_checkpoint *c)
 {
-    static const unsigned char magic[10] = {0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};
+    static const unsigned char magic[10] = {0x6c, 0xfc, 0x9c, 0x46, 0xf9,
+                                            0x20, 0x6a, 0xa8, 0x50, 0x19};
     int32_t v[5];
     mango_idx at = 0, used;
     c->legacy = 1;
@@ -402,45 +395,48 @@ static mango_status ckpt_legacy(mango_checkpoint *c)
         const mgi_pk_value *x = &c->pk.v[v[i]];
         at += used;
         if (i == 0 && (x->kind != MGI_PK_LONG || x->n != 10 || memcmp(x->s, magic, 10)))
-            return ckpt_bad(c, MANGO_E_FORMAT, "a pickle, but not one of torch.save");
+            return ptc_bad(c, MANGO_E_FORMAT, "a pickle, but not one of torch.save");
         if (i == 1 && (x->kind != MGI_PK_INT || x->i != 1001))
-            return ckpt_bad(c, MANGO_E_UNSUPPORTED, "a torch.save format other than 1001");
+            return ptc_bad(c, MANGO_E_UNSUPPORTED, "a torch.save format other than 1001");
         if (i == 2) {
             int32_t order = mgi_pickle_get(&c->pk, v[2], "little_endian");
             if (order < 0 || c->pk.v[order].kind != MGI_PK_BOOL || !c->pk.v[order].i)
-                return ckpt_bad(c, MANGO_E_UNSUPPORTED, "written by a big-endian machine");
+                return ptc_bad(c, MANGO_E_UNSUPPORTED, "written by a big-endian machine");
         }
     }
-    MGI_TRY(ckpt_legacy_storages(c, v[4], at));
-    return ckpt_collect(c, v[3]);
+    MGI_TRY(ptc_legacy_storages(c, v[4], at));
+    return ptc_collect(c, v[3]);
 }
 
 /* Other things that people hand over by mistake, by name. */
-static mango_status ckpt_format(mango_checkpoint *c)
+static mango_status ptc_format(mango_checkpoint *c)
 {
     const unsigned char *p = c->image;
     const mango_idx n = c->size;
     static const char lfs[] = "version https://git-lfs";
     if (n < 4)
-        return ckpt_bad(c, MANGO_E_FORMAT, "empty or truncated");
+        return ptc_bad(c, MANGO_E_FORMAT, "empty or truncated");
     if (n >= (mango_idx)sizeof lfs && !memcmp(p, lfs, sizeof lfs - 1))
-        return ckpt_bad(c, MANGO_E_FORMAT,
-                        "a git-lfs pointer, not the checkpoint itself; fetch it with `git lfs pull`");
+        return ptc_bad(
+            c, MANGO_E_FORMAT,
+            "a git-lfs pointer, not the checkpoint itself; fetch it with `git lfs pull`");
     if (p[0] == '<')
-        return ckpt_bad(c, MANGO_E_FORMAT, "a web page, not a checkpoint; the download went wrong");
+        return ptc_bad(c, MANGO_E_FORMAT,
+                       "a web page, not a checkpoint; the download went wrong");
     if (n > 262 && !memcmp(p + 257, "ustar", 5))
-        return ckpt_bad(c, MANGO_E_UNSUPPORTED, "the tar format of PyTorch before 0.1.10");
+        return ptc_bad(c, MANGO_E_UNSUPPORTED, "the tar format of PyTorch before 0.1.10");
     if (p[0] == 'P' && p[1] == 'K')
-        return ckpt_zip(c);
+        return ptc_zip(c);
     if (p[0] == 0x80)
-        return ckpt_legacy(c);
-    return ckpt_bad(c, MANGO_E_FORMAT, "neither a zip archive nor a pickle, so not from torch.save");
+        return ptc_legacy(c);
+    return ptc_bad(c, MANGO_E_FORMAT,
+                   "neither a zip archive nor a pickle, so not from torch.save");
 }
 
 /* Takes over image (size + 1 bytes). */
-static mango_status ckpt_read(mango_checkpoint **out, unsigned char *image, mango_idx size,
-                              const char *what, const mango_codecs *codecs, const mango_alloc *al,
-                              mango_err *err)
+static mango_status ptc_read(mango_checkpoint **out, unsigned char *image, mango_idx size,
+                             const char *what, const mango_codecs *codecs,
+                             const mango_alloc *al, mango_err *err)
 {
     mango_checkpoint *c = (mango_checkpoint *)mgi_new(al, 1, sizeof *c);
     *out = NULL;
@@ -456,7 +452,7 @@ static mango_status ckpt_read(mango_checkpoint **out, unsigned char *image, mang
     c->err = err;
     mgi_str_init(&c->names, al);
     mgi_pickle_init(&c->pk, what, al);
-    mango_status st = ckpt_format(c);
+    mango_status st = ptc_format(c);
     mgi_pickle_free(&c->pk);
     mgi_zip_free(&c->zip);
     mgi_del(al, c->pkl_owned, c->pkl_size + 1, 1);
@@ -469,20 +465,22 @@ static mango_status ckpt_read(mango_checkpoint **out, unsigned char *image, mang
     return st;
 }
 
-mango_status mango_checkpoint_open(mango_checkpoint **c, const char *path, const mango_codecs *codecs,
-                                   const mango_alloc *alloc, mango_err *err)
+mango_status mango_checkpoint_open(mango_checkpoint **c, const char *path,
+                                   const mango_codecs *codecs, const mango_alloc *alloc,
+                                   mango_err *err)
 {
     const mango_alloc al = mgi_alloc_get(alloc);
     unsigned char *image = NULL;
     mango_idx size = 0;
     *c = NULL;
     MGI_TRY(mgi_file_read(path, MGI_FILE_MAX, &al, &image, &size, err));
-    return ckpt_read(c, image, size, path, codecs, &al, err);
+    return ptc_read(c, image, size, path, codecs, &al, err);
 }
 
-mango_status mango_checkpoint_parse(mango_checkpoint **c, const unsigned char *bytes, mango_idx n,
-                                    const char *what, const mango_codecs *codecs,
-                                    const mango_alloc *alloc, mango_err *err)
+mango_status mango_checkpoint_parse(mango_checkpoint **c, const unsigned char *bytes,
+                                    mango_idx n, const char *what,
+                                    const mango_codecs *codecs, const mango_alloc *alloc,
+                                    mango_err *err)
 {
     const mango_alloc al = mgi_alloc_get(alloc);
     *c = NULL;
@@ -493,7 +491,7 @@ mango_status mango_checkpoint_parse(mango_checkpoint **c, const unsigned char *b
         return mgi_fail(err, MANGO_E_MEM, "%s: out of memory for %ld bytes", what, (long)n);
     if (n)
         memcpy(image, bytes, (size_t)n);
-    return ckpt_read(c, image, n, what, codecs, &al, err);
+    return ptc_read(c, image, n, what, codecs, &al, err);
 }
 
 /* ---- what callers see ---- */
@@ -513,55 +511,38 @@ const char *mango_checkpoint_under(const mango_checkpoint *c)
     return c->under;
 }
 
-mango_status mango_checkpoint_get(const mango_checkpoint *c, mango_idx i, mango_checkpoint_tensor *t)
+mango_status mango_checkpoint_get(const mango_checkpoint *c, mango_idx i,
+                                  mango_checkpoint_tensor *t)
 {
     MGI_REQUIRE(c && t && i >= 0 && i < c->n);
     t->name = c->names.p + c->t[i].name;
-    t->dtype = ckpt_types[c->t[i].dtype].name;
+    t->dtype = mgi_pk_type_name(c->t[i].dtype);
     t->rank = c->t[i].rank;
     memcpy(t->shape, c->t[i].shape, sizeof t->shape);
     t->count = c->t[i].count;
     return MANGO_OK;
 }
 
-/* One element as a double; *whole is set for integers. */
-static double ckpt_element_value(const unsigned char *p, int dtype, int64_t *whole)
-{
-    uint32_t u4 = 0;
-    uint64_t u8 = 0;
-    float f4;
-    double f8;
-    switch ((mgi_pk_dtype)dtype) {
-    case MGI_PK_F32: u4 = mgi_le32(p); memcpy(&f4, &u4, 4); return (double)f4;
-    case MGI_PK_F64: u8 = mgi_le64(p); memcpy(&f8, &u8, 8); return f8;
-    case MGI_PK_F16: return (double)mgi_from_f16((uint16_t)mgi_le16(p));
-    case MGI_PK_BF16: return (double)mgi_from_bf16((uint16_t)mgi_le16(p));
-    case MGI_PK_I64: u8 = mgi_le64(p); memcpy(whole, &u8, 8); break;
-    case MGI_PK_I32: *whole = (int64_t)mgi_le32(p) - ((p[3] & 0x80) ? INT64_C(0x100000000) : 0); break;
-    case MGI_PK_I16: *whole = (int64_t)mgi_le16(p) - ((p[1] & 0x80) ? 0x10000 : 0); break;
-    case MGI_PK_I8: *whole = p[0] - ((p[0] & 0x80) ? 0x100 : 0); break;
-    default: *whole = p[0]; break;
-    }
-    return (double)*whole;
-}
-
-mango_status mango_checkpoint_floats(const mango_checkpoint *c, mango_idx i, float *out, mango_err *err)
+mango_status mango_checkpoint_floats(const mango_checkpoint *c, mango_idx i, float *out,
+                                     mango_err *err)
 {
     mango_idx at[MGI_RANK_MAX] = {0}, from;
     MGI_REQUIRE(c && out && i >= 0 && i < c->n);
-    const ckpt_tensor *t = &c->t[i];
-    const int size = ckpt_types[t->dtype].size;
+    const ptc_tensor *t = &c->t[i];
+    const int size = mgi_pk_size(t->dtype);
     from = t->first;
     for (mango_idx e = 0; e < t->count; e++) {
         int64_t whole = 0;
-        const double v = ckpt_element_value(t->p + from * size, t->dtype, &whole);
+        const double v = mgi_pk_element(t->p + from * size, t->dtype, &whole);
         if (!(v >= -3.4028234663852886e38 && v <= 3.4028234663852886e38))
-            return mgi_fail(err, MANGO_E_NONFINITE, "tensor %s: element %ld is not a finite float",
+            return mgi_fail(err, MANGO_E_NONFINITE,
+                            "tensor %s: element %ld is not a finite float",
                             c->names.p + t->name, (long)e);
         out[e] = (float)v;
-        if (t->dtype >= MGI_PK_I64 && (whole > 9007199254740992 || whole < -9007199254740992 ||
-                                       (double)out[e] != v))
-            return mgi_fail(err, MANGO_E_FORMAT, "tensor %s: element %ld is %lld, which no float holds exactly",
+        if (t->dtype >= MGI_PK_I64 &&
+            (whole > 9007199254740992 || whole < -9007199254740992 || (double)out[e] != v))
+            return mgi_fail(err, MANGO_E_FORMAT,
+                            "tensor %s: element %ld is %lld, which no float holds exactly",
                             c->names.p + t->name, (long)e, (long long)whole);
         for (int r = t->rank - 1; r >= 0; r--) { /* the next element in C order */
             from += t->stride[r];

@@ -5,7 +5,8 @@
 
 enum { CIFAR_PIXELS = 3072, CIFAR_RECORD = 3073, CIFAR_COUNT = 10000 };
 
-static mango_status cifar_path(mgi_str *s, const char *root, const char *file, mango_err *err)
+static mango_status cifar_path(mgi_str *s, const char *root, const char *file,
+                               mango_err *err)
 {
     s->n = 0;
     mgi_str_printf(s, "%s/%s", root, file);
@@ -13,20 +14,23 @@ static mango_status cifar_path(mgi_str *s, const char *root, const char *file, m
 }
 
 /* One file: bytes and number of records. */
-static mango_status cifar_file(const mango_data *d, const char *path, unsigned char **p, mango_idx *n,
-                               mango_err *err)
+static mango_status cifar_file(const mango_data *d, const char *path, unsigned char **p,
+                               mango_idx *n, mango_err *err)
 {
     MGI_TRY(mgi_file_read(path, CIFAR_COUNT * CIFAR_RECORD, &d->al, p, n, err));
-    if (*n > 0 && *n % CIFAR_RECORD == 0 && (d->o.partial || *n == CIFAR_COUNT * CIFAR_RECORD))
+    if (*n > 0 && *n % CIFAR_RECORD == 0 &&
+        (d->o.partial || *n == CIFAR_COUNT * CIFAR_RECORD))
         return MANGO_OK;
     mango_idx size = *n;
     mgi_del(&d->al, *p, size + 1, 1);
-    return mgi_fail(err, MANGO_E_FORMAT, "%s: %ld bytes, %ld expected (10,000 records of 3,073); truncated?",
+    return mgi_fail(err, MANGO_E_FORMAT,
+                    "%s: %ld bytes, %ld expected (10,000 records of 3,073); truncated?",
                     path, (long)size, (long)CIFAR_COUNT * CIFAR_RECORD);
 }
 
 /* Append the records of one file at picture `at`. */
-static void cifar_append(mango_data *d, const unsigned char *p, mango_idx records, mango_idx at)
+static void cifar_append(mango_data *d, const unsigned char *p, mango_idx records,
+                         mango_idx at)
 {
     for (mango_idx i = 0; i < records; i++, p += CIFAR_RECORD) {
         d->labels[at + i] = p[0];
@@ -37,8 +41,9 @@ static void cifar_append(mango_data *d, const unsigned char *p, mango_idx record
 /* Names from batches.meta.txt, one a line; the official ones without it. */
 static mango_status cifar_names(mango_data *d, const char *path, mango_err *err)
 {
-    static const char *const official[10] = {"airplane", "automobile", "bird",  "cat",  "deer",
-                                             "dog",      "frog",       "horse", "ship", "truck"};
+    static const char *const official[10] = {"airplane", "automobile", "bird", "cat",
+                                             "deer",     "dog",        "frog", "horse",
+                                             "ship",     "truck"};
     unsigned char *p = NULL;
     mango_idx n = 0, k = 0, at = 0;
     MGI_TRY(mgi_data_classes(d, 10, official, err));
@@ -62,16 +67,17 @@ static mango_status cifar_names(mango_data *d, const char *path, mango_err *err)
             if ((unsigned char)*z < 32 || *z == 127)
                 *z = '?';
     return k == 10 ? MANGO_OK
-                   : mgi_fail(err, MANGO_E_FORMAT, "%s: %ld%s class names, 10 expected", path, (long)k,
-                              k > 10 ? " or more" : "");
+                   : mgi_fail(err, MANGO_E_FORMAT, "%s: %ld%s class names, 10 expected",
+                              path, (long)k, k > 10 ? " or more" : "");
 }
 
 /* Read files [first,last); append their records when `fill`; *count records. */
-static mango_status cifar_files(mango_data *d, const char *root, int first, int last, int fill,
-                                mango_idx *count, mango_err *err)
+static mango_status cifar_files(mango_data *d, const char *root, int first, int last,
+                                int fill, mango_idx *count, mango_err *err)
 {
-    static const char *const files[6] = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
-                                         "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"};
+    static const char *const files[6] = {"data_batch_1.bin", "data_batch_2.bin",
+                                         "data_batch_3.bin", "data_batch_4.bin",
+                                         "data_batch_5.bin", "test_batch.bin"};
     mango_status st = MANGO_OK;
     mango_idx at = 0;
     mgi_str path;
@@ -94,7 +100,7 @@ done:
     return st;
 }
 
-mango_status mgi_data_cifar10(mango_data *d, const char *root, mango_err *err)
+MGI_FN mango_status mgi_data_cifar10(mango_data *d, const char *root, mango_err *err)
 {
     const int test = !strcmp(d->split, "test");
     const int first = test ? 5 : 0, last = test ? 6 : 5;

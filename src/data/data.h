@@ -22,10 +22,10 @@ extern "C" {
  *            repeated. Returns 0, or -1.
  * Both may be called from several threads at once. */
 typedef struct mango_codecs {
-    mango_idx (*inflate)(void *ud, const unsigned char *in, mango_idx n_in, unsigned char *out,
-                         mango_idx n_out);
-    int (*picture)(void *ud, const unsigned char *in, mango_idx n_in, mango_idx *W, mango_idx *H,
-                   unsigned char *rgb);
+    mango_idx (*inflate)(void *ud, const unsigned char *in, mango_idx n_in,
+                         unsigned char *out, mango_idx n_out);
+    int (*picture)(void *ud, const unsigned char *in, mango_idx n_in, mango_idx *W,
+                   mango_idx *H, unsigned char *rgb);
     void *ud;
 } mango_codecs;
 
@@ -56,16 +56,18 @@ MANGO_API void mango_data_defaults(mango_data_options *o);
  * Array sets are held in memory, 8 bits a value; "folder" holds names and
  * decodes at get. Order: that of the files; folders sorted by name, bytewise.
  * Returns  MANGO_E_NAME, _IO, _FORMAT, _LIMIT, _SHAPE, _UNSUPPORTED, _MEM. */
-MANGO_API mango_status mango_data_open(mango_data **data, const char *name, const char *root,
-                                       const char *split, const mango_data_options *o,
-                                       const mango_alloc *al, mango_err *err);
+MANGO_API mango_status mango_data_open(mango_data **data, const char *name,
+                                       const char *root, const char *split,
+                                       const mango_data_options *o, const mango_alloc *al,
+                                       mango_err *err);
 
 /* mango_data_make - a data set from arrays in memory, copied and validated.
  *   pixels  in  (count,C,H,W);  labels  in  (count), 0..classes-1, or NULL */
 MANGO_API mango_status mango_data_make(mango_data **data, const char *name, mango_idx count,
-                                       mango_idx C, mango_idx H, mango_idx W, mango_idx classes,
-                                       const unsigned char *pixels, const int *labels,
-                                       const mango_alloc *al, mango_err *err);
+                                       mango_idx C, mango_idx H, mango_idx W,
+                                       mango_idx classes, const unsigned char *pixels,
+                                       const int *labels, const mango_alloc *al,
+                                       mango_err *err);
 
 typedef struct mango_data_info {
     const char *name, *split;
@@ -79,15 +81,16 @@ MANGO_API void mango_data_describe(const mango_data *data, mango_data_info *info
  *   pixels  out  (C,H,W), 0..255, as stored; NULL: not wanted
  *   label   out  0..classes-1, or -1 without labels; NULL: not wanted
  * Threads  any number at once. */
-MANGO_API mango_status mango_data_get(const mango_data *data, mango_idx i, unsigned char *pixels,
-                                      int *label, mango_err *err);
+MANGO_API mango_status mango_data_get(const mango_data *data, mango_idx i,
+                                      unsigned char *pixels, int *label, mango_err *err);
 /* All pictures (count,C,H,W) and labels (count); NULL when not held in memory,
  * or when there are no labels. */
 MANGO_API const unsigned char *mango_data_pixels(const mango_data *data);
 MANGO_API const int *mango_data_labels(const mango_data *data);
 /* Name of class k, of picture i ("test/17", a file's path); NULL out of range. */
 MANGO_API const char *mango_data_class(const mango_data *data, mango_idx k);
-MANGO_API const char *mango_data_path(const mango_data *data, mango_idx i); /* folder only */
+MANGO_API const char *mango_data_path(const mango_data *data,
+                                      mango_idx i); /* folder only */
 MANGO_API void mango_data_destroy(mango_data *data);
 
 /* ---- pictures ------------------------------------------------------------ */
@@ -96,15 +99,17 @@ MANGO_API void mango_data_destroy(mango_data *data);
  * the 3*W*H bytes of *rgb through the same allocator (libc's: free).
  *   max_side  in  0: 4096 */
 MANGO_API mango_status mango_image_read(const char *path, const mango_codecs *codecs,
-                                        mango_idx max_side, unsigned char **rgb, mango_idx *W,
-                                        mango_idx *H, const mango_alloc *al, mango_err *err);
+                                        mango_idx max_side, unsigned char **rgb,
+                                        mango_idx *W, mango_idx *H, const mango_alloc *al,
+                                        mango_err *err);
 /* mango_image_resize - antialiased bilinear filter: a triangle as wide as the
  * reduction, rows first, 8 bits between, coefficients of 22 bits (Pillow's
  * and so torchvision's filter).
  *   in   in   (H,W,C);  out  out  (oH,oW,C);  sides 1..65535, C 1..4 */
 MANGO_API mango_status mango_image_resize(mango_idx H, mango_idx W, mango_idx C,
-                                          const unsigned char *in, mango_idx oH, mango_idx oW,
-                                          unsigned char *out, const mango_alloc *al);
+                                          const unsigned char *in, mango_idx oH,
+                                          mango_idx oW, unsigned char *out,
+                                          const mango_alloc *al);
 /* mango_image_fit - torchvision's Resize(resize), CenterCrop(crop), ToTensor's
  * order of axes.
  *   in      in   (H,W,3);  out  out  (3,crop,crop)
@@ -117,8 +122,15 @@ MANGO_API mango_status mango_image_fit(mango_idx H, mango_idx W, const unsigned 
 /* ---- .npy ---------------------------------------------------------------- */
 
 typedef enum mango_npy_type {
-    MANGO_NPY_F4, MANGO_NPY_F8, MANGO_NPY_I1, MANGO_NPY_U1, MANGO_NPY_I2, MANGO_NPY_I4,
-    MANGO_NPY_I8, MANGO_NPY_BOOL, MANGO_NPY_TYPES
+    MANGO_NPY_F4,
+    MANGO_NPY_F8,
+    MANGO_NPY_I1,
+    MANGO_NPY_U1,
+    MANGO_NPY_I2,
+    MANGO_NPY_I4,
+    MANGO_NPY_I8,
+    MANGO_NPY_BOOL,
+    MANGO_NPY_TYPES
 } mango_npy_type;
 /* Data in C order and in this machine's byte order, whatever the file had. */
 typedef struct mango_npy {
@@ -136,8 +148,9 @@ typedef struct mango_npy {
  * a file over 1 GiB. mango_npy_parse: the same from n bytes; `what` names them. */
 MANGO_API mango_status mango_npy_read(mango_npy *a, const char *path, const mango_alloc *al,
                                       mango_err *err);
-MANGO_API mango_status mango_npy_parse(mango_npy *a, const unsigned char *bytes, mango_idx n,
-                                       const char *what, const mango_alloc *al, mango_err *err);
+MANGO_API mango_status mango_npy_parse(mango_npy *a, const unsigned char *bytes,
+                                       mango_idx n, const char *what, const mango_alloc *al,
+                                       mango_err *err);
 MANGO_API void mango_npy_free(mango_npy *a);
 /* The values as floats or as indices; MANGO_E_FORMAT when one does not fit
  * exactly (floats: f8 is rounded, i4 and i8 must be exact). */
@@ -145,15 +158,17 @@ MANGO_API mango_status mango_npy_floats(const mango_npy *a, float *out, mango_er
 MANGO_API mango_status mango_npy_ints(const mango_npy *a, mango_idx *out, mango_err *err);
 /* mango_npy_write - version 1, C order, atomically. data: this machine's order. */
 MANGO_API mango_status mango_npy_write(const char *path, mango_npy_type type, int rank,
-                                       const mango_idx *shape, const void *data, mango_err *err);
+                                       const mango_idx *shape, const void *data,
+                                       mango_err *err);
 
 /* ---- PyTorch checkpoints --------------------------------------------------- */
 
 typedef struct mango_checkpoint mango_checkpoint;
 typedef struct mango_checkpoint_tensor {
-    const char *name;  /* the key in the state dict, UTF-8 without control bytes */
-    const char *dtype; /* float32 float64 float16 bfloat16 int64 int32 int16 int8 uint8 bool */
-    int rank;          /* 0..8 */
+    const char *name; /* the key in the state dict, UTF-8 without control bytes */
+    const char
+        *dtype; /* float32 float64 float16 bfloat16 int64 int32 int16 int8 uint8 bool */
+    int rank;   /* 0..8 */
     mango_idx shape[8], count;
 } mango_checkpoint_tensor;
 
@@ -167,22 +182,24 @@ typedef struct mango_checkpoint_tensor {
  * name 256 bytes. Zip: central directory and local headers must agree,
  * entries may not overlap, CRCs must match; compressed entries need inflate. */
 MANGO_API mango_status mango_checkpoint_open(mango_checkpoint **c, const char *path,
-                                             const mango_codecs *codecs, const mango_alloc *al,
-                                             mango_err *err);
+                                             const mango_codecs *codecs,
+                                             const mango_alloc *al, mango_err *err);
 /* The same from memory; bytes are copied. `what` names them in messages. */
-MANGO_API mango_status mango_checkpoint_parse(mango_checkpoint **c, const unsigned char *bytes,
-                                              mango_idx n, const char *what,
-                                              const mango_codecs *codecs, const mango_alloc *al,
-                                              mango_err *err);
+MANGO_API mango_status mango_checkpoint_parse(mango_checkpoint **c,
+                                              const unsigned char *bytes, mango_idx n,
+                                              const char *what, const mango_codecs *codecs,
+                                              const mango_alloc *al, mango_err *err);
 MANGO_API mango_idx mango_checkpoint_count(const mango_checkpoint *c);
-MANGO_API const char *mango_checkpoint_format(const mango_checkpoint *c); /* "zip", "legacy" */
-MANGO_API const char *mango_checkpoint_under(const mango_checkpoint *c); /* "" or "net", ... */
+MANGO_API const char *
+mango_checkpoint_format(const mango_checkpoint *c); /* "zip", "legacy" */
+MANGO_API const char *
+mango_checkpoint_under(const mango_checkpoint *c); /* "" or "net", ... */
 MANGO_API mango_status mango_checkpoint_get(const mango_checkpoint *c, mango_idx i,
                                             mango_checkpoint_tensor *t);
 /* Values of tensor i, C order, strides honoured: (count) floats. Integers must
  * be exact in float, others finite: MANGO_E_NONFINITE names the tensor. */
-MANGO_API mango_status mango_checkpoint_floats(const mango_checkpoint *c, mango_idx i, float *out,
-                                               mango_err *err);
+MANGO_API mango_status mango_checkpoint_floats(const mango_checkpoint *c, mango_idx i,
+                                               float *out, mango_err *err);
 MANGO_API void mango_checkpoint_destroy(mango_checkpoint *c);
 
 #ifdef __cplusplus

@@ -10,29 +10,31 @@ void mango_data_defaults(mango_data_options *o)
     o->max_side = 4096;
 }
 
-mango_status mgi_data_reserve(mango_data *d, mango_idx count, mango_idx C, mango_idx H, mango_idx W,
-                              mango_err *err)
+MGI_FN mango_status mgi_data_reserve(mango_data *d, mango_idx count, mango_idx C,
+                                     mango_idx H, mango_idx W, mango_err *err)
 {
     const mango_idx size[4] = {count, C, H, W};
     mango_idx bytes;
     if (count < 1 || count > MGI_PICTURES_MAX || C < 1 || H < 1 || W < 1 ||
         !mgi_prod(4, size, &bytes) || bytes > 4 * MGI_FILE_MAX)
-        return mgi_fail(err, MANGO_E_LIMIT, "%s: %ld pictures of %ldx%ldx%ld: none, or too many to hold",
+        return mgi_fail(err, MANGO_E_LIMIT,
+                        "%s: %ld pictures of %ldx%ldx%ld: none, or too many to hold",
                         d->name, (long)count, (long)C, (long)H, (long)W);
     d->count = count, d->C = C, d->H = H, d->W = W;
     d->pixels = (unsigned char *)mgi_new(&d->al, bytes, 1);
     d->labels = (int *)mgi_new(&d->al, count, sizeof(int));
     if (!d->pixels || !d->labels)
-        return mgi_fail(err, MANGO_E_MEM, "%s: out of memory for %ld bytes of pictures", d->name,
-                        (long)bytes);
+        return mgi_fail(err, MANGO_E_MEM, "%s: out of memory for %ld bytes of pictures",
+                        d->name, (long)bytes);
     return MANGO_OK;
 }
 
-mango_status mgi_data_classes(mango_data *d, mango_idx n, const char *const *names, mango_err *err)
+MGI_FN mango_status mgi_data_classes(mango_data *d, mango_idx n, const char *const *names,
+                                     mango_err *err)
 {
     if (n < 0 || n > MGI_CLASSES_MAX)
-        return mgi_fail(err, MANGO_E_LIMIT, "%s: %ld classes, at most %d expected", d->name, (long)n,
-                        MGI_CLASSES_MAX);
+        return mgi_fail(err, MANGO_E_LIMIT, "%s: %ld classes, at most %d expected", d->name,
+                        (long)n, MGI_CLASSES_MAX);
     d->class_name = (char(*)[MGI_CLASS_NAME])mgi_new(&d->al, n, MGI_CLASS_NAME);
     if (!d->class_name)
         return mgi_fail(err, MANGO_E_MEM, "%s: out of memory", d->name);
@@ -63,8 +65,9 @@ static mango_status dataset_validate(const mango_data *d, mango_err *err)
     for (mango_idx i = 0; i < d->count; i++) {
         if (d->labels[i] < 0 || d->labels[i] >= d->classes) {
             mgi_del(&d->al, seen, d->classes, sizeof *seen);
-            return mgi_fail(err, MANGO_E_FORMAT, "%s %s: picture %ld has label %d, 0 to %ld expected",
-                            d->name, d->split, (long)i, d->labels[i], (long)d->classes - 1);
+            return mgi_fail(err, MANGO_E_FORMAT,
+                            "%s %s: picture %ld has label %d, 0 to %ld expected", d->name,
+                            d->split, (long)i, d->labels[i], (long)d->classes - 1);
         }
         seen[d->labels[i]]++;
     }
@@ -73,12 +76,13 @@ static mango_status dataset_validate(const mango_data *d, mango_err *err)
     mgi_del(&d->al, seen, d->classes, sizeof *seen);
     if (k == d->classes)
         return MANGO_OK;
-    return mgi_fail(err, MANGO_E_FORMAT, "%s %s: class %ld (%s) has no picture", d->name, d->split,
-                    (long)k, d->class_name ? d->class_name[k] : "?");
+    return mgi_fail(err, MANGO_E_FORMAT, "%s %s: class %ld (%s) has no picture", d->name,
+                    d->split, (long)k, d->class_name ? d->class_name[k] : "?");
 }
 
 static mango_status dataset_new(mango_data **data, const char *name, const char *split,
-                                const mango_data_options *o, const mango_alloc *al, mango_err *err)
+                                const mango_data_options *o, const mango_alloc *al,
+                                mango_err *err)
 {
     mango_alloc a = mgi_alloc_get(al);
     mango_data *d = (mango_data *)mgi_new(&a, 1, sizeof *d);
@@ -93,7 +97,8 @@ static mango_status dataset_new(mango_data **data, const char *name, const char 
     mgi_str_init(&d->names, &a);
     if (!mgi_copy(d->name, (mango_idx)sizeof d->name, name) ||
         !mgi_copy(d->split, (mango_idx)sizeof d->split, split))
-        return mgi_fail(err, MANGO_E_NAME, "data set %s, split %s: name too long", name, split);
+        return mgi_fail(err, MANGO_E_NAME, "data set %s, split %s: name too long", name,
+                        split);
     return MANGO_OK;
 }
 
@@ -102,8 +107,8 @@ static mango_status dataset_load(mango_data *d, const char *root, mango_err *err
     static const char *const known[] = {"cifar10", "mnist", "fashion-mnist", "folder"};
     char near[128];
     if (strcmp(d->split, "train") && strcmp(d->split, "test") && strcmp(d->name, "folder"))
-        return mgi_fail(err, MANGO_E_NAME, "%s has no split '%s'; train or test expected", d->name,
-                        d->split);
+        return mgi_fail(err, MANGO_E_NAME, "%s has no split '%s'; train or test expected",
+                        d->name, d->split);
     if (mgi_path_exists(root) != 2)
         return mgi_fail(err, MANGO_E_IO, "%s: no such folder", root);
     if (!strcmp(d->name, "cifar10"))
@@ -113,13 +118,14 @@ static mango_status dataset_load(mango_data *d, const char *root, mango_err *err
     if (!strcmp(d->name, "folder"))
         return mgi_data_folder(d, root, err);
     mgi_near(d->name, MGI_COUNT(known), known, near, (mango_idx)sizeof near);
-    return mgi_fail(err, MANGO_E_NAME, "no data set '%s'; near: %s (cifar10, mnist, fashion-mnist, folder)",
+    return mgi_fail(err, MANGO_E_NAME,
+                    "no data set '%s'; near: %s (cifar10, mnist, fashion-mnist, folder)",
                     d->name, near);
 }
 
 mango_status mango_data_open(mango_data **data, const char *name, const char *root,
-                             const char *split, const mango_data_options *o, const mango_alloc *al,
-                             mango_err *err)
+                             const char *split, const mango_data_options *o,
+                             const mango_alloc *al, mango_err *err)
 {
     mango_status st;
     if (!data || !name || !root)
@@ -136,10 +142,10 @@ mango_status mango_data_open(mango_data **data, const char *name, const char *ro
     return st;
 }
 
-mango_status mango_data_make(mango_data **data, const char *name, mango_idx count, mango_idx C,
-                             mango_idx H, mango_idx W, mango_idx classes,
-                             const unsigned char *pixels, const int *labels, const mango_alloc *al,
-                             mango_err *err)
+mango_status mango_data_make(mango_data **data, const char *name, mango_idx count,
+                             mango_idx C, mango_idx H, mango_idx W, mango_idx classes,
+                             const unsigned char *pixels, const int *labels,
+                             const mango_alloc *al, mango_err *err)
 {
     mango_status st;
     if (!data || !name || !pixels)
@@ -172,13 +178,13 @@ void mango_data_describe(const mango_data *d, mango_data_info *info)
     info->C = d->C, info->H = d->H, info->W = d->W;
 }
 
-mango_status mango_data_get(const mango_data *d, mango_idx i, unsigned char *pixels, int *label,
-                            mango_err *err)
+mango_status mango_data_get(const mango_data *d, mango_idx i, unsigned char *pixels,
+                            int *label, mango_err *err)
 {
     mango_idx n;
     if (!d || i < 0 || i >= d->count)
-        return mgi_fail(err, MANGO_E_ARG, "data set: picture %ld, 0 to %ld expected", (long)i,
-                        d ? (long)d->count - 1 : 0L);
+        return mgi_fail(err, MANGO_E_ARG, "data set: picture %ld, 0 to %ld expected",
+                        (long)i, d ? (long)d->count - 1 : 0L);
     if (label)
         *label = d->classes ? d->labels[i] : -1;
     if (!pixels)

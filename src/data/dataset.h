@@ -5,7 +5,7 @@
 
 #include "bytes.h"
 
-#define MGI_CLASS_NAME 128       /* bytes of a class name, NUL included */
+#define MGI_CLASS_NAME 128 /* bytes of a class name, NUL included */
 #define MGI_CLASSES_MAX 65536
 #define MGI_PICTURES_MAX ((mango_idx)1 << 22)
 
@@ -14,16 +14,16 @@ struct mango_data {
     char name[32], split[32], root[1024]; /* root: folder that paths start from */
     mango_data_options o;
     mango_idx count, classes, C, H, W;
-    unsigned char *pixels;                /* (count,C,H,W), or NULL: folder */
-    int *labels;                          /* (count), or NULL */
-    char (*class_name)[MGI_CLASS_NAME];   /* (classes), or NULL */
-    mgi_str names;                        /* folder: the paths below root, NUL-terminated */
-    mango_idx *path;                      /* folder: (count) offsets into names */
+    unsigned char *pixels;              /* (count,C,H,W), or NULL: folder */
+    int *labels;                        /* (count), or NULL */
+    char (*class_name)[MGI_CLASS_NAME]; /* (classes), or NULL */
+    mgi_str names;                      /* folder: the paths below root, NUL-terminated */
+    mango_idx *path;                    /* folder: (count) offsets into names */
 };
 
 /* Allocate pixels and labels for count pictures of (C,H,W), checked. */
-MGI_FN mango_status mgi_data_reserve(mango_data *d, mango_idx count, mango_idx C, mango_idx H,
-                                     mango_idx W, mango_err *err);
+MGI_FN mango_status mgi_data_reserve(mango_data *d, mango_idx count, mango_idx C,
+                                     mango_idx H, mango_idx W, mango_err *err);
 /* Take over n class names: `names` NULL-terminated, or text of one a line. */
 MGI_FN mango_status mgi_data_classes(mango_data *d, mango_idx n, const char *const *names,
                                      mango_err *err);

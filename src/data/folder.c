@@ -25,13 +25,16 @@ static void folder_list_free(folder_list *l)
 }
 
 /* Append dir/name, or name when dir is empty. */
-static mango_status folder_add(folder_list *l, const char *dir, const char *name, mango_err *err)
+static mango_status folder_add(folder_list *l, const char *dir, const char *name,
+                               mango_err *err)
 {
     if (l->n >= MGI_PICTURES_MAX)
-        return mgi_fail(err, MANGO_E_LIMIT, "more than %ld pictures", (long)MGI_PICTURES_MAX);
+        return mgi_fail(err, MANGO_E_LIMIT, "more than %ld pictures",
+                        (long)MGI_PICTURES_MAX);
     if (l->n == l->cap) {
         mango_idx cap = l->cap ? 2 * l->cap : 64;
-        mango_idx *at = (mango_idx *)mgi_resize(&l->text.al, l->at, l->cap, cap, sizeof *at);
+        mango_idx *at =
+            (mango_idx *)mgi_resize(&l->text.al, l->at, l->cap, cap, sizeof *at);
         if (!at)
             return mgi_fail(err, MANGO_E_MEM, "out of memory for %ld names", (long)cap);
         l->at = at;
@@ -82,8 +85,8 @@ static int folder_is_picture(const char *name)
 }
 
 /* List base/dir (dir may be ""), sorted: its pictures, or its folders. */
-static mango_status folder_scan(const mango_alloc *al, const char *base, const char *dir, int folders,
-                                folder_list *out, mango_err *err)
+static mango_status folder_scan(const mango_alloc *al, const char *base, const char *dir,
+                                int folders, folder_list *out, mango_err *err)
 {
     mango_status st = MANGO_OK;
     mgi_str path;
@@ -180,7 +183,8 @@ static mango_status folder_tree(mango_data *d, const folder_list *dirs, folder_l
 {
     MGI_TRY(mgi_data_classes(d, dirs->n, NULL, err));
     mango_idx *end = (mango_idx *)mgi_new(&d->al, dirs->n, sizeof *end), k = 0;
-    mango_status st = end ? MANGO_OK : mgi_fail(err, MANGO_E_MEM, "%s: out of memory", d->root);
+    mango_status st =
+        end ? MANGO_OK : mgi_fail(err, MANGO_E_MEM, "%s: out of memory", d->root);
     for (k = 0; st >= 0 && k < dirs->n; k++) {
         const char *dir = dirs->text.p + dirs->at[k];
         folder_list one;
@@ -220,15 +224,17 @@ static mango_status folder_root(mango_data *d, const char *root, mango_err *err)
     return fits ? MANGO_OK : mgi_fail(err, MANGO_E_LIMIT, "%s: path too long", root);
 }
 
-mango_status mgi_data_folder(mango_data *d, const char *root, mango_err *err)
+MGI_FN mango_status mgi_data_folder(mango_data *d, const char *root, mango_err *err)
 {
     folder_list dirs, files;
     mango_status st;
     d->C = 3, d->H = d->W = d->o.crop;
     if (d->o.crop < 1 || d->o.crop > 4096 || d->o.resize < 0 || d->o.resize > 4096 ||
         (d->o.resize > 0 && d->o.resize < d->o.crop))
-        return mgi_fail(err, MANGO_E_ARG, "folder: resize %ld and crop %ld, 1 to 4096 and crop <= resize expected",
-                        (long)d->o.resize, (long)d->o.crop);
+        return mgi_fail(
+            err, MANGO_E_ARG,
+            "folder: resize %ld and crop %ld, 1 to 4096 and crop <= resize expected",
+            (long)d->o.resize, (long)d->o.crop);
     folder_list_init(&dirs, &d->al);
     folder_list_init(&files, &d->al);
     MGI_TRY_TO(folder_root(d, root, err));
@@ -246,7 +252,8 @@ done:
     return st;
 }
 
-mango_status mgi_folder_get(const mango_data *d, mango_idx i, unsigned char *pixels, mango_err *err)
+MGI_FN mango_status mgi_folder_get(const mango_data *d, mango_idx i, unsigned char *pixels,
+                                   mango_err *err)
 {
     unsigned char *rgb = NULL;
     mango_idx W = 0, H = 0;
@@ -255,12 +262,13 @@ mango_status mgi_folder_get(const mango_data *d, mango_idx i, unsigned char *pix
     mgi_str_init(&path, &d->al);
     mgi_str_printf(&path, "%s/%s", d->root, d->names.p + d->path[i]);
     st = path.bad ? mgi_fail(err, MANGO_E_MEM, "%s: out of memory", d->root)
-                  : mango_image_read(path.p, &d->o.codecs, d->o.max_side, &rgb, &W, &H, &d->al, err);
+                  : mango_image_read(path.p, &d->o.codecs, d->o.max_side, &rgb, &W, &H,
+                                     &d->al, err);
     if (st >= 0) {
         st = mango_image_fit(H, W, rgb, d->o.resize, d->o.crop, pixels, &d->al);
         if (st < 0)
-            mgi_fail(err, st, "%s: a picture of %ldx%ld cannot be cut to %ldx%ld", path.p, (long)W, (long)H,
-                     (long)d->o.crop, (long)d->o.crop);
+            mgi_fail(err, st, "%s: a picture of %ldx%ld cannot be cut to %ldx%ld", path.p,
+                     (long)W, (long)H, (long)d->o.crop, (long)d->o.crop);
     }
     mgi_del(&d->al, rgb, 3 * W * H, 1);
     mgi_str_free(&path);

@@ -67,8 +67,8 @@ static mango_status images_filter_make(images_filter *f, mango_idx in, mango_idx
 }
 
 /* One axis: in (outer,f.in,inner) -> out (outer,f.out,inner). */
-static void images_apply(const images_filter *f, mango_idx outer, mango_idx in_n, mango_idx inner,
-                         const unsigned char *in, unsigned char *out)
+static void images_apply(const images_filter *f, mango_idx outer, mango_idx in_n,
+                         mango_idx inner, const unsigned char *in, unsigned char *out)
 {
     for (mango_idx o = 0; o < outer; o++)
         for (mango_idx x = 0; x < f->out; x++) {
@@ -84,9 +84,9 @@ static void images_apply(const images_filter *f, mango_idx outer, mango_idx in_n
         }
 }
 
-mango_status mango_image_resize(mango_idx H, mango_idx W, mango_idx C, const unsigned char *in,
-                                mango_idx oH, mango_idx oW, unsigned char *out,
-                                const mango_alloc *alloc)
+mango_status mango_image_resize(mango_idx H, mango_idx W, mango_idx C,
+                                const unsigned char *in, mango_idx oH, mango_idx oW,
+                                unsigned char *out, const mango_alloc *alloc)
 {
     const mango_alloc al = mgi_alloc_get(alloc);
     images_filter fx = {0, 0, NULL, NULL, NULL}, fy = {0, 0, NULL, NULL, NULL};
@@ -102,8 +102,8 @@ mango_status mango_image_resize(mango_idx H, mango_idx W, mango_idx C, const uns
     rows = st == MANGO_E_MEM ? (unsigned char *)mgi_new(&al, bytes, 1) : NULL;
     if (!rows)
         goto done;
-    images_apply(&fx, H, W, C, in, rows);        /* (H,W,C) -> (H,oW,C)  */
-    images_apply(&fy, 1, H, oW * C, rows, out);  /* (H,oW,C) -> (oH,oW,C) */
+    images_apply(&fx, H, W, C, in, rows);       /* (H,W,C) -> (H,oW,C)  */
+    images_apply(&fy, 1, H, oW * C, rows, out); /* (H,oW,C) -> (oH,oW,C) */
     st = MANGO_OK;
 done:
     mgi_del(&al, rows, bytes, 1);
@@ -121,8 +121,9 @@ static mango_idx images_centre(mango_idx side, mango_idx crop)
     return twice % 2 && half % 2 ? half + 1 : half;
 }
 
-mango_status mango_image_fit(mango_idx H, mango_idx W, const unsigned char *in, mango_idx resize,
-                             mango_idx crop, unsigned char *out, const mango_alloc *alloc)
+mango_status mango_image_fit(mango_idx H, mango_idx W, const unsigned char *in,
+                             mango_idx resize, mango_idx crop, unsigned char *out,
+                             const mango_alloc *alloc)
 {
     const mango_alloc al = mgi_alloc_get(alloc);
     unsigned char *scaled = NULL;
@@ -142,7 +143,8 @@ mango_status mango_image_fit(mango_idx H, mango_idx W, const unsigned char *in, 
         if (!mgi_mul(3 * h, w, &bytes) || bytes > MGI_FILE_MAX)
             return MANGO_E_LIMIT;
         scaled = (unsigned char *)mgi_new(&al, bytes, 1);
-        mango_status st = scaled ? mango_image_resize(H, W, 3, in, h, w, scaled, &al) : MANGO_E_MEM;
+        mango_status st =
+            scaled ? mango_image_resize(H, W, 3, in, h, w, scaled, &al) : MANGO_E_MEM;
         if (st < 0) {
             mgi_del(&al, scaled, bytes, 1);
             return st;
@@ -160,21 +162,22 @@ mango_status mango_image_fit(mango_idx H, mango_idx W, const unsigned char *in, 
 
 /* Size from the head of a picture file, refused when out of bounds. */
 static mango_status images_size(const char *path, const unsigned char *bytes, mango_idx n,
-                                const mango_codecs *codecs, mango_idx max_side, mango_idx *W,
-                                mango_idx *H, mango_err *err)
+                                const mango_codecs *codecs, mango_idx max_side,
+                                mango_idx *W, mango_idx *H, mango_err *err)
 {
     if (codecs->picture(codecs->ud, bytes, n, W, H, NULL) != 0)
-        return mgi_fail(err, MANGO_E_FORMAT, "%s: not a picture that can be read (PNG, JPEG, BMP, PPM)",
-                        path);
+        return mgi_fail(err, MANGO_E_FORMAT,
+                        "%s: not a picture that can be read (PNG, JPEG, BMP, PPM)", path);
     if (*W < 1 || *H < 1 || *W > max_side || *H > max_side)
-        return mgi_fail(err, MANGO_E_LIMIT, "%s: a picture of %ldx%ld, sides of 1 to %ld expected", path,
+        return mgi_fail(err, MANGO_E_LIMIT,
+                        "%s: a picture of %ldx%ld, sides of 1 to %ld expected", path,
                         (long)*W, (long)*H, (long)max_side);
     return MANGO_OK;
 }
 
-mango_status mango_image_read(const char *path, const mango_codecs *codecs, mango_idx max_side,
-                              unsigned char **rgb, mango_idx *W, mango_idx *H,
-                              const mango_alloc *alloc, mango_err *err)
+mango_status mango_image_read(const char *path, const mango_codecs *codecs,
+                              mango_idx max_side, unsigned char **rgb, mango_idx *W,
+                              mango_idx *H, const mango_alloc *alloc, mango_err *err)
 {
     const mango_alloc al = mgi_alloc_get(alloc);
     unsigned char *bytes = NULL;
@@ -182,7 +185,8 @@ mango_status mango_image_read(const char *path, const mango_codecs *codecs, mang
     mango_status st;
     *rgb = NULL;
     if (!codecs || !codecs->picture)
-        return mgi_fail(err, MANGO_E_UNSUPPORTED, "%s: this build cannot decode pictures", path);
+        return mgi_fail(err, MANGO_E_UNSUPPORTED, "%s: this build cannot decode pictures",
+                        path);
     max_side = max_side > 0 ? MGI_MIN(max_side, 16384) : 4096;
     MGI_TRY(mgi_file_read(path, (mango_idx)1 << 28, &al, &bytes, &n, err));
     MGI_TRY_TO(images_size(path, bytes, n, codecs, max_side, W, H, err));

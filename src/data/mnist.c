@@ -6,8 +6,8 @@ enum { MNIST_FILE_MAX = 1 << 26 }; /* the official 60,000 pictures are 47 MB */
 
 /* Leaves the path of root/PREFIX-KIND-ubyte[.gz] (or PREFIX.KIND-ubyte, as
  * some unpackers write it) in s. */
-static mango_status mnist_find(mgi_str *s, const char *root, const char *prefix, const char *kind,
-                               mango_err *err)
+static mango_status mnist_find(mgi_str *s, const char *root, const char *prefix,
+                               const char *kind, mango_err *err)
 {
     static const char *const dash[] = {"-", "-", "."}, *const ext[] = {"", ".gz", ""};
     for (int i = 0; i < 3; i++) {
@@ -18,8 +18,8 @@ static mango_status mnist_find(mgi_str *s, const char *root, const char *prefix,
         if (mgi_path_exists(s->p) == 1)
             return MANGO_OK;
     }
-    return mgi_fail(err, MANGO_E_IO, "%s: no %s-%s-ubyte or %s-%s-ubyte.gz there", root, prefix, kind,
-                    prefix, kind);
+    return mgi_fail(err, MANGO_E_IO, "%s: no %s-%s-ubyte or %s-%s-ubyte.gz there", root,
+                    prefix, kind, prefix, kind);
 }
 
 /* Read, inflate when it is gzip, parse. *bytes (n) is the caller's to free. */
@@ -32,7 +32,8 @@ static mango_status mnist_read(const mango_data *d, const char *path, unsigned c
         unsigned char *gz = *bytes;
         mango_idx n_gz = *n;
         *bytes = NULL;
-        st = mgi_gunzip(gz, n_gz, MNIST_FILE_MAX, path, &d->o.codecs, &d->al, bytes, n, err);
+        st =
+            mgi_gunzip(gz, n_gz, MNIST_FILE_MAX, path, &d->o.codecs, &d->al, bytes, n, err);
         mgi_del(&d->al, gz, n_gz + 1, 1);
         MGI_TRY(st);
     }
@@ -53,7 +54,8 @@ static mango_status mnist_pictures(mango_data *d, const char *path, mango_err *e
     mango_status st;
     MGI_TRY(mnist_read(d, path, &bytes, &n, &a, err));
     if (a.rank != 3 || a.shape[1] != 28 || a.shape[2] != 28)
-        st = mgi_fail(err, MANGO_E_SHAPE, "%s: rank %d of %ldx%ld pixels, pictures of 28x28 expected", path,
+        st = mgi_fail(err, MANGO_E_SHAPE,
+                      "%s: rank %d of %ldx%ld pixels, pictures of 28x28 expected", path,
                       a.rank, (long)a.shape[1], (long)a.shape[2]);
     else
         st = mgi_data_reserve(d, a.shape[0], 1, a.shape[1], a.shape[2], err);
@@ -72,7 +74,8 @@ static mango_status mnist_labels(mango_data *d, const char *path, mango_err *err
     mango_status st = MANGO_OK;
     MGI_TRY(mnist_read(d, path, &bytes, &n, &a, err));
     if (a.rank != 1 || a.count != d->count)
-        st = mgi_fail(err, MANGO_E_SHAPE, "%s: %ld labels of rank %d, %ld expected, one a picture", path,
+        st = mgi_fail(err, MANGO_E_SHAPE,
+                      "%s: %ld labels of rank %d, %ld expected, one a picture", path,
                       (long)a.shape[0], a.rank, (long)d->count);
     for (mango_idx i = 0; st >= 0 && i < d->count; i++)
         d->labels[i] = a.data[i];
@@ -80,10 +83,11 @@ static mango_status mnist_labels(mango_data *d, const char *path, mango_err *err
     return st;
 }
 
-mango_status mgi_data_mnist(mango_data *d, const char *root, mango_err *err)
+MGI_FN mango_status mgi_data_mnist(mango_data *d, const char *root, mango_err *err)
 {
-    static const char *const fashion[10] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-                                            "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"};
+    static const char *const fashion[10] = {
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+        "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
     const char *prefix = strcmp(d->split, "test") ? "train" : "t10k";
     mango_status st;
     mgi_str path;

@@ -56,7 +56,7 @@ static int npy_string(npy_header *h, char *out, int cap)
         quote = '"';
     if (!quote)
         return 0;
-    while (h->p < h->end && *h->p != quote && *h->p > 31 && *h->p != '\\' && n < cap - 1)
+    while (h->p<h->end && * h->p != quote && * h->p> 31 && *h->p != '\\' && n < cap - 1)
         out[n++] = *h->p++;
     out[n] = 0;
     return h->p < h->end && *h->p++ == quote;
@@ -90,16 +90,20 @@ static mango_status npy_descr(npy_header *h, mango_npy *a, const char *what, man
 {
     char z[32];
     if (!npy_string(h, z, (int)sizeof z))
-        return mgi_fail(err, MANGO_E_UNSUPPORTED,
-                        "%s: structured or unreadable element type, one plain type expected", what);
+        return mgi_fail(
+            err, MANGO_E_UNSUPPORTED,
+            "%s: structured or unreadable element type, one plain type expected", what);
     for (int t = 0; t < MANGO_NPY_TYPES; t++)
         if (!strcmp(z, npy_types[t].descr)) {
             a->type = (mango_npy_type)t;
             return MANGO_OK;
         }
     return mgi_fail(err, MANGO_E_UNSUPPORTED,
-                    "%s: element type '%s'%s; <f4 <f8 |i1 |u1 <i2 <i4 <i8 or |b1 expected", what, z,
-                    strchr(z, 'O') ? " (Python objects are never read)" : z[0] == '>' ? " (big-endian)" : "");
+                    "%s: element type '%s'%s; <f4 <f8 |i1 |u1 <i2 <i4 <i8 or |b1 expected",
+                    what, z,
+                    strchr(z, 'O') ? " (Python objects are never read)"
+                    : z[0] == '>'  ? " (big-endian)"
+                                   : "");
 }
 
 /* One 'key': value. */
@@ -108,8 +112,12 @@ static mango_status npy_entry(npy_header *h, mango_npy *a, const char *what, man
     char key[32];
     int bit, good = 1;
     if (!npy_string(h, key, (int)sizeof key) || !npy_char(h, ':'))
-        return mgi_fail(err, MANGO_E_FORMAT, "%s: malformed header, 'key': value expected", what);
-    bit = !strcmp(key, "descr") ? 1 : !strcmp(key, "fortran_order") ? 2 : !strcmp(key, "shape") ? 4 : 0;
+        return mgi_fail(err, MANGO_E_FORMAT, "%s: malformed header, 'key': value expected",
+                        what);
+    bit = !strcmp(key, "descr")           ? 1
+          : !strcmp(key, "fortran_order") ? 2
+          : !strcmp(key, "shape")         ? 4
+                                          : 0;
     if (!bit || (h->seen & bit))
         return mgi_fail(err, MANGO_E_FORMAT, "%s: header key '%s' is %s", what, key,
                         bit ? "there twice" : "not one of descr, fortran_order, shape");
@@ -123,7 +131,8 @@ static mango_status npy_entry(npy_header *h, mango_npy *a, const char *what, man
         good = npy_shape(h, a);
     }
     return good ? MANGO_OK
-                : mgi_fail(err, MANGO_E_FORMAT, "%s: unreadable %s in its header (rank at most %d)", what, key,
+                : mgi_fail(err, MANGO_E_FORMAT,
+                           "%s: unreadable %s in its header (rank at most %d)", what, key,
                            MGI_RANK_MAX);
 }
 
@@ -136,35 +145,41 @@ static mango_status npy_dict(npy_header *h, mango_npy *a, const char *what, mang
         if (npy_char(h, ','))
             continue;
         if (!npy_char(h, '}'))
-            return mgi_fail(err, MANGO_E_FORMAT, "%s: malformed header, comma or } expected", what);
+            return mgi_fail(err, MANGO_E_FORMAT,
+                            "%s: malformed header, comma or } expected", what);
         break;
     }
     npy_space(h);
     if (h->p != h->end || h->seen != 7)
-        return mgi_fail(err, MANGO_E_FORMAT, "%s: malformed header, descr, fortran_order and shape expected",
+        return mgi_fail(err, MANGO_E_FORMAT,
+                        "%s: malformed header, descr, fortran_order and shape expected",
                         what);
     return MANGO_OK;
 }
 
 /* Where the header's text begins and ends; checked against n. */
-static mango_status npy_frame(const unsigned char *bytes, mango_idx n, mango_idx *start, mango_idx *len,
-                              const char *what, mango_err *err)
+static mango_status npy_frame(const unsigned char *bytes, mango_idx n, mango_idx *start,
+                              mango_idx *len, const char *what, mango_err *err)
 {
     if (n < 10 || memcmp(bytes, "\x93NUMPY", 6))
         return mgi_fail(err, MANGO_E_FORMAT, "%s: not a .npy file", what);
     if (bytes[6] < 1 || bytes[6] > 3 || bytes[7] != 0)
-        return mgi_fail(err, MANGO_E_UNSUPPORTED, "%s: .npy version %d.%d, 1.0 to 3.0 expected", what,
-                        (int)bytes[6], (int)bytes[7]);
+        return mgi_fail(err, MANGO_E_UNSUPPORTED,
+                        "%s: .npy version %d.%d, 1.0 to 3.0 expected", what, (int)bytes[6],
+                        (int)bytes[7]);
     *start = bytes[6] == 1 ? 10 : 12;
     if (n < *start)
-        return mgi_fail(err, MANGO_E_FORMAT, "%s: truncated after %ld bytes", what, (long)n);
+        return mgi_fail(err, MANGO_E_FORMAT, "%s: truncated after %ld bytes", what,
+                        (long)n);
     uint32_t size = bytes[6] == 1 ? mgi_le16(bytes + 8) : mgi_le32(bytes + 8);
     if (size > NPY_HEADER_MAX)
-        return mgi_fail(err, MANGO_E_LIMIT, "%s: a header of %lu bytes, at most %d expected", what,
+        return mgi_fail(err, MANGO_E_LIMIT,
+                        "%s: a header of %lu bytes, at most %d expected", what,
                         (unsigned long)size, NPY_HEADER_MAX);
     *len = (mango_idx)size;
     if (*len > n - *start)
-        return mgi_fail(err, MANGO_E_FORMAT, "%s: truncated in its header, after %ld bytes", what, (long)n);
+        return mgi_fail(err, MANGO_E_FORMAT, "%s: truncated in its header, after %ld bytes",
+                        what, (long)n);
     return MANGO_OK;
 }
 
@@ -204,8 +219,8 @@ static void npy_copy(mango_npy *a, const unsigned char *in, int fortran)
     }
 }
 
-mango_status mango_npy_parse(mango_npy *a, const unsigned char *bytes, mango_idx n, const char *what,
-                             const mango_alloc *al, mango_err *err)
+mango_status mango_npy_parse(mango_npy *a, const unsigned char *bytes, mango_idx n,
+                             const char *what, const mango_alloc *al, mango_err *err)
 {
     mango_idx start = 0, len = 0;
     npy_header h;
@@ -217,22 +232,27 @@ mango_status mango_npy_parse(mango_npy *a, const unsigned char *bytes, mango_idx
     h.end = h.p + len;
     MGI_TRY(npy_dict(&h, a, what, err));
     if (!mgi_prod(a->rank, a->shape, &a->count) ||
-        !mgi_mul(a->count, npy_types[a->type].size, &a->bytes) || a->bytes != n - start - len)
-        return mgi_fail(err, MANGO_E_FORMAT, "%s: its shape does not match its %ld bytes of data; truncated?",
+        !mgi_mul(a->count, npy_types[a->type].size, &a->bytes) ||
+        a->bytes != n - start - len)
+        return mgi_fail(err, MANGO_E_FORMAT,
+                        "%s: its shape does not match its %ld bytes of data; truncated?",
                         what, (long)(n - start - len));
     if (a->type == MANGO_NPY_BOOL)
         for (mango_idx i = 0; i < a->bytes; i++)
             if (bytes[start + len + i] > 1)
-                return mgi_fail(err, MANGO_E_FORMAT, "%s: element %ld is %d, a boolean 0 or 1 expected", what,
+                return mgi_fail(err, MANGO_E_FORMAT,
+                                "%s: element %ld is %d, a boolean 0 or 1 expected", what,
                                 (long)i, (int)bytes[start + len + i]);
     a->data = mgi_new(&a->al, a->bytes, 1);
     if (!a->data)
-        return mgi_fail(err, MANGO_E_MEM, "%s: out of memory for %ld bytes", what, (long)a->bytes);
+        return mgi_fail(err, MANGO_E_MEM, "%s: out of memory for %ld bytes", what,
+                        (long)a->bytes);
     npy_copy(a, bytes + start + len, h.fortran);
     return MANGO_OK;
 }
 
-mango_status mango_npy_read(mango_npy *a, const char *path, const mango_alloc *alloc, mango_err *err)
+mango_status mango_npy_read(mango_npy *a, const char *path, const mango_alloc *alloc,
+                            mango_err *err)
 {
     const mango_alloc al = mgi_alloc_get(alloc);
     unsigned char *bytes = NULL;
@@ -287,7 +307,8 @@ mango_status mango_npy_floats(const mango_npy *a, float *out, mango_err *err)
         out[i] = (float)v;
         if (a->type != MANGO_NPY_F4 && a->type != MANGO_NPY_F8 &&
             (k > 9007199254740992 || k < -9007199254740992 || (double)out[i] != (double)k))
-            return mgi_fail(err, MANGO_E_FORMAT, "element %ld is %lld, which no float holds exactly", (long)i,
+            return mgi_fail(err, MANGO_E_FORMAT,
+                            "element %ld is %lld, which no float holds exactly", (long)i,
                             (long long)k);
     }
     return MANGO_OK;
@@ -299,14 +320,15 @@ mango_status mango_npy_ints(const mango_npy *a, mango_idx *out, mango_err *err)
         double v;
         int64_t k = 0;
         if (!npy_value(a, i, &v, &k) || k > PTRDIFF_MAX || k < -PTRDIFF_MAX)
-            return mgi_fail(err, MANGO_E_FORMAT, "element %ld is %g, an integer expected", (long)i, v);
+            return mgi_fail(err, MANGO_E_FORMAT, "element %ld is %g, an integer expected",
+                            (long)i, v);
         out[i] = (mango_idx)k;
     }
     return MANGO_OK;
 }
 
-mango_status mango_npy_write(const char *path, mango_npy_type type, int rank, const mango_idx *shape,
-                             const void *data, mango_err *err)
+mango_status mango_npy_write(const char *path, mango_npy_type type, int rank,
+                             const mango_idx *shape, const void *data, mango_err *err)
 {
     mango_idx count, bytes;
     mango_status st;
@@ -316,9 +338,14 @@ mango_status mango_npy_write(const char *path, mango_npy_type type, int rank, co
         return mgi_fail(err, MANGO_E_ARG, "%s: no such .npy type, rank or shape", path);
     mgi_str_init(&s, NULL);
     mgi_str_put(&s, "\x93NUMPY\1\0\0\0", 10);
-    mgi_str_printf(&s, "{'descr': '%s', 'fortran_order': False, 'shape': (", npy_types[type].descr);
+    mgi_str_printf(&s, "{'descr': '%s', 'fortran_order': False, 'shape': (",
+                   npy_types[type].descr);
     for (int r = 0; r < rank; r++)
-        mgi_str_printf(&s, r + 1 < rank ? "%ld, " : rank == 1 ? "%ld," : "%ld", (long)shape[r]);
+        mgi_str_printf(&s,
+                       r + 1 < rank ? "%ld, "
+                       : rank == 1  ? "%ld,"
+                                    : "%ld",
+                       (long)shape[r]);
     mgi_str_puts(&s, "), }");
     while (!s.bad && s.n % 64 != 63)
         mgi_str_put(&s, " ", 1);
@@ -333,7 +360,8 @@ mango_status mango_npy_write(const char *path, mango_npy_type type, int rank, co
     if (!s.bad && !mgi_little_endian())
         for (mango_idx e = 0; e < count; e++)
             npy_element((unsigned char *)s.p + start + e * npy_types[type].size,
-                        (const unsigned char *)data + e * npy_types[type].size, npy_types[type].size);
+                        (const unsigned char *)data + e * npy_types[type].size,
+                        npy_types[type].size);
     st = s.bad ? mgi_fail(err, MANGO_E_MEM, "%s: out of memory", path)
                : mgi_file_write(path, s.p, s.n, err);
     mgi_str_free(&s);

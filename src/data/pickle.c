@@ -3,14 +3,14 @@
  * SPDX-License-Identifier: MIT */
 #include "pickle.h"
 
-void mgi_pickle_init(mgi_pickle *k, const char *what, const mango_alloc *al)
+MGI_FN void mgi_pickle_init(mgi_pickle *k, const char *what, const mango_alloc *al)
 {
     memset(k, 0, sizeof *k);
     k->al = mgi_alloc_get(al);
     k->what = what;
 }
 
-void mgi_pickle_free(mgi_pickle *k)
+MGI_FN void mgi_pickle_free(mgi_pickle *k)
 {
     mgi_del(&k->al, k->v, k->cap_v, sizeof *k->v);
     mgi_del(&k->al, k->cell, k->cap_cell, sizeof *k->cell);
@@ -21,34 +21,35 @@ void mgi_pickle_free(mgi_pickle *k)
     memset(k, 0, sizeof *k);
 }
 
-mango_status mgi_pickle_bad(mgi_pickle *k, mango_status st, const char *why)
+MGI_FN mango_status mgi_pickle_bad(mgi_pickle *k, mango_status st, const char *why)
 {
     return mgi_fail(k->err, st, "%s: pickle, byte %ld: %s", k->what, (long)k->at, why);
 }
 
 /* Room for `need` elements in *(void **)array, doubled up to max. */
-int mgi_pickle_grow(mgi_pickle *k, void *array, mango_idx *cap, mango_idx need, mango_idx max,
-                    size_t size)
+MGI_FN mango_status mgi_pickle_grow(mgi_pickle *k, void *array, mango_idx *cap,
+                                    mango_idx need, mango_idx max, size_t size,
+                                    const char *too_many)
 {
     void *p;
     if (need <= *cap)
-        return 1;
+        return MANGO_OK;
     if (need > max)
-        return 0;
+        return mgi_pickle_bad(k, MANGO_E_LIMIT, too_many);
     mango_idx want = MGI_MIN(MGI_MAX(MGI_MAX(need, 2 * *cap), 64), max);
     memcpy(&p, array, sizeof p);
     p = mgi_resize(&k->al, p, *cap, want, size);
     if (!p)
-        return 0;
+        return mgi_pickle_bad(k, MANGO_E_MEM, "out of memory");
     memcpy(array, &p, sizeof p);
     *cap = want;
-    return 1;
+    return MANGO_OK;
 }
 
-mango_status mgi_pickle_new(mgi_pickle *k, mgi_pk_kind kind, int32_t *out)
+MGI_FN mango_status mgi_pickle_new(mgi_pickle *k, mgi_pk_kind kind, int32_t *out)
 {
-    if (!mgi_pickle_grow(k, &k->v, &k->cap_v, k->n_v + 1, MGI_PK_VALUES_MAX, sizeof *k->v))
-        return mgi_pickle_bad(k, MANGO_E_LIMIT, "too many values");
+    MGI_TRY(mgi_pickle_grow(k, &k->v, &k->cap_v, k->n_v + 1, MGI_PK_VALUES_MAX,
+                            sizeof *k->v, "too many values"));
     memset(&k->v[k->n_v], 0, sizeof *k->v);
     k->v[k->n_v].kind = kind;
     k->v[k->n_v].head = k->v[k->n_v].tail = -1;
@@ -56,10 +57,11 @@ mango_status mgi_pickle_new(mgi_pickle *k, mgi_pk_kind kind, int32_t *out)
     return MANGO_OK;
 }
 
-mango_status mgi_pickle_link(mgi_pickle *k, int32_t container, int32_t key, int32_t v)
+MGI_FN mango_status mgi_pickle_link(mgi_pickle *k, int32_t container, int32_t key,
+                                    int32_t v)
 {
-    if (!mgi_pickle_grow(k, &k->cell, &k->cap_cell, k->n_cell + 1, MGI_PK_VALUES_MAX, sizeof *k->cell))
-        return mgi_pickle_bad(k, MANGO_E_LIMIT, "too many items");
+    MGI_TRY(mgi_pickle_grow(k, &k->cell, &k->cap_cell, k->n_cell + 1, MGI_PK_VALUES_MAX,
+                            sizeof *k->cell, "too many items"));
     mgi_pk_cell *c = &k->cell[k->n_cell];
     mgi_pk_value *to = &k->v[container];
     c->k = key, c->v = v, c->next = -1;
@@ -72,13 +74,13 @@ mango_status mgi_pickle_link(mgi_pickle *k, int32_t container, int32_t key, int3
     return MANGO_OK;
 }
 
-int mgi_pickle_is(const mgi_pickle *k, int32_t v, const char *z)
+MGI_FN int mgi_pickle_is(const mgi_pickle *k, int32_t v, const char *z)
 {
     return v >= 0 && k->v[v].kind == MGI_PK_STRING && k->v[v].n == (mango_idx)strlen(z) &&
            !memcmp(k->v[v].s, z, strlen(z));
 }
 
-int32_t mgi_pickle_get(const mgi_pickle *k, int32_t dict, const char *key)
+MGI_FN int32_t mgi_pickle_get(const mgi_pickle *k, int32_t dict, const char *key)
 {
     int32_t found = -1;
     if (dict < 0 || k->v[dict].kind != MGI_PK_DICT)
@@ -89,7 +91,7 @@ int32_t mgi_pickle_get(const mgi_pickle *k, int32_t dict, const char *key)
     return found;
 }
 
-int32_t mgi_pickle_item(const mgi_pickle *k, int32_t list, mango_idx i)
+MGI_FN int32_t mgi_pickle_item(const mgi_pickle *k, int32_t list, mango_idx i)
 {
     if (list < 0 || (k->v[list].kind != MGI_PK_TUPLE && k->v[list].kind != MGI_PK_LIST))
         return -1;
@@ -103,8 +105,8 @@ int32_t mgi_pickle_item(const mgi_pickle *k, int32_t list, mango_idx i)
 
 static mango_status pk_push(mgi_pickle *k, int32_t v)
 {
-    if (!mgi_pickle_grow(k, &k->stack, &k->cap_stack, k->n_stack + 1, MGI_PK_STACK_MAX, sizeof *k->stack))
-        return mgi_pickle_bad(k, MANGO_E_LIMIT, "stack too deep");
+    MGI_TRY(mgi_pickle_grow(k, &k->stack, &k->cap_stack, k->n_stack + 1, MGI_PK_STACK_MAX,
+                            sizeof *k->stack, "stack too deep"));
     k->stack[k->n_stack++] = v;
     return MANGO_OK;
 }
@@ -139,7 +141,8 @@ static const unsigned char *pk_take(mgi_pickle *k, mango_idx n)
 static mango_status pk_line(mgi_pickle *k, const unsigned char **s, mango_idx *n)
 {
     const unsigned char *from = k->p + k->at;
-    const unsigned char *end = (const unsigned char *)memchr(from, '\n', (size_t)(k->n - k->at));
+    const unsigned char *end =
+        (const unsigned char *)memchr(from, '\n', (size_t)(k->n - k->at));
     if (!end)
         return mgi_pickle_bad(k, MANGO_E_FORMAT, "ends inside a line of text; truncated?");
     *s = from;
@@ -157,7 +160,8 @@ static mango_status pk_counted(mgi_pickle *k, int width, mgi_pk_kind kind)
         return mgi_pickle_bad(k, MANGO_E_FORMAT, "ends early; truncated?");
     uint64_t n = width == 1 ? *p : width == 4 ? mgi_le32(p) : mgi_le64(p);
     if (n > (uint64_t)(k->n - k->at))
-        return mgi_pickle_bad(k, MANGO_E_FORMAT, "a string longer than what is left; truncated?");
+        return mgi_pickle_bad(k, MANGO_E_FORMAT,
+                              "a string longer than what is left; truncated?");
     s = pk_take(k, (mango_idx)n);
     MGI_TRY(mgi_pickle_new(k, kind, &v));
     k->v[v].s = s;
@@ -245,7 +249,8 @@ static mango_status pk_extend(mgi_pickle *k, mgi_pk_kind kind, mango_idx from)
         return mgi_pickle_bad(k, MANGO_E_FORMAT, "a key without a value");
     if (k->v[to].kind != kind && k->v[to].kind != MGI_PK_OPAQUE)
         return mgi_pickle_bad(k, MANGO_E_FORMAT, "adds items to something that holds none");
-    for (mango_idx i = from; i < k->n_stack && k->v[to].kind == kind; i += kind == MGI_PK_DICT ? 2 : 1)
+    for (mango_idx i = from; i < k->n_stack && k->v[to].kind == kind;
+         i += kind == MGI_PK_DICT ? 2 : 1)
         MGI_TRY(kind == MGI_PK_DICT ? mgi_pickle_link(k, to, k->stack[i], k->stack[i + 1])
                                     : mgi_pickle_link(k, to, -1, k->stack[i]));
     k->n_stack = from;
@@ -259,20 +264,26 @@ static mango_status pk_op_number(mgi_pickle *k, int op)
     const unsigned char *p;
     switch (op) {
     case 'N': return pk_push_new(k, MGI_PK_NONE, 0);
-    case 0x88: case 0x89: return pk_push_new(k, MGI_PK_BOOL, op == 0x88);
-    case 'I': case 'L': case 'F': return pk_text_number(k, op);
+    case 0x88:
+    case 0x89: return pk_push_new(k, MGI_PK_BOOL, op == 0x88);
+    case 'I':
+    case 'L':
+    case 'F': return pk_text_number(k, op);
     case 0x8a: return pk_long(k, 1);
     case 0x8b: return pk_long(k, 4);
     case 'G':
         return pk_take(k, 8) ? pk_push_new(k, MGI_PK_FLOAT, 0)
                              : mgi_pickle_bad(k, MANGO_E_FORMAT, "ends early; truncated?");
-    case 'K': case 'M': case 'J':
+    case 'K':
+    case 'M':
+    case 'J':
         p = pk_take(k, op == 'K' ? 1 : op == 'M' ? 2 : 4);
         if (!p)
             return mgi_pickle_bad(k, MANGO_E_FORMAT, "ends early; truncated?");
         if (op == 'J') {
             int64_t i = (int64_t)mgi_le32(p);
-            return pk_push_new(k, MGI_PK_INT, i >= INT64_C(0x80000000) ? i - INT64_C(0x100000000) : i);
+            return pk_push_new(k, MGI_PK_INT,
+                               i >= INT64_C(0x80000000) ? i - INT64_C(0x100000000) : i);
         }
         return pk_push_new(k, MGI_PK_INT, op == 'K' ? *p : (int64_t)mgi_le16(p));
     default: return (mango_status)1;
@@ -282,8 +293,10 @@ static mango_status pk_op_number(mgi_pickle *k, int op)
 static mango_status pk_op_string(mgi_pickle *k, int op)
 {
     switch (op) {
-    case 'X': case 'T': return pk_counted(k, 4, MGI_PK_STRING);
-    case 0x8c: case 'U': return pk_counted(k, 1, MGI_PK_STRING);
+    case 'X':
+    case 'T': return pk_counted(k, 4, MGI_PK_STRING);
+    case 0x8c:
+    case 'U': return pk_counted(k, 1, MGI_PK_STRING);
     case 0x8d: return pk_counted(k, 8, MGI_PK_STRING);
     case 'B': return pk_counted(k, 4, MGI_PK_BYTES);
     case 'C': return pk_counted(k, 1, MGI_PK_BYTES);
@@ -299,20 +312,27 @@ static mango_status pk_op_container(mgi_pickle *k, int op)
         MGI_TRY(pk_mark(k, &from));
     switch (op) {
     case '(':
-        if (!mgi_pickle_grow(k, &k->mark, &k->cap_mark, k->n_mark + 1, MGI_PK_DEPTH_MAX, sizeof *k->mark))
-            return mgi_pickle_bad(k, MANGO_E_LIMIT, "nested too deep");
+        MGI_TRY(mgi_pickle_grow(k, &k->mark, &k->cap_mark, k->n_mark + 1, MGI_PK_DEPTH_MAX,
+                                sizeof *k->mark, "nested too deep"));
         k->mark[k->n_mark++] = (int32_t)k->n_stack;
         return MANGO_OK;
     case ')': return pk_collect(k, MGI_PK_TUPLE, k->n_stack);
-    case ']': case 0x8f: return pk_collect(k, MGI_PK_LIST, k->n_stack);
+    case ']':
+    case 0x8f: return pk_collect(k, MGI_PK_LIST, k->n_stack);
     case '}': return pk_collect(k, MGI_PK_DICT, k->n_stack);
     case 't': return pk_collect(k, MGI_PK_TUPLE, from);
-    case 'l': case 0x91: return pk_collect(k, MGI_PK_LIST, from);
+    case 'l':
+    case 0x91: return pk_collect(k, MGI_PK_LIST, from);
     case 'd': return pk_collect(k, MGI_PK_DICT, from);
-    case 'e': case 0x90: return pk_extend(k, MGI_PK_LIST, from);
+    case 'e':
+    case 0x90: return pk_extend(k, MGI_PK_LIST, from);
     case 'u': return pk_extend(k, MGI_PK_DICT, from);
     case '1': k->n_stack = from; return MANGO_OK;
-    case 0x85: case 0x86: case 0x87: case 'a': case 's':
+    case 0x85:
+    case 0x86:
+    case 0x87:
+    case 'a':
+    case 's':
         from = k->n_stack - (op == 'a' ? 1 : op == 's' ? 2 : op - 0x84);
         if (from < (k->n_mark ? k->mark[k->n_mark - 1] : 0))
             return mgi_pickle_bad(k, MANGO_E_FORMAT, "takes from an empty stack");
@@ -339,7 +359,8 @@ static mango_status pk_slot(mgi_pickle *k, int op, mango_idx *slot)
         uint32_t u = wide ? mgi_le32(p) : *p;
         *slot = u < MGI_PK_VALUES_MAX ? (mango_idx)u : -1;
     }
-    return *slot < 0 ? mgi_pickle_bad(k, MANGO_E_LIMIT, "memo slot out of range") : MANGO_OK;
+    return *slot < 0 ? mgi_pickle_bad(k, MANGO_E_LIMIT, "memo slot out of range")
+                     : MANGO_OK;
 }
 
 static mango_status pk_op_memo(mgi_pickle *k, int op)
@@ -359,8 +380,8 @@ static mango_status pk_op_memo(mgi_pickle *k, int op)
     }
     MGI_TRY(pk_pop(k, &v));
     k->n_stack++; /* it stays where it was */
-    if (!mgi_pickle_grow(k, &k->memo, &k->cap_memo, slot + 1, MGI_PK_VALUES_MAX, sizeof *k->memo))
-        return mgi_pickle_bad(k, MANGO_E_LIMIT, "memo too large");
+    MGI_TRY(mgi_pickle_grow(k, &k->memo, &k->cap_memo, slot + 1, MGI_PK_VALUES_MAX,
+                            sizeof *k->memo, "memo too large"));
     while (k->n_memo <= slot)
         k->memo[k->n_memo++] = -1;
     k->memo[slot] = v;
@@ -398,7 +419,8 @@ static mango_status pk_op_object(mgi_pickle *k, int op)
     switch (op) {
     case 'c': return pk_import(k, 0);
     case 0x93: return pk_import(k, 1);
-    case 'R': case 0x81: /* call, or a new object: symbols both */
+    case 'R':
+    case 0x81: /* call, or a new object: symbols both */
         MGI_TRY(pk_pop(k, &a));
         MGI_TRY(pk_pop(k, &f));
         MGI_TRY(mgi_pickle_call(k, f, a, &v));
@@ -406,8 +428,10 @@ static mango_status pk_op_object(mgi_pickle *k, int op)
     case 'b': /* state of an object: of no use here */
         MGI_TRY(pk_pop(k, &a));
         MGI_TRY(pk_pop(k, &v));
-        if (k->v[v].kind != MGI_PK_DICT && k->v[v].kind != MGI_PK_OPAQUE && k->v[v].kind != MGI_PK_TENSOR)
-            return mgi_pickle_bad(k, MANGO_E_FORMAT, "sets the state of something that has none");
+        if (k->v[v].kind != MGI_PK_DICT && k->v[v].kind != MGI_PK_OPAQUE &&
+            k->v[v].kind != MGI_PK_TENSOR)
+            return mgi_pickle_bad(k, MANGO_E_FORMAT,
+                                  "sets the state of something that has none");
         return pk_push(k, v);
     case 'Q':
         MGI_TRY(pk_pop(k, &a));
@@ -433,15 +457,17 @@ static mango_status pk_op_frame(mgi_pickle *k, int op)
     const unsigned char *p;
     if (op == 0x80) {
         p = pk_take(k, 1);
-        return p && *p <= 5 ? MANGO_OK
-                            : mgi_pickle_bad(k, MANGO_E_UNSUPPORTED, "protocol 0 to 5 expected");
+        return p && *p <= 5
+                   ? MANGO_OK
+                   : mgi_pickle_bad(k, MANGO_E_UNSUPPORTED, "protocol 0 to 5 expected");
     }
     if (op != 0x95)
         return (mango_status)1;
     p = pk_take(k, 8);
     return p && mgi_le64(p) <= (uint64_t)(k->n - k->at)
                ? MANGO_OK
-               : mgi_pickle_bad(k, MANGO_E_FORMAT, "a frame longer than what is left; truncated?");
+               : mgi_pickle_bad(k, MANGO_E_FORMAT,
+                                "a frame longer than what is left; truncated?");
 }
 
 /* Every group is asked in turn. */
@@ -456,12 +482,13 @@ static mango_status pk_step(mgi_pickle *k, int op)
     }
     k->at--;
     return mgi_fail(k->err, MANGO_E_UNSUPPORTED,
-                    "%s: pickle, byte %ld: opcode 0x%02x is none that a checkpoint needs; nothing is run",
+                    "%s: pickle, byte %ld: opcode 0x%02x is none that a checkpoint needs; "
+                    "nothing is run",
                     k->what, (long)k->at, (unsigned)op);
 }
 
-mango_status mgi_pickle_run(mgi_pickle *k, const unsigned char *p, mango_idx n, int32_t *root,
-                            mango_idx *used, mango_err *err)
+MGI_FN mango_status mgi_pickle_run(mgi_pickle *k, const unsigned char *p, mango_idx n,
+                                   int32_t *root, mango_idx *used, mango_err *err)
 {
     k->p = p, k->n = n, k->at = 0, k->err = err;
     k->n_stack = k->n_mark = k->n_memo = 0;

@@ -8,7 +8,8 @@ enum { ZIP_LOCAL = 30, ZIP_CENTRAL = 46, ZIP_END = 22, ZIP_END64 = 56, ZIP_LOCAT
 
 static mango_status zip_bad(mango_err *err, const char *what, mango_idx at, const char *why)
 {
-    return mgi_fail(err, MANGO_E_FORMAT, "%s: damaged zip archive at byte %ld: %s", what, (long)at, why);
+    return mgi_fail(err, MANGO_E_FORMAT, "%s: damaged zip archive at byte %ld: %s", what,
+                    (long)at, why);
 }
 
 /* Is the signature "PK" a b at byte `at`, with room for `need` bytes? */
@@ -27,14 +28,15 @@ static mango_idx zip_size(uint64_t v)
 }
 
 /* The directory: number of entries, first byte, first byte behind. */
-static mango_status zip_end(const mgi_zip *z, mango_idx *count, mango_idx *from, mango_idx *to,
-                            const char *what, mango_err *err)
+static mango_status zip_end(const mgi_zip *z, mango_idx *count, mango_idx *from,
+                            mango_idx *to, const char *what, mango_err *err)
 {
     const mango_idx end = z->size - ZIP_END, locator = end - ZIP_LOCATOR;
     uint64_t n, size, offset;
     if (!zip_sig(z, end, ZIP_END, 5, 6) || mgi_le16(z->bytes + end + 20) != 0)
         return mgi_fail(err, MANGO_E_FORMAT,
-                        "%s: no zip directory at its end (truncated, or bytes behind it)", what);
+                        "%s: no zip directory at its end (truncated, or bytes behind it)",
+                        what);
     const unsigned char *p = z->bytes + end;
     if (mgi_le16(p + 4) || mgi_le16(p + 6) || mgi_le16(p + 8) != mgi_le16(p + 10))
         return zip_bad(err, what, end, "several disks");
@@ -42,11 +44,13 @@ static mango_status zip_end(const mgi_zip *z, mango_idx *count, mango_idx *from,
     *to = end;
     if (zip_sig(z, locator, ZIP_LOCATOR, 6, 7)) {
         *to = locator - ZIP_END64;
-        if (!zip_sig(z, *to, ZIP_END64, 6, 6) || mgi_le64(z->bytes + locator + 8) != (uint64_t)*to ||
+        if (!zip_sig(z, *to, ZIP_END64, 6, 6) ||
+            mgi_le64(z->bytes + locator + 8) != (uint64_t)*to ||
             mgi_le64(z->bytes + *to + 4) != ZIP_END64 - 12)
             return zip_bad(err, what, locator, "zip64 locator and directory end disagree");
         const unsigned char *q = z->bytes + *to;
-        if ((n != 0xffff && n != mgi_le64(q + 32)) || mgi_le64(q + 24) != mgi_le64(q + 32) ||
+        if ((n != 0xffff && n != mgi_le64(q + 32)) ||
+            mgi_le64(q + 24) != mgi_le64(q + 32) ||
             (size != 0xffffffffu && size != mgi_le64(q + 40)) ||
             (offset != 0xffffffffu && offset != mgi_le64(q + 48)))
             return zip_bad(err, what, *to, "zip64 and plain directory ends disagree");
@@ -88,8 +92,8 @@ static int zip_extra(const unsigned char *p, mango_idx n, int count, uint64_t **
 }
 
 /* The local header must say what the directory says; zeros with a descriptor. */
-static mango_status zip_local(const mgi_zip *z, mgi_zip_entry *e, mango_idx limit, const char *what,
-                              mango_err *err)
+static mango_status zip_local(const mgi_zip *z, mgi_zip_entry *e, mango_idx limit,
+                              const char *what, mango_err *err)
 {
     if (e->start > limit - ZIP_LOCAL || !zip_sig(z, e->start, ZIP_LOCAL, 3, 4))
         return zip_bad(err, what, e->start, "no local header where the directory says");
@@ -103,27 +107,31 @@ static mango_status zip_local(const mgi_zip *z, mgi_zip_entry *e, mango_idx limi
         (int)mgi_le16(p + 6) != e->flags || (int)mgi_le16(p + 8) != e->method)
         return zip_bad(err, what, e->start, "local header and directory disagree");
     const int later = (e->flags & 8) && mgi_le32(p + 14) == 0 && packed == 0 && size == 0;
-    if (!later && (!zip_extra(p + ZIP_LOCAL + name, extra, 2, v) || mgi_le32(p + 14) != e->crc ||
-                   packed != (uint64_t)e->packed || size != (uint64_t)e->size))
-        return zip_bad(err, what, e->start, "sizes or CRC of local header and directory disagree");
+    if (!later &&
+        (!zip_extra(p + ZIP_LOCAL + name, extra, 2, v) || mgi_le32(p + 14) != e->crc ||
+         packed != (uint64_t)e->packed || size != (uint64_t)e->size))
+        return zip_bad(err, what, e->start,
+                       "sizes or CRC of local header and directory disagree");
     e->end = e->data + e->packed;
     if (!(e->flags & 8))
         return MANGO_OK;
     p = z->bytes + e->end; /* data descriptor: sizes of 4 or of 8 bytes */
     if (zip_sig(z, e->end, 16, 7, 8) && mgi_le32(p + 4) == e->crc) {
-        int plain = mgi_le32(p + 8) == (uint64_t)e->packed && mgi_le32(p + 12) == (uint64_t)e->size;
+        int plain =
+            mgi_le32(p + 8) == (uint64_t)e->packed && mgi_le32(p + 12) == (uint64_t)e->size;
         int wide = e->end <= limit - 24 && mgi_le64(p + 8) == (uint64_t)e->packed &&
                    mgi_le64(p + 16) == (uint64_t)e->size;
         e->end += wide ? 24 : 16;
         if ((wide || plain) && e->end <= limit)
             return MANGO_OK;
     }
-    return zip_bad(err, what, e->data + e->packed, "data descriptor and directory disagree");
+    return zip_bad(err, what, e->data + e->packed,
+                   "data descriptor and directory disagree");
 }
 
 /* One record of the directory at *at, which moves on. */
-static mango_status zip_central(const mgi_zip *z, mgi_zip_entry *e, mango_idx *at, mango_idx to,
-                                const char *what, mango_err *err)
+static mango_status zip_central(const mgi_zip *z, mgi_zip_entry *e, mango_idx *at,
+                                mango_idx to, const char *what, mango_err *err)
 {
     if (*at > to - ZIP_CENTRAL || !zip_sig(z, *at, ZIP_CENTRAL, 1, 2))
         return zip_bad(err, what, *at, "no directory record");
@@ -135,8 +143,8 @@ static mango_status zip_central(const mgi_zip *z, mgi_zip_entry *e, mango_idx *a
     if (e->n + extra + note > to - *at - ZIP_CENTRAL)
         return zip_bad(err, what, *at, "a directory record runs over its end");
     if (e->n < 1 || e->n > MGI_ZIP_NAME)
-        return mgi_fail(err, MANGO_E_LIMIT, "%s: a zip name of %ld bytes, 1 to %d expected", what,
-                        (long)e->n, MGI_ZIP_NAME);
+        return mgi_fail(err, MANGO_E_LIMIT, "%s: a zip name of %ld bytes, 1 to %d expected",
+                        what, (long)e->n, MGI_ZIP_NAME);
     if (!zip_extra(p + ZIP_CENTRAL + e->n, extra, 3, v))
         return zip_bad(err, what, *at, "malformed extra field");
     e->name = (const char *)p + ZIP_CENTRAL;
@@ -194,8 +202,8 @@ static mango_status zip_disjoint(mgi_zip *z, const char *what, mango_err *err)
     return MANGO_OK;
 }
 
-mango_status mgi_zip_open(mgi_zip *z, const unsigned char *bytes, mango_idx size, const char *what,
-                          const mango_alloc *al, mango_err *err)
+MGI_FN mango_status mgi_zip_open(mgi_zip *z, const unsigned char *bytes, mango_idx size,
+                                 const char *what, const mango_alloc *al, mango_err *err)
 {
     mango_idx from = 0, to = 0, at;
     mango_status st;
@@ -220,14 +228,14 @@ done:
     return st;
 }
 
-void mgi_zip_free(mgi_zip *z)
+MGI_FN void mgi_zip_free(mgi_zip *z)
 {
     mgi_del(&z->al, z->e, z->n, sizeof *z->e);
     z->e = NULL;
     z->n = 0;
 }
 
-const mgi_zip_entry *mgi_zip_find(const mgi_zip *z, const char *name)
+MGI_FN const mgi_zip_entry *mgi_zip_find(const mgi_zip *z, const char *name)
 {
     mango_idx lo = 0, hi = z->n, n = (mango_idx)strlen(name);
     while (lo < hi) {
@@ -243,18 +251,20 @@ const mgi_zip_entry *mgi_zip_find(const mgi_zip *z, const char *name)
     return NULL;
 }
 
-mango_status mgi_zip_data(const mgi_zip *z, const mgi_zip_entry *e, const char *what,
-                          const mango_codecs *codecs, const unsigned char **p, unsigned char **owned,
-                          mango_err *err)
+MGI_FN mango_status mgi_zip_data(const mgi_zip *z, const mgi_zip_entry *e, const char *what,
+                                 const mango_codecs *codecs, const unsigned char **p,
+                                 unsigned char **owned, mango_err *err)
 {
     const unsigned char *data = z->bytes + e->data;
     *owned = NULL;
     if (e->method == 8) {
         if (!codecs || !codecs->inflate)
-            return mgi_fail(err, MANGO_E_UNSUPPORTED, "%s: compressed, and this build cannot inflate", what);
+            return mgi_fail(err, MANGO_E_UNSUPPORTED,
+                            "%s: compressed, and this build cannot inflate", what);
         *owned = (unsigned char *)mgi_new(&z->al, e->size + 1, 1);
         if (!*owned)
-            return mgi_fail(err, MANGO_E_MEM, "%s: out of memory for %ld bytes", what, (long)e->size);
+            return mgi_fail(err, MANGO_E_MEM, "%s: out of memory for %ld bytes", what,
+                            (long)e->size);
         if (codecs->inflate(codecs->ud, data, e->packed, *owned, e->size) == e->size)
             data = *owned;
     }

@@ -20,7 +20,7 @@ typedef struct mgi_zip {
     mango_alloc al;
     const unsigned char *bytes; /* borrowed */
     mango_idx size, n;
-    mgi_zip_entry *e;           /* (n), sorted by name */
+    mgi_zip_entry *e; /* (n), sorted by name */
 } mgi_zip;
 
 /* mgi_zip_open - read the directory and check it against the local headers:
