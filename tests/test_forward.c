@@ -12,7 +12,7 @@ static mango_net *t_forward_filled(mango_net *net, uint64_t seed, double gain)
 static mango_net *t_forward_zoo(const char *spec, uint64_t seed, double gain)
 {
     mango_net *net = NULL;
-    mango_err err = { "" };
+    mango_err err = {""};
     T_OK(mango_net_zoo(&net, spec, NULL, &err), &err);
     return net ? t_forward_filled(net, seed, gain) : NULL;
 }
@@ -37,13 +37,14 @@ static float *t_forward_input(const mango_net *net, mango_idx B, uint64_t seed)
 }
 
 /* One reading of one layer into a fresh buffer of n floats. */
-static float *t_forward_read(const mango_net *net, const mango_plan_options *o, mango_idx layer,
-                          mango_read what, mango_idx B, const float *x, mango_idx n)
+static float *t_forward_read(const mango_net *net, const mango_plan_options *o,
+                             mango_idx layer, mango_read what, mango_idx B, const float *x,
+                             mango_idx n)
 {
     float *y = calloc((size_t)n, sizeof *y);
-    const mango_reading r = { layer, what, y };
+    const mango_reading r = {layer, what, y};
     mango_plan *p = NULL;
-    mango_err err = { "" };
+    mango_err err = {""};
     if (T_OK(mango_plan_create(&p, net, o, 1, &r, NULL, &err), &err))
         T_OK(mango_plan_run(p, B, x), NULL);
     mango_plan_destroy(p);
@@ -87,7 +88,7 @@ static double t_forward_meta(const mgi_tensors *f, const char *key, double none)
 static int t_forward_open(t_forward_gold *g, const char *arch)
 {
     char name[64], spec[128];
-    mango_err err = { "" };
+    mango_err err = {""};
     memset(g, 0, sizeof *g);
     snprintf(name, sizeof name, "net_%s.safetensors", arch);
     if (!T_OK(mgi_tensors_read(&g->f, t_golden(name), NULL, &err), &err))
@@ -114,7 +115,8 @@ static void t_forward_close(t_forward_gold *g)
 }
 
 /* The layer and the kind of reading that a golden tensor's name means. */
-static mango_idx t_forward_layer(const t_forward_gold *g, const char *name, mango_read *what)
+static mango_idx t_forward_layer(const t_forward_gold *g, const char *name,
+                                 mango_read *what)
 {
     char layer[300];
     mango_idx i = g->net->output;
@@ -134,7 +136,8 @@ static mango_idx t_forward_layer(const t_forward_gold *g, const char *name, mang
 }
 
 /* Spikes: at most 1 in 1000 may differ. Rates and values: 1e-4 relative. */
-static void t_forward_compare(const t_forward_gold *g, const mgi_tensor *t, const mango_reading *r)
+static void t_forward_compare(const t_forward_gold *g, const mgi_tensor *t,
+                              const mango_reading *r)
 {
     float *want = malloc((size_t)t->count * sizeof *want);
     mango_idx flips = 0;
@@ -157,7 +160,8 @@ static void t_forward_compare(const t_forward_gold *g, const mgi_tensor *t, cons
     } else {
         T_CHECK(t_forward_gap(r->out, want, t->count) <= 1e-4);
     }
-    if (flips || t_forward_gap(r->out, want, r->what == MANGO_READ_SPIKES ? 0 : t->count) > 1e-4)
+    if (flips ||
+        t_forward_gap(r->out, want, r->what == MANGO_READ_SPIKES ? 0 : t->count) > 1e-4)
         printf("  %s %s: %lld flips, gap %.3g\n", g->net->arch, t->name, (long long)flips,
                t_forward_gap(r->out, want, r->what == MANGO_READ_SPIKES ? 0 : t->count));
     free(want);
@@ -178,14 +182,14 @@ static void t_forward_golden(const char *arch)
     o.raw = 1;
     int n = 0;
     for (mango_idx i = 0; i < g.f.n && n < 64; i++) {
-        mango_reading q = { 0, MANGO_READ_MEAN, NULL };
+        mango_reading q = {0, MANGO_READ_MEAN, NULL};
         q.layer = t_forward_layer(&g, g.f.t[i].name, &q.what);
         const mango_idx maps = q.what == MANGO_READ_SPIKES ? g.T * g.B : g.B;
         q.out = calloc((size_t)(maps * t_forward_size(g.net, q.layer)), sizeof(float));
         r[n++] = q;
     }
     mango_plan *p = NULL;
-    mango_err err = { "" };
+    mango_err err = {""};
     if (T_OK(mango_plan_create(&p, g.net, &o, n, r, NULL, &err), &err))
         T_OK(mango_plan_run(p, g.B, g.x), NULL);
     for (int i = 0; p && i < n; i++)
@@ -213,13 +217,15 @@ static void t_forward_codes(void)
     o.batch = g.B;
     o.raw = 1;
     const mango_idx vq = t_forward_layer(&g, "indices", &what), out = g.net->output;
-    const mango_idx n = g.B * t_forward_size(g.net, out), d = g.net->node[vq].H * g.net->node[vq].W;
+    const mango_idx n = g.B * t_forward_size(g.net, out),
+                    d = g.net->node[vq].H * g.net->node[vq].W;
     float *codes = calloc((size_t)(g.B * d), sizeof *codes);
-    const mgi_tensor *t = mgi_tensors_find(&g.f, "codes"), *im = mgi_tensors_find(&g.f, "image");
+    const mgi_tensor *t = mgi_tensors_find(&g.f, "codes"),
+                     *im = mgi_tensors_find(&g.f, "image");
     T_CHECK(t && im && mgi_tensor_floats(t, 1, codes, NULL) == MANGO_OK);
     o.from = vq;
     float *y = t_forward_read(g.net, &o, out, MANGO_READ_MEAN, g.B, codes, n);
-    const mango_reading r = { out, MANGO_READ_MEAN, y };
+    const mango_reading r = {out, MANGO_READ_MEAN, y};
     if (im)
         t_forward_compare(&g, im, &r);
     free(y);
@@ -236,12 +242,94 @@ static void t_forward_codes(void)
     t_forward_close(&g);
 }
 
+/* ---- feeding ---------------------------------------------------------------------- */
+
+/* Feeding any layer that everything after it goes through, with the value read
+ * there, gives the same output. */
+static void t_forward_feed(mango_net *net)
+{
+    mango_plan_options o;
+    mango_plan_defaults(&o);
+    o.batch = 2;
+    int fed = 0;
+    const mango_idx n = 2 * t_forward_size(net, net->output);
+    float *x = t_forward_input(net, 2, 3), *y = calloc((size_t)n, sizeof *y);
+    float *want = t_forward_read(net, &o, net->output, MANGO_READ_MEAN, 2, x, n);
+    for (mango_idx i = 0; i < mango_net_layers(net); i++) {
+        const mango_reading r = {net->output, MANGO_READ_MEAN, y};
+        mango_plan *p = NULL;
+        o.from = i;
+        const mango_status st = mango_plan_create(&p, net, &o, 1, &r, NULL, NULL);
+        T_CHECK(st == MANGO_OK || (st == MANGO_E_ARG && !p));
+        if (!p)
+            continue;
+        o.from = -1;
+        float *v =
+            t_forward_read(net, &o, i, MANGO_READ_MEAN, 2, x, 2 * t_forward_size(net, i));
+        T_STATUS(mango_plan_run(p, 2, v), MANGO_OK);
+        T_CLOSE(y, want, n, 1e-4);
+        fed++;
+        free(v);
+        mango_plan_destroy(p);
+    }
+    T_CHECK(fed > 8);
+    free(x);
+    free(y);
+    free(want);
+}
+
+/* raw = 0 applies (x - mean)/std, nothing else. */
+static void t_forward_normalized(mango_net *net)
+{
+    mango_plan_options o;
+    mango_plan_defaults(&o);
+    const mango_idx n = t_forward_size(net, net->output),
+                    hw = t_forward_size(net, net->input) / 3;
+    float *x = t_forward_input(net, 1, 9);
+    float *y = t_forward_read(net, &o, net->output, MANGO_READ_MEAN, 1, x, n);
+    for (mango_idx i = 0; i < 3 * hw; i++)
+        x[i] = (x[i] - net->mean[i / hw]) / net->std[i / hw];
+    o.raw = 1;
+    float *z = t_forward_read(net, &o, net->output, MANGO_READ_MEAN, 1, x, n);
+    T_CHECK(t_forward_same(y, z, n));
+    free(x);
+    free(y);
+    free(z);
+}
+
+/* W/sigma does not see the scale of W. */
+static void t_forward_spectral(void)
+{
+    mango_net *net = t_forward_zoo("sngan_dsc,width=0.125", 7, 1.0);
+    T_REQUIRE(net != NULL);
+    mango_plan_options o;
+    mango_plan_defaults(&o);
+    o.raw = 1;
+    float *x = t_forward_input(net, 1, 3);
+    float *y = t_forward_read(net, &o, net->output, MANGO_READ_MEAN, 1, x, 1);
+    int scaled = 0;
+    for (int i = 0; i < net->n_nodes; i++)
+        if (net->node[i].spectral) {
+            mgi_param *w = &net->param[net->node[i].weight];
+            for (mango_idx k = 0; k < w->count; k++)
+                w->v[k] *= 3.0f;
+            scaled++;
+        }
+    float *z = t_forward_read(net, &o, net->output, MANGO_READ_MEAN, 1, x, 1);
+    T_CHECK(scaled > 4);
+    T_REL(z[0], y[0], 1e-4);
+    free(x);
+    free(y);
+    free(z);
+    mango_net_destroy(net);
+}
+
 /* ---- cases ------------------------------------------------------------------------- */
 
 static void t_forward_golden_small(void)
 {
-    static const char *const arch[] = { "snn_conv", "spiking_resnet18", "sngan", "vqvae",
-                                        "resnet18", "densenet" };
+    static const char *const arch[] = {"snn_conv", "spiking_resnet18", "sngan",
+                                       "vqvae",    "resnet18",         "densenet"};
     for (int i = 0; i < MGI_COUNT(arch); i++)
         t_forward_golden(arch[i]);
 }
@@ -253,9 +341,20 @@ static void t_forward_golden_large(void)
     t_forward_golden("vgg19");
 }
 
+static void t_forward_feeding(void)
+{
+    mango_net *net = t_forward_zoo("resnet18,width=0.125", 7, 1.0);
+    T_REQUIRE(net != NULL);
+    t_forward_feed(net);
+    t_forward_normalized(net);
+    mango_net_destroy(net);
+}
+
 void t_forward(void)
 {
     T_CASE(t_forward_golden_small);
     T_CASE(t_forward_golden_large);
     T_CASE(t_forward_codes);
+    T_CASE(t_forward_feeding);
+    T_CASE(t_forward_spectral);
 }

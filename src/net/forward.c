@@ -5,8 +5,8 @@
 #include "lifrule.h"
 #include "plan.h"
 
-#define FWD_BLOCK 1024 /* neurons whose membranes stay in cache over all steps */
-#define FWD_GRAIN (8 * MGI_GRAIN) /* values: waking a thread costs as much as some ten thousand */
+#define FWD_BLOCK 1024            /* neurons whose membranes stay in cache over all steps */
+#define FWD_GRAIN (8 * MGI_GRAIN) /* values below which one thread does it */
 
 MGI_FN void *mgi_plan_at(const mango_plan *p, int buf)
 {
@@ -50,10 +50,10 @@ static void fwd_normalize(const mango_net *net, mango_idx C, mango_idx rows, flo
             x[i * C + c] = (x[i * C + c] - net->mean[c]) / net->std[c];
 }
 
-static void fwd_vq_rows(const mango_plan *p, const mgi_node *g, mango_idx n, const float *codes,
-                        float *y)
+static void fwd_vq_rows(const mango_plan *p, const mgi_node *g, mango_idx n,
+                        const float *codes, float *y)
 {
-    const float *e = p->net->param[g->weight].v;   /* (K,C) */
+    const float *e = p->net->param[g->weight].v; /* (K,C) */
     for (mango_idx i = 0; i < n; i++)
         memcpy(y + i * g->C, e + (mango_idx)codes[i] * g->C, (size_t)g->C * sizeof *y);
 }
@@ -102,7 +102,7 @@ static void fwd_vq(mango_plan *p, const mgi_step *s, float *y)
     const mgi_node *g = &p->net->node[s->head];
     const mango_idx HW = g->H * g->W, K = g->codes, N = fwd_maps(p, s);
     float *codes = mgi_plan_at(p, s->aux), *score = fwd_scratch(p, s);
-    const mgi_epilogue e = { s->bias, NULL, 0 };
+    const mgi_epilogue e = {s->bias, NULL, 0};
     for (mango_idx n = 0; n < N; n++) {
         mgi_conv_forward(&s->conv, 1, fwd_map(p, g->in[0], n), s->packed, &e, score,
                          score + HW * K);
@@ -175,8 +175,8 @@ static void fwd_globalsum(mango_idx N, mango_idx HW, mango_idx C, const float *x
 
 static void fwd_matmul(const mango_plan *p, const mgi_step *s, const float *x, float *y)
 {
-    const mgi_epilogue e = { s->bias, s->residual < 0 ? NULL : mgi_plan_value(p, s->residual),
-                             s->relu };
+    const mgi_epilogue e = {
+        s->bias, s->residual < 0 ? NULL : mgi_plan_value(p, s->residual), s->relu};
     mgi_conv_forward(&s->conv, fwd_maps(p, s), x, s->packed, &e, y, fwd_scratch(p, s));
 }
 
@@ -184,21 +184,13 @@ static void fwd_matmul(const mango_plan *p, const mgi_step *s, const float *x, f
 static void fwd_resize(const mgi_node *g, const mgi_node *in, mango_idx N, const float *x,
                        float *y)
 {
-    mgi_pool a = { .C = in->C, .H = in->H, .W = in->W, .OH = g->H, .OW = g->W };
+    mgi_pool a = {.C = in->C, .H = in->H, .W = in->W, .OH = g->H, .OW = g->W};
     switch (g->kind) {
-    case MGI_MAXPOOL:
-        mgi_maxpool(&g->pool, N, x, y);
-        break;
-    case MGI_AVGPOOL:
-        mgi_avgpool(&g->pool, N, x, y);
-        break;
+    case MGI_MAXPOOL: mgi_maxpool(&g->pool, N, x, y); break;
+    case MGI_AVGPOOL: mgi_avgpool(&g->pool, N, x, y); break;
     case MGI_ADAPTIVEAVG:
-    case MGI_GLOBALAVG:
-        mgi_adaptiveavg(&a, N, x, y);
-        break;
-    case MGI_GLOBALSUM:
-        fwd_globalsum(N, in->H * in->W, in->C, x, y);
-        break;
+    case MGI_GLOBALAVG: mgi_adaptiveavg(&a, N, x, y); break;
+    case MGI_GLOBALSUM: fwd_globalsum(N, in->H * in->W, in->C, x, y); break;
     default:
         if (g->bilinear)
             mgi_bilinear2x(N, in->H, in->W, in->C, x, y);
@@ -207,8 +199,8 @@ static void fwd_resize(const mgi_node *g, const mgi_node *in, mango_idx N, const
     }
 }
 
-static void fwd_reshape(mango_plan *p, const mgi_step *s, const mgi_node *in, const float *x,
-                        float *y)
+static void fwd_reshape(mango_plan *p, const mgi_step *s, const mgi_node *in,
+                        const float *x, float *y)
 {
     const mgi_node *g = &p->net->node[s->head];
     const mango_idx N = fwd_maps(p, s);
@@ -225,38 +217,17 @@ static void fwd_operator(mango_plan *p, const mgi_step *s, float *y)
     switch (g->kind) {
     case MGI_CONV:
     case MGI_CONVT:
-    case MGI_LINEAR:
-        fwd_matmul(p, s, x, y);
-        break;
-    case MGI_BATCHNORM:
-        fwd_batchnorm(p, s, g, x, y);
-        break;
-    case MGI_RELU:
-        fwd_relu(p, N * s->n, x, y);
-        break;
-    case MGI_TANH:
-        mgi_tanh(N * s->n, x, y);
-        break;
-    case MGI_LIF:
-        fwd_lif(p, s, y);
-        break;
-    case MGI_ADD:
-        fwd_add(p, s, g, y);
-        break;
-    case MGI_CONCAT:
-        fwd_concat(p, s, g, y);
-        break;
-    case MGI_RESHAPE:
-        fwd_reshape(p, s, in, x, y);
-        break;
-    case MGI_SOFTMAX:
-        mgi_softmax(N * g->H * g->W, g->C, x, y);
-        break;
-    case MGI_VQ:
-        fwd_vq(p, s, y);
-        break;
-    default:
-        fwd_resize(g, in, N, x, y);
+    case MGI_LINEAR: fwd_matmul(p, s, x, y); break;
+    case MGI_BATCHNORM: fwd_batchnorm(p, s, g, x, y); break;
+    case MGI_RELU: fwd_relu(p, N * s->n, x, y); break;
+    case MGI_TANH: mgi_tanh(N * s->n, x, y); break;
+    case MGI_LIF: fwd_lif(p, s, y); break;
+    case MGI_ADD: fwd_add(p, s, g, y); break;
+    case MGI_CONCAT: fwd_concat(p, s, g, y); break;
+    case MGI_RESHAPE: fwd_reshape(p, s, in, x, y); break;
+    case MGI_SOFTMAX: mgi_softmax(N * g->H * g->W, g->C, x, y); break;
+    case MGI_VQ: fwd_vq(p, s, y); break;
+    default: fwd_resize(g, in, N, x, y);
     }
 }
 

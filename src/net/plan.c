@@ -56,9 +56,10 @@ static void plan_reading_buffers(mango_plan *p)
         if (!p->step[r->step].dynamic ||
             (r->what != MANGO_READ_MEAN && r->what != MANGO_READ_RATE))
             continue;
-        r->sum = plan_buffer(p, MGI_PER_INPUT,
-                             p->net->node[node].kind == MGI_LIF ? MGI_ELEM_F32 : MGI_ELEM_F64,
-                             r->C * r->HW, r->step);
+        r->sum =
+            plan_buffer(p, MGI_PER_INPUT,
+                        p->net->node[node].kind == MGI_LIF ? MGI_ELEM_F32 : MGI_ELEM_F64,
+                        r->C * r->HW, r->step);
         p->buf[r->sum].carried = 1;
     }
 }
@@ -79,7 +80,7 @@ static double plan_step_macs(const mango_plan *p, const mgi_step *s)
 static void plan_chain(mango_plan *p, mgi_step *s)
 {
     const mango_net *net = p->net;
-    for (int e = s->end; ; e = p->node[e].link) {
+    for (int e = s->end;; e = p->node[e].link) {
         const mgi_node *g = &net->node[e];
         s->head = e;
         if (p->node[e].link < 0)
@@ -95,6 +96,32 @@ static void plan_chain(mango_plan *p, mgi_step *s)
     }
 }
 
+/* The convolution that a step packs and runs. A linear layer on a map is one
+ * whose kernel is the map: its weights (O, C*H*W) are the kernel's (O,C,kh,kw). */
+static mgi_conv plan_conv(const mango_net *net, const mgi_node *g)
+{
+    const mgi_node *in = &net->node[g->in[0]];
+    mgi_conv c = {.C = in->C,
+                  .H = in->H,
+                  .W = in->W,
+                  .O = g->conv.O,
+                  .OH = 1,
+                  .OW = 1,
+                  .kh = (int)in->H,
+                  .kw = (int)in->W,
+                  .sh = 1,
+                  .sw = 1};
+    if (g->kind == MGI_LINEAR)
+        return c;
+    if (g->kind != MGI_VQ)
+        return g->conv;
+    c.O = g->codes;
+    c.OH = c.H;
+    c.OW = c.W;
+    c.kh = c.kw = 1;
+    return c;
+}
+
 static void plan_step(mango_plan *p, int end)
 {
     const mango_net *net = p->net;
@@ -106,16 +133,11 @@ static void plan_step(mango_plan *p, int end)
     s->n = last->C * last->H * last->W;
     plan_chain(p, s);
     const mgi_node *g = &net->node[s->head];
-    if (s->head != p->from && mgi_is_matmul(g->kind)) {
-        s->conv = g->conv;
+    const int matmul = mgi_is_matmul(g->kind);
+    if (s->head != p->from && (matmul || g->kind == MGI_VQ)) {
+        s->conv = plan_conv(net, g);
         s->packed_n = mgi_conv_packed(&s->conv);
-        s->bias_n = g->bias_p >= 0 || s->bn >= 0 ? s->conv.O : 0;
-    } else if (s->head != p->from && g->kind == MGI_VQ) {
-        const mgi_conv c = { .C = g->C, .H = g->H, .W = g->W, .O = g->codes, .OH = g->H,
-                             .OW = g->W, .kh = 1, .kw = 1, .sh = 1, .sw = 1 };
-        s->conv = c;
-        s->packed_n = mgi_conv_packed(&s->conv);
-        s->bias_n = g->codes;
+        s->bias_n = !matmul || g->bias_p >= 0 || s->bn >= 0 ? s->conv.O : 0;
     } else if (s->head != p->from && g->kind == MGI_BATCHNORM) {
         s->bias_n = g->C;
     }
@@ -152,7 +174,7 @@ static mango_status plan_steps(mango_plan *p, mango_err *err)
 
 void mango_plan_defaults(mango_plan_options *o)
 {
-    const mango_plan_options d = { .T = 0, .batch = 1, .memory = 0, .from = -1, .raw = 0 };
+    const mango_plan_options d = {.T = 0, .batch = 1, .memory = 0, .from = -1, .raw = 0};
     *o = d;
 }
 
@@ -210,7 +232,8 @@ static mango_status plan_build(mango_plan *p, const mango_plan_options *o, mango
     MGI_TRY(plan_readings(p, n, r, err));
     p->node = mgi_new(&p->al, p->net->n_nodes, sizeof *p->node);
     if (!p->node)
-        return mgi_fail(err, MANGO_E_MEM, "no memory for a plan of %d nodes", p->net->n_nodes);
+        return mgi_fail(err, MANGO_E_MEM, "no memory for a plan of %d nodes",
+                        p->net->n_nodes);
     MGI_TRY(mgi_plan_graph(p, err));
     MGI_TRY(plan_steps(p, err));
     MGI_TRY(mgi_plan_chunks(p, err));
@@ -295,8 +318,8 @@ static mango_status plan_check_input(const mango_plan *p, mango_idx B, const flo
     for (mango_idx i = 0; i < n; i++) {
         if (!(x[i] - x[i] == 0.0f))
             return MANGO_E_NONFINITE;
-        if (codes && !(x[i] >= 0.0f && x[i] < (float)g->codes &&
-                       x[i] == (float)(mango_idx)x[i]))
+        if (codes &&
+            !(x[i] >= 0.0f && x[i] < (float)g->codes && x[i] == (float)(mango_idx)x[i]))
             return MANGO_E_ARG;
     }
     return MANGO_OK;
@@ -334,7 +357,7 @@ mango_status mango_plan_run(mango_plan *p, mango_idx B, const float *x)
     for (int r = 0; r < p->n_readings; r++)
         MGI_REQUIRE(p->reading[r].out);
     if (p->k != mgi_kernels_get())
-        return MANGO_E_STATE;   /* weights were packed for other kernels */
+        return MANGO_E_STATE; /* weights were packed for other kernels */
     MGI_TRY(plan_check_input(p, B, x));
     const int threads = mango_threads();
     if (threads > p->threads)
@@ -363,18 +386,20 @@ static void plan_chain_names(const mango_plan *p, int end, mgi_str *s)
 
 MGI_FN void mgi_plan_describe(const mango_plan *p, mgi_str *s)
 {
-    mgi_str_printf(s, "plan T=%lld batch=%lld chunk=%lldx%lld arena=%lld weights=%lld macs=%.0f\n",
-                   (long long)p->T, (long long)p->B, (long long)p->Tc, (long long)p->Bc,
-                   (long long)p->arena_bytes, (long long)mgi_arena_bytes(&p->weights), p->macs);
+    mgi_str_printf(
+        s, "plan T=%lld batch=%lld chunk=%lldx%lld arena=%lld weights=%lld macs=%.0f\n",
+        (long long)p->T, (long long)p->B, (long long)p->Tc, (long long)p->Bc,
+        (long long)p->arena_bytes, (long long)mgi_arena_bytes(&p->weights), p->macs);
     for (int i = 0; i < p->n_steps; i++) {
         const mgi_step *q = &p->step[i];
         const mgi_node *g = &p->net->node[q->end];
         const mgi_buf *u = &p->buf[q->out];
         mgi_str_printf(s, "%4d %s %-10s ", i, q->dynamic ? "T*B" : "B  ",
-                       q->head == p->from ? "fed" : mgi_kind_name(p->net->node[q->head].kind));
+                       q->head == p->from ? "fed"
+                                          : mgi_kind_name(p->net->node[q->head].kind));
         plan_chain_names(p, q->end, s);
-        mgi_str_printf(s, " %lldx%lldx%lld %s %lld@%lld used to %d macs=%.0f\n", (long long)g->C,
-                       (long long)g->H, (long long)g->W,
+        mgi_str_printf(s, " %lldx%lldx%lld %s %lld@%lld used to %d macs=%.0f\n",
+                       (long long)g->C, (long long)g->H, (long long)g->W,
                        u->elem == MGI_ELEM_F64 ? "f64" : "f32", (long long)u->bytes,
                        (long long)u->offset, u->last, plan_step_macs(p, q));
     }

@@ -59,8 +59,7 @@ static int plan_link(const mango_plan *p, int i)
     if (p->node[a].uses != 1)
         return -1;
     switch (g->kind) {
-    case MGI_BATCHNORM:
-        return mgi_is_matmul(k) ? a : -1;
+    case MGI_BATCHNORM: return mgi_is_matmul(k) ? a : -1;
     case MGI_RESHAPE:
         if (plan_same_layout(&p->net->node[a], g) || p->net->node[a].H != 1 ||
             p->net->node[a].W != 1)
@@ -72,8 +71,7 @@ static int plan_link(const mango_plan *p, int i)
         if (mgi_is_matmul(k) || k == MGI_BATCHNORM || k == MGI_ADD)
             return a;
         return k == MGI_RESHAPE && p->node[a].link >= 0 ? a : -1;
-    default:
-        return -1;
+    default: return -1;
     }
 }
 
@@ -137,9 +135,10 @@ static mango_status plan_need_inputs(mango_plan *p, int i, mango_err *err)
     if (i == p->from)
         return MANGO_OK;
     if (g->kind == MGI_INPUT && p->from >= 0)
-        return mgi_fail(err, MANGO_E_ARG,
-                        "layer '%s' cannot be fed alone: a layer that is read also needs '%s'",
-                        p->net->node[p->from].name, g->name);
+        return mgi_fail(
+            err, MANGO_E_ARG,
+            "layer '%s' cannot be fed alone: a layer that is read also needs '%s'",
+            p->net->node[p->from].name, g->name);
     if (g->kind == MGI_INPUT && i != p->net->input)
         return mgi_fail(err, MANGO_E_UNSUPPORTED,
                         "input '%s' is needed: a plan feeds one input, '%s'", g->name,
@@ -161,7 +160,8 @@ static mango_status plan_check_reading(const mango_plan *p, const mgi_plan_readi
         return mgi_fail(err, MANGO_E_ARG, "layer '%s' has no codes: only a vq layer has",
                         g->name);
     if (p->node[r->node].dynamic)
-        return mgi_fail(err, MANGO_E_UNSUPPORTED, "codes of '%s' change over time", g->name);
+        return mgi_fail(err, MANGO_E_UNSUPPORTED, "codes of '%s' change over time",
+                        g->name);
     return MANGO_OK;
 }
 

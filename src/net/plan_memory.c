@@ -161,7 +161,8 @@ MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err)
                         "the plan needs %lld bytes for one input and one step at a time: "
                         "the memory cap is %lld",
                         (long long)bytes, (long long)p->memory);
-    if (!mgi_plan_place(p, plan_even(p->B, b), plan_even(T, t), &bytes) || bytes > p->memory)
+    if (!mgi_plan_place(p, plan_even(p->B, b), plan_even(T, t), &bytes) ||
+        bytes > p->memory)
         (void)mgi_plan_place(p, b, t, &bytes);
     return MANGO_OK;
 }

@@ -1,5 +1,5 @@
 /* plan_weights.c - the weights of a plan: spectral norm applied, batch-norm
- * folded in, rows and columns permuted to channels last, packed once.
+ * folded in, rows permuted where a reshape follows, packed once.
  *
  *     y = s (W x + b) + t   becomes   W' = s W,  b' = fma(b, s, t)
  * SPDX-License-Identifier: MIT */
@@ -11,9 +11,9 @@
 typedef struct mgi_fold {
     const mango_plan *p;
     mango_idx n, rows, cols;
-    float *w;      /* (n) weights being changed            */
-    float *s, *t;  /* (rows) batch-norm                    */
-    float *v, *u;  /* (cols), (rows) of the spectral norm  */
+    float *w;     /* (n) weights being changed            */
+    float *s, *t; /* (rows) batch-norm                    */
+    float *v, *u; /* (cols), (rows) of the spectral norm  */
 } mgi_fold;
 
 static const float *plan_param(const mango_plan *p, int i)
@@ -24,7 +24,8 @@ static const float *plan_param(const mango_plan *p, int i)
 static mango_status plan_filled(const mango_plan *p, int i, mango_err *err)
 {
     if (i >= 0 && !p->net->param[i].v)
-        return mgi_fail(err, MANGO_E_STATE, "parameter '%s' has no values: load or fill the net",
+        return mgi_fail(err, MANGO_E_STATE,
+                        "parameter '%s' has no values: load or fill the net",
                         p->net->param[i].name);
     return MANGO_OK;
 }
@@ -32,7 +33,7 @@ static mango_status plan_filled(const mango_plan *p, int i, mango_err *err)
 /* ---- spectral norm -------------------------------------------------------- */
 
 /* x = x / max(|x|, 1e-12) */
-static void spectral_unit(mango_idx n, float *x)
+static void fold_unit(mango_idx n, float *x)
 {
     double q = 0;
     for (mango_idx i = 0; i < n; i++)
@@ -43,7 +44,7 @@ static void spectral_unit(mango_idx n, float *x)
 }
 
 /* y (O) = W x */
-static void spectral_times(mango_idx O, mango_idx K, const float *W, const float *x, float *y)
+static void fold_times(mango_idx O, mango_idx K, const float *W, const float *x, float *y)
 {
     for (mango_idx o = 0; o < O; o++) {
         double q = 0;
@@ -53,8 +54,8 @@ static void spectral_times(mango_idx O, mango_idx K, const float *W, const float
     }
 }
 
-MGI_FN double mgi_spectral_sigma(mango_idx O, mango_idx K, const float *W, const float *u, float *v,
-                          float *u2)
+MGI_FN double mgi_spectral_sigma(mango_idx O, mango_idx K, const float *W, const float *u,
+                                 float *v, float *u2)
 {
     double sigma = 0;
     for (mango_idx k = 0; k < K; k++) {
@@ -63,11 +64,11 @@ MGI_FN double mgi_spectral_sigma(mango_idx O, mango_idx K, const float *W, const
             q += (double)u[o] * W[o * K + k];
         v[k] = (float)q;
     }
-    spectral_unit(K, v);
-    spectral_times(O, K, W, v, u2);
+    fold_unit(K, v);
+    fold_times(O, K, W, v, u2);
     for (mango_idx o = 0; o < O; o++)
-        sigma += (double)u2[o] * u2[o];   /* u'Wv = |Wv| for u = Wv/|Wv| */
-    spectral_unit(O, u2);
+        sigma += (double)u2[o] * u2[o]; /* u'Wv = |Wv| for u = Wv/|Wv| */
+    fold_unit(O, u2);
     return sqrt(sigma);
 }
 
@@ -76,8 +77,8 @@ static mango_status fold_spectral(mgi_fold *f, const mgi_node *g, mango_err *err
     const mango_idx O = f->p->net->param[g->weight].shape[0], K = f->n / O;
     const float *u = plan_param(f->p, g->sn_u);
     if (!u)
-        return mgi_fail(err, MANGO_E_STATE, "layer '%s': no vector sn_u for its spectral norm",
-                        g->name);
+        return mgi_fail(err, MANGO_E_STATE,
+                        "layer '%s': no vector sn_u for its spectral norm", g->name);
     const double sigma = mgi_spectral_sigma(O, K, f->w, u, f->v, f->u);
     for (mango_idx i = 0; i < f->n; i++)
         f->w[i] = (float)(f->w[i] / sigma);
@@ -91,8 +92,11 @@ static void fold_scale(mgi_fold *f, const mgi_conv *c)
 {
     const mango_idx area = (mango_idx)c->kh * c->kw;
     const mango_idx run = c->transposed ? area : c->C * area;
-    for (mango_idx i = 0; i < f->n; i++)
-        f->w[i] *= f->s[i / run % c->O];
+    for (mango_idx r = 0; r < f->n / run; r++) {
+        const float s = f->s[r % c->O];
+        for (mango_idx i = 0; i < run; i++)
+            f->w[r * run + i] *= s;
+    }
 }
 
 /* dst (HW,C) = src (C,HW), elements of `size` floats. */
@@ -103,14 +107,6 @@ static void fold_to_last(mango_idx C, mango_idx HW, mango_idx size, const float 
         for (mango_idx q = 0; q < HW; q++)
             memcpy(dst + (q * C + c) * size, src + (c * HW + q) * size,
                    (size_t)size * sizeof *dst);
-}
-
-/* A linear layer's columns count (C,H,W) of its input; the map is (H,W,C). */
-static void fold_columns(const mgi_node *in, mango_idx O, const float *src, float *dst)
-{
-    const mango_idx HW = in->H * in->W, K = in->C * HW;
-    for (mango_idx o = 0; o < O; o++)
-        fold_to_last(in->C, HW, 1, src + o * K, dst + o * K);
 }
 
 /* b' into s->bias, in the order of the output. */
@@ -140,9 +136,7 @@ static void fold_batchnorm(const mango_plan *p, const mgi_node *g, float *s, flo
 /* Weights of a matrix product that need no change are packed from the net's. */
 static int fold_is_plain(const mango_plan *p, const mgi_step *s)
 {
-    const mgi_node *g = &p->net->node[s->head], *in = &p->net->node[g->in[0]];
-    return s->bn < 0 && s->reshape < 0 && !g->spectral &&
-           (g->kind != MGI_LINEAR || in->C == 1 || in->H * in->W == 1);
+    return s->bn < 0 && s->reshape < 0 && !p->net->node[s->head].spectral;
 }
 
 /* ---- packing ---------------------------------------------------------------- */
@@ -150,16 +144,13 @@ static int fold_is_plain(const mango_plan *p, const mgi_step *s)
 static mango_status fold_matmul(mgi_fold *f, const mgi_step *s, mango_err *err)
 {
     const mango_net *net = f->p->net;
-    const mgi_node *g = &net->node[s->head], *in = &net->node[g->in[0]];
+    const mgi_node *g = &net->node[s->head];
     const float *w = plan_param(f->p, g->weight);
     f->n = net->param[g->weight].count;
     if (s->bn >= 0)
         fold_batchnorm(f->p, &net->node[s->bn], f->s, f->t);
     if (!fold_is_plain(f->p, s)) {
-        if (g->kind == MGI_LINEAR)
-            fold_columns(in, s->conv.O, w, f->w);
-        else
-            memcpy(f->w, w, (size_t)f->n * sizeof *w);
+        memcpy(f->w, w, (size_t)f->n * sizeof *w);
         if (g->spectral)
             MGI_TRY(fold_spectral(f, g, err));
         if (s->bn >= 0)
@@ -272,7 +263,7 @@ static mango_status plan_weights_alloc(mango_plan *p)
 MGI_FN mango_status mgi_plan_pack(mango_plan *p, mango_err *err)
 {
     mango_status st = MANGO_OK;
-    mgi_fold f = { .p = p };
+    mgi_fold f = {.p = p};
     mgi_arena scratch;
     mgi_arena_init(&scratch, &p->al);
     st = plan_weights_alloc(p);

@@ -88,7 +88,7 @@ MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r)
     const mgi_step *s = &p->step[r->step];
     const mango_idx n = p->b * r->C * r->HW;
     const float *x = mgi_plan_at(p, s->out);
-    mgi_totals v = { x, NULL, 1.0 };
+    mgi_totals v = {x, NULL, 1.0};
     if (r->what == MANGO_READ_CODES) {
         memcpy(r->out + p->b0 * r->HW, mgi_plan_at(p, s->aux),
                (size_t)(p->b * r->HW) * sizeof *r->out);
