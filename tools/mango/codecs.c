@@ -34,7 +34,8 @@ static mango_idx codecs_pnm_number(const unsigned char *p, mango_idx n, mango_id
     return v;
 }
 
-int image_pnm(const unsigned char *p, mango_idx n, mango_idx *W, mango_idx *H, unsigned char *rgb)
+int image_pnm(const unsigned char *p, mango_idx n, mango_idx *W, mango_idx *H,
+              unsigned char *rgb)
 {
     mango_idx at = 2;
     if (n < 2 || p[0] != 'P' || (p[1] != '5' && p[1] != '6'))
@@ -55,8 +56,8 @@ int image_pnm(const unsigned char *p, mango_idx n, mango_idx *W, mango_idx *H, u
 
 #ifdef MANGO_NO_STB
 
-static int codecs_picture(void *ud, const unsigned char *in, mango_idx n, mango_idx *W, mango_idx *H,
-                          unsigned char *rgb)
+static int codecs_picture(void *ud, const unsigned char *in, mango_idx n, mango_idx *W,
+                          mango_idx *H, unsigned char *rgb)
 {
     (void)ud;
     return image_pnm(in, n, W, H, rgb);
@@ -180,14 +181,15 @@ static int codecs_bmp_whole(const unsigned char *p, mango_idx n)
     return n - (mango_idx)from >= (mango_idx)((w * 3 + 3) / 4 * 4) * (mango_idx)h;
 }
 
-static int codecs_picture(void *ud, const unsigned char *in, mango_idx n, mango_idx *W, mango_idx *H,
-                          unsigned char *rgb)
+static int codecs_picture(void *ud, const unsigned char *in, mango_idx n, mango_idx *W,
+                          mango_idx *H, unsigned char *rgb)
 {
     int w, h, channels;
     (void)ud;
     if (image_pnm(in, n, W, H, rgb) == 0)
         return 0;
-    if (n > INT_MAX || (!codecs_png_whole(in, n) && !codecs_jpeg_whole(in, n) && !codecs_bmp_whole(in, n)))
+    if (n > INT_MAX ||
+        (!codecs_png_whole(in, n) && !codecs_jpeg_whole(in, n) && !codecs_bmp_whole(in, n)))
         return -1;
     if (!rgb) {
         if (!stbi_info_from_memory(in, (int)n, &w, &h, &channels))
@@ -204,13 +206,14 @@ static int codecs_picture(void *ud, const unsigned char *in, mango_idx n, mango_
     return fits ? 0 : -1;
 }
 
-static mango_idx codecs_inflate(void *ud, const unsigned char *in, mango_idx n_in, unsigned char *out,
-                                mango_idx n_out)
+static mango_idx codecs_inflate(void *ud, const unsigned char *in, mango_idx n_in,
+                                unsigned char *out, mango_idx n_out)
 {
     (void)ud;
     if (n_in > INT_MAX || n_out > INT_MAX)
         return -1;
-    return stbi_zlib_decode_noheader_buffer((char *)out, (int)n_out, (const char *)in, (int)n_in);
+    return stbi_zlib_decode_noheader_buffer((char *)out, (int)n_out, (const char *)in,
+                                            (int)n_in);
 }
 
 const mango_codecs *image_codecs(void)

@@ -56,7 +56,8 @@ static gif_box gif_measure(const gif_pixel *p, mango_idx lo, mango_idx hi)
 /* Cut the box at the change of value nearest to its median; returns where. */
 static mango_idx gif_cut(gif_pixel *p, gif_box box)
 {
-    static int (*const by[3])(const void *, const void *) = {gif_by_red, gif_by_green, gif_by_blue};
+    static int (*const by[3])(const void *, const void *) = {gif_by_red, gif_by_green,
+                                                             gif_by_blue};
     const int a = box.axis;
     qsort(p + box.lo, (size_t)(box.hi - box.lo), sizeof *p, by[a]);
     const mango_idx mid = box.lo + (box.hi - box.lo) / 2;
@@ -120,7 +121,7 @@ typedef struct gif_lzw {
     unsigned char block[255]; /* data goes out in blocks of up to 255 bytes */
     int n, bits, first, next; /* bits: of a code; first: the clear code */
     uint32_t pending, have;
-    int32_t key[GIF_SLOTS];   /* prefix code * 256 + byte, or -1 */
+    int32_t key[GIF_SLOTS]; /* prefix code * 256 + byte, or -1 */
     int code[GIF_SLOTS];
 } gif_lzw;
 
@@ -167,7 +168,8 @@ static int gif_slot(const gif_lzw *z, int32_t key)
 }
 
 /* Compress the W x H indices, each k x k times. */
-static void gif_compress(gif_lzw *z, mango_idx W, mango_idx H, mango_idx k, const unsigned char *index)
+static void gif_compress(gif_lzw *z, mango_idx W, mango_idx H, mango_idx k,
+                         const unsigned char *index)
 {
     int prefix = index[0];
     z->first = GIF_COLOURS;

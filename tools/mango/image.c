@@ -86,14 +86,15 @@ const char *image_encode(mgi_str *s, mango_idx W, mango_idx H, const unsigned ch
 
 #endif
 
-mango_status image_save(const char *path, mango_idx W, mango_idx H, const unsigned char *rgb,
-                        mango_err *err)
+mango_status image_save(const char *path, mango_idx W, mango_idx H,
+                        const unsigned char *rgb, mango_err *err)
 {
     char name[4096];
     mgi_str s;
     mango_status st;
     if (strlen(path) >= sizeof name)
-        return mgi_fail(err, MANGO_E_LIMIT, "%.60s...: a file name of over 4095 bytes", path);
+        return mgi_fail(err, MANGO_E_LIMIT, "%.60s...: a file name of over 4095 bytes",
+                        path);
     image_name(path, name, (mango_idx)sizeof name);
     mgi_str_init(&s, NULL);
     if (image_is_ppm(name))
@@ -108,13 +109,16 @@ mango_status image_save(const char *path, mango_idx W, mango_idx H, const unsign
 
 /* ---- pixels ----------------------------------------------------------------------- */
 
-void image_from_planes(mango_idx C, mango_idx H, mango_idx W, const float *x, unsigned char *rgb)
+void image_from_planes(mango_idx C, mango_idx H, mango_idx W, const float *x,
+                       unsigned char *rgb)
 {
     const mango_idx plane = C == 1 ? 0 : H * W;
     for (mango_idx i = 0; i < H * W; i++) {
         for (mango_idx c = 0; c < 3; c++) {
             const float v = x[c * plane + i];
-            rgb[i * 3 + c] = (unsigned char)(!(v > 0.0f) ? 0.0f : v >= 1.0f ? 255.0f : v * 255.0f + 0.5f);
+            rgb[i * 3 + c] = (unsigned char)(!(v > 0.0f) ? 0.0f
+                                             : v >= 1.0f ? 255.0f
+                                                         : v * 255.0f + 0.5f);
         }
     }
 }
@@ -130,7 +134,8 @@ static void image_blit(mango_idx W, mango_idx H, mango_idx k, const unsigned cha
     }
 }
 
-void image_scale(mango_idx W, mango_idx H, mango_idx k, const unsigned char *rgb, unsigned char *out)
+void image_scale(mango_idx W, mango_idx H, mango_idx k, const unsigned char *rgb,
+                 unsigned char *out)
 {
     image_blit(W, H, k, rgb, W * k, 0, 0, out);
 }
@@ -143,8 +148,8 @@ void image_scale(mango_idx W, mango_idx H, mango_idx k, const unsigned char *rgb
 
 /* Draw a line of text, cut to `room` pixels, at (x0,y0) of the canvas. The font
  * comes as quads that are rectangles: 4 corners of {float x, y, z; 4 bytes}. */
-static void image_text(const char *text, mango_idx room, mango_idx width, mango_idx x0, mango_idx y0,
-                       unsigned char *canvas)
+static void image_text(const char *text, mango_idx room, mango_idx width, mango_idx x0,
+                       mango_idx y0, unsigned char *canvas)
 {
     static const unsigned char ink[3] = {222, 222, 226};
     char line[128];
@@ -154,7 +159,8 @@ static void image_text(const char *text, mango_idx room, mango_idx width, mango_
         *c = *c >= 32 && *c < 127 ? *c : '?';
     while (line[0] && stb_easy_font_width(line) > room)
         line[strlen(line) - 1] = '\0';
-    const int quads = stb_easy_font_print(0.0f, 0.0f, line, NULL, corner, (int)sizeof corner);
+    const int quads =
+        stb_easy_font_print(0.0f, 0.0f, line, NULL, corner, (int)sizeof corner);
     for (int q = 0; q < quads; q++) {
         const float *a = corner[4 * q], *b = corner[4 * q + 2];
         for (mango_idx y = (mango_idx)a[1]; y < (mango_idx)b[1]; y++)
@@ -166,19 +172,20 @@ static void image_text(const char *text, mango_idx room, mango_idx width, mango_
 
 #else
 
-static void image_text(const char *text, mango_idx room, mango_idx width, mango_idx x0, mango_idx y0,
-                       unsigned char *canvas)
+static void image_text(const char *text, mango_idx room, mango_idx width, mango_idx x0,
+                       mango_idx y0, unsigned char *canvas)
 {
     (void)text, (void)room, (void)width, (void)x0, (void)y0, (void)canvas;
 }
 
 #endif
 
-mango_status image_sheet(const image_sheet_options *o, mango_idx n, mango_idx W, mango_idx H,
-                         const unsigned char *rgb, unsigned char **out, mango_idx *out_W,
-                         mango_idx *out_H)
+mango_status image_sheet(const image_sheet_options *o, mango_idx n, mango_idx W,
+                         mango_idx H, const unsigned char *rgb, unsigned char **out,
+                         mango_idx *out_W, mango_idx *out_H)
 {
-    const mango_idx columns = MGI_MAX(1, MGI_MIN(o->columns, n)), rows = (n + columns - 1) / columns;
+    const mango_idx columns = MGI_MAX(1, MGI_MIN(o->columns, n)),
+                    rows = (n + columns - 1) / columns;
     const mango_idx k = MGI_MAX(o->scale, 1), gap = MGI_MAX(o->gap, 0);
     const mango_idx dx = W * k + gap, dy = H * k + gap + (o->captions ? IMAGE_LINE : 0);
     mango_idx size;

@@ -15,21 +15,23 @@
  * or with 16 bits, are refused. codecs.c */
 const mango_codecs *image_codecs(void);
 /* The picture callback itself, without stb: PPM and PGM (P5, P6, maxval 255). */
-int image_pnm(const unsigned char *in, mango_idx n, mango_idx *W, mango_idx *H, unsigned char *rgb);
+int image_pnm(const unsigned char *in, mango_idx n, mango_idx *W, mango_idx *H,
+              unsigned char *rgb);
 
 /* image_name - the file that image_save writes for `path`: itself, or with .png
  * replaced by .ppm when this build has no PNG. Returns 1 when it was replaced. */
 int image_name(const char *path, char *out, mango_idx cap);
 /* image_save - write a picture as PNG (or PPM, by the name above), atomically. */
-mango_status image_save(const char *path, mango_idx W, mango_idx H, const unsigned char *rgb,
-                        mango_err *err);
+mango_status image_save(const char *path, mango_idx W, mango_idx H,
+                        const unsigned char *rgb, mango_err *err);
 /* image_encode - append a picture that browsers show to s: PNG, or BMP without
  * stb. Returns its media type, "image/png" or "image/bmp". */
 const char *image_encode(mgi_str *s, mango_idx W, mango_idx H, const unsigned char *rgb);
 
 /* image_from_planes - (C,H,W) floats in [0,1] to (H,W,3): round(255 x), clamped,
  * NaN black; C is 3, or 1 for grey. */
-void image_from_planes(mango_idx C, mango_idx H, mango_idx W, const float *x, unsigned char *rgb);
+void image_from_planes(mango_idx C, mango_idx H, mango_idx W, const float *x,
+                       unsigned char *rgb);
 /* image_scale - every pixel becomes k x k; out is (k*H,k*W,3). */
 void image_scale(mango_idx W, mango_idx H, mango_idx k, const unsigned char *rgb,
                  unsigned char *out);
@@ -43,8 +45,8 @@ typedef struct image_sheet_options {
     mango_idx columns, scale, gap;
     const char *const *captions;
 } image_sheet_options;
-mango_status image_sheet(const image_sheet_options *o, mango_idx n, mango_idx W, mango_idx H,
-                         const unsigned char *rgb, unsigned char **out, mango_idx *out_W,
-                         mango_idx *out_H);
+mango_status image_sheet(const image_sheet_options *o, mango_idx n, mango_idx W,
+                         mango_idx H, const unsigned char *rgb, unsigned char **out,
+                         mango_idx *out_W, mango_idx *out_H);
 
 #endif
