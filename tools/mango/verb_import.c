@@ -1,0 +1,150 @@
+/* verb_import.c - `mango import`: a weights file from a foreign checkpoint.
+ * SPDX-License-Identifier: MIT */
+#include "import.h"
+#include "../../src/base/hash.h"
+
+static const cli_doc import_doc = {
+    "import", "make a weights file from a PyTorch checkpoint",
+    "mango import IN.pt|.pth|.pkl|.safetensors --arch NAME --out W [options]",
+    "Reads the tensors of a checkpoint (nothing in it is ever run), fits them to an\n"
+    "architecture by name, and writes a self-describing weights file. Names are taken as "
+    "they\n"
+    "are or with one prefix stripped or added throughout. Parameters that are missing, "
+    "left\n"
+    "over or of the wrong shape are listed, and nothing is written.\n",
+    "  mango import snn_cifar10.pt --arch snn_conv --out snn.safetensors\n"
+    "  mango import ckpt.pth --arch resnet18 --prefix module --out r18.safetensors\n"
+    "  mango import net.pt --arch snn_conv --set mean=0.5,0.5,0.5,std=0.5,0.5,0.5,T=50 "
+    "--out n.safetensors\n"};
+
+typedef struct verb_import_args {
+    const char *arch, *out, *prefix, *dtype, *set[17];
+} verb_import_args;
+
+/* NAME[,k=v] and the --set pairs that belong to the architecture. */
+static mango_status verb_import_build(const verb_import_args *a, mango_net **net,
+                                      mango_err *err)
+{
+    mgi_str spec;
+    mango_status st = MANGO_OK;
+    mgi_str_init(&spec, NULL);
+    mgi_str_puts(&spec, strncmp(a->arch, "zoo:", 4) ? a->arch : a->arch + 4);
+    for (int i = 0; a->set[i] && st >= 0; i++)
+        st = import_settings(a->set[i], NULL, &spec, err);
+    if (st >= 0)
+        st = spec.bad ? MANGO_E_MEM : mango_net_zoo(net, spec.p, NULL, err);
+    mgi_str_free(&spec);
+    for (int i = 0; a->set[i] && st >= 0; i++)
+        st = import_settings(a->set[i], *net, NULL, err);
+    return st;
+}
+
+/* Where the weights come from: file name without its folder, SHA-256. */
+static mango_status verb_import_origin(mango_net *net, const char *path, char hex[65],
+                                       mango_err *err)
+{
+    const mango_alloc al = mgi_alloc_get(NULL);
+    const char *base = strrchr(path, '/');
+    unsigned char *p = NULL;
+    mango_idx n = 0;
+    MGI_TRY(mgi_file_read(path, (mango_idx)1 << 30, &al, &p, &n, err));
+    mgi_sha256(p, n, hex);
+    mgi_del(&al, p, n + 1, 1);
+    base = base ? base + 1 : path;
+    MGI_TRY(mango_net_meta_set(net, "source", base));
+    MGI_TRY(mango_net_meta_set(net, "source_sha256", hex));
+    MGI_TRY(mango_net_meta_set(net, "trainer", "imported"));
+    return mango_net_meta_set(net, "arch", net->arch);
+}
+
+static void verb_import_result(cli *c, const verb_import_args *a, const mango_net *net,
+                               const import_report *r, const char *hex)
+{
+    mgi_str s;
+    cli_print(c,
+              "%s: %td parameters of %s from a %s checkpoint%s%s, %td neuron values, %td "
+              "tensors of no use\n",
+              a->out, r->filled, net->arch, r->format, *r->under ? ", under " : "",
+              r->under, r->rules, r->ignored);
+    if (*r->strip || *r->add)
+        cli_print(c, "names: prefix '%s' stripped, '%s' added\n", r->strip, r->add);
+    cli_print(c, "inputs: (x - mean)/std with mean %g,%g,%g and std %g,%g,%g\n",
+              (double)net->mean[0], (double)net->mean[1], (double)net->mean[2],
+              (double)net->std[0], (double)net->std[1], (double)net->std[2]);
+    mgi_str_init(&s, NULL);
+    mgi_str_puts(&s, "{\"out\":");
+    mgi_json_quote(&s, a->out, (mango_idx)strlen(a->out));
+    mgi_str_printf(&s,
+                   ",\"arch\":\"%s\",\"format\":\"%s\",\"parameters\":%td,\"rules\":%td,"
+                   "\"ignored\":%td",
+                   net->arch, r->format, r->filled, r->rules, r->ignored);
+    mgi_str_puts(&s, ",\"stripped\":");
+    mgi_json_quote(&s, r->strip, (mango_idx)strlen(r->strip));
+    mgi_str_puts(&s, ",\"added\":");
+    mgi_json_quote(&s, r->add, (mango_idx)strlen(r->add));
+    mgi_str_printf(&s, ",\"source_sha256\":\"%s\"}", hex);
+    cli_json(c, &s);
+    mgi_str_free(&s);
+}
+
+/* What does not fit, a line each. */
+static void verb_import_lines(cli *c, const import_report *r)
+{
+    const char *p = r->detail.p;
+    while (p && *p) {
+        const size_t n = strcspn(p, "\n");
+        cli_note(c, "%.*s", (int)n, p);
+        p += n + (p[n] == '\n');
+    }
+}
+
+static int verb_import_run(cli *c, const verb_import_args *a)
+{
+    mango_net *net = NULL;
+    mango_err err = {""};
+    import_report r;
+    char hex[65] = "";
+    memset(&r, 0, sizeof r);
+    mango_status st = verb_import_build(a, &net, &err);
+    if (st >= 0) {
+        st = import_weights(net, c->pos[0], a->prefix, &r, &err);
+        if (st < 0)
+            verb_import_lines(c, &r);
+    }
+    if (st >= 0)
+        st = verb_import_origin(net, c->pos[0], hex, &err);
+    if (st >= 0)
+        st = mango_net_save(net, a->out, a->dtype, &err);
+    if (st >= 0)
+        verb_import_result(c, a, net, &r, hex);
+    mgi_str_free(&r.detail);
+    mango_net_destroy(net);
+    return st < 0 ? cli_fail(c, st, &err) : CLI_OK;
+}
+
+int verb_import(int argc, char **argv)
+{
+    verb_import_args a = {NULL, NULL, NULL, "F32", {NULL}};
+    const cli_opt opt[] = {
+        {"--arch", CLI_STR, &a.arch, 0, 0, "NAME",
+         "architecture of the zoo, NAME or NAME,k=v", 1},
+        {"--out", CLI_STR, &a.out, 0, 0, "W", "weights file to write (.safetensors)", 1},
+        {"--prefix", CLI_STR, &a.prefix, 0, 0, "P",
+         "strip P. from the names; default: whatever fits best", 0},
+        {"--set", CLI_MULTI, a.set, 0, 0, "K=V",
+         "mean=,std= (inputs), out_scale=,out_shift= (pictures), or a key of the "
+         "architecture",
+         0},
+        {"--dtype", CLI_STR, &a.dtype, 0, 0, "T", "F32 or F16; default F32", 0},
+    };
+    cli c;
+    memset(&c, 0, sizeof c);
+    int code = cli_parse(&c, &import_doc, opt, (int)MGI_COUNT(opt), 1, argc, argv);
+    if (code >= 0)
+        return code;
+    if (c.n_pos != 1)
+        return cli_usage(&c, "one checkpoint expected");
+    if (strcmp(a.dtype, "F32") && strcmp(a.dtype, "F16"))
+        return cli_usage(&c, "--dtype %s: F32 or F16 expected", a.dtype);
+    return verb_import_run(&c, &a);
+}
