@@ -14,8 +14,13 @@ typedef struct mango_net mango_net;
 /* mango_net_zoo - build an architecture without weights.
  *   spec  in  "NAME" or "NAME,key=value,...": sngan, sngan_dsc, vqvae, snn_conv,
  *             spiking_resnet18, resnet18, densenet, alexnet, vgg16, vgg19;
- *             keys: width=0.25 (CIFAR ones), classes=10, T=50, ...
- * Returns MANGO_E_NAME with the near matches for an unknown one. */
+ *             keys: width (all but alexnet and vgg: channel counts scaled, in
+ *             multiples of 8), in=CxHxW, classes, T; the fields of mango_lif by
+ *             name, or preset, for every neuron (beta=0.8,reset=zero); hidden,
+ *             codes, dim (vqvae), hidden (snn_conv), latent, out=CxHxW (sngan).
+ *             "vqvae,in=1x28x28,hidden=32,codes=64,dim=8" has a 7x7 grid of codes.
+ * Returns MANGO_E_NAME with the near matches for an unknown one, MANGO_E_ARG
+ * for a key or value, MANGO_E_SHAPE when the sizes do not fit. */
 MANGO_API mango_status mango_net_zoo(mango_net **net, const char *spec, const mango_alloc *al,
                                      mango_err *err);
 /* mango_net_parse - from the text form of graph.h (len bytes). */
