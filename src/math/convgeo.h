@@ -9,6 +9,7 @@
  * ky' = oy + p - s*iy, so the phase f = (oy + p) mod s uses the rows ky' = f,
  * f+s, ..., in DESCENDING order, because iy then ascends. The k order of every
  * output is therefore (iy,ix,c) ascending in the input's own order.
+ * Kernel rows and columns that only ever meet padding are left out.
  * SPDX-License-Identifier: MIT */
 #ifndef MGI_CONVGEO_H
 #define MGI_CONVGEO_H

@@ -12,14 +12,21 @@
  * SPDX-License-Identifier: MIT */
 #include "convgeo.h"
 
-#define GRAD_ROWS 384 /* map rows in a chunk, at most */
-#define GRAD_PIX 384  /* pixels in a chunk, about     */
-#define GRAD_BLOCK 16 /* channels per item of the small loops */
+#define GRAD_PIX 256      /* pixels in a chunk, about: a tile's share of x stays in L1 */
+#define GRAD_BLOCK 16     /* channels per item of grad_bias                            */
+#define GRAD_SMALL 64     /* small channels in a square of grad_store                  */
+#define GRAD_WIDE 36      /* kernel positions (times big channels) in it               */
+#if defined(__GNUC__)
+#define GRAD_PREFETCH(p) __builtin_prefetch((p), 1)
+#else
+#define GRAD_PREFETCH(p) ((void)(p))
+#endif
 
 typedef struct grad_job {
     const mgi_kernels *k;
     mango_idx N, Hb, Wb, Cb, Hs, Ws, Cs; /* big map under the window; small map */
-    mango_idx kh, kw, sh, sw, ph, pw;
+    mango_idx kh, kw, sh, sw, ph, pw;    /* kh, kw, ph, pw without dead positions */
+    mango_idx ky0, kx0, area, width;     /* where they lie in the whole kernel    */
     const float *big, *small;
     float *R;          /* (kh,kw,Cb,Cs), or (kh,kw,Cs,Cb) when swapped */
     int swap;
@@ -30,7 +37,7 @@ typedef struct grad_job {
 /* The runs of one kernel position in a chunk, and their steps. */
 typedef struct grad_runs {
     mango_idx step_big, step_small, n;
-    mgi_tap run[GRAD_ROWS]; /* a: big, b: small */
+    mgi_tap run[GRAD_PIX]; /* a: big, b: small */
 } grad_runs;
 
 static mango_idx grad_up(mango_idx x, mango_idx to)
@@ -111,6 +118,10 @@ static void grad_tile(const grad_job *j, mango_idx tap, mango_idx t, grad_runs *
     float *R = j->R + (tap * M + i0) * Nn + j0;
     if (m <= 0)
         return;
+    for (mango_idx i = 0; i < m; i++) { /* of the tile to come */
+        GRAD_PREFETCH(R + i * Nn + k->nr);
+        GRAD_PREFETCH(R + i * Nn + k->nr + k->nr / 2);
+    }
     if (!j->swap)
         k->outer(m, n, j->big + i0, g->step_big, j->small + j0, g->step_small, g->n, g->run, R,
                  Nn, load);
@@ -138,18 +149,42 @@ static void grad_item(const grad_job *j, mango_idx t0, mango_idx t1)
         }
 }
 
-/* dw (Cs,Cb,kh,kw) += R, block of GRAD_BLOCK small channels. */
-static void grad_store(const grad_job *j, mango_idx s0, float *dw)
+/* One square: big channels b .. b+nb, small ones s0 .. s0+ns, kernel positions
+ * t0 .. t0+nt (of j->kh*j->kw), which lie at[] in the whole kernel. */
+static void grad_square(const grad_job *j, mango_idx s0, mango_idx ns, mango_idx b, mango_idx nb,
+                        mango_idx t0, mango_idx nt, const mango_idx *at, float *dw)
 {
-    const mango_idx area = j->kh * j->kw, s1 = MGI_MIN(j->Cs, s0 + GRAD_BLOCK);
-    for (mango_idx b = 0; b < j->Cb; b++)
-        for (mango_idx tap = 0; tap < area; tap++) {
-            const float *R = j->R + (j->swap ? tap * j->Cs * j->Cb + b
-                                             : (tap * j->Cb + b) * j->Cs);
-            const mango_idx step = j->swap ? j->Cb : 1;
-            for (mango_idx s = s0; s < s1; s++)
-                dw[(s * j->Cb + b) * area + tap] += R[s * step];
-        }
+    const mango_idx step_s = j->swap ? j->Cb : 1, step_b = j->swap ? 1 : j->Cs, n = nb * nt;
+    float square[GRAD_SMALL * GRAD_WIDE];
+    for (mango_idx i = 0; i < n; i++) {
+        const float *R = j->R + (t0 + i % nt) * j->Cs * j->Cb + s0 * step_s + (b + i / nt) * step_b;
+        for (mango_idx s = 0; s < ns; s++)
+            square[s * n + i] = R[s * step_s];
+    }
+    for (mango_idx s = 0; s < ns; s++) {
+        float *to = dw + ((s0 + s) * j->Cb + b) * j->area;
+        if (nt == j->area)
+            for (mango_idx i = 0; i < n; i++)
+                to[i] += square[s * n + i];
+        else
+            for (mango_idx i = 0; i < n; i++)
+                to[i / nt * j->area + at[i % nt]] += square[s * n + i];
+    }
+}
+
+/* dw (Cs,Cb,kh,kw) += R for GRAD_SMALL small channels from s0, big channels b0
+ * to b1: turned round in squares on the stack, so that both go by in runs. */
+static void grad_store(const grad_job *j, mango_idx s0, mango_idx b0, mango_idx b1, float *dw)
+{
+    const mango_idx taps = j->kh * j->kw, ns = MGI_MIN(GRAD_SMALL, j->Cs - s0);
+    mango_idx at[GRAD_WIDE];
+    for (mango_idx t0 = 0; t0 < taps; t0 += GRAD_WIDE) {
+        const mango_idx nt = MGI_MIN(GRAD_WIDE, taps - t0), nb = GRAD_WIDE / nt;
+        for (mango_idx t = 0; t < nt; t++)
+            at[t] = (j->ky0 + (t0 + t) / j->kw) * j->width + j->kx0 + (t0 + t) % j->kw;
+        for (mango_idx b = b0; b < b1; b += nb)
+            grad_square(j, s0, ns, b, MGI_MIN(nb, b1 - b), t0, nt, at, dw);
+    }
 }
 
 /* db += sum over rows of dy, in double, rows ascending. */
@@ -171,29 +206,38 @@ MGI_FN void mgi_conv_backward_weights(const mgi_conv *c, mango_idx N, const floa
                                       const float *dy, float *dw, float *db, float *work)
 {
     const int t = c->transposed;
-    grad_job j = {.k = mgi_kernels_get(), .N = N, .kh = c->kh, .kw = c->kw, .sh = c->sh,
-                  .sw = c->sw, .ph = c->ph, .pw = c->pw, .R = work};
-    j.Hb = t ? c->OH : c->H, j.Wb = t ? c->OW : c->W, j.Cb = t ? c->O : c->C;
-    j.Hs = t ? c->H : c->OH, j.Ws = t ? c->W : c->OW, j.Cs = t ? c->C : c->O;
-    j.big = t ? dy : x, j.small = t ? x : dy;
+    const mgi_conv f = t ? mgi_conv_flip(c) : *c; /* the ordinary one of the two */
+    grad_job j = {.k = mgi_kernels_get(), .N = N, .R = work, .Hb = f.H, .Wb = f.W, .Cb = f.C,
+                  .Hs = f.OH, .Ws = f.OW, .Cs = f.O, .sh = f.sh, .sw = f.sw,
+                  .area = (mango_idx)f.kh * f.kw, .width = f.kw, .big = t ? dy : x,
+                  .small = t ? x : dy};
+    mgi_convgeo g;
+    mgi_convgeo_phase(&f, 0, &g);
+    j.kh = g.kh, j.kw = g.kw, j.ph = g.py, j.pw = g.px, j.ky0 = g.ky0, j.kx0 = g.kx0;
     if (db)
         grad_bias(N * c->OH * c->OW, c->O, dy, db);
-    if (N <= 0)
+    if (N <= 0 || g.kh == 0)
         return;
     /* the axis that wastes fewer lanes of 16 goes into the vectors */
     j.swap = grad_up(j.Cs, 16) * j.Cb > grad_up(j.Cb, 16) * j.Cs;
-    j.rows = MGI_MIN(GRAD_ROWS, MGI_MAX(1, GRAD_PIX / j.Ws));
+    j.rows = MGI_MAX(1, GRAD_PIX / j.Ws);
     j.mt = ((j.swap ? j.Cs : j.Cb) + j.k->mr - 1) / j.k->mr;
     j.nt = ((j.swap ? j.Cb : j.Cs) + j.k->nr - 1) / j.k->nr;
     const mango_idx tiles = j.kh * j.kw * j.mt * j.nt, items = MGI_MIN(tiles, mango_threads());
     MGI_OMP(parallel for if (tiles * N * j.Hs * j.Ws > 512))
     for (mango_idx i = 0; i < items; i++)
         grad_item(&j, i * tiles / items, (i + 1) * tiles / items);
+    const mango_idx across = (j.Cs + GRAD_SMALL - 1) / GRAD_SMALL;
+    const mango_idx squares = across * ((j.Cb + GRAD_SMALL - 1) / GRAD_SMALL);
     MGI_OMP(parallel for if (tiles > 64))
-    for (mango_idx s = 0; s < j.Cs; s += GRAD_BLOCK)
-        grad_store(&j, s, dw);
+    for (mango_idx i = 0; i < squares; i++) {
+        const mango_idx b0 = i / across * GRAD_SMALL;
+        grad_store(&j, i % across * GRAD_SMALL, b0, MGI_MIN(j.Cb, b0 + GRAD_SMALL), dw);
+    }
 }
 
-#undef GRAD_ROWS
 #undef GRAD_PIX
 #undef GRAD_BLOCK
+#undef GRAD_SMALL
+#undef GRAD_WIDE
+#undef GRAD_PREFETCH

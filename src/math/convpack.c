@@ -4,6 +4,9 @@
 #include "convgeo.h"
 #include "../base/real.h"
 
+#define CONV_PACK_TAPS 16
+#define CONV_PACK_NR 32 /* the widest panel of any kernel set */
+
 MGI_FN int mgi_conv_shape(mgi_conv *c)
 {
     if (c->transposed) {
@@ -43,6 +46,17 @@ static void convgeo_axis(mango_idx f, mango_idx k, mango_idx s, mango_idx p, man
     *count = *o0 < out ? (out - 1 - *o0) / s + 1 : 0;
 }
 
+/* Leave out the kernel rows (columns) that meet the map at no position. */
+static void convgeo_trim(mango_idx T, mango_idx s, mango_idx size, mango_idx *k, mango_idx *p,
+                         mango_idx *k0, mango_idx ks)
+{
+    const mango_idx lo = MGI_MIN(*k, MGI_MAX(0, *p - (T - 1) * s)); /* of the last position */
+    const mango_idx hi = MGI_MAX(lo, MGI_MIN(*k, size + *p));       /* of the first          */
+    *k0 += lo * ks;
+    *p -= lo;
+    *k = hi - lo;
+}
+
 MGI_FN void mgi_convgeo_phase(const mgi_conv *c, int phase, mgi_convgeo *g)
 {
     const mgi_convgeo plain = {.C = c->C, .H = c->H, .W = c->W, .O = c->O, .OH = c->OH,
@@ -50,15 +64,19 @@ MGI_FN void mgi_convgeo_phase(const mgi_conv *c, int phase, mgi_convgeo *g)
                                .py = c->ph, .px = c->pw, .TH = c->OH, .TW = c->OW, .osy = 1,
                                .osx = 1, .kys = 1, .kxs = 1};
     *g = plain;
-    if (!c->transposed)
-        return;
-    g->sh = g->sw = 1;
-    g->osy = c->sh, g->osx = c->sw;
-    g->kys = -c->sh, g->kxs = -c->sw;
-    convgeo_axis(phase / c->sw, c->kh, c->sh, c->ph, c->OH, &g->kh, &g->ky0, &g->oy0, &g->py,
-                 &g->TH);
-    convgeo_axis(phase % c->sw, c->kw, c->sw, c->pw, c->OW, &g->kw, &g->kx0, &g->ox0, &g->px,
-                 &g->TW);
+    if (c->transposed) {
+        g->sh = g->sw = 1;
+        g->osy = c->sh, g->osx = c->sw;
+        g->kys = -c->sh, g->kxs = -c->sw;
+        convgeo_axis(phase / c->sw, c->kh, c->sh, c->ph, c->OH, &g->kh, &g->ky0, &g->oy0,
+                     &g->py, &g->TH);
+        convgeo_axis(phase % c->sw, c->kw, c->sw, c->pw, c->OW, &g->kw, &g->kx0, &g->ox0,
+                     &g->px, &g->TW);
+    }
+    convgeo_trim(g->TH, g->sh, g->H, &g->kh, &g->py, &g->ky0, g->kys);
+    convgeo_trim(g->TW, g->sw, g->W, &g->kw, &g->px, &g->kx0, g->kxs);
+    if (g->kh * g->kw == 0)
+        g->kh = g->kw = 0;
 }
 
 MGI_FN mango_idx mgi_conv_packed(const mgi_conv *c)
@@ -72,24 +90,32 @@ MGI_FN mango_idx mgi_conv_packed(const mgi_conv *c)
     return sum;
 }
 
-/* Panel p of one phase. Stored weight (o,c): w + o*so + c*sc, then ky*kw + kx. */
+/* Panel p of one phase: for each input channel the kernel positions of nr
+ * outputs are gathered in a small square, then written row by row.
+ * Stored weight (o,c): w + o*so + c*sc, then ky*kw + kx. */
 static void conv_pack_panel(const mgi_convgeo *g, const mgi_conv *c, mango_idx p, mango_idx nr,
                             const float *w, float *P)
 {
     const mango_idx area = (mango_idx)c->kh * c->kw, n = MGI_MIN(nr, g->O - p * nr);
     const mango_idx so = c->transposed ? area : c->C * area;
     const mango_idx sc = c->transposed ? c->O * area : area;
-    for (mango_idx ky = 0; ky < g->kh; ky++)
-        for (mango_idx kx = 0; kx < g->kw; kx++) {
-            const mango_idx tap = (g->ky0 + ky * g->kys) * c->kw + g->kx0 + kx * g->kxs;
-            const float *src = w + p * nr * so + tap;
-            for (mango_idx i = 0; i < g->C; i++, src += sc, P += nr) {
-                for (mango_idx j = 0; j < n; j++)
-                    P[j] = src[j * so];
-                for (mango_idx j = n; j < nr; j++)
-                    P[j] = 0.0f;
-            }
+    const mango_idx taps = g->kh * g->kw;
+    float square[CONV_PACK_TAPS * CONV_PACK_NR] = {0.0f};
+    mango_idx at[CONV_PACK_TAPS];
+    for (mango_idx t0 = 0; t0 < taps; t0 += CONV_PACK_TAPS) {
+        const mango_idx nt = MGI_MIN(CONV_PACK_TAPS, taps - t0);
+        for (mango_idx t = 0; t < nt; t++)
+            at[t] = (g->ky0 + (t0 + t) / g->kw * g->kys) * c->kw + g->kx0 +
+                    (t0 + t) % g->kw * g->kxs;
+        for (mango_idx i = 0; i < g->C; i++) {
+            const float *src = w + p * nr * so + i * sc;
+            for (mango_idx j = 0; j < n; j++, src += so)
+                for (mango_idx t = 0; t < nt; t++)
+                    square[t * nr + j] = src[at[t]];
+            for (mango_idx t = 0; t < nt; t++)
+                memcpy(P + ((t0 + t) * g->C + i) * nr, square + t * nr, (size_t)nr * sizeof *P);
         }
+    }
 }
 
 MGI_FN void mgi_conv_pack(const mgi_conv *c, const float *w, float *packed)
@@ -138,3 +164,6 @@ MGI_FN void mgi_conv_forward_ref(const mgi_conv *c, mango_idx N, const float *x,
                 for (mango_idx o = 0; o < c->O; o++, y++)
                     *y = conv_ref_one(c, x, w, o, oy, ox) + (bias ? bias[o] : 0.0f);
 }
+
+#undef CONV_PACK_TAPS
+#undef CONV_PACK_NR
