@@ -410,12 +410,12 @@ static void svg_band(mgi_str *s, const svg_plot *p, const svg_series *r, int col
 
 const char *svg_css(void)
 {
-    return ".mango text{font:12px system-ui,sans-serif}.mango "
-           ".t{font-size:15px;font-weight:600}"
-           ".mango .g,.mango .a,.mango .l,.mango .d{fill:none}.mango .b,.mango "
-           ".p{stroke:none}"
-           ".mango .l{stroke-width:2;stroke-linejoin:round;stroke-linecap:round}.mango "
-           ".b{fill-opacity:.16}"
+    return ".mango text{font:12px system-ui,sans-serif}"
+           ".mango .t{font-size:15px;font-weight:600}"
+           ".mango .g,.mango .a,.mango .l,.mango .d{fill:none}"
+           ".mango .b,.mango .p{stroke:none}"
+           ".mango .l{stroke-width:2;stroke-linejoin:round;stroke-linecap:round}"
+           ".mango .b{fill-opacity:.16}"
            ".mango .d{stroke-width:4;stroke-linecap:round;stroke-opacity:.4}"
            ".mango .p{fill-opacity:.6}" SVG_LIGHT
            "@media(prefers-color-scheme:dark){" SVG_DARK "}";
