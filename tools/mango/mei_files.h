@@ -1,0 +1,29 @@
+/* mei_files.h - what a search leaves in its folder.
+ * SPDX-License-Identifier: MIT */
+#ifndef MEI_FILES_H
+#define MEI_FILES_H
+
+#include "cli.h"
+#include "../../src/mei/mei.h"
+
+/* Facts of a search that its files tell. */
+typedef struct mei_run {
+    const char *gen, *net, *target, *opt, *out, *state; /* state: running, done, ... */
+    const mango_objective *objective;
+    mango_objective_info info;
+    const mango_opt_options *options;
+    uint64_t seed;
+    const mango_session *session;
+    double seconds, opt_seconds, eval_seconds; /* of this process */
+    char command[1024];
+} mei_run;
+
+/* run.json: options, hashes, versions, and the result so far. */
+mango_status mei_save_run(const mei_run *r, mango_err *err);
+/* scores.tsv, codes.npy, best.png, best.npy, progress.gif, curve.svg,
+ * report.html; each is written beside its target, then renamed. */
+mango_status mei_save_all(const mei_run *r, mango_objective *o, mango_err *err);
+/* The object that --json prints, without the closing brace. */
+void mei_json(const mei_run *r, mgi_str *s);
+
+#endif
