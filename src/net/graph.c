@@ -293,9 +293,7 @@ MGI_FN mango_status mgi_net_alloc_params(mango_net *n)
     for (int i = 0; i < n->n_params; i++)
         mgi_arena_plan(&n->values, n->param[i].count, sizeof(float));
     MGI_TRY(mgi_arena_commit(&n->values));
-    for (int i = 0; i < n->n_params; i++) {
+    for (int i = 0; i < n->n_params; i++) /* an arena begins zeroed */
         n->param[i].v = mgi_arena_take(&n->values, n->param[i].count, sizeof(float));
-        memset(n->param[i].v, 0, (size_t)n->param[i].count * sizeof(float));
-    }
     return MANGO_OK;
 }
