@@ -532,11 +532,41 @@ static void t_plan_over_time(void)
     t_plan_rates(t_plan_toy());
 }
 
+/* The largest T and batch are planned within the default cap, and a long run
+ * is the same in one chunk of time or in many. */
+static void t_plan_long(void)
+{
+    mango_net *net = t_plan_toy();
+    T_REQUIRE(net != NULL);
+    float y[2 * 9];
+    mango_plan_options o;
+    mango_plan_defaults(&o);
+    o.T = o.batch = 4096;
+    mango_idx s = 0;
+    T_OK(mango_net_find(net, "s2", &s, NULL), NULL);
+    const mango_reading r = {s, MANGO_READ_RATE, y};
+    mango_plan *p = NULL;
+    T_STATUS(mango_plan_create(&p, net, &o, 1, &r, NULL, NULL), MANGO_OK);
+    T_CHECK(p && mango_plan_bytes(p) <= (mango_idx)1 << 30);
+    mango_plan_destroy(p);
+    o.batch = 2;
+    float *x = t_plan_input(net, 2, 3);
+    float *whole = t_plan_read(net, &o, s, MANGO_READ_RATE, 2, x, 18);
+    o.memory = 1 << 20;
+    float *cut = t_plan_read(net, &o, s, MANGO_READ_RATE, 2, x, 18);
+    T_CHECK(t_plan_same(whole, cut, 18));
+    free(whole);
+    free(cut);
+    free(x);
+    mango_net_destroy(net);
+}
+
 void t_plan(void)
 {
     T_CASE(t_plan_nodes);
     T_CASE(t_plan_bits_toy);
     T_CASE(t_plan_bits_zoo);
     T_CASE(t_plan_over_time);
+    T_CASE(t_plan_long);
     T_CASE(t_plan_errors);
 }

@@ -63,8 +63,11 @@ MANGO_API mango_idx mango_net_steps(const mango_net *net); /* T by default */
 MANGO_API float *mango_net_param(mango_net *net, const char *name, int *rank,
                                  mango_idx shape[4]);
 
-/* A reading of a network: which layers, how many steps, how many inputs at once. */
+/* A plan: everything about some readings of a network, decided beforehand. */
 typedef struct mango_plan mango_plan;
+/* What to read of a layer. Shapes are slowest axis first. The rate of a LIF
+ * layer is (spikes counted)/(T H W), rounded once. Any layer can be read; what
+ * else is read, the batch, T and the memory cap never change its bits. */
 typedef enum mango_read {
     MANGO_READ_MEAN,   /* (B,C,H,W): mean over T (spike rate per neuron for LIF layers) */
     MANGO_READ_RATE,   /* (B,C): mean over T, H and W                                   */
@@ -74,36 +77,61 @@ typedef enum mango_read {
 typedef struct mango_reading {
     mango_idx layer;   /* index of the layer to read */
     mango_read what;
-    float *out;        /* caller's buffer, filled by mango_plan_run; C order as above */
+    float *out;        /* caller's buffer, filled by mango_plan_run; B: that of the run */
 } mango_reading;
 typedef struct mango_plan_options {
-    mango_idx T;           /* steps; 0: the network's own */
-    mango_idx batch;       /* inputs per run, 1..4096     */
-    mango_idx memory;      /* cap in bytes for the arena; 0: 1 GiB */
-    mango_idx from;        /* layer whose value the caller feeds; -1: the input.
-                              For a VQ layer the fed values are codes (B,H*W)
-                              as floats 0..K-1 in row-major (H,W) order */
+    mango_idx T;           /* steps, 1..4096; 0: the network's own */
+    mango_idx batch;       /* inputs per run, 1..4096              */
+    mango_idx memory;      /* cap in bytes for the arena of feature maps (packed
+                              weights are not counted); 0: 1 GiB */
+    mango_idx from;        /* layer whose value the caller feeds, as it is, the same
+                              at each step; -1: the input. Everything read must
+                              come after it. For a VQ layer the fed values are codes
+                              (B,H*W) as floats 0..K-1 in row-major (H,W) order */
     int raw;               /* 1: input is normalized already; 0: input is [0,1] RGB
                               and the plan applies the network's mean and std */
 } mango_plan_options;
+/* mango_plan_defaults - T 0, batch 1, memory 0, from -1, raw 0. */
 MANGO_API void mango_plan_defaults(mango_plan_options *o);
+
 /* mango_plan_create - decide everything before the first query: only what the
  * readings need is computed, time-independent layers once, batch-norm folded,
- * weights packed, one arena. The net must outlive the plan and not change.
- * Returns MANGO_E_MEM with the bytes needed when the cap is too small even
- * for one input and one step at a time. */
+ * weights packed, one arena. Batches and times over the cap are cut in chunks.
+ *   plan      out  the plan; NULL on error
+ *   net       in   filled or loaded; must outlive the plan and not change
+ *   o         in   see above
+ *   readings  in   (n_readings) 1..4096 of them, copied; `out` may be NULL and
+ *                  given later by mango_plan_output
+ * Returns  MANGO_E_ARG for options out of range, a layer that does not exist, or
+ *          one that `from` alone does not determine; MANGO_E_STATE for a net
+ *          without weights; MANGO_E_MEM, before anything large is allocated and
+ *          with the bytes needed, when the cap is too small even for one input
+ *          and one step at a time.
+ * Memory   from al, until mango_plan_destroy.
+ * Threads  a plan serves one call at a time, and at most as many threads as
+ *          were in force when it was made; plans of one net are independent. */
 MANGO_API mango_status mango_plan_create(mango_plan **plan, const mango_net *net,
                                          const mango_plan_options *o, mango_idx n_readings,
                                          const mango_reading *readings, const mango_alloc *al,
                                          mango_err *err);
-/* mango_plan_run - evaluate B <= batch inputs; x is (B,C,H,W) (or fed values).
- * Fills the buffers given at create (their `out` may be changed by
- * mango_plan_output). Allocates nothing. Non-finite input: MANGO_E_NONFINITE. */
+
+/* mango_plan_run - evaluate inputs and fill the buffers of all readings.
+ *   B  in  number of inputs, 1..batch
+ *   x  in  (B,C,H,W) inputs, or the fed layer's values or codes
+ * Returns  MANGO_E_ARG for B out of range, a reading without a buffer or a code
+ *          that does not exist; MANGO_E_NONFINITE for NaN or infinity in x;
+ *          then nothing is written.
+ * Memory   none allocated. */
 MANGO_API mango_status mango_plan_run(mango_plan *plan, mango_idx B, const float *x);
+
+/* mango_plan_output - another buffer for a reading, from the next run on. */
 MANGO_API mango_status mango_plan_output(mango_plan *plan, mango_idx reading, float *out);
-MANGO_API mango_idx mango_plan_bytes(const mango_plan *plan);   /* arena + packed weights */
-MANGO_API double mango_plan_macs(const mango_plan *plan);       /* dense multiply-adds an input */
-MANGO_API void mango_plan_destroy(mango_plan *plan);
+
+/* mango_plan_bytes - arena and packed weights; mango_plan_macs - multiply-adds
+ * of one input over all T steps, zeros counted. 0 for a NULL plan. */
+MANGO_API mango_idx mango_plan_bytes(const mango_plan *plan);
+MANGO_API double mango_plan_macs(const mango_plan *plan);
+MANGO_API void mango_plan_destroy(mango_plan *plan); /* NULL is fine */
 
 #ifdef __cplusplus
 }

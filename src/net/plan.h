@@ -19,7 +19,7 @@
 
 #define MGI_MAX_BATCH 4096
 #define MGI_PLAN_MEMORY ((mango_idx)1 << 30) /* default cap, bytes          */
-#define MGI_PLAN_SPAN ((mango_idx)32 << 20)  /* chunks shrink to this arena */
+#define MGI_PLAN_SPAN ((mango_idx)16 << 20)  /* chunks shrink to this arena */
 #define MGI_PLAN_MAPS 32                     /* ... but not under so many maps */
 
 /* How the values of a buffer are stored. */
