@@ -1,0 +1,42 @@
+/* journal.h - an append-only file of JSON lines, each with a checksum.
+ *
+ * A line is one JSON object whose last member is "crc":"XXXXXXXX", the CRC-32
+ * of everything before that member's comma, going on from the line before: a
+ * line that is changed, missing or out of place breaks the chain.
+ * SPDX-License-Identifier: MIT */
+#ifndef MGI_JOURNAL_H
+#define MGI_JOURNAL_H
+
+#include "../base/json.h"
+#include <stdio.h>
+
+typedef struct mgi_journal {
+    mango_alloc al;
+    mgi_str path;
+    FILE *f;               /* open for appending, or NULL */
+    int sync;              /* flush to the disk */
+    uint32_t crc;          /* of the chain so far */
+    unsigned char *text;   /* the file as found; good bytes, all bytes */
+    mango_idx good, size;
+    mango_idx at, line;    /* reading position, lines read */
+} mgi_journal;
+
+/* mgi_journal_open - read and check the file. `resume` 0: it must be absent or
+ * empty. Damage in the last line is cut off (later, by mgi_journal_append);
+ * before it MANGO_E_FORMAT with the line's number. */
+MGI_FN mango_status mgi_journal_open(mgi_journal *j, const char *path, int resume, int sync,
+                                     const mango_alloc *al, mango_err *err);
+MGI_FN int mgi_journal_more(const mgi_journal *j);
+/* The next line, parsed; it must have the member `kind`. Free with mgi_json_free. */
+MGI_FN mango_status mgi_journal_next(mgi_journal *j, const char *kind, mgi_json *line,
+                                     mango_err *err);
+/* Does the next line have the member `kind`? */
+MGI_FN int mgi_journal_is(const mgi_journal *j, const char *kind);
+/* mgi_journal_append - done reading: cut the tail, open for writing. */
+MGI_FN mango_status mgi_journal_append(mgi_journal *j, mango_err *err);
+/* mgi_journal_write - body is an object without its closing brace. now: to the
+ * disk when sync is on; else it follows with the next such line. */
+MGI_FN mango_status mgi_journal_write(mgi_journal *j, mgi_str *body, int now, mango_err *err);
+MGI_FN void mgi_journal_close(mgi_journal *j);
+
+#endif

@@ -1,0 +1,189 @@
+/* mei.h - the most exciting input of a neuron: space, target, objective, session.
+ *
+ *     I --space--> latent --generator--> picture --network--> activation y
+ *     ^                                                             |
+ *     +---------------------- session: optimizer, cache, journal ---+
+ *
+ * A session searches any function of multi-indices; the ready-made objective
+ * is a generator followed by a network. A rig puts its own function there.
+ * SPDX-License-Identifier: MIT */
+#ifndef MANGO_MEI_H
+#define MANGO_MEI_H
+
+#include "../net/net.h"
+#include "../opt/opt.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- space --------------------------------------------------------------- */
+
+/* mango_space - d modes with n[j] levels, and what a multi-index means to a
+ * generator: level i of mode j is lo + i (hi - lo)/(n[j] - 1) in the latent
+ * (the middle when n[j] = 1), or, for a codebook, the code i itself. */
+typedef struct mango_space mango_space;
+
+/* mango_space_create - a grid on [lo, hi]; n (d) is copied. lo <= hi, finite. */
+MANGO_API mango_status mango_space_create(mango_space **s, mango_idx d, const mango_idx *n,
+                                          double lo, double hi, const mango_alloc *al,
+                                          mango_err *err);
+/* mango_space_of - the space of a generator: the codes of its vector quantizer
+ * in row-major order when it has one (vqvae: 64 modes of 512); else its input
+ * vector, 64 levels each on [-4,4] (sngan: 128 modes of 64). */
+MANGO_API mango_status mango_space_of(mango_space **s, const mango_net *gen,
+                                      const mango_alloc *al, mango_err *err);
+MANGO_API void mango_space_modes(const mango_space *s, mango_modes *m); /* s owns m->n */
+/* The layer that takes the latent: -1 the input, else the quantizer's index. */
+MANGO_API mango_idx mango_space_layer(const mango_space *s);
+/* mango_space_latent - z (K,d) of codes I (K,d). MANGO_E_ARG when out of range. */
+MANGO_API mango_status mango_space_latent(const mango_space *s, mango_idx K,
+                                          const mango_idx *I, float *z);
+MANGO_API void mango_space_destroy(mango_space *s);
+
+/* ---- target -------------------------------------------------------------- */
+
+/* mango_target - what is read from a network.
+ *   "LAYER:UNIT"      mean over time and space of a channel
+ *   "LAYER:UNIT:Y:X"  mean over time of one neuron
+ *   "class:K"         softmax probability of output K, from the mean over time
+ * For spiking layers the mean over time is spikes per step, in [0,1]. */
+typedef struct mango_target {
+    mango_idx layer, unit;
+    mango_idx y, x;       /* -1: the whole channel               */
+    int softmax;          /* 1: probability among all the units  */
+    mango_layer info;     /* of the layer; its strings belong to the net */
+} mango_target;
+
+/* mango_target_parse - MANGO_E_NAME for an unknown layer (near matches in err),
+ * a unit or a place out of range; MANGO_E_FORMAT for anything else. */
+MANGO_API mango_status mango_target_parse(mango_target *t, const mango_net *net,
+                                          const char *text, mango_err *err);
+
+/* ---- objective ----------------------------------------------------------- */
+
+/* mango_evaluator - y (K) of codes I (K,d), a whole batch at once. Returns
+ * MANGO_OK, an error, or a positive status to stop. NaN: this one is missing. */
+typedef mango_status (*mango_evaluator)(void *ud, mango_idx K, const mango_idx *I, double *y);
+
+typedef struct mango_objective mango_objective;
+typedef struct mango_objective_options {
+    mango_idx T;       /* steps; 0: the network's own        */
+    mango_idx batch;   /* pictures at once, 1 .. 4096        */
+    mango_idx memory;  /* cap for each of the two plans; 0: the plan's default */
+} mango_objective_options;
+MANGO_API void mango_objective_defaults(mango_objective_options *o); /* 0, 10, 0 */
+
+/* mango_objective_create - join a generator, a network and a target. Both nets
+ * must outlive the objective and not change. Everything is planned here.
+ * Returns MANGO_E_SHAPE when the picture does not fit the network. */
+MANGO_API mango_status mango_objective_create(mango_objective **o, const mango_net *gen,
+                                              const mango_net *net, const char *target,
+                                              const mango_objective_options *opt,
+                                              const mango_alloc *al, mango_err *err);
+/* mango_objective_eval - a mango_evaluator; ud is the mango_objective. Pictures
+ * are rounded to 8 bits before the network sees them: round(255 x)/255. */
+MANGO_API mango_status mango_objective_eval(void *ud, mango_idx K, const mango_idx *I,
+                                            double *y);
+/* mango_objective_picture - rgb (C,H,W) of one code (d), k/255 with integer k. */
+MANGO_API mango_status mango_objective_picture(mango_objective *o, const mango_idx *I,
+                                               float *rgb);
+/* mango_objective_look - y (K) of pictures rgb (K,C,H,W) in [0,1], unrounded. */
+MANGO_API mango_status mango_objective_look(mango_objective *o, mango_idx K, const float *rgb,
+                                            double *y);
+typedef struct mango_objective_info {
+    mango_idx C, H, W;     /* of the picture                    */
+    mango_idx T, bytes;    /* steps; memory of the plans        */
+    double macs;           /* dense multiply-adds of a query    */
+    const mango_space *space;
+    mango_target target;
+    char gen[65], net[65]; /* SHA-256 of graph and parameters   */
+} mango_objective_info;
+MANGO_API void mango_objective_get(const mango_objective *o, mango_objective_info *info);
+MANGO_API void mango_objective_destroy(mango_objective *o);
+
+/* ---- session ------------------------------------------------------------- */
+
+/* A fact about the run that is kept in the journal's header and must be the
+ * same at resume, for example {"target", "sn1:3"}. Both are plain text. */
+typedef struct mango_note {
+    const char *key, *value;
+} mango_note;
+
+typedef struct mango_session mango_session;
+typedef struct mango_session_options {
+    const char *opt;            /* preset's name                                  */
+    mango_opt_options o;        /* its options                                    */
+    uint64_t seed;
+    mango_idx budget;           /* queries, >= 1; may be larger at resume         */
+    double stop_at;             /* stop at this value; NaN: never                 */
+    mango_idx stall;            /* batches in a row without a new code before the
+                                   optimizer is restarted, 1 .. 10^6              */
+    int repeat;                 /* 1: a repeated code is a query again (noise);
+                                   0: it is answered from the cache, for nothing  */
+    const char *journal;        /* path; NULL: none                               */
+    int resume;                 /* 1: go on with the journal when it exists;
+                                   0: a journal that holds anything is refused    */
+    int sync;                   /* 1: each line is on the disk before the next query */
+    const mango_note *notes;    /* (n_notes) up to 32                             */
+    mango_idx n_notes;
+    int (*observe)(void *ud, const mango_session *s); /* after each step; non-zero
+                                   stops with MANGO_STOP_USER; NULL: none         */
+    void *observe_ud;
+} mango_session_options;
+/* Options of a preset: budget 1000, seed 0, stop_at NaN, stall 100, sync 1. */
+MANGO_API mango_status mango_session_defaults(const char *opt, mango_session_options *o,
+                                              mango_err *err);
+
+/* mango_session_create - begin a search, or go on with one.
+ *   modes  in   the space
+ *   o      in   options; strings are copied
+ *   f, ud  in   the function; not called here
+ * With resume the journal is replayed: the optimizer is asked again, must
+ * propose the same codes, and is told the recorded values. The state is then
+ * the one of a run that was never interrupted. An unfinished last line is cut
+ * off; damage before it, or options that differ (budget, stop_at and sync may),
+ * are refused and nothing is changed.
+ * Returns  MANGO_OK; MANGO_E_FORMAT (damaged, line named), MANGO_E_STATE
+ *          (journal in the way; other option, its name in err), MANGO_E_ARG, ... */
+MANGO_API mango_status mango_session_create(mango_session **s, const mango_modes *modes,
+                                            const mango_session_options *o, mango_evaluator f,
+                                            void *ud, const mango_alloc *al, mango_err *err);
+/* mango_session_step - ask one batch, evaluate its new codes, tell all.
+ * Returns MANGO_OK to be called again, a MANGO_STOP_... when the search is over,
+ * an error (text from mango_session_error). After an error of the evaluator the
+ * step may be tried again; after one of the journal the session is spent.
+ * A batch that the budget cuts is finished when the budget grows.
+ * MANGO_STOP_SPACE: every code was tried, or ten restarts in a row, each of
+ * `stall` batches, brought no new code. */
+MANGO_API mango_status mango_session_step(mango_session *s);
+/* mango_session_run - step until it stops; returns why. */
+MANGO_API mango_status mango_session_run(mango_session *s);
+MANGO_API void mango_session_extend(mango_session *s, mango_idx budget); /* new total */
+MANGO_API const char *mango_session_error(const mango_session *s);
+/* Closes the journal; nothing is lost by not calling it. */
+MANGO_API void mango_session_destroy(mango_session *s);
+
+typedef struct mango_session_info {
+    mango_idx d, budget;
+    mango_idx queries;       /* evaluations so far                      */
+    mango_idx cached;        /* proposals answered without a query      */
+    mango_idx missing;       /* evaluations that gave no finite value   */
+    mango_idx asks, restarts;
+    mango_idx replayed;      /* of the queries: from the journal        */
+    mango_idx improvements;  /* times the best became better            */
+    double best;             /* NaN before the first finite value       */
+} mango_session_info;
+MANGO_API void mango_session_get(const mango_session *s, mango_session_info *info);
+/* Best code (d) and value, of equal ones the first; MANGO_E_STATE when none. */
+MANGO_API mango_status mango_session_best(const mango_session *s, double *y, mango_idx *I);
+/* Query q, 0 .. queries-1, in order: code (d) and value (NaN: missing). */
+MANGO_API mango_status mango_session_query(const mango_session *s, mango_idx q, double *y,
+                                           mango_idx *I);
+/* The query that brought improvement i, 0 .. improvements-1; -1 out of range. */
+MANGO_API mango_idx mango_session_improvement(const mango_session *s, mango_idx i);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

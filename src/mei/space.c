@@ -1,0 +1,124 @@
+/* space.c - what a multi-index means to a generator.
+ * SPDX-License-Identifier: MIT */
+#include "../net/graph.h"
+#include "mei.h"
+
+#define SPACE_LEVELS 64 /* of a latent vector, the published grid */
+#define SPACE_EDGE 4.0
+
+struct mango_space {
+    mango_alloc al;
+    mango_idx d, *n;
+    mango_idx layer; /* that takes the latent, -1: the input */
+    int codes;       /* levels are codes, not places on [lo, hi] */
+    double lo, hi;
+};
+
+mango_status mango_space_create(mango_space **s, mango_idx d, const mango_idx *n, double lo,
+                                double hi, const mango_alloc *al, mango_err *err)
+{
+    MGI_REQUIRE(s);
+    *s = NULL;
+    if (d < 1 || d > (mango_idx)1 << 20 || !n)
+        return mgi_fail(err, MANGO_E_ARG, "space: %td modes, expected 1..2^20", d);
+    for (mango_idx j = 0; j < d; j++)
+        if (n[j] < 1 || n[j] > (mango_idx)1 << 24)
+            return mgi_fail(err, MANGO_E_ARG, "space: mode %td has %td levels, expected 1..2^24",
+                            j, n[j]);
+    if (!(lo <= hi && lo >= -1e30 && hi <= 1e30))
+        return mgi_fail(err, MANGO_E_ARG, "space: lo <= hi within 1e30 expected");
+    const mango_alloc a = mgi_alloc_get(al);
+    mango_space *x = mgi_new(&a, 1, sizeof *x);
+    mango_idx *copy = mgi_new(&a, d, sizeof *copy);
+    if (!x || !copy) {
+        mgi_del(&a, x, 1, sizeof *x);
+        mgi_del(&a, copy, d, sizeof *copy);
+        return mgi_fail(err, MANGO_E_MEM, "space: out of memory for %td modes", d);
+    }
+    memcpy(copy, n, (size_t)d * sizeof *n);
+    x->al = a, x->d = d, x->n = copy, x->lo = lo, x->hi = hi, x->layer = -1;
+    *s = x;
+    return MANGO_OK;
+}
+
+/* d equal modes. */
+static mango_status space_uniform(mango_space **s, mango_idx d, mango_idx levels,
+                                  const mango_alloc *al, mango_err *err)
+{
+    const mango_alloc a = mgi_alloc_get(al);
+    if (d < 1 || d > (mango_idx)1 << 20)
+        return mgi_fail(err, MANGO_E_SHAPE, "generator: %td latent values, expected 1..2^20", d);
+    mango_idx *n = mgi_new(&a, d, sizeof *n);
+    if (!n)
+        return mgi_fail(err, MANGO_E_MEM, "space: out of memory for %td modes", d);
+    for (mango_idx j = 0; j < d; j++)
+        n[j] = levels;
+    const mango_status st = mango_space_create(s, d, n, -SPACE_EDGE, SPACE_EDGE, al, err);
+    mgi_del(&a, n, d, sizeof *n);
+    return st;
+}
+
+mango_status mango_space_of(mango_space **s, const mango_net *gen, const mango_alloc *al,
+                            mango_err *err)
+{
+    MGI_REQUIRE(s && gen);
+    *s = NULL;
+    for (int i = 0; i < gen->n_nodes; i++) {
+        const mgi_node *v = gen->node + i;
+        if (v->kind != MGI_VQ)
+            continue;
+        MGI_TRY(space_uniform(s, v->H * v->W, v->codes, al, err));
+        (*s)->codes = 1;
+        (*s)->layer = i;
+        return MANGO_OK;
+    }
+    const mgi_node *in = gen->node + gen->input;
+    if (in->H != 1 || in->W != 1)
+        return mgi_fail(err, MANGO_E_SHAPE,
+                        "'%s' takes a picture of %tdx%tdx%td: a generator takes a latent "
+                        "vector, or has a vector quantizer",
+                        in->name, in->C, in->H, in->W);
+    return space_uniform(s, in->C, SPACE_LEVELS, al, err);
+}
+
+void mango_space_modes(const mango_space *s, mango_modes *m)
+{
+    m->d = s->d;
+    m->n = s->n;
+}
+
+mango_idx mango_space_layer(const mango_space *s)
+{
+    return s->layer;
+}
+
+mango_status mango_space_latent(const mango_space *s, mango_idx K, const mango_idx *I,
+                                float *z)
+{
+    MGI_REQUIRE(s && K >= 0 && (K == 0 || (I && z)));
+    for (mango_idx k = 0; k < K; k++)
+        for (mango_idx j = 0; j < s->d; j++) {
+            const mango_idx i = I[k * s->d + j], n = s->n[j];
+            double x = (double)i;
+            if (i < 0 || i >= n)
+                return MANGO_E_ARG;
+            if (!s->codes && n == 1)
+                x = 0.5 * (s->lo + s->hi);
+            else if (!s->codes)
+                x = s->lo + x * (s->hi - s->lo) / (double)(n - 1);
+            z[k * s->d + j] = (float)x;
+        }
+    return MANGO_OK;
+}
+
+void mango_space_destroy(mango_space *s)
+{
+    if (!s)
+        return;
+    const mango_alloc al = s->al;
+    mgi_del(&al, s->n, s->d, sizeof *s->n);
+    mgi_del(&al, s, 1, sizeof *s);
+}
+
+#undef SPACE_LEVELS
+#undef SPACE_EDGE
