@@ -143,7 +143,7 @@ static void t_conv_random(void)
 {
     mango_rng r;
     mango_rng_init(&r, 3, 1, 0);
-    for (int i = 0; i < 250; i++) {
+    for (int i = 0; i < 120; i++) {
         t_conv_case t = {.N = 1 + mango_rng_int(&r, i % 3 ? 3 : 20)};
         mgi_conv *c = &t.c;
         const int most = i % 8 ? 5 : 11;
@@ -151,7 +151,7 @@ static void t_conv_random(void)
         c->sh = 1 + (int)mango_rng_int(&r, 4), c->sw = 1 + (int)mango_rng_int(&r, 4);
         c->ph = (int)mango_rng_int(&r, c->kh), c->pw = (int)mango_rng_int(&r, c->kw);
         c->H = 1 + mango_rng_int(&r, 9), c->W = 1 + mango_rng_int(&r, 9);
-        c->C = 1 + mango_rng_int(&r, i % 2 ? 4 : 20), c->O = 1 + mango_rng_int(&r, i % 4 ? 9 : 70);
+        c->C = 1 + mango_rng_int(&r, i % 2 ? 4 : 20), c->O = 1 + mango_rng_int(&r, i % 4 ? 9 : 45);
         c->transposed = i % 5 == 4;
         t_conv_all(&t, &r);
     }

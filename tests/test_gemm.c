@@ -145,9 +145,40 @@ static void t_gemm_elementwise(void)
     }
 }
 
+/* The LIF entry against the plain loop, every rule, NaN and ties included. */
+static void t_gemm_lif(void)
+{
+    enum { N = 45 };
+    float x[N], u[N], U[2][N], S[2][N];
+    mango_rng r;
+    mango_rng_init(&r, 6, 2, 0);
+    for (int i = 0; i < N; i++) {
+        x[i] = 2.0f * mango_rng_uniformf(&r) - 0.5f;
+        u[i] = i % 7 ? 2.0f * mango_rng_uniformf(&r) - 0.5f : 1.0f;
+    }
+    x[3] = mgi_from_bf16(0x7fc0);
+    for (int v = 0; v < 36; v++) {
+        const mgi_lif_rule k = {(mgi_charge)(v % 3), (mgi_reset)(v / 3 % 3), v / 9 % 2, v / 18,
+                                0.9f, 2.5f, 0.75f, 1.0f, 0.1f, -0.2f};
+        for (mango_idx s = 0; s < MGI_COUNT(t_gemm_sets); s++) {
+            const mgi_kernels *set = mgi_kernels_named(t_gemm_sets[s]);
+            for (mango_idx n = 0; set && n <= N; n += 9) {
+                memcpy(U[0], u, sizeof u), memcpy(U[1], u, sizeof u);
+                memset(S, 0, sizeof S);
+                mgi_lif_ref(n, &k, x, U[0], S[0]);
+                set->lif(n, &k, x, U[1], S[1]);
+                U[0][3] = U[1][3] = 0.0f; /* one NaN is as good as another */
+                t_check(memcmp(U[0], U[1], sizeof u) == 0 && memcmp(S[0], S[1], sizeof u) == 0,
+                        "lif", set->name, v);
+            }
+        }
+    }
+}
+
 void t_gemm(void)
 {
     T_CASE(t_gemm_products);
     T_CASE(t_gemm_extremes);
     T_CASE(t_gemm_elementwise);
+    T_CASE(t_gemm_lif);
 }
