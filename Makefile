@@ -75,7 +75,7 @@ test-src: $(BUILD)/runner
 	MANGO_TOOL=$(BUILD)/mango $(RUN) $< $(ARGS)
 test-header: $(BUILD)/runner-header
 	MANGO_TOOL=$(BUILD)/mango $(RUN) $< $(ARGS)
-SUB = $(Q)$(MAKE) --no-print-directory
+SUB = +$(Q)$(MAKE) --no-print-directory
 test: deps
 	$(SUB) all $(BUILD)/runner $(BUILD)/runner-header
 	$(SUB) test-src

@@ -60,6 +60,12 @@ void t_skip(const char *why)
     t_state.skip = why;
 }
 
+int t_fast(void)
+{
+    const char *z = getenv("MANGO_TEST_FAST");
+    return z && *z && *z != '0';
+}
+
 /* Counts a failure; true when it is one of the first of its case, to print. */
 static int t_say(const char *file, int line)
 {

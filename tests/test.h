@@ -39,6 +39,13 @@
         t_skip(why);                                                                     \
         return;                                                                          \
     } while (0)
+/* First in a case of more than a few seconds: left out with MANGO_TEST_FAST=1
+ * (sanitizers, emulators). */
+#define T_SLOW()                                                                         \
+    do {                                                                                 \
+        if (t_fast())                                                                    \
+            T_SKIP("slow");                                                              \
+    } while (0)
 #define T_CHECK(cond) t_check((cond) != 0, #cond, __FILE__, __LINE__)
 #define T_REQUIRE(cond)                                                                  \
     do {                                                                                 \
@@ -67,6 +74,7 @@
 
 void t_case(const char *name, void (*fn)(void));
 void t_skip(const char *why);
+int t_fast(void);
 /* All return 1 when the check holds. */
 int t_check(int ok, const char *what, const char *file, int line);
 int t_eq(long long got, long long want, const char *what, const char *file, int line);
