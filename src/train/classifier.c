@@ -61,7 +61,8 @@ mango_status mgi_classifier_update(mango_trainer *t, mango_err *err)
         return mgi_trainer_nonfinite(t, t->tape, t->batch.x, err);
     mgi_grads_zero(&t->opt.g);
     mgi_tape_backward(t->tape);
-    mgi_optim_step(&t->opt, &t->o, mgi_trainer_lr(t));
+    if (mgi_optim_step(&t->opt, &t->o, mgi_trainer_lr(t)) < 0)
+        return mgi_trainer_nonfinite(t, t->tape, t->batch.x, err);
     t->sum[0] += t->last;
     t->sum[1] += (double)hits / (double)b;
     t->sum[2] += t->opt.norm;

@@ -28,6 +28,15 @@ static int init_reader(const mango_net *net, int i)
     return found < net->n_nodes ? found : -1;
 }
 
+/* Does a LIF layer read node i, at most a pool in between? */
+static int init_feeds_lif(const mango_net *net, int i)
+{
+    int k = init_reader(net, i);
+    while (k >= 0 && (net->node[k].kind == MGI_MAXPOOL || net->node[k].kind == MGI_AVGPOOL))
+        k = init_reader(net, k);
+    return k >= 0 && net->node[k].kind == MGI_LIF;
+}
+
 /* Scale of a batch-norm: neurons of the tau form divide their input by tau, so
  * what feeds them starts higher; 1.5 on the main branch of a residual sum. */
 static float init_norm_scale(const mango_net *net, int i)
@@ -55,6 +64,8 @@ static void init_weights(mango_net *net, int i, mango_train_kind kind, mango_rng
         init_uniform(r, p->count, sqrt((residual ? 12.0 : 6.0) / (fan_in + fan_out)), p->v);
     else if (reader >= 0 && net->node[reader].kind == MGI_BATCHNORM)
         init_normal(r, p->count, sqrt(2 / fan_out), p->v);
+    else if (init_feeds_lif(net, i)) /* loud enough for neurons to fire */
+        init_normal(r, p->count, 1 / sqrt(fan_in), p->v);
     else
         init_uniform(r, p->count, 1 / sqrt(fan_in), p->v);
     if (n->bias_p >= 0) {

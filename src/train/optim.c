@@ -105,12 +105,14 @@ static void optim_param(const mgi_optim *p, const mango_train_options *o, int i,
     }
 }
 
-void mgi_optim_step(mgi_optim *p, const mango_train_options *o, double lr)
+mango_status mgi_optim_step(mgi_optim *p, const mango_train_options *o, double lr)
 {
     optim_rule r;
     memset(&r, 0, sizeof r);
-    p->updates++;
     p->norm = mgi_norm2(p->g.n, p->g.flat);
+    if (!(p->norm - p->norm == 0))
+        return MANGO_E_NONFINITE;
+    p->updates++;
     r.clip = o->clip > 0 && p->norm > o->clip ? (float)(o->clip / p->norm) : 1.0f;
     r.lr = (float)lr;
     r.mu = (float)o->momentum;
@@ -124,6 +126,7 @@ void mgi_optim_step(mgi_optim *p, const mango_train_options *o, double lr)
     for (int i = 0; i < p->net->n_params; i++)
         if (p->g.of[i] && !p->skip[i])
             optim_param(p, o, i, r);
+    return MANGO_OK;
 }
 
 double mgi_optim_lr(const mango_train_options *o, mango_idx k, mango_idx per, mango_idx n)

@@ -88,7 +88,8 @@ static mango_status sngan_discriminator(mango_trainer *t, mango_idx k, double lr
     mgi_grads_zero(&t->opt_d.g);
     mgi_tape_backward(t->tape_d);
     mgi_spectral_backward(&t->sn, &t->opt_d.g);
-    mgi_optim_step(&t->opt_d, &t->o, lr);
+    if (mgi_optim_step(&t->opt_d, &t->o, lr) < 0)
+        return mgi_trainer_nonfinite(t, t->tape_d, x, err);
     t->sum[0] += t->last / (double)t->o.n_dis;
     return MANGO_OK;
 }
@@ -113,7 +114,8 @@ static mango_status sngan_generator(mango_trainer *t, double lr, mango_err *err)
     memcpy(mgi_tape_dout(t->tape), mgi_tape_input_grad(t->tape_g), (size_t)(b * e) * sizeof(float));
     mgi_grads_zero(&t->opt.g);
     mgi_tape_backward(t->tape);
-    mgi_optim_step(&t->opt, &t->o, lr);
+    if (mgi_optim_step(&t->opt, &t->o, lr) < 0)
+        return mgi_trainer_nonfinite(t, t->tape, t->tmp, err);
     t->sum[1] += loss;
     return MANGO_OK;
 }

@@ -240,9 +240,9 @@ mango_status mgi_trainer_nonfinite(mango_trainer *t, mgi_tape *tape, const float
     const int bad = tape->bad;
     tape->check = tape->frozen = 0;
     return mgi_fail(err, MANGO_E_NONFINITE,
-                    "the loss is not finite at step %ld of epoch %ld; first at layer %s",
-                    (long)t->step + 1, (long)t->epoch + 1,
-                    bad >= 0 ? tape->net->node[bad].name : "(the loss itself)");
+                    "the loss or its gradient is not finite at step %ld of epoch %ld; first at %s%s",
+                    (long)t->step + 1, (long)t->epoch + 1, bad >= 0 ? "layer " : "the gradient",
+                    bad >= 0 ? tape->net->node[bad].name : "");
 }
 
 mango_status mango_trainer_step(mango_trainer *t, mango_err *err)

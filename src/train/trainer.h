@@ -32,8 +32,9 @@ typedef struct mgi_optim {
 MGI_FN mango_status mgi_optim_new(mgi_optim *p, const mango_net *net,
                                   const mango_train_options *o);
 MGI_FN void mgi_optim_free(mgi_optim *p);
-/* One update of the net's parameters with learning rate lr; clips first. */
-MGI_FN void mgi_optim_step(mgi_optim *p, const mango_train_options *o, double lr);
+/* One update of the net's parameters with learning rate lr; clips first.
+ * MANGO_E_NONFINITE, and no update, when the gradient is not finite. */
+MGI_FN mango_status mgi_optim_step(mgi_optim *p, const mango_train_options *o, double lr);
 /* Learning rate of update k (from 0) of n, `per` updates an epoch. */
 MGI_FN double mgi_optim_lr(const mango_train_options *o, mango_idx k, mango_idx per, mango_idx n);
 /* sqrt(sum x^2), fixed blocks, any thread count. */

@@ -149,7 +149,8 @@ mango_status mgi_vqvae_update(mango_trainer *t, mango_err *err)
     t->tape->commit = 2 * t->o.commitment / (double)(R * vq->C);
     mgi_grads_zero(&t->opt.g);
     mgi_tape_backward(t->tape);
-    mgi_optim_step(&t->opt, &t->o, mgi_trainer_lr(t));
+    if (mgi_optim_step(&t->opt, &t->o, mgi_trainer_lr(t)) < 0)
+        return mgi_trainer_nonfinite(t, t->tape, t->batch.x, err);
     vqvae_codebook(t, mgi_tape_value(t->tape, t->vq_in, NULL), R);
     t->sum[0] += t->last;
     for (mango_idx c = 0; c < C; c++)

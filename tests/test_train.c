@@ -1,0 +1,595 @@
+/* test_train.c - optimizers, losses, batches, trainers: resume, threads, refusals.
+ * SPDX-License-Identifier: MIT */
+#include "test.h"
+
+/* ---- a small data set: bright squares in one of three places ------------------ */
+
+enum { T_TR_N = 96, T_TR_S = 8 };
+
+static mango_data *t_train_data(int seed, mango_idx C, int classes)
+{
+    static unsigned char px[T_TR_N * 3 * T_TR_S * T_TR_S];
+    int label[T_TR_N];
+    mango_data *d = NULL;
+    mango_err e;
+    for (mango_idx i = 0; i < T_TR_N; i++) {
+        mango_rng r;
+        mango_rng_init(&r, (uint64_t)seed, 1, (uint64_t)i);
+        label[i] = (int)(i % classes);
+        for (mango_idx k = 0; k < C * T_TR_S * T_TR_S; k++) {
+            const mango_idx y = k / T_TR_S % T_TR_S, x = k % T_TR_S;
+            const int in = y / 3 == label[i] % 3 && x > 2;
+            px[i * C * T_TR_S * T_TR_S + k] =
+                (unsigned char)(40 + mango_rng_int(&r, 60) + (in ? 120 : 0));
+        }
+    }
+    T_OK(mango_data_make(&d, "squares", T_TR_N, C, T_TR_S, T_TR_S, classes, px, label, NULL, &e), &e);
+    return d;
+}
+
+static const char t_train_ann[] =
+    "mango-graph 1\nnet arch=t_ann mean=0.4,0.4,0.4 std=0.25,0.25,0.25\ninput input - shape=3x8x8\n"
+    "c1 conv input out=6 kernel=3 stride=1 pad=1 bias=0\nb1 batchnorm c1 eps=1e-5 momentum=0.1\n"
+    "r1 relu b1\nc2 conv r1 out=6 kernel=3 stride=1 pad=1 bias=0\n"
+    "b2 batchnorm c2 eps=1e-5 momentum=0.1\na add b2,r1\nr2 relu a\ng globalavg r2\n"
+    "m maxpool r2 kernel=2 stride=2 pad=0\nf linear m out=3 bias=1\n";
+static const char t_train_snn[] =
+    "mango-graph 1\nnet arch=t_snn T=3 mean=0.4,0.4,0.4 std=0.25,0.25,0.25\ninput input - shape=3x8x8\n"
+    "c1 conv input out=6 kernel=3 stride=1 pad=1 bias=0\nb1 batchnorm c1 eps=1e-5 momentum=0.1\n"
+    "s1 lif b1 preset=spikingjelly\nc2 conv s1 out=6 kernel=3 stride=2 pad=1 bias=0\n"
+    "b2 batchnorm c2 eps=1e-5 momentum=0.1\ns2 lif b2 preset=spikingjelly\n"
+    "f linear s2 out=3 bias=1\n";
+static const char t_train_vae[] =
+    "mango-graph 1\nnet arch=t_vae mean=0.5,0.5,0.5 std=0.5,0.5,0.5 out_scale=0.5 out_shift=0.5\n"
+    "input input - shape=3x8x8\n"
+    "e1 conv input out=8 kernel=4 stride=2 pad=1 bias=1\nr1 relu e1\n"
+    "e2 conv r1 out=6 kernel=1 stride=1 pad=0 bias=1\nq vq e2 codes=16\n"
+    "d1 conv q out=8 kernel=3 stride=1 pad=1 bias=1\nr2 relu d1\n"
+    "d2 convt r2 out=3 kernel=4 stride=2 pad=1 bias=1\n";
+static const char t_train_gen[] =
+    "mango-graph 1\nnet arch=t_gen out_scale=0.5 out_shift=0.5\nlatent input - shape=8\n"
+    "l1 linear latent out=128 bias=1\nre reshape l1 shape=8x4x4\n"
+    "b1 batchnorm re eps=1e-5 momentum=0.1\nr1 relu b1\nup upsample r1 mode=bilinear\n"
+    "c1 conv up out=3 kernel=3 stride=1 pad=1 bias=1\nth tanh c1\n";
+static const char t_train_dsc[] =
+    "mango-graph 1\nnet arch=t_dsc\ninput input - shape=3x8x8\n"
+    "c1 conv input out=8 kernel=3 stride=1 pad=1 bias=1 sn=1\nr1 relu c1\n"
+    "p1 avgpool r1 kernel=2 stride=2 pad=0\nc2 conv p1 out=8 kernel=3 stride=1 pad=1 bias=1 sn=1\n"
+    "r2 relu c2\ns globalsum r2\nl5 linear s out=1 bias=1 sn=1\n";
+
+typedef struct t_train_rig {
+    mango_net *net, *dsc;
+    mango_data *data, *val;
+    mango_trainer *t;
+    mango_train_options o;
+    mango_err err;
+} t_train_rig;
+
+static mango_net *t_train_parse(const char *text, mango_train_kind kind)
+{
+    mango_net *n = NULL;
+    mango_err e;
+    if (T_OK(mango_net_parse(&n, text, (mango_idx)strlen(text), NULL, &e), &e))
+        T_OK(mango_train_init(n, kind, 3), NULL);
+    return n;
+}
+
+static void t_train_close(t_train_rig *r)
+{
+    mango_trainer_destroy(r->t);
+    mango_net_destroy(r->net);
+    mango_net_destroy(r->dsc);
+    mango_data_destroy(r->data);
+    mango_data_destroy(r->val);
+}
+
+/* Networks, data and options of one kind; the trainer is made by t_train_make. */
+static int t_train_open(t_train_rig *r, mango_train_kind kind, const char *text)
+{
+    memset(r, 0, sizeof *r);
+    r->net = t_train_parse(text, kind);
+    if (kind == MANGO_TRAIN_SNGAN)
+        r->dsc = t_train_parse(t_train_dsc, kind);
+    r->data = t_train_data(1, 3, 3);
+    r->val = t_train_data(2, 3, 3);
+    if (!r->net || !r->data || !r->val)
+        return 0;
+    mango_train_defaults(&r->o, kind, r->net);
+    r->o.epochs = 3;
+    r->o.batch = 16;
+    r->o.T = text == t_train_snn ? 3 : 1;
+    r->o.crop_pad = 1;
+    r->o.n_dis = kind == MANGO_TRAIN_SNGAN ? 2 : 1;
+    r->o.ema = 0.9;
+    r->o.flip = kind != MANGO_TRAIN_NET;
+    return 1;
+}
+
+static int t_train_make(t_train_rig *r, mango_train_kind kind)
+{
+    r->err.text[0] = 0;
+    return T_OK(mango_trainer_create(&r->t, kind, r->net, r->dsc, r->data, r->val, &r->o, NULL,
+                                     &r->err),
+                &r->err);
+}
+
+/* ---- pieces ----------------------------------------------------------------------- */
+
+static void t_train_schedules(void)
+{
+    mango_train_options o;
+    mango_train_defaults(&o, MANGO_TRAIN_VQVAE, NULL);
+    o.lr = 2;
+    o.warmup = 1;
+    o.schedule = MANGO_LR_COSINE;
+    T_NEAR(mgi_optim_lr(&o, 0, 10, 110), 2.0 / 11, 1e-12);
+    T_NEAR(mgi_optim_lr(&o, 10, 10, 110), 2, 1e-12);
+    T_NEAR(mgi_optim_lr(&o, 60, 10, 110), 1, 1e-12);
+    T_CHECK(mgi_optim_lr(&o, 109, 10, 110) < 0.001);
+    o.schedule = MANGO_LR_LINEAR;
+    T_NEAR(mgi_optim_lr(&o, 60, 10, 110), 1, 1e-12);
+    o.schedule = MANGO_LR_STEP;
+    o.warmup = 0;
+    o.lr_every = 2;
+    T_NEAR(mgi_optim_lr(&o, 19, 10, 110), 2, 1e-12);
+    T_NEAR(mgi_optim_lr(&o, 45, 10, 110), 0.02, 1e-12);
+}
+
+/* One parameter matrix and one bias under each rule, against the equations. */
+static void t_train_rule(mango_optimizer kind)
+{
+    static const char text[] = "mango-graph 1\nnet arch=t\nin input - shape=2\nf linear in out=2 bias=1\n";
+    mango_net *net = t_train_parse(text, MANGO_TRAIN_NET);
+    mango_train_options o;
+    mgi_optim p;
+    T_REQUIRE(net != NULL);
+    mango_train_defaults(&o, MANGO_TRAIN_VQVAE, net);
+    o.optimizer = kind;
+    o.weight_decay = 0.1;
+    o.clip = 0;
+    T_REQUIRE(mgi_optim_new(&p, net, &o) == MANGO_OK);
+    double w[2] = {(double)net->param[0].v[0], (double)net->param[1].v[0]}, m[2] = {0, 0}, v[2] = {0, 0};
+    for (int k = 1; k <= 3; k++) {
+        for (mango_idx i = 0; i < p.g.n; i++)
+            p.g.flat[i] = (float)(0.3 * k);
+        T_STATUS(mgi_optim_step(&p, &o, 0.01), MANGO_OK);
+        for (int q = 0; q < 2; q++) {
+            const double wd = q == 0 ? 0.1 : 0; /* not on the bias */
+            double g = 0.3 * k + (kind == MANGO_ADAMW ? 0 : wd * w[q]);
+            if (kind == MANGO_SGD) {
+                m[q] = 0.9 * m[q] + g;
+                w[q] -= 0.01 * (g + 0.9 * m[q]);
+                continue;
+            }
+            m[q] = 0.9 * m[q] + 0.1 * g;
+            v[q] = 0.999 * v[q] + 0.001 * g * g;
+            if (kind == MANGO_ADAMW)
+                w[q] -= 0.01 * wd * w[q];
+            w[q] -= 0.01 * m[q] / (1 - pow(0.9, k)) / (sqrt(v[q] / (1 - pow(0.999, k))) + 1e-8);
+        }
+        T_NEAR(net->param[0].v[0], w[0], 1e-6);
+        T_NEAR(net->param[1].v[0], w[1], 1e-6);
+    }
+    mgi_optim_free(&p);
+    mango_net_destroy(net);
+}
+
+static void t_train_optimizers(void)
+{
+    t_train_rule(MANGO_SGD);
+    t_train_rule(MANGO_ADAM);
+    t_train_rule(MANGO_ADAMW);
+}
+
+static void t_train_clipping(void)
+{
+    static const char text[] = "mango-graph 1\nnet arch=t\nin input - shape=2\nf linear in out=2 bias=0\n";
+    mango_net *net = t_train_parse(text, MANGO_TRAIN_NET);
+    mango_train_options o;
+    mgi_optim p;
+    T_REQUIRE(net != NULL);
+    mango_train_defaults(&o, MANGO_TRAIN_VQVAE, net);
+    o.optimizer = MANGO_SGD;
+    o.momentum = 0;
+    o.nesterov = 0;
+    o.clip = 1;
+    T_REQUIRE(mgi_optim_new(&p, net, &o) == MANGO_OK);
+    const float w = net->param[0].v[0];
+    for (mango_idx i = 0; i < 4; i++)
+        p.g.flat[i] = 5;
+    T_STATUS(mgi_optim_step(&p, &o, 1), MANGO_OK);
+    T_NEAR(p.norm, 10, 1e-9);
+    T_NEAR(w - net->param[0].v[0], 0.5, 1e-6);
+    mgi_optim_free(&p);
+    mango_net_destroy(net);
+}
+
+/* Cross-entropy over time, smoothed and mixed: value and differences. */
+static void t_train_cross_entropy(void)
+{
+    enum { T = 2, R = 3, C = 4 };
+    float v[T * R * C], dv[T * R * C];
+    double work[2 * C];
+    const int a[R] = {1, 3, 0}, b[R] = {2, 1, 0};
+    const mgi_labels l = {a, b, 0.7, 0.1};
+    mango_idx hits = 0;
+    mango_fill_u("v", 1, T * R * C, v);
+    mgi_loss_classes(T, R, C, 3, v, &l, dv, &hits, work);
+    for (int i = 0; i < T * R * C; i++) {
+        const float keep = v[i];
+        v[i] = keep + 1e-2f;
+        const double up = mgi_loss_classes(T, R, C, 3, v, &l, NULL, &hits, work);
+        v[i] = keep - 1e-2f;
+        const double down = mgi_loss_classes(T, R, C, 3, v, &l, NULL, &hits, work);
+        v[i] = keep;
+        T_NEAR(dv[i], (up - down) / 2e-2, 1e-3);
+    }
+    const float z[2] = {0, 0};
+    const int zero[1] = {0};
+    const mgi_labels plain = {zero, NULL, 1, 0};
+    T_NEAR(mgi_loss_classes(1, 1, 2, 1, z, &plain, NULL, &hits, work), log(2), 1e-12);
+}
+
+static void t_train_hinge(void)
+{
+    const float d[4] = {2, 0.5f, -3, 0};
+    float dd[4];
+    T_NEAR(mgi_loss_hinge(4, d, 1, dd), (0 + 0.5 + 4 + 1) / 4, 1e-7);
+    T_NEAR(dd[0], 0, 0);
+    T_NEAR(dd[1], -0.25, 0);
+    T_NEAR(mgi_loss_hinge(4, d, 0, dd), (3 + 1.5 + 0 + 1) / 4, 1e-7);
+    T_NEAR(dd[0], 0.25, 0);
+    T_NEAR(dd[2], 0, 0);
+}
+
+/* Spectral norm of a known matrix, and its gradient by differences. */
+static void t_train_spectral(void)
+{
+    static const char text[] =
+        "mango-graph 1\nnet arch=t\nin input - shape=3\nf linear in out=2 bias=0 sn=1\n";
+    mango_net *net = t_train_parse(text, MANGO_TRAIN_SNGAN);
+    mgi_spectral s;
+    mgi_grads g;
+    const float c[6] = {0.3f, -1, 0.5f, 0.2f, 0.9f, -0.4f};
+    T_REQUIRE(net != NULL);
+    float *w = net->param[net->node[1].weight].v;
+    const float known[6] = {3, 0, 0, 0, 1, 0};
+    memcpy(w, known, sizeof known);
+    T_REQUIRE(mgi_spectral_new(&s, net, 1) == MANGO_OK && mgi_grads_new(&g, net) == MANGO_OK);
+    mgi_spectral_update(&s, 50);
+    T_NEAR(s.sigma[1], 3, 1e-5);
+    T_NEAR(s.wbar[0], 1, 1e-6);
+    mango_fill_u("w", 4, 6, w);
+    mgi_spectral_update(&s, 100);
+    memcpy(g.of[net->node[1].weight], c, sizeof c);
+    mgi_spectral_backward(&s, &g);
+    for (int i = 0; i < 6; i++) {
+        const float keep = w[i];
+        double L[2] = {0, 0};
+        for (int k = 0; k < 2; k++) {
+            w[i] = keep + (k ? -1e-3f : 1e-3f);
+            mgi_spectral_update(&s, 100);
+            for (int m = 0; m < 6; m++)
+                L[k] += (double)c[m] * (double)s.wbar[m];
+        }
+        w[i] = keep;
+        T_NEAR(g.of[net->node[1].weight][i], (L[0] - L[1]) / 2e-3, 3e-3);
+    }
+    mgi_grads_free(&g);
+    mgi_spectral_free(&s);
+    mango_net_destroy(net);
+}
+
+/* Axes, normalization; a crop is a shift, a flip a mirror; mixup blends labels. */
+static void t_train_batches(void)
+{
+    mango_data *d = t_train_data(1, 3, 3);
+    mango_train_options o;
+    float x[4 * 192], y[4 * 192], tmp[192];
+    int a[4], b[4];
+    const mango_idx index[4] = {5, 6, 7, 8};
+    const float scale[3] = {2, 2, 2}, shift[3] = {-1, -1, -1};
+    mgi_batch B = {4, 3, 8, 8, x, a, b, 1};
+    T_REQUIRE(d != NULL);
+    mango_train_defaults(&o, MANGO_TRAIN_VQVAE, NULL);
+    o.mixup = 0.5;
+    o.flip = 0;
+    T_REQUIRE(mgi_batch_fill(&B, d, index, &o, 1, 0, scale, shift) == MANGO_OK);
+    const unsigned char *px = mango_data_pixels(d) + 5 * 192;
+    T_NEAR(x[(2 * 8 + 3) * 3 + 1], px[64 + 2 * 8 + 3] / 255.0 * 2 - 1, 1e-6);
+    T_EQ(a[1], 0);
+    memcpy(y, x, sizeof x);
+    mgi_batch_mixup(&B, &o, 3, tmp);
+    T_CHECK(B.lam >= 0 && B.lam <= 1);
+    T_EQ(b[0], a[1]);
+    T_EQ(b[3], a[0]);
+    for (int i = 0; i < 4; i++)
+        T_NEAR(x[i * 192 + 7], B.lam * (double)y[i * 192 + 7] + (1 - B.lam) * (double)y[(i + 1) % 4 * 192 + 7], 1e-6);
+    o.crop_pad = 2;
+    o.flip = 1;
+    o.cutout = 3;
+    T_REQUIRE(mgi_batch_fill(&B, d, index, &o, 1, 0, scale, shift) == MANGO_OK);
+    memcpy(y, x, sizeof x);
+    T_REQUIRE(mgi_batch_fill(&B, d, index, &o, 1, 0, scale, shift) == MANGO_OK);
+    T_MEM(x, y, sizeof x); /* the same epoch: the same changes */
+    T_REQUIRE(mgi_batch_fill(&B, d, index, &o, 1, 1, scale, shift) == MANGO_OK);
+    T_CHECK(memcmp(x, y, sizeof x) != 0);
+    mango_data_destroy(d);
+}
+
+/* ---- whole trainings --------------------------------------------------------------- */
+
+static void t_train_learns(mango_train_kind kind, const char *text, double at_least)
+{
+    t_train_rig r;
+    mango_train_row row;
+    const int before = mango_threads();
+    memset(&row, 0, sizeof row);
+    mango_set_threads(1); /* tiny layers */
+    if (t_train_open(&r, kind, text)) {
+        r.o.epochs = 12;
+        r.o.ema = 0;
+        r.o.lr = kind == MANGO_TRAIN_VQVAE ? 0.01 : r.o.lr;
+        if (t_train_make(&r, kind))
+            for (int e = 0; e < 12; e++)
+                T_OK(mango_trainer_epoch(r.t, NULL, NULL, &row, &r.err), &r.err);
+        if (kind == MANGO_TRAIN_NET)
+            T_CHECK(row.val_score >= at_least);
+        else
+            T_CHECK(row.val_score <= at_least && row.extra > 1.5);
+    }
+    mango_set_threads(before);
+    t_train_close(&r);
+}
+
+static void t_train_classifier(void)
+{
+    t_train_learns(MANGO_TRAIN_NET, t_train_ann, 0.9);
+}
+
+static void t_train_spiking(void)
+{
+    t_train_learns(MANGO_TRAIN_NET, t_train_snn, 0.9);
+}
+
+static void t_train_vqvae(void)
+{
+    t_train_learns(MANGO_TRAIN_VQVAE, t_train_vae, 0.03);
+}
+
+static int t_train_stop_at(void *ud, const mango_trainer *t)
+{
+    mango_train_state s;
+    mango_trainer_state(t, &s);
+    return s.epoch == 1 && s.step == *(const int *)ud;
+}
+
+/* All epochs from where it stands; the parameters' bytes of net at the end. */
+static int t_train_run(t_train_rig *r)
+{
+    mango_train_row row;
+    mango_train_state s;
+    for (mango_trainer_state(r->t, &s); s.epoch < s.epochs; mango_trainer_state(r->t, &s))
+        if (!T_OK(mango_trainer_epoch(r->t, NULL, NULL, &row, &r->err), &r->err))
+            return 0;
+    return T_OK(mango_trainer_finish(r->t, &r->err), &r->err);
+}
+
+static int t_train_equal(const mango_net *a, const mango_net *b)
+{
+    int same = a->n_params == b->n_params;
+    for (int p = 0; same && p < a->n_params; p++)
+        same = !memcmp(a->param[p].v, b->param[p].v, (size_t)a->param[p].count * sizeof(float));
+    return same;
+}
+
+/* Stopped inside the second epoch, saved, resumed in a fresh trainer with
+ * another number of threads: the same bits as a run never interrupted. */
+static void t_train_resume_kind(mango_train_kind kind, const char *text, int stop)
+{
+    t_train_rig whole, first, second;
+    mango_train_row row;
+    const int before = mango_threads();
+    const char *path = t_tmp("train.ckpt");
+    const int ok = t_train_open(&whole, kind, text) & t_train_open(&first, kind, text) &
+                   t_train_open(&second, kind, text);
+    if (ok && t_train_make(&whole, kind) && t_train_make(&first, kind)) {
+        mango_set_threads(2);
+        t_train_run(&whole);
+        mango_set_threads(1);
+        T_OK(mango_trainer_epoch(first.t, NULL, NULL, &row, &first.err), &first.err);
+        T_STATUS(mango_trainer_epoch(first.t, t_train_stop_at, &stop, &row, &first.err), MANGO_STOP_USER);
+        T_OK(mango_trainer_save(first.t, path, &first.err), &first.err);
+        /* What the fresh networks hold is overwritten. */
+        second.net->param[0].v[0] += 1;
+        if (t_train_make(&second, kind) &&
+            T_OK(mango_trainer_resume(second.t, path, &second.err), &second.err))
+            t_train_run(&second);
+        T_CHECK(t_train_equal(whole.net, second.net));
+        if (kind == MANGO_TRAIN_SNGAN)
+            T_CHECK(t_train_equal(whole.dsc, second.dsc));
+        mango_idx n, m;
+        const mango_train_row *a = mango_trainer_rows(whole.t, &n), *b = mango_trainer_rows(second.t, &m);
+        T_EQ(n, m);
+        for (mango_idx e = 0; e < MGI_MIN(n, m); e++)
+            T_CHECK(a[e].loss == b[e].loss && a[e].score == b[e].score && a[e].extra == b[e].extra);
+    }
+    mango_set_threads(before);
+    t_train_close(&whole);
+    t_train_close(&first);
+    t_train_close(&second);
+}
+
+static void t_train_resume_ann(void)
+{
+    t_train_resume_kind(MANGO_TRAIN_NET, t_train_ann, 2);
+}
+
+static void t_train_resume_snn(void)
+{
+    t_train_resume_kind(MANGO_TRAIN_NET, t_train_snn, 4);
+}
+
+static void t_train_resume_vqvae(void)
+{
+    t_train_resume_kind(MANGO_TRAIN_VQVAE, t_train_vae, 3);
+}
+
+static void t_train_resume_sngan(void)
+{
+    t_train_resume_kind(MANGO_TRAIN_SNGAN, t_train_gen, 1);
+}
+
+/* Running statistics estimated again at other T change only these. */
+static void t_train_renorm(void)
+{
+    t_train_rig r;
+    if (t_train_open(&r, MANGO_TRAIN_NET, t_train_snn)) {
+        r.o.bn_T = 7;
+        r.o.ema = 0;
+        r.o.epochs = 1;
+        if (t_train_make(&r, MANGO_TRAIN_NET)) {
+            mango_train_row row;
+            T_OK(mango_trainer_epoch(r.t, NULL, NULL, &row, &r.err), &r.err);
+            const float w = r.net->param[mgi_param_find(r.net, "c2.weight")].v[0];
+            const float v = r.net->param[mgi_param_find(r.net, "b2.running_var")].v[0];
+            T_OK(mango_trainer_finish(r.t, &r.err), &r.err);
+            T_CHECK(r.net->param[mgi_param_find(r.net, "c2.weight")].v[0] == w);
+            T_CHECK(r.net->param[mgi_param_find(r.net, "b2.running_var")].v[0] != v);
+        }
+    }
+    t_train_close(&r);
+}
+
+/* ---- refusals ------------------------------------------------------------------------ */
+
+static void t_train_sizes(void)
+{
+    t_train_rig r;
+    if (t_train_open(&r, MANGO_TRAIN_NET, t_train_ann)) {
+        mango_data *grey = t_train_data(1, 1, 3), *many = t_train_data(1, 3, 4);
+        T_STATUS(mango_trainer_create(&r.t, MANGO_TRAIN_NET, r.net, NULL, grey, NULL, &r.o, NULL, &r.err),
+                 MANGO_E_SHAPE);
+        T_CHECK(strstr(r.err.text, "1x8x8") && strstr(r.err.text, "3x8x8") && r.t == NULL);
+        T_STATUS(mango_trainer_create(&r.t, MANGO_TRAIN_NET, r.net, NULL, many, NULL, &r.o, NULL, &r.err),
+                 MANGO_E_SHAPE);
+        T_CHECK(strstr(r.err.text, "4 classes") != NULL);
+        r.o.batch = 200;
+        T_STATUS(mango_trainer_create(&r.t, MANGO_TRAIN_NET, r.net, NULL, r.data, NULL, &r.o, NULL, &r.err),
+                 MANGO_E_ARG);
+        r.o.batch = 0;
+        T_STATUS(mango_trainer_create(&r.t, MANGO_TRAIN_NET, r.net, NULL, r.data, NULL, &r.o, NULL, &r.err),
+                 MANGO_E_ARG);
+        T_CHECK(strstr(r.err.text, "batch") != NULL);
+        r.o.batch = 16;
+        r.o.memory = 5000;
+        T_STATUS(mango_trainer_create(&r.t, MANGO_TRAIN_NET, r.net, NULL, r.data, NULL, &r.o, NULL, &r.err),
+                 MANGO_E_MEM);
+        r.o.memory = 0;
+        snprintf(r.o.readout, sizeof r.o.readout, "nowhere");
+        T_STATUS(mango_trainer_create(&r.t, MANGO_TRAIN_NET, r.net, NULL, r.data, NULL, &r.o, NULL, &r.err),
+                 MANGO_E_NAME);
+        mango_data_destroy(grey);
+        mango_data_destroy(many);
+    }
+    t_train_close(&r);
+}
+
+static void t_train_labels(void)
+{
+    static unsigned char px[6 * 192];
+    const int low[6] = {0, 1, 2, 0, 1, 3}, gap[6] = {0, 1, 0, 1, 0, 1};
+    mango_data *d = NULL;
+    mango_err e;
+    T_CHECK(mango_data_make(&d, "bad", 6, 3, 8, 8, 3, px, low, NULL, &e) < 0);
+    T_CHECK(mango_data_make(&d, "gap", 6, 3, 8, 8, 3, px, gap, NULL, &e) < 0);
+}
+
+/* A weight that overflows: the step and the layer are named, nothing is saved. */
+static void t_train_nan(void)
+{
+    t_train_rig r;
+    if (t_train_open(&r, MANGO_TRAIN_NET, t_train_ann) && t_train_make(&r, MANGO_TRAIN_NET)) {
+        const char *path = t_tmp("nan.ckpt");
+        T_OK(mango_trainer_step(r.t, &r.err), &r.err);
+        r.net->param[mgi_param_find(r.net, "c2.weight")].v[0] = NAN;
+        T_STATUS(mango_trainer_step(r.t, &r.err), MANGO_E_NONFINITE);
+        T_CHECK(strstr(r.err.text, "step 2 of epoch 1") && strstr(r.err.text, "layer c2"));
+        T_STATUS(mango_trainer_save(r.t, path, &r.err), MANGO_E_NONFINITE);
+        T_CHECK(!t_exists(path));
+    }
+    t_train_close(&r);
+}
+
+/* Another architecture, other options, another kind, damage. */
+static void t_train_strangers(void)
+{
+    t_train_rig a, b;
+    const char *path = t_tmp("a.ckpt"), *cut = t_tmp("cut.ckpt");
+    if (t_train_open(&a, MANGO_TRAIN_NET, t_train_ann) & t_train_open(&b, MANGO_TRAIN_NET, t_train_snn)) {
+        if (t_train_make(&a, MANGO_TRAIN_NET) && t_train_make(&b, MANGO_TRAIN_NET) &&
+            T_OK(mango_trainer_save(a.t, path, &a.err), &a.err)) {
+            const float w = b.net->param[0].v[0];
+            T_STATUS(mango_trainer_resume(b.t, path, &b.err), MANGO_E_SHAPE);
+            T_CHECK(strstr(b.err.text, "another architecture") && b.net->param[0].v[0] == w);
+            a.t->o.lr *= 2;
+            T_STATUS(mango_trainer_resume(a.t, path, &a.err), MANGO_E_ARG);
+            T_CHECK(strstr(a.err.text, "lr=") != NULL);
+            a.t->o.lr /= 2;
+            T_OK(mango_trainer_resume(a.t, path, &a.err), &a.err);
+            unsigned char *p = NULL;
+            mango_idx n = 0;
+            const mango_alloc al = mgi_alloc_get(NULL);
+            if (T_OK(mgi_file_read(path, 1 << 24, &al, &p, &n, &a.err), &a.err)) {
+                t_write(cut, p, (size_t)n - 100);
+                T_CHECK(mango_trainer_resume(a.t, cut, &a.err) < 0);
+                mgi_del(&al, p, n, 1);
+            }
+            T_CHECK(mango_trainer_resume(a.t, t_tmp("nothing.ckpt"), &a.err) < 0);
+        }
+    }
+    t_train_close(&a);
+    t_train_close(&b);
+}
+
+static mango_status t_train_oom(void *ud, const mango_alloc *al)
+{
+    t_train_rig *r = ud;
+    mango_trainer *t = NULL;
+    const mango_status st = mango_trainer_create(&t, MANGO_TRAIN_NET, r->net, NULL, r->data, NULL,
+                                                 &r->o, al, &r->err);
+    mango_trainer_destroy(t);
+    return st;
+}
+
+static void t_train_no_memory(void)
+{
+    t_train_rig r;
+    if (t_train_open(&r, MANGO_TRAIN_NET, t_train_ann))
+        T_CHECK(t_oom_sweep(t_train_oom, &r) > 10);
+    t_train_close(&r);
+}
+
+void t_train(void)
+{
+    T_CASE(t_train_schedules);
+    T_CASE(t_train_optimizers);
+    T_CASE(t_train_clipping);
+    T_CASE(t_train_cross_entropy);
+    T_CASE(t_train_hinge);
+    T_CASE(t_train_spectral);
+    T_CASE(t_train_batches);
+    T_CASE(t_train_classifier);
+    T_CASE(t_train_spiking);
+    T_CASE(t_train_vqvae);
+    T_CASE(t_train_resume_ann);
+    T_CASE(t_train_resume_snn);
+    T_CASE(t_train_resume_vqvae);
+    T_CASE(t_train_resume_sngan);
+    T_CASE(t_train_renorm);
+    T_CASE(t_train_sizes);
+    T_CASE(t_train_labels);
+    T_CASE(t_train_nan);
+    T_CASE(t_train_strangers);
+    T_CASE(t_train_no_memory);
+}

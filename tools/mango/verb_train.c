@@ -1,0 +1,580 @@
+/* verb_train.c - `mango train`: classifiers (spiking or not), VQ-VAE, SN-GAN.
+ * SPDX-License-Identifier: MIT */
+#include "cli.h"
+#include "image.h"
+#include "svg.h"
+#include "../../src/base/hash.h"
+#include "../../src/base/real.h"
+#include "../../src/train/train.h"
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+static const cli_doc train_doc = {
+    "train", "train a network, a VQ-VAE or an SN-GAN",
+    "mango train net|vqvae|sngan --data NAME --root DIR --out W [options]",
+    "Leaves the weights W (float16, with graph and provenance), the curves W.tsv and W.svg, for\n"
+    "generators a sheet W.png, and after each epoch the checkpoint W.ckpt, from which --resume\n"
+    "goes on bit for bit. ^C saves in the middle of an epoch. Options that are not given follow\n"
+    "a recipe for the kind and architecture, printed at the start.\n",
+    "  mango train net --arch spiking_resnet18 --data cifar10 --root data/cifar10 --T 2 --out sr18.safetensors\n"
+    "  mango train vqvae --data cifar10 --root data/cifar10 --epochs 20 --out vae.safetensors\n"
+    "  mango train sngan --arch sngan,width=0.25 --data cifar10 --root data/cifar10 --out gan.safetensors\n"
+    "  mango train net --arch snn_conv ... --out snn.safetensors --resume\n"};
+
+/* Options of the trainer that are numbers. Not given: NaN, as the recipe says. */
+typedef enum train_type { TRAIN_REAL, TRAIN_INT, TRAIN_WHOLE } train_type;
+typedef struct train_number {
+    const char *name;
+    train_type type;
+    size_t at; /* in mango_train_options */
+    double lo, hi;
+    const char *help;
+} train_number;
+#define TRAIN_AT(field) offsetof(mango_train_options, field)
+static const train_number train_numbers[] = {
+    {"--epochs", TRAIN_WHOLE, TRAIN_AT(epochs), 1, 100000, "epochs"},
+    {"--batch", TRAIN_WHOLE, TRAIN_AT(batch), 1, 4096, "pictures an update"},
+    {"--T", TRAIN_WHOLE, TRAIN_AT(T), 1, 4096, "steps while training"},
+    {"--bn-T", TRAIN_WHOLE, TRAIN_AT(bn_T), 0, 4096, "estimate running statistics again at X steps"},
+    {"--limit", TRAIN_WHOLE, TRAIN_AT(limit), 0, 1e9, "pictures an epoch (all)"},
+    {"--test-limit", TRAIN_WHOLE, TRAIN_AT(val_limit), 0, 1e9, "test pictures looked at (all)"},
+    {"--lr", TRAIN_REAL, TRAIN_AT(lr), 0, 1000, "learning rate"},
+    {"--warmup", TRAIN_REAL, TRAIN_AT(warmup), 0, 1e5, "epochs of linear rise"},
+    {"--lr-every", TRAIN_REAL, TRAIN_AT(lr_every), 1e-3, 1e6, "step schedule: epochs"},
+    {"--lr-factor", TRAIN_REAL, TRAIN_AT(lr_factor), 0, 1, "step schedule: factor"},
+    {"--momentum", TRAIN_REAL, TRAIN_AT(momentum), 0, 0.9999, "of SGD"},
+    {"--nesterov", TRAIN_INT, TRAIN_AT(nesterov), 0, 1, "0 or 1"},
+    {"--beta1", TRAIN_REAL, TRAIN_AT(beta1), 0, 0.99999, "of Adam"},
+    {"--beta2", TRAIN_REAL, TRAIN_AT(beta2), 0, 0.999999, "of Adam"},
+    {"--weight-decay", TRAIN_REAL, TRAIN_AT(weight_decay), 0, 10, "not on norms and biases"},
+    {"--clip", TRAIN_REAL, TRAIN_AT(clip), 0, 1e9, "largest norm of the gradient; 0: none"},
+    {"--smoothing", TRAIN_REAL, TRAIN_AT(smoothing), 0, 0.99, "of labels"},
+    {"--ema", TRAIN_REAL, TRAIN_AT(ema), 0, 0.999999, "decay of averaged weights; 0: none"},
+    {"--crop-pad", TRAIN_WHOLE, TRAIN_AT(crop_pad), 0, 64, "random crop after padding by X"},
+    {"--flip", TRAIN_INT, TRAIN_AT(flip), 0, 1, "mirror at random, 0 or 1"},
+    {"--cutout", TRAIN_WHOLE, TRAIN_AT(cutout), 0, 256, "side of a zeroed square"},
+    {"--mixup", TRAIN_REAL, TRAIN_AT(mixup), 0, 1, "blend pictures, Beta(X,X)"},
+    {"--readout-scale", TRAIN_REAL, TRAIN_AT(readout_scale), 1e-6, 1e6,
+     "logits = X times the readout's mean over T"},
+    {"--commitment", TRAIN_REAL, TRAIN_AT(commitment), 0, 100, "VQ-VAE (0.25)"},
+    {"--decay", TRAIN_REAL, TRAIN_AT(decay), 0, 0.99999, "VQ-VAE: of the codebook's averages (0.99)"},
+    {"--revive", TRAIN_REAL, TRAIN_AT(revive), 0, 1, "VQ-VAE: codes used less than X of the mean"},
+    {"--n-dis", TRAIN_WHOLE, TRAIN_AT(n_dis), 1, 100, "SN-GAN: updates of D for one of G (5)"},
+};
+#undef TRAIN_AT
+enum { TRAIN_NUMBERS = sizeof train_numbers / sizeof train_numbers[0] };
+
+typedef struct train_job {
+    cli *c;
+    mango_train_kind kind;
+    const char *data_name, *root, *arch, *dsc_arch, *out, *from, *track, *optimizer, *schedule;
+    const char *readout, *dtype;
+    int resume, no_val;
+    double v[TRAIN_NUMBERS];
+    double memory; /* MiB */
+    mango_train_options o;
+    mango_net *net, *dsc;
+    mango_data *data, *val;
+    mango_trainer *t;
+    char ckpt[4096], tsv[4096], svg[4096], png[4096], command[1024];
+    double *seconds;     /* (epochs) taken; 0: not known */
+    double since, mark;  /* start of the run; of this epoch */
+    double done0;        /* updates made before this run */
+} train_job;
+
+static const char *const train_kinds[] = {"net", "vqvae", "sngan"};
+static const char *const train_archs[] = {"snn_conv", "vqvae", "sngan"};
+
+/* ---- set-up ---------------------------------------------------------------- */
+
+static int train_word(const char *const *words, int n, const char *z)
+{
+    for (int i = 0; i < n; i++)
+        if (!strcmp(words[i], z))
+            return i;
+    return -1;
+}
+
+static mango_status train_options(train_job *j, mango_err *err)
+{
+    static const char *const optimizers[] = {"sgd", "adam", "adamw"};
+    static const char *const schedules[] = {"constant", "cosine", "linear", "step"};
+    mango_train_options *o = &j->o;
+    mango_train_defaults(o, j->kind, j->net);
+    for (int k = 0; k < TRAIN_NUMBERS; k++) {
+        unsigned char *at = (unsigned char *)o + train_numbers[k].at;
+        const mango_idx whole = j->v[k] == j->v[k] ? (mango_idx)j->v[k] : 0;
+        const int small = (int)whole;
+        if (j->v[k] != j->v[k])
+            continue;
+        if (train_numbers[k].type == TRAIN_REAL)
+            memcpy(at, &j->v[k], sizeof(double));
+        else if (train_numbers[k].type == TRAIN_WHOLE)
+            memcpy(at, &whole, sizeof whole);
+        else
+            memcpy(at, &small, sizeof small);
+    }
+    o->memory = (mango_idx)(j->memory * 1048576.0);
+    const int opt = j->optimizer ? train_word(optimizers, 3, j->optimizer) : (int)o->optimizer;
+    const int sch = j->schedule ? train_word(schedules, 4, j->schedule) : (int)o->schedule;
+    if (opt < 0)
+        return mgi_fail(err, MANGO_E_ARG, "--optimizer %.40s; expected sgd, adam or adamw", j->optimizer);
+    if (sch < 0)
+        return mgi_fail(err, MANGO_E_ARG, "--schedule %.40s; expected constant, cosine, linear or step",
+                        j->schedule);
+    o->optimizer = (mango_optimizer)opt;
+    o->schedule = (mango_schedule)sch;
+    o->seed = (uint64_t)j->c->seed;
+    if (j->readout && !mgi_copy(o->readout, (mango_idx)sizeof o->readout, j->readout))
+        return mgi_fail(err, MANGO_E_NAME, "--readout: the name is too long");
+    return mango_train_check(o, j->kind, err);
+}
+
+static mango_status train_data(train_job *j, mango_err *err)
+{
+    mango_data_options o;
+    const mgi_node *in = &j->net->node[j->kind == MANGO_TRAIN_SNGAN ? j->net->output : j->net->input];
+    mango_data_defaults(&o);
+    o.codecs = *image_codecs();
+    if (!strcmp(j->data_name, "folder")) {
+        o.crop = in->H;
+        o.resize = in->H == 224 ? 256 : in->H;
+    }
+    MGI_TRY(mango_data_open(&j->data, j->data_name, j->root, "train", &o, NULL, err));
+    if (j->no_val)
+        return MANGO_OK;
+    return mango_data_open(&j->val, j->data_name, j->root, "test", &o, NULL, err);
+}
+
+/* "ARCH,key=value", as it is or behind "zoo:". */
+static mango_status train_zoo(mango_net **net, const char *spec, train_job *j, uint64_t seed,
+                              mango_err *err)
+{
+    MGI_TRY(mango_net_zoo(net, strncmp(spec, "zoo:", 4) ? spec : spec + 4, NULL, err));
+    return mango_train_init(*net, j->kind, seed);
+}
+
+static mango_status train_files(train_job *j, mango_err *err)
+{
+    const struct {
+        char *to;
+        const char *end;
+    } f[] = {{j->ckpt, "ckpt"}, {j->tsv, "tsv"}, {j->svg, "svg"}, {j->png, "png"}};
+    for (int k = 0; k < 4; k++)
+        if (snprintf(f[k].to, sizeof j->ckpt, "%s.%s", j->out, f[k].end) >= (int)sizeof j->ckpt)
+            return mgi_fail(err, MANGO_E_NAME, "--out: the path is too long");
+    return MANGO_OK;
+}
+
+/* Seconds of the epochs before, from the curves of the run that goes on. */
+static void train_old_seconds(train_job *j, mango_idx epochs)
+{
+    unsigned char *p = NULL;
+    mango_idx n = 0;
+    const mango_alloc al = mgi_alloc_get(NULL);
+    if (mgi_file_read(j->tsv, 1 << 24, &al, &p, &n, NULL) < 0)
+        return;
+    mango_idx line = 0;
+    double last = 0;
+    const char *z = (const char *)p, *end = z + n;
+    for (const char *s = z; s < end; s++)
+        if (*s == '\t' || *s == '\n') {
+            char word[32] = "";
+            memcpy(word, z, (size_t)MGI_MIN(s - z, (ptrdiff_t)sizeof word - 1));
+            last = atof(word);
+            z = s + 1;
+            if (*s == '\n') {
+                if (line > 0 && line <= epochs)
+                    j->seconds[line - 1] = last;
+                line++;
+            }
+        }
+    mgi_del(&al, p, n, 1);
+}
+
+static mango_status train_open(train_job *j, mango_err *err)
+{
+    mango_train_state s;
+    MGI_TRY(train_files(j, err));
+    const char *spec = j->arch ? j->arch : train_archs[j->kind];
+    if (j->from)
+        MGI_TRY(cli_net(&j->net, j->from, NULL, err));
+    else
+        MGI_TRY(train_zoo(&j->net, spec, j, (uint64_t)j->c->seed, err));
+    if (j->kind == MANGO_TRAIN_SNGAN)
+        MGI_TRY(train_zoo(&j->dsc, j->dsc_arch ? j->dsc_arch : "sngan_dsc", j,
+                          (uint64_t)j->c->seed + 1, err));
+    MGI_TRY(train_options(j, err));
+    MGI_TRY(train_data(j, err));
+    MGI_TRY(mango_trainer_create(&j->t, j->kind, j->net, j->dsc, j->data, j->val, &j->o, NULL, err));
+    j->seconds = calloc((size_t)j->o.epochs, sizeof *j->seconds);
+    if (!j->seconds)
+        return MANGO_E_MEM;
+    if (j->resume)
+        MGI_TRY(mango_trainer_resume(j->t, j->ckpt, err));
+    mango_trainer_state(j->t, &s);
+    if (j->resume)
+        train_old_seconds(j, s.epoch);
+    cli_note(j->c, "%s on %s: %td epochs of %td updates, batch %td, T %td, lr %g, memory %.0f MiB%s",
+             j->net->arch, j->data_name, s.epochs, s.steps, j->o.batch, j->o.T, j->o.lr,
+             (double)s.tape_bytes / 1048576, s.segments > 1 ? ", parts computed twice" : "");
+    j->done0 = (double)(s.epoch * s.steps + s.step);
+    return MANGO_OK;
+}
+
+/* ---- what is written ---------------------------------------------------------- */
+
+static const char *const train_heads[] = {
+    "epoch\tloss\taccuracy\tval_loss\tval_accuracy\tlr\tgradient\tseconds\n",
+    "epoch\tloss\tmse\tval_loss\tval_mse\tlr\tperplexity\tseconds\n",
+    "epoch\tloss_d\tloss_g\tval_loss\tval_score\tlr\tmargin\tseconds\n"};
+
+static void train_put(mgi_str *s, double v)
+{
+    if (v == v)
+        mgi_str_float(s, v);
+    else
+        mgi_str_puts(s, "-");
+    mgi_str_puts(s, "\t");
+}
+
+static mango_status train_curves(train_job *j, mango_err *err)
+{
+    mgi_str s;
+    mango_idx n;
+    const mango_train_row *r = mango_trainer_rows(j->t, &n);
+    mgi_str_init(&s, NULL);
+    mgi_str_puts(&s, train_heads[j->kind]);
+    for (mango_idx e = 0; e < n; e++) {
+        mgi_str_printf(&s, "%td\t", r[e].epoch);
+        const double v[] = {r[e].loss, r[e].score, r[e].val_loss, r[e].val_score, r[e].lr, r[e].extra};
+        for (mango_idx k = 0; k < MGI_COUNT(v); k++)
+            train_put(&s, v[k]);
+        mgi_str_printf(&s, "%.1f\n", j->seconds[e]);
+    }
+    const mango_status st = s.bad ? MANGO_E_MEM : mgi_file_write(j->tsv, s.p, s.n, err);
+    mgi_str_free(&s);
+    return st;
+}
+
+/* Loss, or accuracy or error, over epochs as SVG. */
+static mango_status train_chart(train_job *j, mango_err *err)
+{
+    static const char *const label[] = {"accuracy", "mean squared error", "loss"};
+    static const char *const name[][2] = {{"training", "test"}, {"training", "test"},
+                                          {"discriminator", "generator"}};
+    mango_idx n;
+    const mango_train_row *r = mango_trainer_rows(j->t, &n);
+    const int gan = j->kind == MANGO_TRAIN_SNGAN;
+    double *y = calloc((size_t)(2 * n), sizeof *y);
+    if (!y)
+        return MANGO_E_MEM;
+    for (mango_idx e = 0; e < n; e++) {
+        y[e] = gan ? r[e].loss : r[e].score;
+        y[n + e] = gan ? r[e].score : r[e].val_score;
+    }
+    const svg_series s[2] = {{name[j->kind][0], n, NULL, y, NULL, NULL, SVG_LINE, 0},
+                             {name[j->kind][1], n, NULL, y + n, NULL, NULL, SVG_LINE, 0}};
+    svg_chart c;
+    memset(&c, 0, sizeof c);
+    c.title = j->net->arch;
+    c.x_label = "epoch";
+    c.y_label = label[j->kind];
+    c.n = gan || j->val ? 2 : 1;
+    c.series = s;
+    const mango_status st = svg_save(j->svg, &c, err);
+    free(y);
+    return st;
+}
+
+/* A sheet of 32 pictures: VQ-VAE originals above their copies; SN-GAN drawn ones. */
+static mango_status train_sheet(train_job *j, mango_err *err)
+{
+    const mgi_node *p = &j->net->node[j->net->output];
+    const mango_idx e = p->C * p->H * p->W, px = 3 * p->H * p->W;
+    const int pairs = j->kind == MANGO_TRAIN_VQVAE;
+    const mango_idx n = MGI_MIN(j->o.batch, pairs ? 32 : 64), rows = pairs ? 2 : 1;
+    float *x = calloc((size_t)(2 * n * e), sizeof *x);
+    unsigned char *rgb = calloc((size_t)(rows * n * px), 1), *sheet = NULL;
+    mango_idx W = 0, H = 0;
+    mango_status st = MANGO_E_MEM;
+    const image_sheet_options so = {pairs ? MGI_MIN(n, 8) : 8, 2, 2, NULL};
+    if (!x || !rgb)
+        goto done;
+    MGI_TRY_TO(mango_trainer_sample(j->t, n, x, pairs ? x + n * e : NULL));
+    for (mango_idx i = 0; i < n; i++) {
+        const mango_idx row = i / 8, at = pairs ? 2 * 8 * row + i % 8 : i;
+        if (pairs && n % 8 == 0) {
+            image_from_planes(p->C, p->H, p->W, x + (n + i) * e, rgb + at * px);
+            image_from_planes(p->C, p->H, p->W, x + i * e, rgb + (at + 8) * px);
+        } else {
+            image_from_planes(p->C, p->H, p->W, x + i * e, rgb + i * px);
+        }
+    }
+    MGI_TRY_TO(image_sheet(&so, pairs && n % 8 == 0 ? 2 * n : n, p->W, p->H, rgb, &sheet, &W, &H));
+    MGI_TRY_TO(image_save(j->png, W, H, sheet, err));
+done:
+    free(x);
+    free(rgb);
+    free(sheet);
+    return st;
+}
+
+/* SHA-256 of all parameters as half-precision bytes, little-endian, graph order. */
+static void train_digest(const mango_net *net, char hex[65])
+{
+    mgi_hash h;
+    mgi_sha256_init(&h);
+    for (int p = 0; p < net->n_params; p++)
+        for (mango_idx i = 0; i < net->param[p].count; i++) {
+            const uint16_t v = mgi_to_f16(net->param[p].v[i]);
+            const unsigned char b[2] = {(unsigned char)(v & 255), (unsigned char)(v >> 8)};
+            mgi_hash_add(&h, b, 2);
+        }
+    mgi_hash_end(&h, hex);
+}
+
+static mango_status train_provenance(train_job *j, const mango_train_row *r)
+{
+    char number[64], hex[65];
+    static const char *const score[] = {"train.val_accuracy", "train.val_mse", "train.loss_g"};
+    MGI_TRY(mango_net_meta_set(j->net, "train.command", j->command));
+    MGI_TRY(mango_net_meta_set(j->net, "train.trainer", "mango " MANGO_VERSION));
+    MGI_TRY(mango_net_meta_set(j->net, "train.data", j->data_name));
+    snprintf(number, sizeof number, "%td", r->epoch);
+    MGI_TRY(mango_net_meta_set(j->net, "train.epochs", number));
+    snprintf(number, sizeof number, "%td", j->o.T);
+    MGI_TRY(mango_net_meta_set(j->net, "train.T", number));
+    snprintf(number, sizeof number, "%.6g", j->kind == MANGO_TRAIN_SNGAN ? r->score : r->val_score);
+    MGI_TRY(mango_net_meta_set(j->net, score[j->kind], number));
+    train_digest(j->net, hex);
+    return mango_net_meta_set(j->net, "train.sha256", hex);
+}
+
+/* Is epoch e in "--track 0,1,2,4,10-20"? */
+static int train_tracked(const char *list, mango_idx e)
+{
+    while (list && *list) {
+        char *end;
+        const long a = strtol(list, &end, 10);
+        long b = a;
+        if (end == list)
+            return 0;
+        if (*end == '-')
+            b = strtol(end + 1, &end, 10);
+        if (e >= a && e <= b)
+            return 1;
+        list = *end == ',' ? end + 1 : end;
+        if (*end && *end != ',')
+            return 0;
+    }
+    return 0;
+}
+
+static mango_status train_snapshot(train_job *j, const mango_train_row *r, mango_err *err)
+{
+    char path[4200];
+    if (!train_tracked(j->track, r->epoch))
+        return MANGO_OK;
+    const size_t n = strlen(j->out), ext = strlen(".safetensors");
+    const int cut = n > ext && !strcmp(j->out + n - ext, ".safetensors");
+    snprintf(path, sizeof path, "%.*s_%03td.safetensors", (int)(cut ? n - ext : n), j->out, r->epoch);
+    MGI_TRY(train_provenance(j, r));
+    return mango_trainer_snapshot(j->t, path, j->dtype, err);
+}
+
+/* ---- the run ------------------------------------------------------------------- */
+
+static int train_watch(void *ud, const mango_trainer *t)
+{
+    train_job *j = ud;
+    mango_train_state s;
+    char text[96];
+    mango_trainer_state(t, &s);
+    snprintf(text, sizeof text, "updates  epoch %td of %td  loss %.4f", s.epoch + 1, s.epochs, s.loss);
+    cli_progress(j->c, j->since, j->done0, (double)(s.epoch * s.steps + s.step),
+                 (double)(s.epochs * s.steps), text);
+    return cli_interrupted();
+}
+
+static void train_line(train_job *j, const mango_train_row *r)
+{
+    static const char *const form[] = {
+        "epoch %td/%td  loss %.4f  accuracy %.4f  test %.4f  lr %.4g  %.0f s, %.0f s left\n",
+        "epoch %td/%td  loss %.4f  mse %.5f  test %.5f  lr %.4g  %.0f s, %.0f s left  perplexity %.0f\n",
+        "epoch %td/%td  loss D %.4f  G %.4f  (%.3f)  lr %.4g  %.0f s, %.0f s left\n"};
+    const double took = j->seconds[r->epoch - 1];
+    const double left = took * (double)(j->o.epochs - r->epoch);
+    char line[256];
+    cli_progress_end(j->c);
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+#endif
+    snprintf(line, sizeof line, form[j->kind], r->epoch, j->o.epochs, r->loss, r->score,
+             j->kind == MANGO_TRAIN_SNGAN ? r->extra : r->val_score, r->lr, took, left, r->extra);
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
+    cli_print(j->c, "%s", line);
+    fflush(stdout);
+}
+
+static mango_status train_epochs(train_job *j, mango_err *err)
+{
+    mango_train_state s;
+    mango_train_row row;
+    mango_trainer_state(j->t, &s);
+    j->since = cli_now();
+    if (s.epoch == 0 && s.step == 0) {
+        const mango_train_row zero = {0, NAN, NAN, NAN, NAN, j->o.lr, 0};
+        MGI_TRY(train_snapshot(j, &zero, err));
+    }
+    while (s.epoch < s.epochs) {
+        j->mark = cli_now();
+        const mango_status st = mango_trainer_epoch(j->t, train_watch, j, &row, err);
+        if (st == MANGO_STOP_USER) {
+            cli_progress_end(j->c);
+            MGI_TRY(mango_trainer_save(j->t, j->ckpt, err));
+            return MANGO_STOP_USER;
+        }
+        if (st == MANGO_E_NONFINITE) {
+            mango_err e = *err;
+            return s.epoch > 0 ? mgi_fail(err, st, "%.150s; last good checkpoint: %.80s (epoch %td)", e.text,
+                                          j->ckpt, s.epoch)
+                               : mgi_fail(err, st, "%.180s; no checkpoint yet", e.text);
+        }
+        MGI_TRY(st);
+        j->seconds[row.epoch - 1] = cli_now() - j->mark;
+        mango_trainer_state(j->t, &s);
+        MGI_TRY(mango_trainer_save(j->t, j->ckpt, err));
+        MGI_TRY(train_curves(j, err));
+        MGI_TRY(train_chart(j, err));
+        if (j->kind != MANGO_TRAIN_NET)
+            MGI_TRY(train_sheet(j, err));
+        MGI_TRY(train_snapshot(j, &row, err));
+        train_line(j, &row);
+        if (cli_interrupted())
+            return MANGO_STOP_USER;
+    }
+    return MANGO_OK;
+}
+
+static mango_status train_finish(train_job *j, mango_err *err)
+{
+    mango_idx n;
+    const mango_train_row *r = mango_trainer_rows(j->t, &n);
+    MGI_TRY(mango_trainer_finish(j->t, err));
+    MGI_TRY(train_provenance(j, &r[n - 1]));
+    return mango_net_save(j->net, j->out, j->dtype, err);
+}
+
+static void train_report(train_job *j)
+{
+    mgi_str s;
+    mango_idx n;
+    mango_train_state st;
+    const mango_train_row *r = mango_trainer_rows(j->t, &n);
+    mango_trainer_state(j->t, &st);
+    mgi_str_init(&s, NULL);
+    mgi_str_printf(&s, "{\"epochs\":%td,\"loss\":", n);
+    mgi_str_float(&s, r[n - 1].loss);
+    const char *const name[] = {"score", "val_score", "best"};
+    const double v[] = {r[n - 1].score, r[n - 1].val_score, st.best};
+    for (int k = 0; k < 3; k++) {
+        mgi_str_printf(&s, ",\"%s\":", name[k]);
+        if (v[k] == v[k])
+            mgi_str_float(&s, v[k]);
+        else
+            mgi_str_puts(&s, "null");
+    }
+    mgi_str_puts(&s, ",\"weights\":");
+    mgi_json_quote(&s, j->out, (mango_idx)strlen(j->out));
+    mgi_str_puts(&s, "}");
+    cli_print(j->c, "weights: %s\n", j->out);
+    cli_json(j->c, &s);
+    mgi_str_free(&s);
+}
+
+static void train_free(train_job *j)
+{
+    mango_trainer_destroy(j->t);
+    mango_data_destroy(j->data);
+    mango_data_destroy(j->val);
+    mango_net_destroy(j->net);
+    mango_net_destroy(j->dsc);
+    free(j->seconds);
+}
+
+static void train_remember(train_job *j, int argc, char **argv)
+{
+    size_t n = (size_t)snprintf(j->command, sizeof j->command, "mango");
+    for (int i = 0; i < argc && n < sizeof j->command; i++)
+        n += (size_t)snprintf(j->command + n, sizeof j->command - n, " %s", argv[i]);
+}
+
+static int train_run(train_job *j)
+{
+    mango_err err = {""};
+    mango_status st = train_open(j, &err);
+    if (st >= 0)
+        st = train_epochs(j, &err);
+    if (st == MANGO_OK)
+        st = train_finish(j, &err);
+    if (st < 0)
+        return cli_fail(j->c, st, &err);
+    if (st == MANGO_STOP_USER) {
+        cli_note(j->c, "interrupted; saved in %s, go on with --resume", j->ckpt);
+        return CLI_INTERRUPTED;
+    }
+    train_report(j);
+    return CLI_OK;
+}
+
+int verb_train(int argc, char **argv)
+{
+    cli c;
+    train_job j;
+    memset(&j, 0, sizeof j);
+    j.c = &c;
+    j.dtype = "F16";
+    train_remember(&j, argc, argv);
+    const cli_opt word[] = {
+        {"--data", CLI_STR, &j.data_name, 0, 0, "NAME", "cifar10, mnist, fashion-mnist or folder", 1},
+        {"--root", CLI_STR, &j.root, 0, 0, "DIR", "where the data set lies", 1},
+        {"--out", CLI_STR, &j.out, 0, 0, "W", "weights file to write", 1},
+        {"--arch", CLI_STR, &j.arch, 0, 0, "SPEC", "zoo specification, for example snn_conv,width=0.5", 0},
+        {"--dsc", CLI_STR, &j.dsc_arch, 0, 0, "SPEC", "discriminator (sngan_dsc)", 0},
+        {"--from", CLI_STR, &j.from, 0, 0, "W", "start from these weights", 0},
+        {"--resume", CLI_FLAG, &j.resume, 0, 0, NULL, "go on from the checkpoint W.ckpt", 0},
+        {"--track", CLI_STR, &j.track, 0, 0, "LIST", "keep weights of these epochs, 0,1,2-5", 0},
+        {"--no-test", CLI_FLAG, &j.no_val, 0, 0, NULL, "do not look at the test pictures", 0},
+        {"--dtype", CLI_STR, &j.dtype, 0, 0, "D", "F16 (default) or F32", 0},
+        {"--optimizer", CLI_STR, &j.optimizer, 0, 0, "O", "sgd, adam or adamw", 0},
+        {"--schedule", CLI_STR, &j.schedule, 0, 0, "S", "constant, cosine, linear or step", 0},
+        {"--readout", CLI_STR, &j.readout, 0, 0, "L", "layer that the loss reads (the output)", 0},
+        {"--memory", CLI_REAL, &j.memory, 1, 1e6, "MIB", "cap (4096); parts are computed twice to fit", 0},
+    };
+    cli_opt opt[MGI_COUNT(word) + TRAIN_NUMBERS];
+    memcpy(opt, word, sizeof word);
+    for (int k = 0; k < TRAIN_NUMBERS; k++) {
+        const train_number *t = &train_numbers[k];
+        const cli_opt o = {t->name, CLI_REAL, &j.v[k], t->lo, t->hi, "X", t->help, 0};
+        j.v[k] = NAN;
+        opt[MGI_COUNT(word) + k] = o;
+    }
+    int rc = cli_parse(&c, &train_doc, opt, (int)MGI_COUNT(opt), 1, argc, argv);
+    if (rc >= 0)
+        return rc;
+    const int kind = c.n_pos == 1 ? train_word(train_kinds, 3, c.pos[0]) : -1;
+    if (kind < 0)
+        return cli_usage(&c, "what to train? net, vqvae or sngan");
+    if (strcmp(j.dtype, "F16") && strcmp(j.dtype, "F32"))
+        return cli_usage(&c, "--dtype is F16 or F32");
+    j.kind = (mango_train_kind)kind;
+    cli_catch_signals();
+    rc = train_run(&j);
+    train_free(&j);
+    return rc;
+}
