@@ -1,6 +1,7 @@
 /* dataset.c - one interface to every data set: opens, validates, hands out.
  * SPDX-License-Identifier: MIT */
 #include "dataset.h"
+#include <stdio.h>
 
 void mango_data_defaults(mango_data_options *o)
 {
@@ -42,14 +43,8 @@ MGI_FN mango_status mgi_data_classes(mango_data *d, mango_idx n, const char *con
     for (mango_idx k = 0; k < n; k++)
         if (names && names[k])
             mgi_copy(d->class_name[k], MGI_CLASS_NAME, names[k]);
-        else {
-            mgi_str s;
-            mgi_str_init(&s, &d->al);
-            mgi_str_printf(&s, "%ld", (long)k);
-            if (!s.bad)
-                mgi_copy(d->class_name[k], MGI_CLASS_NAME, s.p);
-            mgi_str_free(&s);
-        }
+        else
+            snprintf(d->class_name[k], MGI_CLASS_NAME, "%ld", (long)k);
     return MANGO_OK;
 }
 

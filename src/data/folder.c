@@ -95,7 +95,9 @@ static mango_status folder_scan(const mango_alloc *al, const char *base, const c
     mgi_str_init(&path, al);
     mgi_str_printf(&path, "%s/%s", base, dir);
     handle = path.bad ? NULL : opendir(path.p);
-    if (!handle)
+    if (path.bad)
+        st = mgi_fail(err, MANGO_E_MEM, "%s/%s: out of memory", base, dir);
+    else if (!handle)
         st = mgi_fail(err, MANGO_E_IO, "%s/%s: cannot list this folder", base, dir);
     while (st >= 0 && (e = readdir(handle)) != NULL) {
         if (e->d_name[0] == '.')
@@ -107,7 +109,9 @@ static mango_status folder_scan(const mango_alloc *al, const char *base, const c
         }
         path.n = 0;
         mgi_str_printf(&path, "%s/%s/%s", base, dir, e->d_name);
-        if (folders && !path.bad && mgi_path_exists(path.p) == 2)
+        if (path.bad)
+            st = mgi_fail(err, MANGO_E_MEM, "%s/%s: out of memory", base, dir);
+        else if (folders && mgi_path_exists(path.p) == 2)
             st = folder_add(out, "", e->d_name, err);
     }
     if (handle)
@@ -219,8 +223,11 @@ static mango_status folder_root(mango_data *d, const char *root, mango_err *err)
         mgi_str_printf(&s, "%s/%s", root, sub[i]);
         found = !s.bad && mgi_path_exists(s.p) == 2;
     }
-    int fits = mgi_copy(d->root, (mango_idx)sizeof d->root, found ? s.p : root);
+    const int bad = s.bad;
+    const int fits = mgi_copy(d->root, (mango_idx)sizeof d->root, found ? s.p : root);
     mgi_str_free(&s);
+    if (bad)
+        return mgi_fail(err, MANGO_E_MEM, "%s: out of memory", root);
     return fits ? MANGO_OK : mgi_fail(err, MANGO_E_LIMIT, "%s: path too long", root);
 }
 

@@ -21,6 +21,7 @@ static void images_filter_free(images_filter *f, const mango_alloc *al)
     mgi_del(al, f->first, f->out, sizeof *f->first);
     mgi_del(al, f->n, f->out, sizeof *f->n);
     mgi_del(al, f->w, f->out * f->width, sizeof *f->w);
+    memset(f, 0, sizeof *f);
 }
 
 /* The weights of output x, whose triangle has half-width s. */
@@ -107,10 +108,8 @@ mango_status mango_image_resize(mango_idx H, mango_idx W, mango_idx C,
     st = MANGO_OK;
 done:
     mgi_del(&al, rows, bytes, 1);
-    if (fx.w)
-        images_filter_free(&fx, &al);
-    if (fy.w)
-        images_filter_free(&fy, &al);
+    images_filter_free(&fx, &al);
+    images_filter_free(&fy, &al);
     return st;
 }
 
