@@ -143,7 +143,7 @@ static void t_conv_random(void)
 {
     mango_rng r;
     mango_rng_init(&r, 3, 1, 0);
-    for (int i = 0; i < 120; i++) {
+    for (int i = 0; i < 90; i++) {
         t_conv_case t = {.N = 1 + mango_rng_int(&r, i % 3 ? 3 : 20)};
         mgi_conv *c = &t.c;
         const int most = i % 8 ? 5 : 11;

@@ -61,15 +61,15 @@ static void t_gemm_shape(const char *set, mango_rng *r, mango_idx M, mango_idx N
 
 static void t_gemm_products(void)
 {
-    static const int big[][3] = {{61, 129, 800}, {130, 100, 33}, {1, 300, 500}, {29, 3, 1024}};
+    static const int big[][3] = {{61, 40, 600}, {130, 70, 33}, {1, 100, 520}, {29, 3, 1024}};
     const int threads = mango_threads();
     for (mango_idx s = 0; s < MGI_COUNT(t_gemm_sets); s++) {
         mango_rng r;
         mango_rng_init(&r, 11, 1, 0);
         if (!mgi_kernels_force(t_gemm_sets[s]))
             continue;
-        for (int i = 0; i < 60; i++) {
-            mango_set_threads(1 + i % 3);
+        for (int i = 0; i < 40; i++) {
+            mango_set_threads(1 + i % 2);
             t_gemm_shape(t_gemm_sets[s], &r, 1 + mango_rng_int(&r, 40), 1 + mango_rng_int(&r, 70),
                          mango_rng_int(&r, 50));
         }

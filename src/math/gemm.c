@@ -9,7 +9,7 @@
 #include <omp.h>
 #endif
 
-#define GEMM_KC 384 /* k per block: B slice KC x nr in L1/L2, A block MC x KC in L2 */
+#define GEMM_KC 512 /* k per block: B slice KC x nr and A block MC x KC stay in L2 */
 #define GEMM_MC 112 /* rows of A per block, at most (rounded to mr) */
 
 MGI_FN mango_idx mgi_pack_size(mango_idx K, mango_idx N)
@@ -28,7 +28,9 @@ MGI_FN void mgi_pack(mango_idx K, mango_idx N, const float *B, mango_idx sk, man
         const float *src = B + p * nr * sn;
         float *dst = P + p * nr * K;
         for (mango_idx k = 0; k < K; k++, src += sk, dst += nr) {
-            for (mango_idx j = 0; j < n; j++)
+            if (sn == 1)
+                memcpy(dst, src, (size_t)n * sizeof *dst);
+            for (mango_idx j = sn == 1 ? n : 0; j < n; j++)
                 dst[j] = src[j * sn];
             for (mango_idx j = n; j < nr; j++)
                 dst[j] = 0.0f;

@@ -13,10 +13,15 @@
 
 #include "kernels.h"
 
+/* Scratch: the *_work functions count for the kernel set and the mango_threads()
+ * of the moment; more threads later need more. A size for N serves every
+ * smaller N. Packed weights belong to the kernel set they were packed for. */
+
 /* ---- gemm.c ------------------------------------------------------------- */
 /* C (M,N), row stride ldc = A (M,K) * B (K,N) [+ C when load]. op: 'n' or 't'.
  * With 't' the stored matrix is (K,M) for A, (N,K) for B. work: scratch for
- * packing of mgi_gemm_work(...) floats. Chains run over k ascending. */
+ * packing of mgi_gemm_work(...) floats. Chains run over k ascending from +0,
+ * or from C when load. */
 MGI_FN mango_idx mgi_gemm_work(mango_idx M, mango_idx N, mango_idx K, int opa, int opb);
 MGI_FN void mgi_gemm(int opa, int opb, mango_idx M, mango_idx N, mango_idx K, const float *A,
                      mango_idx lda, const float *B, mango_idx ldb, float *C, mango_idx ldc,
@@ -53,7 +58,10 @@ MGI_FN mango_idx mgi_conv_work(const mgi_conv *c, mango_idx N);    /* floats, al
 MGI_FN void mgi_conv_forward(const mgi_conv *c, mango_idx N, const float *x,
                              const float *packed, const mgi_epilogue *e, float *y,
                              float *work);
-/* Backward. Packing for dx is apart, since weights change every step. */
+/* Transposed: k runs over the input pixels of an output, (iy,ix,c) ascending.
+ * Finite numbers only: what lies in the padding is left out of the sums.
+ * Backward: dx packs the weights on every call, since they change every step;
+ * dw is one chain over the pixels (n,oy,ox) from +0, then added. */
 MGI_FN mango_idx mgi_conv_backward_work(const mgi_conv *c, mango_idx N);
 MGI_FN void mgi_conv_backward_data(const mgi_conv *c, mango_idx N, const float *dy,
                                    const float *w, float *dx, float *work);
