@@ -24,7 +24,6 @@ FLAGS = -std=c99 $(OPT) -g -ffp-contract=off -fPIC -fvisibility=hidden $(WARN) $
 LINK = $(CC) $(CFLAGS) -o $@ $(1) $(LDFLAGS) $(OMP) -lm
 SONAME := libmango.so.0
 SHARED := -shared $(if $(filter Darwin,$(shell uname)),-Wl$(comma)-install_name$(comma),-Wl$(comma)-soname$(comma))$(SONAME)
-
 SRC := $(shell sed -n 's/^source  *//p' src/FILES)
 HDR := $(shell sed -n -e 's/^public  *//p' -e 's/^private  *//p' src/FILES)
 TESTS ?= $(wildcard tests/test_*.c)
@@ -92,16 +91,12 @@ $(BUILD)/examples/%: examples/%.c $(BUILD)/mango.h
 	$(Q)echo "  CC $<"; mkdir -p $(@D) && $(CC) $(FLAGS) -I$(BUILD) $< -o $@ $(LDFLAGS) -lm
 
 # ---- sanitizers and other machines, each in its own folder
-asan: SAN := address,undefined
-ubsan: SAN := undefined
-tsan: SAN := thread
+SAN = $(patsubst asan,address$(comma)undefined,$(patsubst tsan,thread,$(@:ubsan=undefined)))
 asan ubsan tsan:
 	$(SUB) BUILD=$(BUILD)/$@ OPT=-O1 LDFLAGS=-fsanitize=$(SAN) \
 	  CFLAGS="-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer $(CFLAGS)" test-src
-CROSS := aarch64-linux-gnu-
 cross-aarch64:
-	$(SUB) BUILD=$(BUILD)/aarch64 CC=$(CROSS)gcc AR=$(CROSS)ar LDFLAGS=-static STB=-DMANGO_NO_STB \
-	  RUN=qemu-aarch64 test-src
+	$(SUB) BUILD=$(BUILD)/$@ CC=aarch64-linux-gnu-gcc LDFLAGS=-static STB=-DMANGO_NO_STB RUN=qemu-aarch64 test-src
 fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(BUILD)/mango.h
 	$(Q)mkdir -p $(@D) && clang -g -O1 -fsanitize=fuzzer,address,undefined -I$(BUILD) $< -o $@ -lm
