@@ -286,7 +286,8 @@ static void t_mei_damage(void)
     mango_session *s = NULL;
     const unsigned char *second = memchr(whole, '\n', (size_t)n);
     const unsigned char *third = memchr(second + 1, '\n', (size_t)(whole + n - second - 1));
-    const size_t head = (size_t)(second + 1 - whole), tail = (size_t)(whole + n - third - 1);
+    const size_t head = (size_t)(second + 1 - whole),
+                 tail = (size_t)(whole + n - third - 1);
     char *cut = malloc((size_t)n);
     memcpy(cut, whole, head), memcpy(cut + head, third + 1, tail);
     t_write(path, cut, head + tail);
@@ -520,14 +521,23 @@ static void t_mei_target(void)
     T_CHECK(t.unit == 2 && t.y == 4 && t.x == 5);
     T_OK(mango_target_parse(&t, net, "class:9", &err), &err);
     T_CHECK(t.unit == 9 && t.softmax && t.layer == mango_net_layers(net) - 1);
-    static const struct { const char *text; mango_status st; const char *says; } bad[] = {
-        {"spikin1:3", MANGO_E_NAME, "spiking1"}, {"spiking1:4000", MANGO_E_NAME, "spiking1"},
-        {"spiking1:-1", MANGO_E_NAME, "-1"},     {"class:10", MANGO_E_NAME, "0..9"},
-        {"spiking0:0:99:0", MANGO_E_NAME, "rows"}, {"spiking0:0:0:99", MANGO_E_NAME, "columns"},
-        {"spiking1", MANGO_E_FORMAT, "layer:unit"}, {"spiking1:", MANGO_E_FORMAT, ""},
-        {"", MANGO_E_FORMAT, ""}, {":3", MANGO_E_FORMAT, ""}, {"a:1:2", MANGO_E_FORMAT, ""},
-        {"spiking1:1:2:3:4", MANGO_E_FORMAT, ""}, {"spiking1:x", MANGO_E_FORMAT, "'x'"},
-        {"spiking1:3.0", MANGO_E_FORMAT, ""}, {"spiking1:99999999999999999999", MANGO_E_FORMAT, ""},
+    static const struct { const char *text; mango_status st; const char *says;
+    } bad[] = {
+        {"spikin1:3", MANGO_E_NAME, "spiking1"},
+        {"spiking1:4000", MANGO_E_NAME, "spiking1"},
+        {"spiking1:-1", MANGO_E_NAME, "-1"},
+        {"class:10", MANGO_E_NAME, "0..9"},
+        {"spiking0:0:99:0", MANGO_E_NAME, "rows"},
+        {"spiking0:0:0:99", MANGO_E_NAME, "columns"},
+        {"spiking1", MANGO_E_FORMAT, "layer:unit"},
+        {"spiking1:", MANGO_E_FORMAT, ""},
+        {"", MANGO_E_FORMAT, ""},
+        {":3", MANGO_E_FORMAT, ""},
+        {"a:1:2", MANGO_E_FORMAT, ""},
+        {"spiking1:1:2:3:4", MANGO_E_FORMAT, ""},
+        {"spiking1:x", MANGO_E_FORMAT, "'x'"},
+        {"spiking1:3.0", MANGO_E_FORMAT, ""},
+        {"spiking1:99999999999999999999", MANGO_E_FORMAT, ""},
     };
     for (mango_idx i = 0; i < MGI_COUNT(bad); i++) {
         T_STATUS(mango_target_parse(&t, net, bad[i].text, &err), bad[i].st);
@@ -602,12 +612,16 @@ static void t_mei_unfit(void)
     mango_err err = {""};
     T_REQUIRE(gen && net);
     mango_objective_defaults(&o);
-    T_STATUS(mango_objective_create(&a, gen, net, "spiking9:3", &o, NULL, &err), MANGO_E_NAME);
-    T_STATUS(mango_objective_create(&a, net, net, "spiking1:3", &o, NULL, &err), MANGO_E_SHAPE);
+    T_STATUS(mango_objective_create(&a, gen, net, "spiking9:3", &o, NULL, &err),
+             MANGO_E_NAME);
+    T_STATUS(mango_objective_create(&a, net, net, "spiking1:3", &o, NULL, &err),
+             MANGO_E_SHAPE);
     o.T = 5000;
-    T_STATUS(mango_objective_create(&a, gen, net, "spiking1:3", &o, NULL, &err), MANGO_E_ARG);
+    T_STATUS(mango_objective_create(&a, gen, net, "spiking1:3", &o, NULL, &err),
+             MANGO_E_ARG);
     o.T = 0, o.batch = 0;
-    T_STATUS(mango_objective_create(&a, gen, net, "spiking1:3", &o, NULL, &err), MANGO_E_ARG);
+    T_STATUS(mango_objective_create(&a, gen, net, "spiking1:3", &o, NULL, &err),
+             MANGO_E_ARG);
     T_CHECK(a == NULL);
     mango_net_destroy(gen), mango_net_destroy(net);
 }

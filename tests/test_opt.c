@@ -118,7 +118,8 @@ static void t_opt_bits(void)
     mango_idx nq[32], Iq[32], back[5];
     T_EQ(mgi_qtt_modes(5, n, NULL), 6 + 1 + 1 + 1 + 9);
     mgi_qtt_modes(5, n, nq);
-    T_CHECK(nq[0] == 2 && nq[5] == 2 && nq[6] == 3 && nq[7] == 1 && nq[8] == 2 && nq[17] == 2);
+    T_CHECK(nq[0] == 2 && nq[5] == 2 && nq[6] == 3 && nq[7] == 1 && nq[8] == 2 &&
+            nq[17] == 2);
     const mango_idx I[] = {37, 2, 0, 1, 257}, want[] = {1, 0, 1, 0, 0, 1, 2, 0, 1,
                                                         1, 0, 0, 0, 0, 0, 0, 0, 1};
     mgi_qtt_split(5, n, I, Iq);
@@ -528,8 +529,8 @@ static void t_opt_level(const mgi_json *j, const mgi_json_value *o, const char *
     t_opt_stats(theirs, b->n, &m2, &v2);
     const double se = sqrt(v1 / (double)n + v2 / (double)b->n);
     if (getenv("MANGO_VERBOSE"))
-        printf("    %-14s %-30s ours %.6g +- %.2g  original %.6g +- %.2g\n", o->key, key, m1,
-               sqrt(v1), m2, sqrt(v2));
+        printf("    %-14s %-30s ours %.6g +- %.2g  original %.6g +- %.2g\n", o->key, key,
+               m1, sqrt(v1), m2, sqrt(v2));
     T_CHECK(m1 <= m2 + 4.0 * se + 1e-6 * fabs(m2));
 }
 

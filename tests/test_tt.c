@@ -22,7 +22,9 @@ static mango_idx t_tt_part(const t_tt_case *c, int p)
 static mango_idx t_tt_where(const mgi_tt *t, const t_tt_case *c, int part, mango_idx f)
 {
     const mango_idx r1 = part == 0 ? 1 : c->r, r2 = part == 2 ? 1 : c->r;
-    const mango_idx core = r1 * c->n * r2, j = part == 0 ? 0 : part == 2 ? c->d - 1 : 1 + f / core;
+    const mango_idx core = r1 * c->n * r2, j = part == 0   ? 0
+                                               : part == 2 ? c->d - 1
+                                                           : 1 + f / core;
     const mango_idx e = f % core, b = e % r2, i = e / r2 % c->n, a = e / (r2 * c->n);
     return t->off[j] + (i * r1 + a) * r2 + b;
 }
@@ -36,7 +38,8 @@ static void t_tt_compare(const mgi_tensors *f, const mgi_tt *t, const t_tt_case 
         snprintf(name, sizeof name, "%s.%s_%s", c->name, what, t_tt_parts[p]);
         const mgi_tensor *w = mgi_tensors_find(f, name);
         T_REQUIRE(w && w->count == n);
-        float *want = calloc((size_t)n, sizeof *want), *got = calloc((size_t)n, sizeof *got);
+        float *want = calloc((size_t)n, sizeof *want),
+              *got = calloc((size_t)n, sizeof *got);
         T_CHECK(want && got && mgi_tensor_floats(w, 1, want, NULL) == MANGO_OK);
         for (mango_idx i = 0; i < n; i++)
             got[i] = (float)ours[t_tt_where(t, c, p, i)];
@@ -102,12 +105,14 @@ static void t_tt_golden(void)
 {
     mgi_tensors f;
     mango_err err = {""};
-    T_OK_OR_RETURN(mgi_tensors_read(&f, t_golden("protes_step.safetensors"), NULL, &err), &err);
+    T_OK_OR_RETURN(mgi_tensors_read(&f, t_golden("protes_step.safetensors"), NULL, &err),
+                   &err);
     const char *cases = mgi_tensors_meta(&f, "cases"), *seed = mgi_tensors_meta(&f, "seed");
     int seen = 0;
     for (const char *p = cases; p && seed && *p; seen++) {
         t_tt_case c;
-        T_REQUIRE(sscanf(p, " %31s d=%ld n=%ld r=%ld k=%ld", c.name, &c.d, &c.n, &c.r, &c.k) == 5);
+        T_REQUIRE(sscanf(p, " %31s d=%ld n=%ld r=%ld k=%ld", c.name, &c.d, &c.n, &c.r,
+                         &c.k) == 5);
         t_tt_golden_case(&f, &c, strtoull(seed, NULL, 10));
         p = strchr(p, ';');
         p = p ? p + 1 : "";

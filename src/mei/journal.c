@@ -53,8 +53,9 @@ static mango_status journal_scan(mgi_journal *j, mango_err *err)
             continue;
         }
         if (end && j->good + n + 1 < j->size)
-            return mgi_fail(err, MANGO_E_FORMAT, "%.150s, line %td: damaged, checksum expected",
-                            j->path.p, line);
+            return mgi_fail(err, MANGO_E_FORMAT,
+                            "%.150s, line %td: damaged, checksum expected", j->path.p,
+                            line);
         break;
     }
     return MANGO_OK;
@@ -81,8 +82,8 @@ mango_status mgi_journal_open(mgi_journal *j, const char *path, int resume, int 
         return MANGO_OK;
     MGI_TRY(mgi_file_read(path, JOURNAL_LIMIT, &j->al, &j->text, &j->size, err));
     if (!resume && j->size > 0)
-        return mgi_fail(err, MANGO_E_STATE, "%.150s: exists; resume it or choose another place",
-                        path);
+        return mgi_fail(err, MANGO_E_STATE,
+                        "%.150s: exists; resume it or choose another place", path);
     return journal_scan(j, err);
 }
 
@@ -110,7 +111,8 @@ int mgi_journal_is(const mgi_journal *j, const char *kind)
     return (mango_idx)n < journal_length(j) && memcmp(p, head, n) == 0 && p[n] == '"';
 }
 
-mango_status mgi_journal_next(mgi_journal *j, const char *kind, mgi_json *line, mango_err *err)
+mango_status mgi_journal_next(mgi_journal *j, const char *kind, mgi_json *line,
+                              mango_err *err)
 {
     j->line++;
     if (!mgi_journal_is(j, kind))

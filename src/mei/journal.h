@@ -36,7 +36,8 @@ MGI_FN int mgi_journal_is(const mgi_journal *j, const char *kind);
 MGI_FN mango_status mgi_journal_append(mgi_journal *j, mango_err *err);
 /* mgi_journal_write - body is an object without its closing brace. now: to the
  * disk when sync is on; else it follows with the next such line. */
-MGI_FN mango_status mgi_journal_write(mgi_journal *j, mgi_str *body, int now, mango_err *err);
+MGI_FN mango_status mgi_journal_write(mgi_journal *j, mgi_str *body, int now,
+                                      mango_err *err);
 MGI_FN void mgi_journal_close(mgi_journal *j);
 
 #endif

@@ -64,7 +64,8 @@ MANGO_API mango_status mango_target_parse(mango_target *t, const mango_net *net,
 
 /* mango_evaluator - y (K) of codes I (K,d), a whole batch at once. Returns
  * MANGO_OK, an error, or a positive status to stop. NaN: this one is missing. */
-typedef mango_status (*mango_evaluator)(void *ud, mango_idx K, const mango_idx *I, double *y);
+typedef mango_status (*mango_evaluator)(void *ud, mango_idx K, const mango_idx *I,
+                                        double *y);
 
 typedef struct mango_objective mango_objective;
 typedef struct mango_objective_options {
@@ -89,8 +90,8 @@ MANGO_API mango_status mango_objective_eval(void *ud, mango_idx K, const mango_i
 MANGO_API mango_status mango_objective_picture(mango_objective *o, const mango_idx *I,
                                                float *rgb);
 /* mango_objective_look - y (K) of pictures rgb (K,C,H,W) in [0,1], unrounded. */
-MANGO_API mango_status mango_objective_look(mango_objective *o, mango_idx K, const float *rgb,
-                                            double *y);
+MANGO_API mango_status mango_objective_look(mango_objective *o, mango_idx K,
+                                            const float *rgb, double *y);
 typedef struct mango_objective_info {
     mango_idx C, H, W;     /* of the picture                    */
     mango_idx T, bytes;    /* steps; memory of the plans        */
@@ -147,8 +148,9 @@ MANGO_API mango_status mango_session_defaults(const char *opt, mango_session_opt
  * Returns  MANGO_OK; MANGO_E_FORMAT (damaged, line named), MANGO_E_STATE
  *          (journal in the way; other option, its name in err), MANGO_E_ARG, ... */
 MANGO_API mango_status mango_session_create(mango_session **s, const mango_modes *modes,
-                                            const mango_session_options *o, mango_evaluator f,
-                                            void *ud, const mango_alloc *al, mango_err *err);
+                                            const mango_session_options *o,
+                                            mango_evaluator f, void *ud,
+                                            const mango_alloc *al, mango_err *err);
 /* mango_session_step - ask one batch, evaluate its new codes, tell all.
  * Returns MANGO_OK to be called again, a MANGO_STOP_... when the search is over,
  * an error (text from mango_session_error). After an error of the evaluator the

@@ -32,7 +32,8 @@ void mango_objective_defaults(mango_objective_options *o)
 }
 
 /* SHA-256 of the graph's text and of every parameter's name and bits. */
-static mango_status objective_digest(const mango_net *n, const mango_alloc *al, char hex[65])
+static mango_status objective_digest(const mango_net *n, const mango_alloc *al,
+                                     char hex[65])
 {
     mgi_hash h;
     mgi_str text;
@@ -70,9 +71,10 @@ static mango_status objective_sizes(mango_objective *o, const mango_net *gen,
     const mgi_node *out = gen->node + gen->output, *in = net->node + net->input;
     const mgi_node *read = net->node + o->target.layer;
     if (out->C != in->C || out->H != in->H || out->W != in->W)
-        return mgi_fail(err, MANGO_E_SHAPE,
-                        "the generator's picture is %tdx%tdx%td, the network takes %tdx%tdx%td",
-                        out->C, out->H, out->W, in->C, in->H, in->W);
+        return mgi_fail(
+            err, MANGO_E_SHAPE,
+            "the generator's picture is %tdx%tdx%td, the network takes %tdx%tdx%td", out->C,
+            out->H, out->W, in->C, in->H, in->W);
     o->C = out->C, o->H = out->H, o->W = out->W;
     o->size = o->C * o->H * o->W;
     o->row = o->target.y < 0 ? read->C : read->C * read->H * read->W;
@@ -81,8 +83,8 @@ static mango_status objective_sizes(mango_objective *o, const mango_net *gen,
 }
 
 static mango_status objective_plans(mango_objective *o, const mango_net *gen,
-                                    const mango_net *net, const mango_objective_options *opt,
-                                    mango_err *err)
+                                    const mango_net *net,
+                                    const mango_objective_options *opt, mango_err *err)
 {
     mango_plan_options p;
     mango_plan_defaults(&p);
@@ -122,15 +124,16 @@ static mango_status objective_build(mango_objective *o, const mango_net *gen,
     o->rgb = mgi_arena_take(&o->arena, rgb, sizeof(float));
     o->act = mgi_arena_take(&o->arena, act, sizeof(float));
     MGI_TRY(objective_plans(o, gen, net, opt, err));
-    if (objective_digest(gen, &o->al, o->gen) < 0 || objective_digest(net, &o->al, o->net) < 0)
+    if (objective_digest(gen, &o->al, o->gen) < 0 ||
+        objective_digest(net, &o->al, o->net) < 0)
         return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
     return MANGO_OK;
 }
 
 mango_status mango_objective_create(mango_objective **o, const mango_net *gen,
                                     const mango_net *net, const char *target,
-                                    const mango_objective_options *opt, const mango_alloc *al,
-                                    mango_err *err)
+                                    const mango_objective_options *opt,
+                                    const mango_alloc *al, mango_err *err)
 {
     mango_objective_options std;
     MGI_REQUIRE(o && gen && net);
@@ -232,7 +235,8 @@ mango_status mango_objective_picture(mango_objective *o, const mango_idx *I, flo
     return MANGO_OK;
 }
 
-mango_status mango_objective_look(mango_objective *o, mango_idx K, const float *rgb, double *y)
+mango_status mango_objective_look(mango_objective *o, mango_idx K, const float *rgb,
+                                  double *y)
 {
     MGI_REQUIRE(o && K >= 0 && (K == 0 || (rgb && y)));
     for (mango_idx k = 0; k < K; k += o->batch)

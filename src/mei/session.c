@@ -15,7 +15,8 @@
 
 #define SESSION_DRY 10 /* restarts in a row without a new code: give up */
 
-mango_status mango_session_defaults(const char *opt, mango_session_options *o, mango_err *err)
+mango_status mango_session_defaults(const char *opt, mango_session_options *o,
+                                    mango_err *err)
 {
     MGI_REQUIRE(o);
     const double zero = 0.0;
@@ -61,9 +62,11 @@ static mango_status session_ask_line(mango_session *s, int replay)
         }
         mgi_json_free(&j);
         if (!same)
-            return mgi_fail(&s->err, MANGO_E_FORMAT,
-                            "journal, line %td: the optimizer now proposes other codes; made "
-                            "by another version?", s->journal.line);
+            return mgi_fail(
+                &s->err, MANGO_E_FORMAT,
+                "journal, line %td: the optimizer now proposes other codes; made "
+                "by another version?",
+                s->journal.line);
         return MANGO_OK;
     }
     if (!s->journal.f)
@@ -151,7 +154,8 @@ static mango_status session_replay(mango_session *s)
     mgi_cache *c = &s->cache;
     mgi_json j;
     MGI_TRY(mgi_journal_next(&s->journal, "tell", &j, &s->err));
-    const mgi_json_value *first = mgi_json_get(&j, j.v, "first"), *y = mgi_json_get(&j, j.v, "y");
+    const mgi_json_value *first = mgi_json_get(&j, j.v, "first"),
+                         *y = mgi_json_get(&j, j.v, "y");
     mango_idx n = 0;
     int ok = first && first->is_int && first->i == c->done && y &&
              y->kind == MGI_JSON_ARRAY && y->n >= 1 && y->n <= c->n - c->done;
@@ -162,8 +166,9 @@ static mango_status session_replay(mango_session *s)
     }
     mgi_json_free(&j);
     if (!ok)
-        return mgi_fail(&s->err, MANGO_E_FORMAT, "journal, line %td: values of query %td expected",
-                        s->journal.line, c->done);
+        return mgi_fail(&s->err, MANGO_E_FORMAT,
+                        "journal, line %td: values of query %td expected", s->journal.line,
+                        c->done);
     session_take(s, n, s->y);
     s->replayed += n;
     return MANGO_OK;
@@ -183,8 +188,8 @@ static mango_status session_evaluate(mango_session *s, mango_idx m)
         return st;
     if (s->journal.f) {
         s->line.n = 0;
-        mgi_str_printf(&s->line, "{\"tell\":%lld,\"first\":%lld,\"y\":[", (long long)s->asks - 1,
-                       (long long)c->done);
+        mgi_str_printf(&s->line, "{\"tell\":%lld,\"first\":%lld,\"y\":[",
+                       (long long)s->asks - 1, (long long)c->done);
         for (mango_idx i = 0; i < m; i++) {
             mgi_str_puts(&s->line, i ? "," : "");
             mgi_str_float(&s->line, s->y[i]);
@@ -225,7 +230,8 @@ static mango_status session_fill(mango_session *s, int replay)
 static mango_status session_over(const mango_session *s)
 {
     const mgi_cache *c = &s->cache;
-    if (s->n_better > 0 && s->stop_at == s->stop_at && !session_better(s, s->stop_at, s->best))
+    if (s->n_better > 0 && s->stop_at == s->stop_at &&
+        !session_better(s, s->stop_at, s->best))
         return MANGO_STOP_TARGET;
     if (c->done >= s->budget)
         return MANGO_STOP_BUDGET;
@@ -303,7 +309,8 @@ void mango_session_get(const mango_session *s, mango_session_info *info)
     info->best = s->n_better > 0 ? s->best : zero / zero;
 }
 
-mango_status mango_session_query(const mango_session *s, mango_idx q, double *y, mango_idx *I)
+mango_status mango_session_query(const mango_session *s, mango_idx q, double *y,
+                                 mango_idx *I)
 {
     MGI_REQUIRE(s && q >= 0 && q < s->cache.done);
     if (y)

@@ -13,26 +13,30 @@ static mango_status session_check(const mango_modes *m, const mango_session_opti
         return mgi_fail(err, MANGO_E_ARG, "session: budget is %td, expected 1 or more",
                         o->budget);
     if (o->stall < 1 || o->stall > 1000000)
-        return mgi_fail(err, MANGO_E_ARG, "session: stall is %td, expected 1..1000000", o->stall);
+        return mgi_fail(err, MANGO_E_ARG, "session: stall is %td, expected 1..1000000",
+                        o->stall);
     if (o->n_notes < 0 || o->n_notes > SESSION_NOTES || (o->n_notes > 0 && !o->notes))
         return mgi_fail(err, MANGO_E_ARG, "session: 0..%d notes expected", SESSION_NOTES);
     for (mango_idx i = 0; i < o->n_notes; i++)
         if (!o->notes[i].key || !o->notes[i].value)
-            return mgi_fail(err, MANGO_E_ARG, "session: note %td has no key or no value", i);
+            return mgi_fail(err, MANGO_E_ARG, "session: note %td has no key or no value",
+                            i);
     return MANGO_OK;
 }
 
 /* The header's text, without its closing brace. */
 static void session_header(const mango_modes *m, const mango_session_options *o, mgi_str *s)
 {
-    mgi_str_puts(s, "{\"mango\":\"journal\",\"format\":1,\"version\":\"" MANGO_VERSION "\",\"opt\":");
+    mgi_str_puts(s, "{\"mango\":\"journal\",\"format\":1,\"version\":\"" MANGO_VERSION
+                    "\",\"opt\":");
     mgi_json_quote(s, o->opt, (mango_idx)strlen(o->opt));
     mgi_str_printf(s, ",\"seed\":\"%llu\",\"k\":%lld,\"k_top\":%lld,\"k_gd\":%lld,\"lr\":",
                    (unsigned long long)o->seed, (long long)o->o.k, (long long)o->o.k_top,
                    (long long)o->o.k_gd);
     mgi_str_float(s, o->o.lr);
     mgi_str_printf(s, ",\"r\":%lld,\"quantized\":%d,\"minimize\":%d,\"schedule\":%lld",
-                   (long long)o->o.r, o->o.quantized, o->o.minimize, (long long)o->o.budget);
+                   (long long)o->o.r, o->o.quantized, o->o.minimize,
+                   (long long)o->o.budget);
     mgi_str_printf(s, ",\"stall\":%lld,\"repeat\":%d,\"modes\":[", (long long)o->stall,
                    o->repeat != 0);
     for (mango_idx j = 0; j < m->d; j++)
@@ -50,7 +54,8 @@ static void session_header(const mango_modes *m, const mango_session_options *o,
 /* What a resumed run may have different. */
 static int session_free(const char *key)
 {
-    return strcmp(key, "version") == 0 || strcmp(key, "budget") == 0 || strcmp(key, "crc") == 0;
+    return strcmp(key, "version") == 0 || strcmp(key, "budget") == 0 ||
+           strcmp(key, "crc") == 0;
 }
 
 /* Are two JSON values the same? For objects `where` becomes the first key that
@@ -72,7 +77,8 @@ static int session_same(const mgi_json *ja, const mgi_json_value *a, const mgi_j
                 return 0;
         return 1;
     }
-    for (mango_idx x = a->kind == MGI_JSON_OBJECT ? a->child : -1; x >= 0; x = ja->v[x].next) {
+    for (mango_idx x = a->kind == MGI_JSON_OBJECT ? a->child : -1; x >= 0;
+         x = ja->v[x].next) {
         const mgi_json_value *v = ja->v + x, *w = mgi_json_get(jb, b, v->key);
         const char *inner = NULL;
         if (top && session_free(v->key))
@@ -139,7 +145,8 @@ static mango_status session_build(mango_session *s, const mango_modes *m,
         s->total = PTRDIFF_MAX;
     mango_idx cells;
     if (!mgi_mul(s->cap, s->d, &cells))
-        return mgi_fail(err, MANGO_E_MEM, "session: batch of %td codes is too large", s->cap);
+        return mgi_fail(err, MANGO_E_MEM, "session: batch of %td codes is too large",
+                        s->cap);
     s->I = mgi_new(&s->al, cells, sizeof *s->I);
     s->J = mgi_new(&s->al, cells, sizeof *s->J);
     s->row = mgi_new(&s->al, s->cap, sizeof *s->row);
@@ -150,8 +157,8 @@ static mango_status session_build(mango_session *s, const mango_modes *m,
 }
 
 mango_status mango_session_create(mango_session **s, const mango_modes *modes,
-                                  const mango_session_options *o, mango_evaluator f, void *ud,
-                                  const mango_alloc *al, mango_err *err)
+                                  const mango_session_options *o, mango_evaluator f,
+                                  void *ud, const mango_alloc *al, mango_err *err)
 {
     MGI_REQUIRE(s);
     *s = NULL;

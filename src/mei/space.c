@@ -23,8 +23,8 @@ mango_status mango_space_create(mango_space **s, mango_idx d, const mango_idx *n
         return mgi_fail(err, MANGO_E_ARG, "space: %td modes, expected 1..2^20", d);
     for (mango_idx j = 0; j < d; j++)
         if (n[j] < 1 || n[j] > (mango_idx)1 << 24)
-            return mgi_fail(err, MANGO_E_ARG, "space: mode %td has %td levels, expected 1..2^24",
-                            j, n[j]);
+            return mgi_fail(err, MANGO_E_ARG,
+                            "space: mode %td has %td levels, expected 1..2^24", j, n[j]);
     if (!(lo <= hi && lo >= -1e30 && hi <= 1e30))
         return mgi_fail(err, MANGO_E_ARG, "space: lo <= hi within 1e30 expected");
     const mango_alloc a = mgi_alloc_get(al);
@@ -47,7 +47,8 @@ static mango_status space_uniform(mango_space **s, mango_idx d, mango_idx levels
 {
     const mango_alloc a = mgi_alloc_get(al);
     if (d < 1 || d > (mango_idx)1 << 20)
-        return mgi_fail(err, MANGO_E_SHAPE, "generator: %td latent values, expected 1..2^20", d);
+        return mgi_fail(err, MANGO_E_SHAPE,
+                        "generator: %td latent values, expected 1..2^20", d);
     mango_idx *n = mgi_new(&a, d, sizeof *n);
     if (!n)
         return mgi_fail(err, MANGO_E_MEM, "space: out of memory for %td modes", d);

@@ -29,11 +29,12 @@ static mango_status target_number(const char *z, mango_idx n, const char *layer,
 {
     int64_t i;
     if (!mgi_parse_int(z, INT64_MIN, INT64_MAX, &i))
-        return mgi_fail(err, MANGO_E_FORMAT, "target: '%.40s' is not a number, expected %s 0..%td",
-                        z, what, n - 1);
+        return mgi_fail(err, MANGO_E_FORMAT,
+                        "target: '%.40s' is not a number, expected %s 0..%td", z, what,
+                        n - 1);
     if (i < 0 || i >= n)
-        return mgi_fail(err, MANGO_E_NAME, "target: layer '%s' has %s 0..%td, got %lld", layer,
-                        what, n - 1, (long long)i);
+        return mgi_fail(err, MANGO_E_NAME, "target: layer '%s' has %s 0..%td, got %lld",
+                        layer, what, n - 1, (long long)i);
     *v = (mango_idx)i;
     return MANGO_OK;
 }
@@ -58,8 +59,10 @@ mango_status mango_target_parse(mango_target *t, const mango_net *net, const cha
         MGI_TRY(mango_net_find(net, field[0], &t->layer, err));
     MGI_TRY(mango_net_layer(net, t->layer, &t->info));
     if (is_class && (t->info.H != 1 || t->info.W != 1))
-        return mgi_fail(err, MANGO_E_SHAPE, "target: the network's output '%s' is a map of "
-                        "%tdx%tdx%td, not classes", t->info.name, t->info.C, t->info.H, t->info.W);
+        return mgi_fail(err, MANGO_E_SHAPE,
+                        "target: the network's output '%s' is a map of "
+                        "%tdx%tdx%td, not classes",
+                        t->info.name, t->info.C, t->info.H, t->info.W);
     MGI_TRY(target_number(field[1], t->info.C, t->info.name, is_class ? "classes" : "units",
                           &t->unit, err));
     t->softmax = is_class && strcmp(t->info.kind, "softmax") != 0;

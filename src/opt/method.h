@@ -44,8 +44,11 @@ MGI_FN const mgi_method *mgi_method_protes(void);
 
 /* Quantized modes: level i of a mode of 2^q levels, q >= 1, becomes q modes of
  * two, least significant bit first: i = sum_s b_s 2^s. Other sizes stay. */
-MGI_FN mango_idx mgi_qtt_modes(mango_idx d, const mango_idx *n, mango_idx *nq); /* NULL: count */
-MGI_FN void mgi_qtt_split(mango_idx d, const mango_idx *n, const mango_idx *I, mango_idx *Iq);
-MGI_FN void mgi_qtt_join(mango_idx d, const mango_idx *n, const mango_idx *Iq, mango_idx *I);
+MGI_FN mango_idx mgi_qtt_modes(mango_idx d, const mango_idx *n,
+                               mango_idx *nq); /* NULL: count */
+MGI_FN void mgi_qtt_split(mango_idx d, const mango_idx *n, const mango_idx *I,
+                          mango_idx *Iq);
+MGI_FN void mgi_qtt_join(mango_idx d, const mango_idx *n, const mango_idx *Iq,
+                         mango_idx *I);
 
 #endif

@@ -36,9 +36,10 @@ static const opt_preset *opt_find(const char *name, mango_err *err)
         if (name && strcmp(name, opt_presets[i].name) == 0)
             return opt_presets + i;
     char near[128];
-    mgi_near(name ? name : "", MGI_COUNT(opt_presets), mango_opt_names(), near, sizeof near);
-    mgi_fail(err, MANGO_E_NAME, "optimizer '%.64s' is not known; near: %s", name ? name : "",
-             near);
+    mgi_near(name ? name : "", MGI_COUNT(opt_presets), mango_opt_names(), near,
+             sizeof near);
+    mgi_fail(err, MANGO_E_NAME, "optimizer '%.64s' is not known; near: %s",
+             name ? name : "", near);
     return NULL;
 }
 
@@ -62,8 +63,9 @@ static mango_status opt_check(const mango_opt_options *o, mango_err *err)
     };
     for (mango_idx i = 0; i < MGI_COUNT(field); i++)
         if (field[i].v < field[i].lo || field[i].v > field[i].hi)
-            return mgi_fail(err, MANGO_E_ARG, "optimizer option %s is %td, expected %td..%td",
-                            field[i].name, field[i].v, field[i].lo, field[i].hi);
+            return mgi_fail(err, MANGO_E_ARG,
+                            "optimizer option %s is %td, expected %td..%td", field[i].name,
+                            field[i].v, field[i].lo, field[i].hi);
     if (!(o->lr > 0.0 && o->lr <= 1e6))
         return mgi_fail(err, MANGO_E_ARG, "optimizer option lr must be in (0, 1e6]");
     return MANGO_OK;
@@ -75,8 +77,8 @@ static mango_status opt_check_modes(const mango_modes *m, mango_err *err)
         return mgi_fail(err, MANGO_E_ARG, "optimizer: 1..2^20 modes expected");
     for (mango_idx j = 0; j < m->d; j++)
         if (m->n[j] < 1 || m->n[j] > (mango_idx)1 << 24)
-            return mgi_fail(err, MANGO_E_ARG, "mode %td has %td levels, expected 1..2^24", j,
-                            m->n[j]);
+            return mgi_fail(err, MANGO_E_ARG, "mode %td has %td levels, expected 1..2^24",
+                            j, m->n[j]);
     return MANGO_OK;
 }
 
@@ -149,7 +151,8 @@ static void opt_best(mango_opt *opt, const mango_idx *I, double y)
     memcpy(opt->best_I, I, (size_t)opt->d * sizeof *I);
 }
 
-mango_status mango_opt_tell(mango_opt *opt, mango_idx K, const mango_idx *I, const double *y)
+mango_status mango_opt_tell(mango_opt *opt, mango_idx K, const mango_idx *I,
+                            const double *y)
 {
     MGI_REQUIRE(opt);
     const mango_idx d = opt->d;
@@ -159,8 +162,8 @@ mango_status mango_opt_tell(mango_opt *opt, mango_idx K, const mango_idx *I, con
         for (mango_idx j = 0; j < d; j++)
             if (I[k * d + j] < 0 || I[k * d + j] >= opt->n[j])
                 return mgi_fail(&opt->err, MANGO_E_ARG,
-                                "tell: row %td has level %td in mode %td, expected 0..%td", k,
-                                I[k * d + j], j, opt->n[j] - 1);
+                                "tell: row %td has level %td in mode %td, expected 0..%td",
+                                k, I[k * d + j], j, opt->n[j] - 1);
     for (mango_idx k0 = 0; k0 < K; k0 += OPT_BLOCK) {
         double v[OPT_BLOCK];
         const mango_idx kn = MGI_MIN(OPT_BLOCK, K - k0);

@@ -47,8 +47,9 @@ MANGO_API mango_status mango_opt_defaults(const char *name, mango_opt_options *o
  * Memory   all of it is allocated here: ask and tell allocate nothing.
  * Threads  one object belongs to one thread at a time. */
 MANGO_API mango_status mango_opt_create(mango_opt **opt, const char *name,
-                                        const mango_modes *modes, const mango_opt_options *o,
-                                        uint64_t seed, const mango_alloc *al, mango_err *err);
+                                        const mango_modes *modes,
+                                        const mango_opt_options *o, uint64_t seed,
+                                        const mango_alloc *al, mango_err *err);
 
 /* mango_opt_ask - K proposals into I (K,d), row-major.
  *   cap  in      rows that I has room for, >= 1
@@ -58,7 +59,8 @@ MANGO_API mango_status mango_opt_create(mango_opt **opt, const char *name,
  * learnt now: the elite is the best k_top finite ones of it, whoever proposed
  * them; equal values rank in the order told. Told nothing finite, the next
  * batch is drawn from the same distribution, with new random numbers. */
-MANGO_API mango_status mango_opt_ask(mango_opt *opt, mango_idx cap, mango_idx *K, mango_idx *I);
+MANGO_API mango_status mango_opt_ask(mango_opt *opt, mango_idx cap, mango_idx *K,
+                                     mango_idx *I);
 
 /* mango_opt_tell - K values y (K) of codes I (K,d): any number, order and
  * origin, in one call or many, those never asked included; NaN and infinite

@@ -126,8 +126,8 @@ static mango_status protes_create(mango_opt *o, mango_err *err)
 
 const mgi_method *mgi_method_protes(void)
 {
-    static const mgi_method method = {protes_create, protes_ask, protes_tell, protes_restart,
-                                      protes_destroy};
+    static const mgi_method method = {protes_create, protes_ask, protes_tell,
+                                      protes_restart, protes_destroy};
     return &method;
 }
 

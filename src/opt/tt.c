@@ -244,8 +244,8 @@ TT_INLINE mango_idx tt_pick(mango_idx n, const double *q, double u)
 }
 
 /* One mode, all samples of a block: (3), draw, (2). I has row stride d. */
-TT_INLINE void tt_draw(mango_idx n, mango_idx r1, mango_idx r2, const mgi_tt *t, mango_idx j,
-                       mango_idx K, mango_rng *rng, mango_idx *I)
+TT_INLINE void tt_draw(mango_idx n, mango_idx r1, mango_idx r2, const mgi_tt *t,
+                       mango_idx j, mango_idx K, mango_rng *rng, mango_idx *I)
 {
     const double *G = t->G + t->off[j];
     const double *V = t->V + t->voff[j];

@@ -52,7 +52,8 @@ MGI_FN void mgi_tt_touch(mgi_tt *t);
 /* mgi_tt_sample - K multi-indices I (K,d) from p. Row k draws from its own
  * stream (seed, purpose, first + k), so K samples at once or one by one are
  * the same. Where (3) is 0/0 the index is uniform. Cost O(K sum n r + K d r^2). */
-MGI_FN void mgi_tt_sample(mgi_tt *t, mango_idx K, uint64_t seed, uint64_t first, mango_idx *I);
+MGI_FN void mgi_tt_sample(mgi_tt *t, mango_idx K, uint64_t seed, uint64_t first,
+                          mango_idx *I);
 
 /* mgi_tt_loglik - (4) for K rows, any K; -inf where p = 0. */
 MGI_FN void mgi_tt_loglik(mgi_tt *t, mango_idx K, const mango_idx *I, double *ll);
