@@ -604,6 +604,74 @@ static void t_mei_objective(void)
     t_mei_joined("sngan,width=0.0625", "class:4");
 }
 
+/* Two nets that do nothing: the latent is the picture, the picture the answer. */
+static mango_net *t_mei_parse(const char *text)
+{
+    mango_net *n = NULL;
+    mango_err err = {""};
+    T_OK(mango_net_parse(&n, text, (mango_idx)strlen(text), NULL, &err), &err);
+    return n;
+}
+
+static const char t_mei_gen[] =
+    "mango-graph 1\nnet arch=tiny T=1\nlatent input - shape=12\n"
+    "picture reshape latent shape=3x2x2\n";
+static const char t_mei_net[] =
+    "mango-graph 1\nnet arch=tiny T=1\nimage input - shape=3x2x2\n"
+    "copy relu image\nsum globalsum copy\n";
+
+static void t_mei_exact(void)
+{
+    static const mango_idx level[4] = {0, 34, 37, 63}; /* -4, .317, .698, 4 */
+    static const char *const target[3] = {"copy:1:0:1", "copy:1", "class:1"};
+    mango_net *gen = t_mei_parse(t_mei_gen), *net = t_mei_parse(t_mei_net);
+    mango_objective *f = NULL;
+    mango_err err = {""};
+    mango_idx I[12] = {0};
+    float rgb[12];
+    double y;
+    T_REQUIRE(gen && net);
+    for (int i = 0; i < 4; i++)
+        I[4 + i] = level[i]; /* channel 1, in (H,W) order */
+    for (int i = 0; i < 3; i++) {
+        T_OK_OR_RETURN(mango_objective_create(&f, gen, net, target[i], NULL, NULL, &err),
+                       &err);
+        T_STATUS(mango_objective_picture(f, I, rgb), MANGO_OK);
+        const float x1 = 81.0f / 255.0f, x2 = 178.0f / 255.0f;
+        T_CHECK(rgb[0] == 0.0f && rgb[4] == 0.0f && rgb[5] == x1 && rgb[6] == x2);
+        T_CHECK(rgb[7] == 1.0f);
+        T_STATUS(mango_objective_eval(f, 1, I, &y), MANGO_OK);
+        const double sum = (double)x1 + (double)x2 + 1.0, e = exp(sum);
+        T_NEAR(y, i == 0 ? (double)x1 : i == 1 ? sum / 4.0 : e / (e + 2.0), 1e-6);
+        T_STATUS(mango_objective_look(f, 1, rgb, &y), MANGO_OK);
+        I[0] = 64; /* out of range */
+        T_STATUS(mango_objective_eval(f, 1, I, &y), MANGO_E_ARG);
+        I[0] = 0;
+        mango_objective_destroy(f);
+    }
+    mango_net_destroy(gen), mango_net_destroy(net);
+}
+
+static mango_status t_mei_make_objective(void *ud, const mango_alloc *al)
+{
+    mango_net **nets = ud;
+    mango_objective *f;
+    mango_idx I[12] = {0};
+    double y;
+    MGI_TRY(mango_objective_create(&f, nets[0], nets[1], "copy:1", NULL, al, NULL));
+    T_STATUS(mango_objective_eval(f, 1, I, &y), MANGO_OK);
+    mango_objective_destroy(f);
+    return MANGO_OK;
+}
+
+static void t_mei_objective_memory(void)
+{
+    mango_net *nets[2] = {t_mei_parse(t_mei_gen), t_mei_parse(t_mei_net)};
+    T_REQUIRE(nets[0] && nets[1]);
+    T_CHECK(t_oom_sweep(t_mei_make_objective, nets) > 5);
+    mango_net_destroy(nets[0]), mango_net_destroy(nets[1]);
+}
+
 static void t_mei_unfit(void)
 {
     mango_net *gen = t_mei_zoo("vqvae"), *net = t_mei_zoo("snn_conv,width=0.1");
@@ -644,6 +712,8 @@ void t_mei(void)
     T_CASE(t_mei_space);
     T_CASE(t_mei_spaces);
     T_CASE(t_mei_target);
+    T_CASE(t_mei_exact);
     T_CASE(t_mei_objective);
+    T_CASE(t_mei_objective_memory);
     T_CASE(t_mei_unfit);
 }
