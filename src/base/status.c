@@ -3,6 +3,8 @@
 #include "mgi.h"
 #include <stdio.h>
 
+#define STATUS_LINE 5000 /* longest message before it is cut: a path and more */
+
 const char *mango_status_text(mango_status st)
 {
     switch (st) {
@@ -31,7 +33,8 @@ mango_status mgi_fail(mango_err *err, mango_status st, const char *fmt, ...)
     if (!err)
         return st;
     /* Formatted aside: an argument may be err->text itself. */
-    char line[sizeof err->text] = "";
+    char line[STATUS_LINE] = "";
+    const size_t room = sizeof err->text, tail = room - room / 4 - 4;
     va_list ap;
     va_start(ap, fmt);
     const int n = vsnprintf(line, sizeof line, fmt, ap);
@@ -41,6 +44,13 @@ mango_status mgi_fail(mango_err *err, mango_status st, const char *fmt, ...)
     for (char *c = line; *c; c++)
         if ((unsigned char)*c < 32 || *c == 127)
             *c = '?';
-    memcpy(err->text, line, sizeof line);
+    const size_t len = strlen(line);
+    if (len >= room) { /* a long path: its middle goes, the reason stays */
+        memcpy(line + room / 4, "...", 3);
+        memmove(line + room / 4 + 3, line + len - tail, tail + 1);
+    }
+    memcpy(err->text, line, room);
     return st;
 }
+
+#undef STATUS_LINE

@@ -12,14 +12,36 @@ static volatile sig_atomic_t cli_signal_seen;
 
 /* ---- messages ------------------------------------------------------------ */
 
+/* Bytes of the UTF-8 character at p that a terminal may be given; 0: none. */
+static int cli_plain(const unsigned char *p)
+{
+    int n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+    if (n == 1)
+        return p[0] >= 32 && p[0] != 127;
+    for (int i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    return n == 2 && p[0] == 0xc2 && p[1] < 0xa0 ? 0 : n; /* C1 controls */
+}
+
+void cli_escape(char *text, const char *keep)
+{
+    unsigned char *p = (unsigned char *)text;
+    while (*p) {
+        int n = strchr(keep, *p) ? 1 : cli_plain(p);
+        if (!n)
+            *p = '?';
+        p += n ? n : 1;
+    }
+}
+
 static void cli_vsay(cli *c, const char *fmt, va_list ap)
 {
     char text[1024];
     cli_progress_end(c);
     vsnprintf(text, sizeof text, fmt, ap);
-    for (char *p = text; *p; p++)
-        *p = (unsigned char)*p < 32 || *p == 127 ? '?' : *p;
-    fprintf(stderr, "mango %s: %s\n", c->doc ? c->doc->verb : "", text);
+    cli_escape(text, "");
+    fprintf(stderr, "mango%s%s: %s\n", c->doc ? " " : "", c->doc ? c->doc->verb : "", text);
 }
 
 int cli_failf(cli *c, int code, const char *fmt, ...)
@@ -76,8 +98,25 @@ void cli_print(cli *c, const char *fmt, ...)
         return;
     cli_progress_end(c);
     va_start(ap, fmt);
-    vprintf(fmt, ap);
+    int n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
+    char *text = n < 0 ? NULL : malloc((size_t)n + 1);
+    if (!text)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(text, (size_t)n + 1, fmt, ap);
+    va_end(ap);
+    cli_escape(text, "\n\t");
+    fputs(text, stdout);
+    free(text);
+}
+
+int cli_close(cli *c, int code)
+{
+    int bad = ferror(stdout);
+    if (fflush(stdout) == 0 && !bad)
+        return code;
+    return code == CLI_OK ? cli_failf(c, CLI_FAILURE, "standard output: %s", strerror(errno)) : code;
 }
 
 void cli_json(cli *c, mgi_str *object)
@@ -101,22 +140,33 @@ static void cli_help(const cli_doc *d, const cli_opt *opt, int n)
            "  %-24s no progress, no remarks\n"
            "  %-24s threads to use; 0: all (default). Results do not depend on it\n"
            "  %-24s seed of everything random (default 0)\n"
-           "  %-24s this page\n",
+           "  %-24s this page\nOf an option that comes twice the last counts; --opt=VALUE is the same as --opt VALUE.\n",
            "--json", "--quiet", "--threads N", "--seed S", "--help");
     printf("\nexamples:\n%s", d->examples);
+}
+
+/* A whole number of more digits than any range has: it stands for the largest. */
+static int cli_huge(const char *val, int64_t *i)
+{
+    const char *digits = val + (*val == '-');
+    if (!*digits || digits[strspn(digits, "0123456789")])
+        return 0;
+    *i = *val == '-' ? INT64_MIN : INT64_MAX;
+    return 1;
 }
 
 static int cli_number(cli *c, const cli_opt *o, const char *val)
 {
     double v = 0;
     int64_t i = 0;
-    int ok = o->kind == CLI_INT ? mgi_parse_int(val, INT64_MIN, INT64_MAX, &i) : mgi_parse_real(val, &v);
+    int whole = o->kind == CLI_INT;
+    int ok = whole ? mgi_parse_int(val, INT64_MIN, INT64_MAX, &i) || cli_huge(val, &i) : mgi_parse_real(val, &v);
     if (!ok)
-        return cli_usage(c, "%s wants %s, not '%s'", o->name, o->kind == CLI_INT ? "a whole number" : "a number", val);
-    if (o->kind == CLI_INT)
+        return cli_usage(c, "%s wants %s, not '%s'", o->name, whole ? "a whole number" : "a number", val);
+    if (whole)
         v = (double)i;
     if (v < o->lo || v > o->hi)
-        return cli_failf(c, CLI_REFUSED, "%s %s is out of range: %.15g to %.15g expected", o->name, val, o->lo, o->hi);
+        return cli_failf(c, CLI_REFUSED, "%s %s is out of range: %.16g to %.16g expected", o->name, val, o->lo, o->hi);
     if (o->kind == CLI_INT)
         *(int64_t *)o->to = i;
     else
@@ -188,6 +238,8 @@ static int cli_arg(cli *c, const cli_opt *opt, int n, const cli_opt *com, int nc
         return eq ? cli_usage(c, "%s takes no value", o->name) : cli_take(c, o, NULL);
     if (!eq && *i + 1 >= argc)
         return cli_usage(c, "%s wants a value", o->name);
+    if (!eq && !strncmp(argv[*i + 1], "--", 2))
+        return cli_usage(c, "%s wants a value; to mean '%s', write %s=%s", o->name, argv[*i + 1], o->name, argv[*i + 1]);
     return cli_take(c, o, eq ? eq + 1 : argv[++*i]);
 }
 
@@ -273,14 +325,25 @@ void cli_progress_end(cli *c)
 
 static void cli_on_signal(int sig)
 {
+    (void)sig;
     cli_signal_seen = 1;
-    signal(sig, SIG_DFL);
 }
 
 void cli_catch_signals(void)
 {
-    signal(SIGINT, cli_on_signal);
-    signal(SIGTERM, cli_on_signal);
+    struct sigaction a;
+    memset(&a, 0, sizeof a);
+    a.sa_handler = cli_on_signal;
+    a.sa_flags = (int)(SA_RESTART | SA_RESETHAND); /* no write fails for it; the second kills */
+    sigaction(SIGTERM, &a, NULL);
+    sigaction(SIGINT, &a, NULL);
+}
+
+void cli_ignore_signals(void)
+{
+#ifdef SIGXFSZ
+    signal(SIGXFSZ, SIG_IGN); /* a file over the limit is an error of write() */
+#endif
 }
 
 int cli_interrupted(void)

@@ -56,6 +56,11 @@ void cli_note(cli *c, const char *fmt, ...) MGI_PRINTF(2, 3);
  * on the last line by cli_json. */
 void cli_print(cli *c, const char *fmt, ...) MGI_PRINTF(2, 3);
 void cli_json(cli *c, mgi_str *object);
+/* What a terminal would obey (control bytes, C1 controls, broken UTF-8) becomes '?',
+ * but for the bytes in `keep`. All messages and results pass through it. */
+void cli_escape(char *text, const char *keep);
+/* Flush stdout: CLI_FAILURE instead of CLI_OK, with a message, when it is full. */
+int cli_close(cli *c, int code);
 
 /* Progress: on a terminal one line rewritten in place (at most 10 a second),
  * elsewhere a plain line every 10 s; nothing with --quiet. done of total units,
@@ -67,6 +72,7 @@ void cli_progress_end(cli *c);
 
 /* ^C and SIGTERM: the first sets a flag that long work polls, the second kills. */
 void cli_catch_signals(void);
+void cli_ignore_signals(void); /* for the whole command: file size limits */
 int cli_interrupted(void);
 
 /* cli_net - open --net or --gen: a file, NAME or NAME.safetensors in the
@@ -76,10 +82,16 @@ int cli_interrupted(void);
 mango_status cli_net(mango_net **net, const char *what, const char *fill, mango_err *err);
 /* Where a name resolves to, for messages and hashes; cap >= 4096. */
 mango_status cli_net_path(const char *what, char *path, mango_idx cap, mango_err *err);
+/* What its first bytes say: 'p' PyTorch checkpoint, 'n' .npy, 's' anything else. */
+char cli_kind_of(const char *path);
 /* "SEED,GAIN" -> numbers; MANGO_E_ARG with a message. */
 mango_status cli_fill(const char *text, uint64_t *seed, double *gain, mango_err *err);
 /* Make a folder (and its parents) that can be written to. */
 mango_status cli_mkdir(const char *path, mango_err *err);
+/* Undo it: `from` = cli_missing(path), asked before cli_mkdir, is the length of the
+ * first part of path that was not there (0: all was). Folders with content stay. */
+mango_idx cli_missing(const char *path);
+void cli_rmdir(const char *path, mango_idx from);
 /* dir + "/" + name into buf. */
 mango_status cli_join(char *buf, mango_idx cap, const char *dir, const char *name, mango_err *err);
 

@@ -23,6 +23,12 @@ static const char *const cli_alias[][2] = {
     {"resnet18", "resnet18_cifar10"},
 };
 
+static int cli_is_folder(const char *path)
+{
+    struct stat s;
+    return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+}
+
 static int cli_is_file(const char *path)
 {
     struct stat s;
@@ -77,6 +83,8 @@ mango_status cli_net_path(const char *what, char *path, mango_idx cap, mango_err
     for (mango_idx i = 0; i < MGI_COUNT(cli_alias); i++)
         if (!strcmp(what, cli_alias[i][0]) && cli_search(cli_alias[i][1], path, cap))
             return MANGO_OK;
+    if (cli_is_folder(what))
+        return mgi_fail(err, MANGO_E_IO, "%s: is a folder, a weights file was expected", what);
     return mgi_fail(err, MANGO_E_IO,
                     "%s: no such weights file, here or in weights/ (a path, a name in weights/, or zoo:NAME expected)",
                     what);
@@ -91,12 +99,28 @@ mango_status cli_fill(const char *text, uint64_t *seed, double *gain, mango_err 
         comma = strchr(buf, ',');
         if (comma)
             *comma = 0;
-        if (mgi_parse_int(buf, 0, INT64_MAX, &s) && (!comma || mgi_parse_real(comma + 1, gain))) {
+        if (mgi_parse_int(buf, 0, INT64_MAX, &s) && (!comma || mgi_parse_real(comma + 1, gain)) && *gain < 1e30 &&
+            *gain > -1e30) {
             *seed = (uint64_t)s;
             return MANGO_OK;
         }
     }
     return mgi_fail(err, MANGO_E_ARG, "--fill %s: SEED,GAIN expected, for example 7,1.0", text);
+}
+
+char cli_kind_of(const char *path)
+{
+    unsigned char b[8] = {0};
+    FILE *f = fopen(path, "rb");
+    size_t n = f ? fread(b, 1, sizeof b, f) : 0;
+    if (f)
+        fclose(f);
+    if (n >= 4 && (!memcmp(b, "PK\3\4", 4) || (b[0] == 0x80 && b[1] >= 2 && b[1] <= 5 && b[7])))
+        return 'p';
+    const char *ext = strrchr(path, '.');
+    if (ext && (!strcmp(ext, ".pt") || !strcmp(ext, ".pth") || !strcmp(ext, ".pkl")))
+        return 'p'; /* whatever it holds */
+    return n >= 6 && !memcmp(b, "\x93NUMPY", 6) ? 'n' : 's';
 }
 
 mango_status cli_net(mango_net **net, const char *what, const char *fill, mango_err *err)
@@ -109,6 +133,8 @@ mango_status cli_net(mango_net **net, const char *what, const char *fill, mango_
         if (fill)
             return mgi_fail(err, MANGO_E_ARG, "--fill goes with zoo:NAME only, '%s' has weights of its own", what);
         MGI_TRY(cli_net_path(what, path, (mango_idx)sizeof path, err));
+        if (cli_kind_of(path) == 'p')
+            return mgi_fail(err, MANGO_E_FORMAT, "%s: a PyTorch checkpoint; `mango import` makes a weights file of it", path);
         return mango_net_load(net, path, NULL, err);
     }
     if (!fill)
@@ -148,4 +174,36 @@ mango_status cli_mkdir(const char *path, mango_err *err)
     if (stat(buf, &s) != 0 || !S_ISDIR(s.st_mode) || access(buf, W_OK) != 0)
         return mgi_fail(err, MANGO_E_IO, "%s: not a folder that can be written to", buf);
     return MANGO_OK;
+}
+
+mango_idx cli_missing(const char *path)
+{
+    char buf[4096];
+    struct stat s;
+    if (!mgi_copy(buf, (mango_idx)sizeof buf, path))
+        return 0;
+    for (mango_idx i = 1; buf[0]; i++) {
+        const char was = buf[i];
+        if (was != '/' && was)
+            continue;
+        buf[i] = 0;
+        if (stat(buf, &s) != 0)
+            return i;
+        buf[i] = was;
+        if (!was)
+            break;
+    }
+    return 0;
+}
+
+void cli_rmdir(const char *path, mango_idx from)
+{
+    char buf[4096];
+    if (from == 0 || !mgi_copy(buf, (mango_idx)sizeof buf, path))
+        return;
+    for (mango_idx i = (mango_idx)strlen(buf); i >= from; i--) {
+        buf[i] = 0;
+        if ((path[i] == '/' || !path[i]) && rmdir(buf) != 0 && errno != ENOENT)
+            return;
+    }
 }

@@ -16,7 +16,7 @@ static const char html_css[] =
     "p{margin:.6rem 0;max-width:44rem}.sub{margin:.3rem 0 1.4rem;color:var(--soft)}\n"
     "pre{overflow-x:auto;padding:.7rem .9rem;border-radius:8px;background:var(--card);"
     "font:13px/1.5 ui-monospace,monospace}\n"
-    "dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr));gap:.7rem;"
+    "dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(8.5rem,1fr));gap:.7rem;"
     "margin:1rem 0}\n"
     "dl div{padding:.6rem .8rem;border-radius:8px;background:var(--card)}\n"
     "dt{color:var(--soft);font-size:.8rem}\n"

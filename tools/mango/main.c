@@ -36,26 +36,38 @@ static int main_help(FILE *f)
     return f == stdout ? CLI_OK : CLI_USAGE;
 }
 
-int main(int argc, char **argv)
+/* Run the verb that argv[0] names; `help VERB` is `VERB --help`. */
+static int main_run(int argc, char **argv)
 {
     const char *names[MGI_COUNT(main_verbs)];
-    char near[256], clean[64];
-    setlocale(LC_ALL, "C");
-    if (argc < 2)
-        return main_help(stderr);
-    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
+    char near[256], clean[64], *help[] = {argv[0], (char *)"--help", NULL};
+    if (!strcmp(argv[0], "help") && argc > 1) {
+        help[0] = argv[1];
+        return main_run(2, help);
+    }
+    if (!strcmp(argv[0], "--help") || !strcmp(argv[0], "-h") || !strcmp(argv[0], "help"))
         return main_help(stdout);
-    if (!strcmp(argv[1], "--version"))
-        return verb_version(1, argv + 1);
+    if (!strcmp(argv[0], "--version"))
+        return verb_version(1, argv);
     for (mango_idx i = 0; i < MGI_COUNT(main_verbs); i++) {
         names[i] = main_verbs[i].name;
-        if (!strcmp(argv[1], names[i]))
-            return main_verbs[i].run(argc - 1, argv + 1);
+        if (!strcmp(argv[0], names[i]))
+            return main_verbs[i].run(argc, argv);
     }
-    mgi_copy(clean, (mango_idx)sizeof clean, argv[1]);
-    for (char *p = clean; *p; p++)
-        *p = (unsigned char)*p < 32 || (unsigned char)*p > 126 ? '?' : *p;
+    mgi_copy(clean, (mango_idx)sizeof clean, argv[0]);
+    cli_escape(clean, "");
     mgi_near(clean, MGI_COUNT(names), names, near, (mango_idx)sizeof near);
     fprintf(stderr, "mango: no verb '%s'; near: %s (`mango --help` lists all)\n", clean, near);
     return CLI_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    cli c;
+    memset(&c, 0, sizeof c);
+    setlocale(LC_ALL, "C");
+    cli_ignore_signals();
+    if (argc < 2)
+        return main_help(stderr);
+    return cli_close(&c, main_run(argc - 1, argv + 1));
 }

@@ -202,14 +202,15 @@ static void mei_report_setup(const mei_run *r, mgi_str *s)
 
 static mango_status mei_save_report(const mei_story *t, const mei_run *r, const mgi_str *animation, mango_err *err)
 {
-    char path[4096], title[256];
+    char path[4096], title[256], by[512];
     svg_chart c;
     svg_series se[2];
     mgi_str s;
     mango_idx scale = MGI_MAX(1, 192 / MGI_MAX(r->info.W, r->info.H));
     mgi_str_init(&s, NULL);
     snprintf(title, sizeof title, "Most exciting picture of %s", r->target);
-    html_begin(&s, title, r->net);
+    snprintf(by, sizeof by, "%s, with pictures drawn by %s", r->net, r->gen);
+    html_begin(&s, title, by);
     mei_report_facts(r, &s);
     if (t->n_better) {
         html_row_begin(&s);

@@ -10,12 +10,13 @@ static const cli_doc decode_doc = {
     "mango decode --gen G --codes C.npy --out DIR [options]",
     "C.npy holds whole numbers (B,d) or (d): codes as `mango mei` and `mango encode` write them\n"
     "(VQ-VAE: codebook indices; SN-GAN: levels on its latent grid); or floats (B,d) for a\n"
-    "generator without a codebook: the latent itself. Writes DIR/000000.png, ..., images.npy\n"
-    "(B,C,H,W) in [0,1] and a contact sheet sheet.png. Pixels have 8 bits, as `mei` shows them.\n",
-    "  mango decode --gen vae --codes mei-3/codes.npy --limit 100 --out pictures\n"};
+    "generator without a codebook: the latent itself. Writes DIR/000000.png, ... and images.npy\n"
+    "(B,C,H,W) in [0,1]; --sheet puts the first hundred side by side into one more picture.\n"
+    "Pixels have 8 bits, as `mei` shows them.\n",
+    "  mango decode --gen vae --codes mei-3/codes.npy --limit 100 --out pictures --sheet all.png\n"};
 
 typedef struct decode_job {
-    const char *gen_name, *fill, *codes, *out;
+    const char *gen_name, *fill, *codes, *out, *sheet;
     int64_t limit;
     mango_net *gen;
     mango_space *space;
@@ -42,12 +43,20 @@ static mango_status decode_read(decode_job *j, mango_err *err)
     int whole = j->a.type != MANGO_NPY_F4 && j->a.type != MANGO_NPY_F8;
     if (st >= 0 && whole) {
         st = mango_npy_ints(&j->a, I, err);
-        if (st >= 0 && mango_space_latent(j->space, j->B, I, j->z) < 0)
-            st = mgi_fail(err, MANGO_E_ARG, "%s: a code is out of range (0 to %td expected)", j->codes, j->modes.n[0] - 1);
+        for (mango_idx i = 0; st >= 0 && i < j->B * d; i++)
+            if (I[i] < 0 || I[i] >= j->modes.n[i % d])
+                st = mgi_fail(err, MANGO_E_ARG, "%s: value %td of code %td is %td, 0 to %td expected", j->codes, i % d,
+                              i / d, I[i], j->modes.n[i % d] - 1);
+        if (st >= 0)
+            st = mango_space_latent(j->space, j->B, I, j->z);
     } else if (st >= 0 && mango_space_layer(j->space) >= 0)
         st = mgi_fail(err, MANGO_E_FORMAT, "%s: whole numbers expected, this generator has a codebook", j->codes);
-    else if (st >= 0)
+    else if (st >= 0) {
         st = mango_npy_floats(&j->a, j->z, err);
+        for (mango_idx i = 0; st >= 0 && i < j->B * d; i++)
+            if (j->z[i] - j->z[i] != 0.0f)
+                st = mgi_fail(err, MANGO_E_NONFINITE, "%s: value %td of latent %td is not finite", j->codes, i % d, i / d);
+    }
     free(I);
     return st;
 }
@@ -104,10 +113,11 @@ static mango_status decode_write(const decode_job *j, mango_err *err)
     }
     MGI_TRY(cli_join(path, (mango_idx)sizeof path, j->out, "images.npy", err));
     MGI_TRY(mango_npy_write(path, MANGO_NPY_F4, 4, shape, j->y, err));
-    MGI_TRY(cli_join(path, (mango_idx)sizeof path, j->out, "sheet.png", err));
+    if (!j->sheet)
+        return MANGO_OK;
     mango_status st = image_sheet(&so, MGI_MIN(j->B, 100), j->out_l.W, j->out_l.H, j->rgb, &sheet, &W, &H);
     if (st >= 0)
-        st = image_save(path, W, H, sheet, err);
+        st = image_save(j->sheet, W, H, sheet, err);
     free(sheet);
     return st;
 }
@@ -138,6 +148,7 @@ int verb_decode(int argc, char **argv)
         {"--codes", CLI_STR, &j.codes, 0, 0, "C.npy", "codes (B,d)", 1},
         {"--limit", CLI_INT, &j.limit, 1, 1e9, "K", "the first K codes only", 0},
         {"--out", CLI_STR, &j.out, 0, 0, "DIR", "folder for the pictures", 1},
+        {"--sheet", CLI_STR, &j.sheet, 0, 0, "FILE.png", "also a contact sheet of the first 100", 0},
     };
     int rc = cli_parse(&c, &decode_doc, opt, (int)MGI_COUNT(opt), 0, argc, argv);
     if (rc >= 0)

@@ -11,8 +11,9 @@ static const cli_doc encode_doc = {
     "encode", "turn pictures into VQ-VAE codes",
     "mango encode --gen vqvae --images X --out C.npy [options]",
     "X is a picture, pictures as .npy (float in [0,1] or uint8, (C,H,W) or (B,C,H,W)), or a\n"
-    "folder of pictures of the generator's size, sorted by name. Writes int32 codes (B,H*W),\n"
-    "the code grid row by row: what `mango decode` and `mango run` take.\n",
+    "folder of pictures, sorted by name, each shrunk and cropped to the generator's size where\n"
+    "it has another. Writes int32 codes (B,H*W), the code grid row by row: what `mango decode`\n"
+    "and `mango run` take.\n",
     "  mango encode --gen vae --images cat.png --out cat.npy\n"
     "  mango encode --gen vae --images pictures/ --out codes.npy\n"};
 

@@ -177,7 +177,11 @@ static void eval_report_generator(const eval_job *j, cli *c, mgi_str *s)
     double mse = j->sum_sq / ((double)j->done * (double)(j->in.C * j->in.H * j->in.W));
     double psnr = -10.0 * mgi_log(mse) / mgi_log(10.0);
     cli_print(c, "mse %.6f  psnr %.2f dB  on %td pictures", mse, psnr, j->done);
-    mgi_str_printf(s, "{\"mse\":%.8f,\"psnr\":%.4f,\"pictures\":%td", mse, psnr, j->done);
+    mgi_str_puts(s, "{\"mse\":");
+    mgi_str_float(s, mse);
+    mgi_str_puts(s, ",\"psnr\":");
+    mgi_str_float(s, psnr); /* null when the pictures are the same */
+    mgi_str_printf(s, ",\"pictures\":%td", j->done);
     if (j->codes) {
         cli_print(c, "  perplexity %.1f of %td codes", eval_perplexity(j), j->codes);
         mgi_str_printf(s, ",\"perplexity\":%.2f,\"codes\":%td", eval_perplexity(j), j->codes);

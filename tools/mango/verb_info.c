@@ -10,15 +10,10 @@ static const cli_doc info_doc = {
     "info", "describe a weights file, a network, a checkpoint",
     "mango info FILE|NAME|zoo:NAME,k=v [options]",
     "For a network: its layers with shapes, neuron rules, parameters, normalization and\n"
-    "provenance. For a .pt/.pth/.pkl checkpoint or a bare .safetensors: its tensors.\n",
+    "provenance. For a PyTorch checkpoint or a bare .safetensors: its tensors. For a .npy: its\n"
+    "type and shape.\n",
     "  mango info snn\n  mango info zoo:spiking_resnet18,width=0.25 --graph\n"
     "  mango info zoo:snn_conv --plan spiking1 --T 20\n  mango info checkpoint.pt\n"};
-
-static int info_ends(const char *path, const char *ext)
-{
-    size_t n = strlen(path), k = strlen(ext);
-    return n >= k && !strcmp(path + n - k, ext);
-}
 
 static void info_shape(char *buf, size_t cap, int rank, const mango_idx *shape)
 {
@@ -57,6 +52,18 @@ static mango_status info_checkpoint(cli *c, const char *path, mgi_str *s, mango_
             info_tensor(c, s, i == 0, t.name, t.dtype, t.rank, t.shape);
     mgi_str_puts(s, "]}");
     mango_checkpoint_destroy(k);
+    return MANGO_OK;
+}
+
+static mango_status info_npy(cli *c, const char *path, mgi_str *s, mango_err *err)
+{
+    static const char *const types[] = {"float32", "float64", "int8", "uint8", "int16", "int32", "int64", "bool"};
+    mango_npy a;
+    MGI_TRY(mango_npy_read(&a, path, NULL, err));
+    mgi_str_puts(s, "{\"format\":\"npy\",\"tensors\":[");
+    info_tensor(c, s, 1, "array", types[a.type], a.rank, a.shape);
+    mgi_str_puts(s, "]}");
+    mango_npy_free(&a);
     return MANGO_OK;
 }
 
@@ -187,15 +194,17 @@ int verb_info(int argc, char **argv)
         return cli_usage(&c, "one FILE expected");
     const char *what = c.pos[0];
     mgi_str_init(&s, NULL);
-    int torch = info_ends(what, ".pt") || info_ends(what, ".pth") || info_ends(what, ".pkl");
-    if (torch)
-        st = info_checkpoint(&c, what, &s, &err);
-    else if (strncmp(what, "zoo:", 4)) {
+    const int zoo = !strncmp(what, "zoo:", 4);
+    if (!zoo)
         st = cli_net_path(what, path, (mango_idx)sizeof path, &err);
-        if (st >= 0)
-            st = info_bare(&c, path, &s, &has_graph, &err);
-    }
-    if (st >= 0 && !torch && has_graph)
+    const char kind = zoo || st < 0 ? 's' : cli_kind_of(path);
+    if (kind == 'p')
+        st = info_checkpoint(&c, path, &s, &err);
+    else if (kind == 'n')
+        st = info_npy(&c, path, &s, &err);
+    else if (!zoo && st >= 0)
+        st = info_bare(&c, path, &s, &has_graph, &err);
+    if (st >= 0 && kind == 's' && has_graph)
         st = info_net(&c, what, graph, plan, T, &s, &err);
     rc = st < 0 ? cli_fail(&c, st, &err) : CLI_OK;
     if (rc == CLI_OK)

@@ -112,21 +112,29 @@ static void mei_default_out(mei_job *j)
     j->out = j->out_dir;
 }
 
-static mango_status mei_begin(mei_job *j, mango_err *err)
+/* Make the folder, the session with its journal, and a first run.json. */
+static mango_status mei_start(mei_job *j, mango_err *err)
 {
     mango_modes modes;
-    MGI_TRY(mei_open(j, err));
-    MGI_TRY(mei_options(j, err));
-    if (!j->out)
-        mei_default_out(j);
     MGI_TRY(cli_mkdir(j->out, err));
-    MGI_TRY(cli_join(j->journal, (mango_idx)sizeof j->journal, j->out, "journal.jsonl", err));
-    j->so.journal = j->journal;
     mango_space_modes(j->run.info.space, &modes);
     j->since = cli_now();
     mango_status st = mango_session_create(&j->session, &modes, &j->so, mei_evaluate, j, NULL, err);
     if (st < 0)
         return st == MANGO_E_STATE ? MANGO_E_ARG : st; /* refused input, not a failure of ours */
+    j->run.session = j->session;
+    return mei_save_run(&j->run, err);
+}
+
+/* Open and check everything; whatever is refused leaves no trace. */
+static mango_status mei_begin(mei_job *j, mango_err *err)
+{
+    MGI_TRY(mei_open(j, err));
+    MGI_TRY(mei_options(j, err));
+    if (!j->out)
+        mei_default_out(j);
+    MGI_TRY(cli_join(j->journal, (mango_idx)sizeof j->journal, j->out, "journal.jsonl", err));
+    j->so.journal = j->journal;
     j->run.gen = j->gen_name;
     j->run.net = j->net_name;
     j->run.target = j->target;
@@ -135,9 +143,17 @@ static mango_status mei_begin(mei_job *j, mango_err *err)
     j->run.objective = j->objective;
     j->run.options = &j->so.o;
     j->run.seed = j->so.seed;
-    j->run.session = j->session;
     j->run.state = "running";
-    return mei_save_run(&j->run, err);
+    const mango_idx new_folder = cli_missing(j->out), new_journal = cli_missing(j->journal);
+    mango_status st = mei_start(j, err);
+    if (st >= 0)
+        return st;
+    mango_session_destroy(j->session);
+    j->session = NULL;
+    if (new_journal)
+        remove(j->journal);
+    cli_rmdir(j->out, new_folder);
+    return st;
 }
 
 static mango_status mei_search(mei_job *j, mango_err *err)
@@ -175,18 +191,23 @@ static void mei_tell(mei_job *j, cli *c)
     mgi_str_free(&s);
 }
 
+/* The command as a shell takes it: quotes where they are needed. */
 static void mei_command(mei_run *r, int argc, char **argv)
 {
-    mango_idx n = 5;
-    memcpy(r->command, "mango", 6);
+    char *to = r->command, *end = to + sizeof r->command - 8;
+    to += sprintf(to, "mango");
     for (int i = 0; i < argc; i++) {
-        mango_idx len = (mango_idx)strlen(argv[i]);
-        if (n + len + 2 > (mango_idx)sizeof r->command)
+        const char *z = argv[i];
+        int plain = *z && !z[strspn(z, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.,:=/_+-")];
+        *to++ = ' ';
+        to += plain ? 0 : sprintf(to, "'");
+        for (; *z && to < end; z++)
+            to += *z == '\'' ? sprintf(to, "'\\''") : sprintf(to, "%c", *z);
+        to += plain ? 0 : sprintf(to, "'");
+        if (to >= end)
             break;
-        r->command[n++] = ' ';
-        memcpy(r->command + n, argv[i], (size_t)len + 1);
-        n += len;
     }
+    *to = 0;
 }
 
 int verb_mei(int argc, char **argv)

@@ -36,6 +36,9 @@ static mango_status run_want(run_job *j, mango_idx layer, mango_read what, const
 {
     mango_layer l;
     MGI_TRY(mango_net_layer(j->n, layer, &l));
+    for (mango_idx k = 0; k < j->n_readings; k++)
+        if (j->reading[k].layer == layer && j->reading[k].what == what && *suffix != '=')
+            return MANGO_OK; /* named twice */
     if (j->n_readings == RUN_MAX)
         return mgi_fail(err, MANGO_E_LIMIT, "--record: more than %d layers", RUN_MAX);
     mango_idx k = j->n_readings++;
@@ -88,7 +91,13 @@ static mango_status run_readings(run_job *j, mango_err *err)
 {
     MGI_TRY(run_names(j, j->record, 0, err));
     MGI_TRY(run_names(j, j->spikes, 1, err));
-    MGI_TRY(run_want(j, mango_net_layers(j->n) - 1, MANGO_READ_MEAN, "", err));
+    for (mango_idx k = 0; k < j->n_readings; k++)
+        if (!strcmp(j->name[k], "output")) { /* a layer of that name: it must be the last */
+            if (j->reading[k].layer == mango_net_layers(j->n) - 1)
+                return MANGO_OK;
+            return mgi_fail(err, MANGO_E_NAME, "layer 'output' is not the last one, its name is taken");
+        }
+    MGI_TRY(run_want(j, mango_net_layers(j->n) - 1, MANGO_READ_MEAN, "=", err));
     mgi_copy(j->name[j->n_readings - 1], (mango_idx)sizeof j->name[0], "output");
     return MANGO_OK;
 }
