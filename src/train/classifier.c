@@ -32,9 +32,6 @@ mango_status mgi_classifier_prepare(mango_trainer *t, mango_err *err)
     MGI_TRY(mgi_tape_new(&t->tape, t->net, &o, &t->al, err));
     mgi_tape_set_grads(t->tape, &t->opt.g);
     o.train = 0;
-    o.output = -1;
-    if (t->net->node[t->net->output].H * t->net->node[t->net->output].W != 1)
-        o.output = node;
     MGI_TRY(mgi_tape_new(&t->eval, t->net, &o, &t->al, err));
     if (t->o.mixup > 0) {
         t->n_tmp = t->batch.C * t->batch.H * t->batch.W;

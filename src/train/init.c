@@ -125,25 +125,36 @@ static int init_any(const mango_net *net, mgi_kind kind)
     return 0;
 }
 
+/* An output of spikes saturates and passes little gradient: read the linear
+ * layer that feeds it, at a tenth of the logits' size, so that the rates of the
+ * last neurons keep the order of the classes. */
+static void init_recipe_readout(mango_train_options *o, const mango_net *net)
+{
+    int i = net->output;
+    if (net->node[i].kind != MGI_LIF)
+        return;
+    while (net->node[i].kind != MGI_LINEAR && net->node[i].n_in > 0)
+        i = net->node[i].in[0];
+    if (net->node[i].kind == MGI_LINEAR && mgi_copy(o->readout, (mango_idx)sizeof o->readout, net->node[i].name))
+        o->readout_scale = 10;
+}
+
 static void init_recipe_net(mango_train_options *o, const mango_net *net)
 {
     const int spiking = init_any(net, MGI_LIF), norm = init_any(net, MGI_BATCHNORM);
     o->epochs = 30;
     o->batch = 128;
     o->T = spiking ? 4 : 1;
-    o->optimizer = norm ? MANGO_SGD : MANGO_ADAMW;
-    o->lr = norm ? 0.1 : 1e-3;
-    o->warmup = 1;
-    o->weight_decay = norm ? 5e-4 : 1e-2;
-    o->smoothing = spiking ? 0.0 : 0.1;
+    /* Surrogate gradients are small and uneven from layer to layer: Adam. */
+    o->optimizer = norm && !spiking ? MANGO_SGD : MANGO_ADAMW;
+    o->lr = o->optimizer == MANGO_SGD ? 0.1 : 2e-3;
+    o->warmup = 0.5;
+    o->weight_decay = o->optimizer == MANGO_SGD ? 5e-4 : 0.02;
+    o->smoothing = 0.1;
     o->clip = 5;
     o->crop_pad = net->node[net->input].H >= 32 ? 4 : 0;
     o->flip = net->node[net->input].C == 3;
-    /* An output of spikes saturates: read the layer that feeds it. */
-    if (net->node[net->output].kind == MGI_LIF) {
-        o->readout[0] = 0;
-        o->readout_scale = 10;
-    }
+    init_recipe_readout(o, net);
 }
 
 static void init_recipe_vqvae(mango_train_options *o)
@@ -155,6 +166,7 @@ static void init_recipe_vqvae(mango_train_options *o)
     o->commitment = 0.25;
     o->decay = 0.99;
     o->revive = 0.02;
+    o->reference = 1000;
     o->flip = 1;
 }
 
@@ -216,7 +228,7 @@ mango_status mango_train_check(const mango_train_options *o, mango_train_kind ki
         {"readout-scale", o->readout_scale, 1e-6, 1e6}, {"bn-T", (double)o->bn_T, 0, 4096},
         {"commitment", o->commitment, 0, 100},    {"decay", o->decay, 0, 0.99999},
         {"revive", o->revive, 0, 1},              {"n-dis", (double)o->n_dis, 1, 100},
-        {"memory", (double)o->memory, 0, 1e15},
+        {"reference", (double)o->reference, 0, 100000}, {"memory", (double)o->memory, 0, 1e15},
     };
     for (mango_idx k = 0; k < MGI_COUNT(r); k++)
         if (!(r[k].value >= r[k].lo && r[k].value <= r[k].hi))

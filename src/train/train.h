@@ -57,6 +57,9 @@ typedef struct mango_train_options {
     double commitment, decay; /* VQ-VAE                                            */
     double revive;          /* codes used less than this share of the mean are
                                set on an encoded picture; 0: never                 */
+    mango_idx reference;    /* VQ-VAE: encoded training pictures that finish puts
+                               into the file as I16 tensor reference_codes (n,h,w),
+                               as many of each class; 0: none                      */
     mango_idx n_dis;        /* SN-GAN: discriminator updates for one of G          */
 } mango_train_options;
 
@@ -75,6 +78,7 @@ MANGO_API mango_status mango_train_init(mango_net *net, mango_train_kind kind, u
  *   loss                 cross-entropy   mse/variance + commitment  discriminator
  *   score                accuracy        mse in [0,1] units         generator's loss
  *   val_loss, val_score  the same on the other split; NaN when there is none
+ *                        (NET: at the training's T, of the layer the loss reads)
  *   extra                gradient norm   perplexity of the codes    mean D(real)-D(fake) */
 typedef struct mango_train_row {
     mango_idx epoch;   /* 1 after the first */
@@ -107,8 +111,9 @@ MANGO_API mango_status mango_trainer_step(mango_trainer *t, mango_err *err);
 typedef int (*mango_train_watch)(void *ud, const mango_trainer *t);
 MANGO_API mango_status mango_trainer_epoch(mango_trainer *t, mango_train_watch on_step, void *ud,
                                            mango_train_row *row, mango_err *err);
-/* mango_trainer_finish - put the averaged weights into the network and estimate
- * running statistics again, as the options ask. Once, after the last epoch. */
+/* mango_trainer_finish - put the averaged weights into the network, estimate
+ * running statistics again and add reference codes, as the options ask. Once,
+ * after the last epoch. */
 MANGO_API mango_status mango_trainer_finish(mango_trainer *t, mango_err *err);
 
 typedef struct mango_train_state {

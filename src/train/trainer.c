@@ -381,6 +381,8 @@ mango_status mango_trainer_finish(mango_trainer *t, mango_err *err)
     MGI_REQUIRE(t);
     for (int p = 0; t->o.ema > 0 && p < t->net->n_params; p++)
         memcpy(t->net->param[p].v, t->avg.of[p], (size_t)t->net->param[p].count * sizeof(float));
+    if (t->kind == MANGO_TRAIN_VQVAE && t->o.reference > 0)
+        return mgi_vqvae_reference(t, err);
     return t->kind == MANGO_TRAIN_NET && t->o.bn_T > 0 ? trainer_renorm(t, err) : MANGO_OK;
 }
 

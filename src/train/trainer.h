@@ -146,6 +146,7 @@ MGI_FN mango_status mgi_classifier_look(mango_trainer *t, mango_train_row *r, ma
 MGI_FN mango_status mgi_vqvae_prepare(mango_trainer *t, mango_err *err);
 MGI_FN mango_status mgi_vqvae_update(mango_trainer *t, mango_err *err);
 MGI_FN mango_status mgi_vqvae_look(mango_trainer *t, mango_train_row *r, mango_err *err);
+MGI_FN mango_status mgi_vqvae_reference(mango_trainer *t, mango_err *err);
 MGI_FN mango_status mgi_sngan_prepare(mango_trainer *t, mango_err *err);
 MGI_FN mango_status mgi_sngan_update(mango_trainer *t, mango_err *err);
 MGI_FN mango_status mgi_sngan_sample(mango_trainer *t, mango_idx n, float *rgb);

@@ -181,6 +181,58 @@ mango_status mgi_vqvae_look(mango_trainer *t, mango_train_row *r, mango_err *err
     return MANGO_OK;
 }
 
+/* ---- reference codes ------------------------------------------------------ */
+
+/* The first pictures of each class, the same number of each, into t->order. */
+static mango_idx vqvae_choose(mango_trainer *t)
+{
+    const int *label = mango_data_labels(t->data);
+    const mango_idx classes = label ? MGI_MAX(t->info.classes, 1) : 1;
+    const mango_idx each = MGI_MIN(t->o.reference, t->info.count) / classes;
+    mango_idx n = 0;
+    for (mango_idx c = 0; c < classes; c++)
+        for (mango_idx i = 0, k = 0; i < t->info.count && k < each; i++)
+            if (!label || label[i] == c) {
+                t->order[n++] = i;
+                k++;
+            }
+    t->ordered = 0;
+    return n;
+}
+
+/* Codes as little-endian 16-bit integers. */
+static void vqvae_bytes(mango_idx n, const int32_t *code, unsigned char *raw)
+{
+    for (mango_idx i = 0; i < n; i++) {
+        raw[2 * i] = (unsigned char)(code[i] & 255);
+        raw[2 * i + 1] = (unsigned char)(code[i] >> 8 & 255);
+    }
+}
+
+mango_status mgi_vqvae_reference(mango_trainer *t, mango_err *err)
+{
+    const mgi_node *vq = &t->net->node[t->vq];
+    const mango_idx n = vqvae_choose(t), e = vq->H * vq->W, shape[3] = {n, vq->H, vq->W};
+    mango_status st = MANGO_OK;
+    if (n == 0 || vq->codes > 32768)
+        return MANGO_OK;
+    unsigned char *raw = mgi_new(&t->al, n * e, 2);
+    if (!raw)
+        return MANGO_E_MEM;
+    mgi_trainer_bind(t, t->eval);
+    for (mango_idx at = 0; at < n; at += t->o.batch) {
+        t->batch.b = MGI_MIN(t->o.batch, n - at);
+        MGI_TRY_TO(mgi_batch_fill(&t->batch, t->data, t->order + at, &t->o, 0, 0, t->scale,
+                                  t->shift));
+        MGI_TRY_TO(mgi_tape_forward(t->eval, t->batch.b, t->batch.x));
+        vqvae_bytes(t->batch.b * e, t->eval->codes, raw + 2 * at * e);
+    }
+    st = mgi_net_extra_set(t->net, "reference_codes", MGI_I16, 3, shape, raw);
+done:
+    mgi_del(&t->al, raw, n * e, 2);
+    return st < 0 ? mgi_fail(err, st, "reference codes: %s", mango_status_text(st)) : st;
+}
+
 mango_status mgi_vqvae_sample(mango_trainer *t, mango_idx n, float *rgb, float *source)
 {
     const mango_idx C = t->batch.C, hw = t->batch.H * t->batch.W;

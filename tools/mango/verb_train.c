@@ -60,6 +60,7 @@ static const train_number train_numbers[] = {
     {"--commitment", TRAIN_REAL, TRAIN_AT(commitment), 0, 100, "VQ-VAE (0.25)"},
     {"--decay", TRAIN_REAL, TRAIN_AT(decay), 0, 0.99999, "VQ-VAE: of the codebook's averages (0.99)"},
     {"--revive", TRAIN_REAL, TRAIN_AT(revive), 0, 1, "VQ-VAE: codes used less than X of the mean"},
+    {"--reference", TRAIN_WHOLE, TRAIN_AT(reference), 0, 100000, "VQ-VAE: encoded pictures in the file (1000)"},
     {"--n-dis", TRAIN_WHOLE, TRAIN_AT(n_dis), 1, 100, "SN-GAN: updates of D for one of G (5)"},
 };
 #undef TRAIN_AT
