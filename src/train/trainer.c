@@ -232,17 +232,31 @@ mango_status mgi_trainer_val(mango_trainer *t, mango_idx at, mango_idx b, mango_
 
 /* ---- steps and epochs ------------------------------------------------------ */
 
+/* The parameter nearest the output whose gradient is not finite; NULL: none. */
+static const char *trainer_bad_gradient(const mgi_tape *tape)
+{
+    for (int p = tape->net->n_params - 1; p >= 0; p--) {
+        const float *g = tape->dw[p];
+        for (mango_idx i = 0; g && i < tape->net->param[p].count; i++)
+            if (!(g[i] - g[i] == 0.0f))
+                return tape->net->param[p].name;
+    }
+    return NULL;
+}
+
 mango_status mgi_trainer_nonfinite(mango_trainer *t, mgi_tape *tape, const float *x,
                                    mango_err *err)
 {
+    const char *grad = trainer_bad_gradient(tape);
     tape->check = tape->frozen = 1;
     mgi_tape_forward(tape, tape->b, x);
     const int bad = tape->bad;
     tape->check = tape->frozen = 0;
+    const char *where = bad >= 0 ? tape->net->node[bad].name : grad ? grad : "the loss";
     return mgi_fail(err, MANGO_E_NONFINITE,
                     "the loss or its gradient is not finite at step %ld of epoch %ld; first at %s%s",
-                    (long)t->step + 1, (long)t->epoch + 1, bad >= 0 ? "layer " : "the gradient",
-                    bad >= 0 ? tape->net->node[bad].name : "");
+                    (long)t->step + 1, (long)t->epoch + 1,
+                    bad >= 0 ? "layer " : grad ? "the gradient of " : "", where);
 }
 
 mango_status mango_trainer_step(mango_trainer *t, mango_err *err)

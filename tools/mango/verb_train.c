@@ -85,6 +85,10 @@ typedef struct train_job {
 } train_job;
 
 static const char *const train_kinds[] = {"net", "vqvae", "sngan"};
+static const char *const train_heads[] = {
+    "epoch\tloss\taccuracy\tval_loss\tval_accuracy\tlr\tgradient\tseconds\n",
+    "epoch\tloss\tmse\tval_loss\tval_mse\tlr\tperplexity\tseconds\n",
+    "epoch\tloss_d\tloss_g\tval_loss\tval_score\tlr\tmargin\tseconds\n"};
 static const char *const train_archs[] = {"snn_conv", "vqvae", "sngan"};
 
 /* ---- set-up ---------------------------------------------------------------- */
@@ -214,6 +218,8 @@ static mango_status train_open(train_job *j, mango_err *err)
         return MANGO_E_MEM;
     if (j->resume)
         MGI_TRY(mango_trainer_resume(j->t, j->ckpt, err));
+    else /* an output that cannot be written is refused now, not after an epoch */
+        MGI_TRY(mgi_file_write(j->tsv, train_heads[j->kind], (mango_idx)strlen(train_heads[j->kind]), err));
     mango_trainer_state(j->t, &s);
     if (j->resume)
         train_old_seconds(j, s.epoch);
@@ -226,10 +232,6 @@ static mango_status train_open(train_job *j, mango_err *err)
 
 /* ---- what is written ---------------------------------------------------------- */
 
-static const char *const train_heads[] = {
-    "epoch\tloss\taccuracy\tval_loss\tval_accuracy\tlr\tgradient\tseconds\n",
-    "epoch\tloss\tmse\tval_loss\tval_mse\tlr\tperplexity\tseconds\n",
-    "epoch\tloss_d\tloss_g\tval_loss\tval_score\tlr\tmargin\tseconds\n"};
 
 static void train_put(mgi_str *s, double v)
 {
