@@ -195,13 +195,24 @@ static void train_old_seconds(train_job *j, mango_idx epochs)
                 line++;
             }
         }
-    mgi_del(&al, p, n, 1);
+    mgi_del(&al, p, n + 1, 1);
+}
+
+/* A new run does not write over the checkpoint of another one. */
+static mango_status train_not_there(const train_job *j, mango_err *err)
+{
+    FILE *f = j->resume ? NULL : fopen(j->ckpt, "rb");
+    if (!f)
+        return MANGO_OK;
+    fclose(f);
+    return mgi_fail(err, MANGO_E_ARG, "%.150s is there already: --resume goes on with it; to begin anew remove it or name another --out", j->ckpt);
 }
 
 static mango_status train_open(train_job *j, mango_err *err)
 {
     mango_train_state s;
     MGI_TRY(train_files(j, err));
+    MGI_TRY(train_not_there(j, err));
     const char *spec = j->arch ? j->arch : train_archs[j->kind];
     if (j->from)
         MGI_TRY(cli_net(&j->net, j->from, NULL, err));
