@@ -1,0 +1,237 @@
+/* test_tool_mei.c - `mango mei` from outside: its files, killed and resumed, the same
+ * bits for any threads and kernels, full disks.
+ * SPDX-License-Identifier: MIT */
+#include "tool.h"
+#include <signal.h>
+#include <time.h>
+
+static const char *const t_mei_files[] = {"codes.npy",    "scores.tsv", "best.png",
+                                          "best.npy",     "curve.svg",  "progress.gif",
+                                          "journal.jsonl"};
+
+static void t_mei_same(const char *a, const char *b, int files)
+{
+    for (int i = 0; i < files; i++)
+        t_same(a, b, t_mei_files[i]);
+}
+
+/* The activation that `run` reports for a file, of unit 3. */
+static double t_mei_look(const char *net, const char *fill, const char *input, int T)
+{
+    char command[400];
+    mgi_tensors f;
+    float y[256];
+    double v = (double)NAN;
+    snprintf(command, sizeof command,
+             "run --net %s %s --input %s --T %d --record spiking1 --out look.safetensors",
+             net, fill, input, T);
+    if (!t_tool_is(command, 0, "look") ||
+        mgi_tensors_read(&f, t_work("look.safetensors"), NULL, NULL) < 0)
+        return v;
+    const mgi_tensor *t = mgi_tensors_find(&f, "spiking1.rate");
+    if (t && t->rank == 2 && t->count <= 256 && mgi_tensor_floats(t, 1, y, NULL) >= 0)
+        v = (double)y[3];
+    mgi_tensors_free(&f);
+    return v;
+}
+
+static void t_mei_result(void)
+{
+    mgi_json j;
+    t_ran r = t_tool_run(T_MEI " --budget 200 --out one --json");
+    T_REQUIRE(t_json(&r, &j));
+    const double best = t_json_number(&j, "best");
+    T_EQ(t_json_number(&j, "queries"), 200);
+    T_CHECK(t_json_number(&j, "cached") >= 0 && t_json_number(&j, "seconds") >= 0 &&
+            t_json_number(&j, "opt_seconds") >= 0 &&
+            t_json_number(&j, "eval_seconds") >= 0);
+    const mgi_json_value *code = mgi_json_get(&j, j.v, "code"),
+                         *image = mgi_json_get(&j, j.v, "image");
+    T_CHECK(code && code->kind == MGI_JSON_ARRAY && code->n == 64);
+    T_CHECK(image && image->kind == MGI_JSON_STRING);
+    T_STR(r.err, "");
+    mgi_json_free(&j);
+    t_ran_free(&r);
+    const char *const more[] = {"report.html", "run.json"};
+    for (mango_idx i = 0; i < MGI_COUNT(more); i++) {
+        char path[64];
+        snprintf(path, sizeof path, "one/%s", more[i]);
+        T_CHECK(t_exists(t_work(path)));
+    }
+    T_CHECK(best == t_mei_look(T_NET, "--fill 7,1", "one/best.npy", 6));
+    if (t_exists(t_work("one/best.png")))
+        T_CHECK(best == t_mei_look(T_NET, "--fill 7,1", "one/best.png", 6));
+    t_tool_refuses(T_MEI " --out one", 3, "exists");
+    t_tool_refuses(T_MEI " --out one --resume --seed 5", 3, "seed");
+    t_tool_refuses(T_MEI " --out one --resume --T 7", 3, "'T'");
+    t_tool_refuses(T_MEI " --out one --resume --target spiking1:4", 3, "target");
+    t_tool_refuses(T_MEI " --out one --resume --fill 8,1", 3, "another");
+}
+
+static void t_mei_bits(void)
+{
+    static const char *const how[] = {"--threads 1", "--batch 7 --threads 3"};
+    static const char *const set[] = {"ref", "sse2", "avx2", "avx512", "neon"};
+    char command[300];
+    t_tool_is(T_MEI " --budget 50 --out bits", 0, "report");
+    for (mango_idx i = 0; i < MGI_COUNT(how); i++) {
+        snprintf(command, sizeof command, T_MEI " --budget 50 %s --out bits%d", how[i],
+                 (int)i);
+        t_tool_is(command, 0, "report");
+        snprintf(command, sizeof command, "bits%d", (int)i);
+        t_mei_same("bits", command, 7);
+    }
+    for (mango_idx i = 0; i < MGI_COUNT(set); i++) {
+        snprintf(command, sizeof command,
+                 "MANGO_SIMD=%s " T_MEI " --budget 50 --out simd%d", set[i], (int)i);
+        t_tool_is(command, 0, "report");
+        snprintf(command, sizeof command, "simd%d", (int)i);
+        t_mei_same("bits", command, 7);
+    }
+}
+
+/* A larger budget at resume is as one long run; a smaller one changes nothing. */
+static void t_mei_extend(void)
+{
+    t_tool_is(T_MEI " --budget 90 --out long", 0, NULL);
+    t_tool_is(T_MEI " --budget 7 --out steps", 0, NULL);
+    t_tool_is(T_MEI " --budget 38 --out steps --resume", 0, NULL);
+    t_tool_is(T_MEI " --budget 90 --out steps --resume", 0, NULL);
+    t_mei_same("long", "steps", 6); /* the journal tells where the batches were cut */
+    t_tool_is(T_MEI " --budget 20 --out steps --resume", 0, NULL);
+    t_mei_same("long", "steps", 6);
+}
+
+static void t_mei_sleep(long ms)
+{
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+    nanosleep(&t, NULL);
+}
+
+/* Run with --resume and stop by a signal after random times until it ends. */
+static void t_mei_stopped(int sig, const char *out, uint64_t seed)
+{
+    char command[300];
+    snprintf(command, sizeof command, T_MEI " --budget 300 --quiet --resume --out %s", out);
+    mango_rng rng;
+    mango_rng_init(&rng, seed, 1, 1);
+    const time_t start = time(NULL);
+    for (int done = 0; !done;) {
+        const int last = time(NULL) - start > 1; /* a slow machine: let it end */
+        const long pid = t_tool_start(command);
+        t_mei_sleep((long)(mango_rng_u32(&rng) % 200));
+        if (!last)
+            t_tool_signal(pid, sig);
+        t_ran r = t_tool_end(pid);
+        done = r.rc == 0;
+        const int stopped = r.rc == -sig || (sig != SIGKILL && r.rc == 130);
+        if (!T_CHECK(done || (stopped && !last))) {
+            printf("    exit code %d: %s\n", r.rc, r.err);
+            done = 1;
+        }
+        t_ran_free(&r);
+    }
+    t_mei_same("whole", out, 7);
+}
+
+static void t_mei_killed(void)
+{
+    t_tool_is(T_MEI " --budget 300 --out whole", 0, NULL);
+    t_mei_stopped(SIGKILL, "killed", 1);
+    t_mei_stopped(SIGINT, "stopped", 3);
+    t_mei_stopped(SIGTERM, "ended", 4);
+}
+
+/* A disk that is full after so many bytes of the journal, here by a limit on file sizes:
+ * a clear error, nothing lost, and --resume goes on. */
+static void t_mei_full(void)
+{
+    char command[300];
+    t_tool_is(T_MEI " --budget 600 --out whole600", 0, NULL);
+    static const long limit[] = {100, 3000, 40000, 100000};
+    for (mango_idx i = 0; i < MGI_COUNT(limit); i++) {
+        snprintf(command, sizeof command,
+                 "LIMIT=%ld " T_MEI " --budget 600 --out full --resume", limit[i]);
+        t_tool_is(command, 3, "full/");
+        T_EQ(t_exists(t_work("full")), limit[i] > 1000); /* no trace when it cannot begin */
+    }
+    t_tool_is(T_MEI " --budget 600 --out full --resume", 0, NULL);
+    t_mei_same("whole600", "full", 7);
+    const uint32_t before = t_work_state();
+    t_tool_is("LIMIT=100 decode --gen " T_GEN
+              " --fill 7,1 --codes full/codes.npy --limit 2 --out full",
+              3, "full/");
+    t_tool_is("LIMIT=100 run --net " T_NET
+              " --fill 7,1 --fill-input 1 --out full/codes.npy",
+              3, "codes.npy");
+    T_CHECK(before == t_work_state());
+}
+
+/* NaN everywhere: no best, no picture, but a run that ends and says so. */
+static void t_mei_missing(void)
+{
+    mgi_json j;
+    t_ran r =
+        t_tool_run("mei --gen " T_GEN " --net zoo:resnet18,width=0.0625 --fill 7,1e25 "
+                   "--target class:0 --budget 12 --out nan --json");
+    T_REQUIRE(t_json(&r, &j));
+    const mgi_json_value *best = mgi_json_get(&j, j.v, "best");
+    T_CHECK(best && (best->kind == MGI_JSON_NULL || best->kind == MGI_JSON_NUMBER));
+    T_EQ(t_json_number(&j, "queries"), 12);
+    if (best && best->kind == MGI_JSON_NULL)
+        T_EQ(t_json_number(&j, "missing"), 12);
+    mgi_json_free(&j);
+    t_ran_free(&r);
+}
+
+/* The public pair, when it is there. */
+static void t_mei_shared(void)
+{
+    char command[1200];
+    mgi_json j;
+    const char *snn = t_shared("weights/snn_cifar10.pt"),
+               *vae = t_shared("weights/vae_vq_cifar10.pt");
+    if (!snn || !vae)
+        T_SKIP("no shared weights");
+    snprintf(command, sizeof command, "import %s --arch snn_conv --out snn.safetensors",
+             t_here(snn));
+    t_tool_is(command, 0, "8 parameters");
+    snprintf(command, sizeof command, "import %s --arch vqvae --out vae.safetensors",
+             t_here(vae));
+    t_tool_is(command, 0, "23 parameters");
+    t_ran r = t_tool_run(
+        "mei --gen vae --net snn --target spiking1:3 --opt tt --budget 40 --T 20 "
+        "--out real --json");
+    T_REQUIRE(t_json(&r, &j));
+    const double best = t_json_number(&j, "best");
+    mgi_json_free(&j);
+    t_ran_free(&r);
+    T_CHECK(best > 0 && best == t_mei_look("snn", "", "real/best.npy", 20));
+    T_CHECK(best == t_mei_look("snn", "", "real/best.png", 20));
+    const char *data = t_shared("data/cifar10");
+    if (!data)
+        return;
+    snprintf(command, sizeof command,
+             "eval --net snn --data cifar10 --root %s --limit 40 --T 10 --json",
+             t_here(data));
+    r = t_tool_run(command);
+    T_REQUIRE(t_json(&r, &j));
+    T_CHECK(t_json_number(&j, "accuracy") > 0.5);
+    mgi_json_free(&j);
+    t_ran_free(&r);
+}
+
+void t_tool_mei(void)
+{
+    if (!t_tool_works()) {
+        T_CASE(t_tool_absent);
+        return;
+    }
+    T_CASE(t_mei_result);
+    T_CASE(t_mei_bits);
+    T_CASE(t_mei_extend);
+    T_CASE(t_mei_killed);
+    T_CASE(t_mei_full);
+    T_CASE(t_mei_missing);
+    T_CASE(t_mei_shared);
+}
