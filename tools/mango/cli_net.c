@@ -171,8 +171,10 @@ mango_status cli_mkdir(const char *path, mango_err *err)
         }
     if (mkdir(buf, 0777) != 0 && errno != EEXIST)
         return mgi_fail(err, MANGO_E_IO, "%s: cannot make this folder: %s", buf, strerror(errno));
-    if (stat(buf, &s) != 0 || !S_ISDIR(s.st_mode) || access(buf, W_OK) != 0)
-        return mgi_fail(err, MANGO_E_IO, "%s: not a folder that can be written to", buf);
+    if (stat(buf, &s) != 0 || !S_ISDIR(s.st_mode))
+        return mgi_fail(err, MANGO_E_IO, "%s: is there and no folder", buf);
+    if (access(buf, W_OK) != 0)
+        return mgi_fail(err, MANGO_E_IO, "%s: cannot be written to: %s", buf, strerror(errno));
     return MANGO_OK;
 }
 

@@ -1,7 +1,9 @@
 /* main.c - the `mango` command: finds the verb and runs it.
  * SPDX-License-Identifier: MIT */
 #include "cli.h"
+#include "../../src/math/kernels.h"
 #include <locale.h>
+#include <stdlib.h>
 
 typedef struct main_verb {
     const char *name;
@@ -61,12 +63,29 @@ static int main_run(int argc, char **argv)
     return CLI_USAGE;
 }
 
+/* MANGO_SIMD must name a kernel set, and one that this machine has. */
+static int main_kernels(cli *c)
+{
+    const char *want = getenv("MANGO_SIMD"), *have;
+    if (!want || !*want || !strcmp(want, have = mgi_kernels_get()->name))
+        return CLI_OK;
+    static const char *const sets[] = {"ref", "sse2", "avx2", "avx512", "neon"};
+    for (mango_idx i = 0; i < MGI_COUNT(sets); i++)
+        if (!strcmp(want, sets[i])) {
+            cli_note(c, "MANGO_SIMD=%s: not on this machine, %s it is", want, have);
+            return CLI_OK;
+        }
+    return cli_failf(c, CLI_USAGE, "MANGO_SIMD=%s: one of ref, sse2, avx2, avx512, neon expected", want);
+}
+
 int main(int argc, char **argv)
 {
     cli c;
     memset(&c, 0, sizeof c);
     setlocale(LC_ALL, "C");
     cli_ignore_signals();
+    if (main_kernels(&c) != CLI_OK)
+        return CLI_USAGE;
     if (argc < 2)
         return main_help(stderr);
     return cli_close(&c, main_run(argc - 1, argv + 1));

@@ -49,6 +49,8 @@ static mango_status eval_open(eval_job *j, mango_err *err)
     if (j->info.C != j->in.C || j->info.H != j->in.H || j->info.W != j->in.W)
         return mgi_fail(err, MANGO_E_SHAPE, "%s: pictures are %tdx%tdx%td, the network wants %tdx%tdx%td", j->data_name,
                         j->info.C, j->info.H, j->info.W, j->in.C, j->in.H, j->in.W);
+    if (j->gen_name && (j->out.C != j->in.C || j->out.H != j->in.H || j->out.W != j->in.W))
+        return mgi_fail(err, MANGO_E_SHAPE, "%s: does not draw the picture that it is shown", j->gen_name);
     if (j->gen_name && j->out.H * j->out.W == 1)
         return mgi_fail(err, MANGO_E_SHAPE, "%s draws no pictures", j->gen_name);
     if (!j->gen_name && (j->out.H * j->out.W != 1 || j->info.classes == 0))

@@ -127,7 +127,7 @@ static mango_status info_plan(cli *c, const mango_net *net, const char *layer, m
     mango_plan_options o;
     mango_reading r = {0, MANGO_READ_MEAN, NULL};
     mgi_str s;
-    MGI_TRY(mango_net_find(net, layer, &r.layer, err));
+    mango_net_find(net, layer, &r.layer, err);
     mango_plan_defaults(&o);
     o.T = T;
     MGI_TRY(mango_plan_create(&p, net, &o, 1, &r, NULL, err));
@@ -145,7 +145,13 @@ static mango_status info_net(cli *c, const char *what, int graph, const char *pl
     static const char *const keys[] = {"data", "epochs", "accuracy", "mse", "command", "trainer", "source", "sha256"};
     mango_net *net = NULL;
     mgi_str text;
+    mango_idx at;
     MGI_TRY(cli_net(&net, what, !strncmp(what, "zoo:", 4) ? "0,1" : NULL, err));
+    mango_status st = plan ? mango_net_find(net, plan, &at, err) : MANGO_OK;
+    if (st < 0) {
+        mango_net_destroy(net);
+        return st;
+    }
     cli_print(c, "%s: %s, T %td\n", what, net->arch, mango_net_steps(net));
     cli_print(c, "input mean %g,%g,%g std %g,%g,%g; rgb = y*%g + %g\n", (double)net->mean[0], (double)net->mean[1],
               (double)net->mean[2], (double)net->std[0], (double)net->std[1], (double)net->std[2], (double)net->out_scale,
@@ -161,7 +167,6 @@ static mango_status info_net(cli *c, const char *what, int graph, const char *pl
     }
     info_layers(c, net, s);
     mgi_str_puts(s, "}");
-    mango_status st = MANGO_OK;
     mgi_str_init(&text, NULL);
     if (graph && (st = mgi_graph_write(net, &text)) >= 0)
         cli_print(c, "%s", text.p);

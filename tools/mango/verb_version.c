@@ -16,7 +16,7 @@ static const cli_doc version_doc = {
     "set must print the same hash; it fails (exit code 1) when the hash is not the known one.\n",
     "  mango version --selftest\n  MANGO_SIMD=ref mango version --selftest --threads 1\n"};
 
-#define VERSION_HASH UINT64_C(0) /* of a right self-test */
+#define VERSION_HASH UINT64_C(0x2ee9914b16e8d4af) /* of a right self-test */
 
 static uint64_t version_fnv(uint64_t h, const void *p, size_t n)
 {
