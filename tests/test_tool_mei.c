@@ -1,6 +1,9 @@
 /* test_tool_mei.c - `mango mei` from outside: its files, killed and resumed, the same
  * bits for any threads and kernels, full disks.
  * SPDX-License-Identifier: MIT */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
 #include "tool.h"
 #include <signal.h>
 #include <time.h>
