@@ -15,7 +15,12 @@ static volatile sig_atomic_t cli_signal_seen;
 /* Bytes of the UTF-8 character at p that a terminal may be given; 0: none. */
 static int cli_plain(const unsigned char *p)
 {
-    int n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+    int n = p[0] < 0x80   ? 1
+            : p[0] < 0xc2 ? 0
+            : p[0] < 0xe0 ? 2
+            : p[0] < 0xf0 ? 3
+            : p[0] < 0xf5 ? 4
+                          : 0;
     if (n == 1)
         return p[0] >= 32 && p[0] != 127;
     for (int i = 1; i < n; i++)
@@ -68,10 +73,8 @@ int cli_exit_code(mango_status st)
     switch (st) {
     case MANGO_E_MEM:
     case MANGO_E_STATE:
-    case MANGO_E_CALLBACK:
-        return CLI_FAILURE;
-    default:
-        return st < 0 ? CLI_REFUSED : CLI_OK;
+    case MANGO_E_CALLBACK: return CLI_FAILURE;
+    default: return st < 0 ? CLI_REFUSED : CLI_OK;
     }
 }
 
@@ -116,7 +119,9 @@ int cli_close(cli *c, int code)
     int bad = ferror(stdout);
     if (fflush(stdout) == 0 && !bad)
         return code;
-    return code == CLI_OK ? cli_failf(c, CLI_FAILURE, "standard output: %s", strerror(errno)) : code;
+    return code == CLI_OK
+               ? cli_failf(c, CLI_FAILURE, "standard output: %s", strerror(errno))
+               : code;
 }
 
 void cli_json(cli *c, mgi_str *object)
@@ -133,14 +138,16 @@ static void cli_help(const cli_doc *d, const cli_opt *opt, int n)
     printf("mango %s - %s\n\nusage: %s\n\n%s\n", d->verb, d->summary, d->synopsis, d->text);
     printf("options:\n");
     for (int i = 0; i < n; i++) {
-        snprintf(left, sizeof left, "%s%s%s", opt[i].name, opt[i].arg ? " " : "", opt[i].arg ? opt[i].arg : "");
+        snprintf(left, sizeof left, "%s%s%s", opt[i].name, opt[i].arg ? " " : "",
+                 opt[i].arg ? opt[i].arg : "");
         printf("  %-24s %s%s\n", left, opt[i].help, opt[i].required ? " (required)" : "");
     }
     printf("  %-24s one JSON object on the last line of stdout, nothing else there\n"
            "  %-24s no progress, no remarks\n"
            "  %-24s threads to use; 0: all (default). Results do not depend on it\n"
            "  %-24s seed of everything random (default 0)\n"
-           "  %-24s this page\nOf an option that comes twice the last counts; --opt=VALUE is the same as --opt VALUE.\n",
+           "  %-24s this page\nOf an option that comes twice the last counts; --opt=VALUE "
+           "is the same as --opt VALUE.\n",
            "--json", "--quiet", "--threads N", "--seed S", "--help");
     printf("\nexamples:\n%s", d->examples);
 }
@@ -160,13 +167,16 @@ static int cli_number(cli *c, const cli_opt *o, const char *val)
     double v = 0;
     int64_t i = 0;
     int whole = o->kind == CLI_INT;
-    int ok = whole ? mgi_parse_int(val, INT64_MIN, INT64_MAX, &i) || cli_huge(val, &i) : mgi_parse_real(val, &v);
+    int ok = whole ? mgi_parse_int(val, INT64_MIN, INT64_MAX, &i) || cli_huge(val, &i)
+                   : mgi_parse_real(val, &v);
     if (!ok)
-        return cli_usage(c, "%s wants %s, not '%s'", o->name, whole ? "a whole number" : "a number", val);
+        return cli_usage(c, "%s wants %s, not '%s'", o->name,
+                         whole ? "a whole number" : "a number", val);
     if (whole)
         v = (double)i;
     if (v < o->lo || v > o->hi)
-        return cli_failf(c, CLI_REFUSED, "%s %s is out of range: %.16g to %.16g expected", o->name, val, o->lo, o->hi);
+        return cli_failf(c, CLI_REFUSED, "%s %s is out of range: %.16g to %.16g expected",
+                         o->name, val, o->lo, o->hi);
     if (o->kind == CLI_INT)
         *(int64_t *)o->to = i;
     else
@@ -179,12 +189,8 @@ static int cli_take(cli *c, const cli_opt *o, const char *val)
     const char **list = o->to;
     int k = 0;
     switch (o->kind) {
-    case CLI_FLAG:
-        *(int *)o->to = 1;
-        return -1;
-    case CLI_STR:
-        *(const char **)o->to = val;
-        return -1;
+    case CLI_FLAG: *(int *)o->to = 1; return -1;
+    case CLI_STR: *(const char **)o->to = val; return -1;
     case CLI_MULTI:
         while (list[k])
             k++;
@@ -193,8 +199,7 @@ static int cli_take(cli *c, const cli_opt *o, const char *val)
         list[k] = val;
         list[k + 1] = NULL;
         return -1;
-    default:
-        return cli_number(c, o, val);
+    default: return cli_number(c, o, val);
     }
 }
 
@@ -218,8 +223,8 @@ static int cli_unknown(cli *c, const cli_opt *opt, int n, const char *word)
 }
 
 /* One argument; *i moves on over a value that stands apart. */
-static int cli_arg(cli *c, const cli_opt *opt, int n, const cli_opt *com, int nc, int max_pos, int argc, char **argv,
-                   int *i)
+static int cli_arg(cli *c, const cli_opt *opt, int n, const cli_opt *com, int nc,
+                   int max_pos, int argc, char **argv, int *i)
 {
     const char *w = argv[*i], *eq = strchr(w, '=');
     size_t len = eq ? (size_t)(eq - w) : strlen(w);
@@ -239,7 +244,8 @@ static int cli_arg(cli *c, const cli_opt *opt, int n, const cli_opt *com, int nc
     if (!eq && *i + 1 >= argc)
         return cli_usage(c, "%s wants a value", o->name);
     if (!eq && !strncmp(argv[*i + 1], "--", 2))
-        return cli_usage(c, "%s wants a value; to mean '%s', write %s=%s", o->name, argv[*i + 1], o->name, argv[*i + 1]);
+        return cli_usage(c, "%s wants a value; to mean '%s', write %s=%s", o->name,
+                         argv[*i + 1], o->name, argv[*i + 1]);
     return cli_take(c, o, eq ? eq + 1 : argv[++*i]);
 }
 
@@ -251,7 +257,8 @@ static int cli_required(cli *c, const cli_opt *opt, int n)
     return -1;
 }
 
-int cli_parse(cli *c, const cli_doc *doc, const cli_opt *opt, int n, int max_pos, int argc, char **argv)
+int cli_parse(cli *c, const cli_doc *doc, const cli_opt *opt, int n, int max_pos, int argc,
+              char **argv)
 {
     memset(c, 0, sizeof *c);
     c->doc = doc;
@@ -297,7 +304,8 @@ static void cli_left(double seconds, char *buf, size_t cap)
         snprintf(buf, cap, "%ld h %02ld min", s / 3600, s / 60 % 60);
 }
 
-void cli_progress(cli *c, double since, double done0, double done, double total, const char *text)
+void cli_progress(cli *c, double since, double done0, double done, double total,
+                  const char *text)
 {
     const char *term = getenv("TERM");
     int tty = isatty(STDERR_FILENO) && !(term && !strcmp(term, "dumb"));
@@ -308,8 +316,8 @@ void cli_progress(cli *c, double since, double done0, double done, double total,
     c->progress_at = now;
     if (done > done0 && total > done)
         cli_left((total - done) / rate, left, sizeof left);
-    fprintf(stderr, "%s%.0f/%.0f  %s%s%s%s", tty ? "\r\033[K" : "", done, total, text, left[0] ? "  left " : "", left,
-            tty ? "" : "\n");
+    fprintf(stderr, "%s%.0f/%.0f  %s%s%s%s", tty ? "\r\033[K" : "", done, total, text,
+            left[0] ? "  left " : "", left, tty ? "" : "\n");
     fflush(stderr);
     c->progress_open = tty;
 }
@@ -334,7 +342,8 @@ void cli_catch_signals(void)
     struct sigaction a;
     memset(&a, 0, sizeof a);
     a.sa_handler = cli_on_signal;
-    a.sa_flags = (int)(SA_RESTART | SA_RESETHAND); /* no write fails for it; the second kills */
+    a.sa_flags =
+        (int)(SA_RESTART | SA_RESETHAND); /* no write fails for it; the second kills */
     sigaction(SIGTERM, &a, NULL);
     sigaction(SIGINT, &a, NULL);
 }

@@ -8,19 +8,26 @@
 #include <stdio.h>
 
 /* Exit codes of every verb. */
-enum { CLI_OK = 0, CLI_FAILURE = 1, CLI_USAGE = 2, CLI_REFUSED = 3, CLI_TIMEOUT = 4, CLI_INTERRUPTED = 130 };
+enum {
+    CLI_OK = 0,
+    CLI_FAILURE = 1,
+    CLI_USAGE = 2,
+    CLI_REFUSED = 3,
+    CLI_TIMEOUT = 4,
+    CLI_INTERRUPTED = 130
+};
 
 /* One option of a verb. CLI_INT and CLI_REAL are checked against [lo, hi] (a
  * number out of range is refused input, a word is a usage error); CLI_MULTI
  * may be given up to 16 times (const char *to[17], NULL-terminated). */
 typedef enum cli_kind { CLI_FLAG, CLI_STR, CLI_INT, CLI_REAL, CLI_MULTI } cli_kind;
 typedef struct cli_opt {
-    const char *name;    /* with its dashes: "--budget"        */
+    const char *name; /* with its dashes: "--budget"        */
     cli_kind kind;
-    void *to;            /* int *, const char **, int64_t *, double * */
+    void *to; /* int *, const char **, int64_t *, double * */
     double lo, hi;
-    const char *arg;     /* "M" in help; NULL for flags        */
-    const char *help;    /* default and unit included          */
+    const char *arg;  /* "M" in help; NULL for flags        */
+    const char *help; /* default and unit included          */
     int required;
 } cli_opt;
 
@@ -37,14 +44,15 @@ typedef struct cli {
     const cli_doc *doc;
     const char *pos[64]; /* positional arguments */
     int n_pos;
-    double progress_at;  /* time of the last progress line */
-    int progress_open;   /* a \r line stands on the terminal */
+    double progress_at; /* time of the last progress line */
+    int progress_open;  /* a \r line stands on the terminal */
 } cli;
 
 /* cli_parse - read the options. Returns -1 to go on, else the exit code
  * (--help: 0, usage errors: 2, numbers out of range: 3). max_pos: positional
  * arguments allowed. */
-int cli_parse(cli *c, const cli_doc *doc, const cli_opt *opt, int n, int max_pos, int argc, char **argv);
+int cli_parse(cli *c, const cli_doc *doc, const cli_opt *opt, int n, int max_pos, int argc,
+              char **argv);
 /* Print `mango VERB: message` on stderr and return the exit code. */
 int cli_usage(cli *c, const char *fmt, ...) MGI_PRINTF(2, 3);
 int cli_fail(cli *c, mango_status st, const mango_err *err);
@@ -66,8 +74,9 @@ int cli_close(cli *c, int code);
  * elsewhere a plain line every 10 s; nothing with --quiet. done of total units,
  * `text` says the rest; time left is worked out from `since` (cli_now at start)
  * and `done0` (units that were done before, on resume). */
-double cli_now(void);    /* seconds, monotonic */
-void cli_progress(cli *c, double since, double done0, double done, double total, const char *text);
+double cli_now(void); /* seconds, monotonic */
+void cli_progress(cli *c, double since, double done0, double done, double total,
+                  const char *text);
 void cli_progress_end(cli *c);
 
 /* ^C and SIGTERM: the first sets a flag that long work polls, the second kills. */
@@ -93,7 +102,8 @@ mango_status cli_mkdir(const char *path, mango_err *err);
 mango_idx cli_missing(const char *path);
 void cli_rmdir(const char *path, mango_idx from);
 /* dir + "/" + name into buf. */
-mango_status cli_join(char *buf, mango_idx cap, const char *dir, const char *name, mango_err *err);
+mango_status cli_join(char *buf, mango_idx cap, const char *dir, const char *name,
+                      mango_err *err);
 
 /* The verbs, one file each. */
 int verb_mei(int argc, char **argv);

@@ -84,9 +84,11 @@ mango_status cli_net_path(const char *what, char *path, mango_idx cap, mango_err
         if (!strcmp(what, cli_alias[i][0]) && cli_search(cli_alias[i][1], path, cap))
             return MANGO_OK;
     if (cli_is_folder(what))
-        return mgi_fail(err, MANGO_E_IO, "%s: is a folder, a weights file was expected", what);
+        return mgi_fail(err, MANGO_E_IO, "%s: is a folder, a weights file was expected",
+                        what);
     return mgi_fail(err, MANGO_E_IO,
-                    "%s: no such weights file, here or in weights/ (a path, a name in weights/, or zoo:NAME expected)",
+                    "%s: no such weights file, here or in weights/ (a path, a name in "
+                    "weights/, or zoo:NAME expected)",
                     what);
 }
 
@@ -99,13 +101,14 @@ mango_status cli_fill(const char *text, uint64_t *seed, double *gain, mango_err 
         comma = strchr(buf, ',');
         if (comma)
             *comma = 0;
-        if (mgi_parse_int(buf, 0, INT64_MAX, &s) && (!comma || mgi_parse_real(comma + 1, gain)) && *gain < 1e30 &&
-            *gain > -1e30) {
+        if (mgi_parse_int(buf, 0, INT64_MAX, &s) &&
+            (!comma || mgi_parse_real(comma + 1, gain)) && *gain < 1e30 && *gain > -1e30) {
             *seed = (uint64_t)s;
             return MANGO_OK;
         }
     }
-    return mgi_fail(err, MANGO_E_ARG, "--fill %s: SEED,GAIN expected, for example 7,1.0", text);
+    return mgi_fail(err, MANGO_E_ARG, "--fill %s: SEED,GAIN expected, for example 7,1.0",
+                    text);
 }
 
 char cli_kind_of(const char *path)
@@ -115,7 +118,8 @@ char cli_kind_of(const char *path)
     size_t n = f ? fread(b, 1, sizeof b, f) : 0;
     if (f)
         fclose(f);
-    if (n >= 4 && (!memcmp(b, "PK\3\4", 4) || (b[0] == 0x80 && b[1] >= 2 && b[1] <= 5 && b[7])))
+    if (n >= 4 &&
+        (!memcmp(b, "PK\3\4", 4) || (b[0] == 0x80 && b[1] >= 2 && b[1] <= 5 && b[7])))
         return 'p';
     const char *ext = strrchr(path, '.');
     if (ext && (!strcmp(ext, ".pt") || !strcmp(ext, ".pth") || !strcmp(ext, ".pkl")))
@@ -131,10 +135,15 @@ mango_status cli_net(mango_net **net, const char *what, const char *fill, mango_
     *net = NULL;
     if (strncmp(what, "zoo:", 4)) {
         if (fill)
-            return mgi_fail(err, MANGO_E_ARG, "--fill goes with zoo:NAME only, '%s' has weights of its own", what);
+            return mgi_fail(err, MANGO_E_ARG,
+                            "--fill goes with zoo:NAME only, '%s' has weights of its own",
+                            what);
         MGI_TRY(cli_net_path(what, path, (mango_idx)sizeof path, err));
         if (cli_kind_of(path) == 'p')
-            return mgi_fail(err, MANGO_E_FORMAT, "%s: a PyTorch checkpoint; `mango import` makes a weights file of it", path);
+            return mgi_fail(
+                err, MANGO_E_FORMAT,
+                "%s: a PyTorch checkpoint; `mango import` makes a weights file of it",
+                path);
         return mango_net_load(net, path, NULL, err);
     }
     if (!fill)
@@ -150,10 +159,12 @@ mango_status cli_net(mango_net **net, const char *what, const char *fill, mango_
     return st;
 }
 
-mango_status cli_join(char *buf, mango_idx cap, const char *dir, const char *name, mango_err *err)
+mango_status cli_join(char *buf, mango_idx cap, const char *dir, const char *name,
+                      mango_err *err)
 {
     int n = snprintf(buf, (size_t)cap, "%s/%s", dir, name);
-    return n > 0 && n < cap ? MANGO_OK : mgi_fail(err, MANGO_E_LIMIT, "%s: path too long", dir);
+    return n > 0 && n < cap ? MANGO_OK
+                            : mgi_fail(err, MANGO_E_LIMIT, "%s: path too long", dir);
 }
 
 mango_status cli_mkdir(const char *path, mango_err *err)
@@ -166,15 +177,18 @@ mango_status cli_mkdir(const char *path, mango_err *err)
         if (*p == '/') {
             *p = 0;
             if (mkdir(buf, 0777) != 0 && errno != EEXIST)
-                return mgi_fail(err, MANGO_E_IO, "%s: cannot make this folder: %s", buf, strerror(errno));
+                return mgi_fail(err, MANGO_E_IO, "%s: cannot make this folder: %s", buf,
+                                strerror(errno));
             *p = '/';
         }
     if (mkdir(buf, 0777) != 0 && errno != EEXIST)
-        return mgi_fail(err, MANGO_E_IO, "%s: cannot make this folder: %s", buf, strerror(errno));
+        return mgi_fail(err, MANGO_E_IO, "%s: cannot make this folder: %s", buf,
+                        strerror(errno));
     if (stat(buf, &s) != 0 || !S_ISDIR(s.st_mode))
         return mgi_fail(err, MANGO_E_IO, "%s: is there and no folder", buf);
     if (access(buf, W_OK) != 0)
-        return mgi_fail(err, MANGO_E_IO, "%s: cannot be written to: %s", buf, strerror(errno));
+        return mgi_fail(err, MANGO_E_IO, "%s: cannot be written to: %s", buf,
+                        strerror(errno));
     return MANGO_OK;
 }
 

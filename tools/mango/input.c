@@ -18,7 +18,8 @@ static mango_status input_alloc(input_batch *b, mango_idx B, mango_idx size, man
 {
     mango_idx n;
     if (B < 1 || B > (mango_idx)1 << 20 || !mgi_mul(B, size, &n) || n > (mango_idx)1 << 31)
-        return mgi_fail(err, MANGO_E_LIMIT, "%td inputs of %td values: too many at once", B, size);
+        return mgi_fail(err, MANGO_E_LIMIT, "%td inputs of %td values: too many at once", B,
+                        size);
     b->x = calloc((size_t)n, sizeof(float));
     if (!b->x)
         return mgi_fail(err, MANGO_E_MEM, "no memory for %td inputs", B);
@@ -34,8 +35,8 @@ static int input_ends(const char *path, const char *ext)
 }
 
 /* (B,...) with the product of the rest equal to the layer's size; B missing: 1. */
-static mango_status input_shape(const char *path, int rank, const mango_idx *shape, const mango_layer *l,
-                                mango_idx *B, mango_err *err)
+static mango_status input_shape(const char *path, int rank, const mango_idx *shape,
+                                const mango_layer *l, mango_idx *B, mango_err *err)
 {
     mango_idx full[4] = {0, l->C, l->H, l->W}, flat[2] = {0, l->C * l->H * l->W};
     int map = l->H * l->W > 1, want = map ? 4 : 2;
@@ -51,15 +52,19 @@ static mango_status input_shape(const char *path, int rank, const mango_idx *sha
         }
     char got[160] = "";
     for (int i = 0; i < rank; i++)
-        snprintf(got + strlen(got), sizeof got - strlen(got), "%s%td", i ? "," : "", shape[i]);
+        snprintf(got + strlen(got), sizeof got - strlen(got), "%s%td", i ? "," : "",
+                 shape[i]);
     if (map)
-        return mgi_fail(err, MANGO_E_SHAPE, "%s: shape (%s), but '%s' wants (B,%td,%td,%td)", path, got, l->name, l->C, l->H,
-                        l->W);
-    return mgi_fail(err, MANGO_E_SHAPE, "%s: shape (%s), but '%s' wants (B,%td)", path, got, l->name, flat[1]);
+        return mgi_fail(err, MANGO_E_SHAPE,
+                        "%s: shape (%s), but '%s' wants (B,%td,%td,%td)", path, got,
+                        l->name, l->C, l->H, l->W);
+    return mgi_fail(err, MANGO_E_SHAPE, "%s: shape (%s), but '%s' wants (B,%td)", path, got,
+                    l->name, flat[1]);
 }
 
 /* The VQ node whose codes are fed, and the shape of such codes as a layer. */
-static mango_status input_codes_layer(input_batch *b, const mango_net *net, mango_layer *l, mango_err *err)
+static mango_status input_codes_layer(input_batch *b, const mango_net *net, mango_layer *l,
+                                      mango_err *err)
 {
     for (mango_idx i = 0; i < net->n_nodes; i++)
         if (net->node[i].kind == MGI_VQ) {
@@ -72,7 +77,8 @@ static mango_status input_codes_layer(input_batch *b, const mango_net *net, mang
     return mgi_fail(err, MANGO_E_SHAPE, "this network has no codes to be fed");
 }
 
-static mango_status input_tensors(input_batch *b, const mango_net *net, const char *path, mango_err *err)
+static mango_status input_tensors(input_batch *b, const mango_net *net, const char *path,
+                                  mango_err *err)
 {
     mgi_tensors f;
     mango_idx B;
@@ -98,7 +104,8 @@ static mango_status input_tensors(input_batch *b, const mango_net *net, const ch
 }
 
 /* [0,1] pictures, uint8 ones divided by 255; a vector is taken as it is. */
-static mango_status input_npy(input_batch *b, const mango_net *net, const char *path, mango_err *err)
+static mango_status input_npy(input_batch *b, const mango_net *net, const char *path,
+                              mango_err *err)
 {
     mango_npy a;
     mango_idx B;
@@ -114,23 +121,28 @@ static mango_status input_npy(input_batch *b, const mango_net *net, const char *
         if (a.type == MANGO_NPY_U1)
             b->x[i] /= 255.0f;
         else if (!(b->x[i] >= 0.0f && b->x[i] <= 1.0f))
-            st = mgi_fail(err, MANGO_E_FORMAT, "%s: value %td is %g; a picture's lie in [0,1]", path, i, (double)b->x[i]);
+            st = mgi_fail(err, MANGO_E_FORMAT,
+                          "%s: value %td is %g; a picture's lie in [0,1]", path, i,
+                          (double)b->x[i]);
     }
     mango_npy_free(&a);
     return st;
 }
 
-static mango_status input_picture(input_batch *b, const mango_net *net, const char *path, mango_err *err)
+static mango_status input_picture(input_batch *b, const mango_net *net, const char *path,
+                                  mango_err *err)
 {
     unsigned char *rgb = NULL;
     mango_idx W = 0, H = 0;
     mango_layer l = input_layer(net, -1);
     if (l.H * l.W == 1 || (l.C != 3 && l.C != 1))
-        return mgi_fail(err, MANGO_E_SHAPE, "%s: this network takes %td values, not a picture", path, l.C);
+        return mgi_fail(err, MANGO_E_SHAPE,
+                        "%s: this network takes %td values, not a picture", path, l.C);
     MGI_TRY(mango_image_read(path, image_codecs(), 0, &rgb, &W, &H, NULL, err));
     mango_status st = MANGO_OK;
     if (W != l.W || H != l.H)
-        st = mgi_fail(err, MANGO_E_SHAPE, "%s: %tdx%td pixels, but '%s' wants %tdx%td", path, W, H, l.name, l.W, l.H);
+        st = mgi_fail(err, MANGO_E_SHAPE, "%s: %tdx%td pixels, but '%s' wants %tdx%td",
+                      path, W, H, l.name, l.W, l.H);
     if (st >= 0)
         st = input_alloc(b, 1, l.C * l.H * l.W, err);
     for (mango_idx i = 0; st >= 0 && i < l.C * H * W; i++)
@@ -140,7 +152,8 @@ static mango_status input_picture(input_batch *b, const mango_net *net, const ch
     return st;
 }
 
-mango_status input_read(input_batch *b, const mango_net *net, const char *path, mango_err *err)
+mango_status input_read(input_batch *b, const mango_net *net, const char *path,
+                        mango_err *err)
 {
     b->from = -1;
     if (input_ends(path, ".safetensors"))
@@ -150,7 +163,8 @@ mango_status input_read(input_batch *b, const mango_net *net, const char *path, 
     return input_picture(b, net, path, err);
 }
 
-mango_status input_fill(input_batch *b, const mango_net *net, uint64_t seed, mango_idx B, mango_err *err)
+mango_status input_fill(input_batch *b, const mango_net *net, uint64_t seed, mango_idx B,
+                        mango_err *err)
 {
     mango_layer l = input_layer(net, -1);
     int latent = !strcmp(l.name, "latent");

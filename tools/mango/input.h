@@ -15,9 +15,11 @@ typedef struct input_batch {
 } input_batch;
 
 /* Read a file by its extension; shapes are checked against the network's input. */
-mango_status input_read(input_batch *b, const mango_net *net, const char *path, mango_err *err);
+mango_status input_read(input_batch *b, const mango_net *net, const char *path,
+                        mango_err *err);
 /* `input` 0.5 + 0.5 u, or `latent` 2 u, by the formula. */
-mango_status input_fill(input_batch *b, const mango_net *net, uint64_t seed, mango_idx B, mango_err *err);
+mango_status input_fill(input_batch *b, const mango_net *net, uint64_t seed, mango_idx B,
+                        mango_err *err);
 void input_free(input_batch *b);
 
 #endif

@@ -27,14 +27,17 @@ static const main_verb main_verbs[] = {
 
 static int main_help(FILE *f)
 {
-    fprintf(f, "mango %s - most exciting inputs of (spiking) neurons, without gradients\n\n"
-               "usage: mango VERB [options]\n\n",
+    fprintf(f,
+            "mango %s - most exciting inputs of (spiking) neurons, without gradients\n\n"
+            "usage: mango VERB [options]\n\n",
             MANGO_VERSION);
     for (mango_idx i = 0; i < MGI_COUNT(main_verbs); i++)
         fprintf(f, "  %-8s %s\n", main_verbs[i].name, main_verbs[i].what);
-    fprintf(f, "\n`mango VERB --help` shows a verb's options and examples. Every verb takes --json,\n"
-               "--quiet, --threads N and --seed S. Exit codes: 0 done, 1 failure, 2 usage,\n"
-               "3 input refused, 4 timed out, 130 interrupted with everything saved.\n");
+    fprintf(f,
+            "\n`mango VERB --help` shows a verb's options and examples. Every verb takes "
+            "--json,\n"
+            "--quiet, --threads N and --seed S. Exit codes: 0 done, 1 failure, 2 usage,\n"
+            "3 input refused, 4 timed out, 130 interrupted with everything saved.\n");
     return f == stdout ? CLI_OK : CLI_USAGE;
 }
 
@@ -59,7 +62,8 @@ static int main_run(int argc, char **argv)
     mgi_copy(clean, (mango_idx)sizeof clean, argv[0]);
     cli_escape(clean, "");
     mgi_near(clean, MGI_COUNT(names), names, near, (mango_idx)sizeof near);
-    fprintf(stderr, "mango: no verb '%s'; near: %s (`mango --help` lists all)\n", clean, near);
+    fprintf(stderr, "mango: no verb '%s'; near: %s (`mango --help` lists all)\n", clean,
+            near);
     return CLI_USAGE;
 }
 
@@ -75,7 +79,8 @@ static int main_kernels(cli *c)
             cli_note(c, "MANGO_SIMD=%s: not on this machine, %s it is", want, have);
             return CLI_OK;
         }
-    return cli_failf(c, CLI_USAGE, "MANGO_SIMD=%s: one of ref, sse2, avx2, avx512, neon expected", want);
+    return cli_failf(c, CLI_USAGE,
+                     "MANGO_SIMD=%s: one of ref, sse2, avx2, avx512, neon expected", want);
 }
 
 int main(int argc, char **argv)

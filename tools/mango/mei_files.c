@@ -15,16 +15,17 @@
 /* Everything that the files are made from, read off the session once. */
 typedef struct mei_story {
     mango_idx d, n, n_better, px;
-    mango_idx *code;        /* (d) scratch */
-    int32_t *codes;         /* (n,d) */
-    double *y, *best;       /* (n) value; best so far */
-    unsigned char *frame;   /* (n_better,H,W,3) improving pictures */
+    mango_idx *code;      /* (d) scratch */
+    int32_t *codes;       /* (n,d) */
+    double *y, *best;     /* (n) value; best so far */
+    unsigned char *frame; /* (n_better,H,W,3) improving pictures */
     double *frame_y;
     mango_idx *frame_query;
-    float *picture;         /* (C,H,W) */
+    float *picture; /* (C,H,W) */
 } mei_story;
 
-static mango_status mei_path(const mei_run *r, const char *name, char path[4096], mango_err *err)
+static mango_status mei_path(const mei_run *r, const char *name, char path[4096],
+                             mango_err *err)
 {
     return cli_join(path, 4096, r->out, name, err);
 }
@@ -58,7 +59,8 @@ static mango_status mei_story_new(mei_story *t, const mei_run *r, mango_err *err
     t->frame_y = calloc((size_t)t->n_better + 1, sizeof *t->frame_y);
     t->frame_query = calloc((size_t)t->n_better + 1, sizeof *t->frame_query);
     t->picture = calloc((size_t)(r->info.C * r->info.H * r->info.W), sizeof *t->picture);
-    if (!t->code || !t->codes || !t->y || !t->best || !t->frame || !t->frame_y || !t->frame_query || !t->picture)
+    if (!t->code || !t->codes || !t->y || !t->best || !t->frame || !t->frame_y ||
+        !t->frame_query || !t->picture)
         return mgi_fail(err, MANGO_E_MEM, "no memory for the report of %td queries", t->n);
     return MANGO_OK;
 }
@@ -75,7 +77,8 @@ static mango_status mei_story_read(mei_story *t, const mei_run *r, mango_objecti
             t->best[q] = t->frame_y[next] = t->y[q];
             t->frame_query[next] = q;
             MGI_TRY(mango_objective_picture(o, t->code, t->picture));
-            image_from_planes(r->info.C, r->info.H, r->info.W, t->picture, t->frame + next++ * t->px);
+            image_from_planes(r->info.C, r->info.H, r->info.W, t->picture,
+                              t->frame + next++ * t->px);
         }
     }
     return MANGO_OK; /* the picture left is the best one */
@@ -112,7 +115,8 @@ static mango_status mei_save_arrays(const mei_story *t, const mei_run *r, mango_
     MGI_TRY(mei_path(r, "best.npy", path, err));
     MGI_TRY(mango_npy_write(path, MANGO_NPY_F4, 3, chw, t->picture, err));
     MGI_TRY(mei_path(r, "best.png", path, err));
-    return image_save(path, r->info.W, r->info.H, t->frame + (t->n_better - 1) * t->px, err);
+    return image_save(path, r->info.W, r->info.H, t->frame + (t->n_better - 1) * t->px,
+                      err);
 }
 
 /* The first improvement, the last, and others evenly between: at most `most`. */
@@ -124,10 +128,12 @@ static mango_idx mei_pick(mango_idx i, mango_idx n, mango_idx most)
 static void mei_gif(const mei_story *t, const mei_run *r, mgi_str *s)
 {
     gif g;
-    mango_idx n = MGI_MIN(t->n_better, MEI_FRAMES), scale = MGI_MAX(1, 192 / MGI_MAX(r->info.W, r->info.H));
+    mango_idx n = MGI_MIN(t->n_better, MEI_FRAMES),
+              scale = MGI_MAX(1, 192 / MGI_MAX(r->info.W, r->info.H));
     gif_begin(&g, s, r->info.W, r->info.H, scale);
     for (mango_idx i = 0; i < n; i++)
-        gif_frame(&g, t->frame + mei_pick(i, t->n_better, MEI_FRAMES) * t->px, i + 1 < n ? 20 : 200);
+        gif_frame(&g, t->frame + mei_pick(i, t->n_better, MEI_FRAMES) * t->px,
+                  i + 1 < n ? 20 : 200);
     gif_end(&g);
 }
 
@@ -144,7 +150,9 @@ static void mei_chart(const mei_story *t, const mei_run *r, svg_chart *c, svg_se
     se[1].style = SVG_STEP;
     c->title = r->target;
     c->x_label = "query";
-    c->y_label = r->info.target.info.spiking ? "spikes per step" : r->info.target.softmax ? "probability" : "activation";
+    c->y_label = r->info.target.info.spiking ? "spikes per step"
+                 : r->info.target.softmax    ? "probability"
+                                             : "activation";
     c->n = 2;
     c->series = se;
 }
@@ -152,12 +160,14 @@ static void mei_chart(const mei_story *t, const mei_run *r, svg_chart *c, svg_se
 static void mei_report_steps(const mei_story *t, const mei_run *r, mgi_str *s)
 {
     char caption[64];
-    mango_idx n = MGI_MIN(t->n_better, MEI_STEPS), scale = MGI_MAX(1, 96 / MGI_MAX(r->info.W, r->info.H));
+    mango_idx n = MGI_MIN(t->n_better, MEI_STEPS),
+              scale = MGI_MAX(1, 96 / MGI_MAX(r->info.W, r->info.H));
     html_heading(s, "How the picture grew");
     html_row_begin(s);
     for (mango_idx i = 0; i < n; i++) {
         mango_idx k = mei_pick(i, t->n_better, MEI_STEPS);
-        snprintf(caption, sizeof caption, "query %td: %.4g", t->frame_query[k] + 1, t->frame_y[k]);
+        snprintf(caption, sizeof caption, "query %td: %.4g", t->frame_query[k] + 1,
+                 t->frame_y[k]);
         html_picture(s, r->info.W, r->info.H, scale, t->frame + k * t->px, caption);
     }
     html_row_end(s);
@@ -169,13 +179,25 @@ static void mei_report_facts(const mei_run *r, mgi_str *s)
     mango_session_info si;
     mango_session_get(r->session, &si);
     snprintf(v[0], sizeof v[0], "%.6g", si.best);
-    snprintf(v[1], sizeof v[1], "%td of %td", si.queries, si.budget);
+    snprintf(v[1], sizeof v[1], si.queries > si.budget ? "%td" : "%td of %td", si.queries,
+             si.budget);
     snprintf(v[2], sizeof v[2], "%td", si.cached);
     snprintf(v[3], sizeof v[3], "%.2f s", r->seconds);
     snprintf(v[4], sizeof v[4], "%.2f s", r->opt_seconds);
-    snprintf(v[5], sizeof v[5], "%.1f", (double)(si.queries - si.replayed) / MGI_MAX(r->seconds, 1e-9));
-    const char *const facts[] = {"best activation", v[0], "queries", v[1], "from the cache", v[2],
-                                 "time", v[3], "of it optimizer", v[4], "queries per second", v[5]};
+    snprintf(v[5], sizeof v[5], "%.1f",
+             (double)(si.queries - si.replayed) / MGI_MAX(r->seconds, 1e-9));
+    const char *const facts[] = {"best activation",
+                                 v[0],
+                                 "queries",
+                                 v[1],
+                                 "from the cache",
+                                 v[2],
+                                 si.replayed ? "time since resume" : "time",
+                                 v[3],
+                                 "of it optimizer",
+                                 v[4],
+                                 "queries per second",
+                                 v[5]};
     html_facts(s, 6, facts);
 }
 
@@ -186,21 +208,26 @@ static void mei_report_setup(const mei_run *r, mgi_str *s)
     snprintf(v[0], sizeof v[0], "%s", r->target);
     snprintf(v[1], sizeof v[1], "%s, T %td", r->net, r->info.T);
     snprintf(v[2], sizeof v[2], "%s", r->gen);
-    snprintf(v[3], sizeof v[3], "%s: k %td, top %td, lr %g, rank %td%s", r->opt, o->k, o->k_top, o->lr, o->r,
-             o->quantized ? ", quantized" : "");
+    snprintf(v[3], sizeof v[3], "%s: k %td, top %td, lr %g, rank %td%s", r->opt, o->k,
+             o->k_top, o->lr, o->r, o->quantized ? ", quantized" : "");
     snprintf(v[4], sizeof v[4], "%llu", (unsigned long long)r->seed);
     snprintf(v[5], sizeof v[5], "%s", r->info.net);
     snprintf(v[6], sizeof v[6], "%s", r->info.gen);
-    snprintf(v[7], sizeof v[7], "%s, kernels %s, %d threads", MANGO_VERSION, mgi_kernels_get()->name, mango_threads());
-    const char *const cell[] = {"what", "value", "target", v[0], "network", v[1], "generator", v[2], "optimizer", v[3],
-                                "seed", v[4], "network sha256", v[5], "generator sha256", v[6], "mango", v[7]};
+    snprintf(v[7], sizeof v[7], "%s, kernels %s, %d threads", MANGO_VERSION,
+             mgi_kernels_get()->name, mango_threads());
+    const char *const cell[] = {
+        "what",           "value", "target",           v[0], "network", v[1],
+        "generator",      v[2],    "optimizer",        v[3], "seed",    v[4],
+        "network sha256", v[5],    "generator sha256", v[6], "mango",   v[7]};
     html_heading(s, "Set-up");
     html_table(s, MGI_COUNT(cell) / 2, 2, cell);
-    html_paragraph(s, "The same command with the same seed gives the same codes on any machine:");
+    html_paragraph(
+        s, "The same command with the same seed gives the same codes on any machine:");
     html_code(s, r->command);
 }
 
-static mango_status mei_save_report(const mei_story *t, const mei_run *r, const mgi_str *animation, mango_err *err)
+static mango_status mei_save_report(const mei_story *t, const mei_run *r,
+                                    const mgi_str *animation, mango_err *err)
 {
     char path[4096], title[256], by[512];
     svg_chart c;
@@ -214,8 +241,10 @@ static mango_status mei_save_report(const mei_story *t, const mei_run *r, const 
     mei_report_facts(r, &s);
     if (t->n_better) {
         html_row_begin(&s);
-        html_picture(&s, r->info.W, r->info.H, scale, t->frame + (t->n_better - 1) * t->px, "the best picture");
-        html_file(&s, "image/gif", animation->p, animation->n, r->info.W * scale, r->info.H * scale, "as it improved");
+        html_picture(&s, r->info.W, r->info.H, scale, t->frame + (t->n_better - 1) * t->px,
+                     "the best picture");
+        html_file(&s, "image/gif", animation->p, animation->n, r->info.W * scale,
+                  r->info.H * scale, "as it improved");
         html_row_end(&s);
     }
     mei_chart(t, r, &c, se);
@@ -287,8 +316,11 @@ void mei_json(const mei_run *r, mgi_str *s)
     mango_idx *I = calloc((size_t)si.d, sizeof *I);
     mgi_str_puts(s, "{\"best\":");
     mgi_str_float(s, si.best);
-    mgi_str_printf(s, ",\"queries\":%td,\"cached\":%td,\"missing\":%td,\"seconds\":%.3f,\"opt_seconds\":%.3f,\"eval_seconds\":%.3f",
-                   si.queries, si.cached, si.missing, r->seconds, r->opt_seconds, r->eval_seconds);
+    mgi_str_printf(s,
+                   ",\"queries\":%td,\"cached\":%td,\"missing\":%td,\"seconds\":%.3f,\"opt_"
+                   "seconds\":%.3f,\"eval_seconds\":%.3f",
+                   si.queries, si.cached, si.missing, r->seconds, r->opt_seconds,
+                   r->eval_seconds);
     mgi_str_puts(s, ",\"code\":[");
     if (I && mango_session_best(r->session, &y, I) >= 0)
         for (mango_idx j = 0; j < si.d; j++)
@@ -315,13 +347,15 @@ mango_status mei_save_run(const mei_run *r, mango_err *err)
     mei_key(&s, "gen", r->gen);
     mei_key(&s, "gen_sha256", r->info.gen);
     mei_key(&s, "opt", r->opt);
-    mgi_str_printf(&s, ",\"k\":%td,\"k_top\":%td,\"k_gd\":%td,\"rank\":%td,\"quantized\":%d,\"minimize\":%d,\"lr\":", o->k, o->k_top,
-                   o->k_gd, o->r, o->quantized, o->minimize);
+    mgi_str_printf(&s,
+                   ",\"k\":%td,\"k_top\":%td,\"k_gd\":%td,\"rank\":%td,\"quantized\":%d,"
+                   "\"minimize\":%d,\"lr\":",
+                   o->k, o->k_top, o->k_gd, o->r, o->quantized, o->minimize);
     mgi_str_float(&s, o->lr);
     mango_session_info si;
     mango_session_get(r->session, &si);
-    mgi_str_printf(&s, ",\"budget\":%td,\"T\":%td,\"seed\":%llu,\"threads\":%d", si.budget, r->info.T, (unsigned long long)r->seed,
-                   mango_threads());
+    mgi_str_printf(&s, ",\"budget\":%td,\"T\":%td,\"seed\":%llu,\"threads\":%d", si.budget,
+                   r->info.T, (unsigned long long)r->seed, mango_threads());
     mei_key(&s, "kernels", mgi_kernels_get()->name);
     mei_key(&s, "version", MANGO_VERSION);
     mei_key(&s, "command", r->command);

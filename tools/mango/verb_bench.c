@@ -12,10 +12,14 @@
 
 static const cli_doc bench_doc = {
     "bench", "measure speed",
-    "mango bench speed [--net N [--fill SEED,GAIN] [--input X] [--batch B] [--T N]] [--json]",
-    "Without --net: the optimizers' overhead (one ask and tell on a trivial objective) and SGEMM.\n"
-    "With --net: one network, milliseconds an image, GFLOP/s by its dense operation count, spike\n"
-    "rates, memory. Each figure is the best and the median of repeated runs of a second in all.\n",
+    "mango bench speed [--net N [--fill SEED,GAIN] [--input X] [--batch B] [--T N]] "
+    "[--json]",
+    "Without --net: the optimizers' overhead (one ask and tell on a trivial objective) and "
+    "SGEMM.\n"
+    "With --net: one network, milliseconds an image, GFLOP/s by its dense operation count, "
+    "spike\n"
+    "rates, memory. Each figure is the best and the median of repeated runs of a second in "
+    "all.\n",
     "  mango bench speed\n  mango bench speed --net snn --T 100 --batch 10\n"
     "  mango bench speed --net zoo:spiking_resnet18 --fill 7,4 --batch 10 --json\n"};
 
@@ -33,7 +37,8 @@ static int bench_less(const void *a, const void *b)
 }
 
 /* Call f until `seconds` have passed, three times at least. */
-static mango_status bench_run(mango_status (*f)(void *ud), void *ud, double seconds, bench_time *t)
+static mango_status bench_run(mango_status (*f)(void *ud), void *ud, double seconds,
+                              bench_time *t)
 {
     double each[BENCH_RUNS], since = cli_now();
     MGI_TRY(f(ud)); /* warm up */
@@ -80,7 +85,8 @@ static mango_status bench_ask_tell(void *ud)
     return mango_opt_tell(b->opt, K, b->I, b->y);
 }
 
-static mango_status bench_one_opt(bench_opt *b, uint64_t seed, bench_time *t, mango_idx *k, mango_err *err)
+static mango_status bench_one_opt(bench_opt *b, uint64_t seed, bench_time *t, mango_idx *k,
+                                  mango_err *err)
 {
     mango_opt_options o;
     mango_idx *n = calloc((size_t)b->d, sizeof *n);
@@ -112,13 +118,17 @@ static mango_status bench_opts(cli *c, mgi_str *s, mango_err *err)
     };
     bench_time t;
     mango_idx k;
-    cli_print(c, "one ask + tell, one thread of work, ms        best   median   s / 1,000 queries\n");
+    cli_print(c, "one ask + tell, one thread of work, ms        best   median   s / 1,000 "
+                 "queries\n");
     mgi_str_puts(s, "\"ask_tell\":[");
     for (mango_idx i = 0; i < MGI_COUNT(row); i++) {
         MGI_TRY(bench_one_opt(&row[i], (uint64_t)c->seed, &t, &k, err));
-        cli_print(c, "  %-40s %8.3f %8.3f %10.3f\n", row[i].label, 1e3 * t.best, 1e3 * t.median, 1e3 / (double)k * t.median);
-        mgi_str_printf(s, "%s{\"what\":\"%s\",\"ms\":%.5f,\"ms_median\":%.5f,\"s_per_1000\":%.5f}", i ? "," : "", row[i].label,
-                       1e3 * t.best, 1e3 * t.median, 1e3 / (double)k * t.median);
+        cli_print(c, "  %-40s %8.3f %8.3f %10.3f\n", row[i].label, 1e3 * t.best,
+                  1e3 * t.median, 1e3 / (double)k * t.median);
+        mgi_str_printf(
+            s, "%s{\"what\":\"%s\",\"ms\":%.5f,\"ms_median\":%.5f,\"s_per_1000\":%.5f}",
+            i ? "," : "", row[i].label, 1e3 * t.best, 1e3 * t.median,
+            1e3 / (double)k * t.median);
     }
     mgi_str_puts(s, "]");
     return MANGO_OK;
@@ -140,8 +150,10 @@ static mango_status bench_gemm_once(void *ud)
 
 static mango_status bench_gemms(cli *c, mgi_str *s)
 {
-    static const mango_idx size[][3] = {{1024, 1024, 1024}, {1024, 256, 2304}, {100, 64, 5000}};
-    cli_print(c, "SGEMM M x N x K, %s kernels, %d threads            GFLOP/s\n", mgi_kernels_get()->name, mango_threads());
+    static const mango_idx size[][3] = {
+        {1024, 1024, 1024}, {1024, 256, 2304}, {100, 64, 5000}};
+    cli_print(c, "SGEMM M x N x K, %s kernels, %d threads            GFLOP/s\n",
+              mgi_kernels_get()->name, mango_threads());
     mgi_str_puts(s, ",\"sgemm\":[");
     for (mango_idx i = 0; i < MGI_COUNT(size); i++) {
         bench_gemm g = {size[i][0], size[i][1], size[i][2], NULL, NULL, NULL, NULL};
@@ -150,7 +162,8 @@ static mango_status bench_gemms(cli *c, mgi_str *s)
         g.A = malloc((size_t)(g.M * g.K) * sizeof(float));
         g.B = malloc((size_t)(g.K * g.N) * sizeof(float));
         g.C = malloc((size_t)(g.M * g.N) * sizeof(float));
-        g.work = malloc((size_t)mgi_gemm_work(g.M, g.N, g.K, 'n', 'n') * sizeof(float) + 64);
+        g.work =
+            malloc((size_t)mgi_gemm_work(g.M, g.N, g.K, 'n', 'n') * sizeof(float) + 64);
         mango_status st = g.A && g.B && g.C && g.work ? MANGO_OK : MANGO_E_MEM;
         mango_rng_init(&r, 1, 1, 0);
         for (mango_idx j = 0; st >= 0 && j < g.M * g.K; j++)
@@ -166,7 +179,8 @@ static mango_status bench_gemms(cli *c, mgi_str *s)
         MGI_TRY(st);
         double flop = 2e-9 * (double)g.M * (double)g.N * (double)g.K;
         cli_print(c, "  %td x %td x %td %40.1f\n", g.M, g.N, g.K, flop / t.best);
-        mgi_str_printf(s, "%s{\"M\":%td,\"N\":%td,\"K\":%td,\"gflops\":%.2f}", i ? "," : "", g.M, g.N, g.K, flop / t.best);
+        mgi_str_printf(s, "%s{\"M\":%td,\"N\":%td,\"K\":%td,\"gflops\":%.2f}", i ? "," : "",
+                       g.M, g.N, g.K, flop / t.best);
     }
     mgi_str_puts(s, "]");
     return MANGO_OK;
@@ -202,11 +216,13 @@ static mango_status bench_net_open(bench_net *b, uint64_t seed, mango_err *err)
     if (!b->x)
         return MANGO_E_MEM;
     for (mango_idx i = 0; i < b->batch; i++) /* fewer inputs than the batch repeat */
-        memcpy(b->x + i * b->in.size, b->in.x + i % b->in.B * b->in.size, (size_t)b->in.size * sizeof(float));
+        memcpy(b->x + i * b->in.size, b->in.x + i % b->in.B * b->in.size,
+               (size_t)b->in.size * sizeof(float));
     return MANGO_OK;
 }
 
-static mango_status bench_net_plan(bench_net *b, mango_idx n, mango_reading *rd, mango_err *err)
+static mango_status bench_net_plan(bench_net *b, mango_idx n, mango_reading *rd,
+                                   mango_err *err)
 {
     mango_plan_options o;
     mango_plan_defaults(&o);
@@ -241,7 +257,8 @@ static mango_status bench_rates(bench_net *b, cli *c, mgi_str *s, mango_err *err
         free(y);
         MGI_TRY(st);
         cli_print(c, "  %-20s fires in %.4f of neuron-steps\n", l.name, mean);
-        mgi_str_printf(s, "%s{\"name\":\"%s\",\"spike_rate\":%.6f}", spiking ? "," : "", l.name, mean);
+        mgi_str_printf(s, "%s{\"name\":\"%s\",\"spike_rate\":%.6f}", spiking ? "," : "",
+                       l.name, mean);
         sum += mean;
         spiking++;
     }
@@ -262,15 +279,21 @@ static mango_status bench_network(bench_net *b, cli *c, mgi_str *s, mango_err *e
     if (!rd.out)
         return MANGO_E_MEM;
     MGI_TRY(bench_net_plan(b, 1, &rd, err));
-    double macs = mango_plan_macs(b->plan), mib = (double)mango_plan_bytes(b->plan) / 1048576.0;
+    double macs = mango_plan_macs(b->plan),
+           mib = (double)mango_plan_bytes(b->plan) / 1048576.0;
     MGI_TRY(bench_run(bench_net_once, b, 1.0, &t));
     double ms = 1e3 * t.best / (double)b->batch, med = 1e3 * t.median / (double)b->batch;
     double gflops = 2e-9 * macs * (double)b->batch / t.best;
-    cli_print(c, "%s to %s, T %td, batch %td, %s, %d threads\n  %.3f ms an image (median %.3f), %.1f GFLOP/s dense, plan %.1f MiB, peak %.1f MiB\n",
-              b->name, l.name, (mango_idx)b->T, (mango_idx)b->batch, mgi_kernels_get()->name, mango_threads(), ms, med, gflops, mib,
+    cli_print(c,
+              "%s to %s, T %td, batch %td, %s, %d threads\n  %.3f ms an image (median "
+              "%.3f), %.1f GFLOP/s dense, plan %.1f MiB, peak %.1f MiB\n",
+              b->name, l.name, (mango_idx)b->T, (mango_idx)b->batch,
+              mgi_kernels_get()->name, mango_threads(), ms, med, gflops, mib,
               bench_rss_mib());
-    mgi_str_printf(s, "\"ms_per_image\":%.5f,\"ms_median\":%.5f,\"gflops\":%.3f,\"macs\":%.0f,\"plan_mib\":%.2f,\"peak_rss_mib\":%.2f", ms,
-                   med, gflops, macs, mib, bench_rss_mib());
+    mgi_str_printf(s,
+                   "\"ms_per_image\":%.5f,\"ms_median\":%.5f,\"gflops\":%.3f,\"macs\":%.0f,"
+                   "\"plan_mib\":%.2f,\"peak_rss_mib\":%.2f",
+                   ms, med, gflops, macs, mib, bench_rss_mib());
     return bench_rates(b, c, s, err);
 }
 
@@ -293,9 +316,12 @@ int verb_bench(int argc, char **argv)
     b.batch = 1;
     const cli_opt opt[] = {
         {"--net", CLI_STR, &b.name, 0, 0, "N", "weights file, name, or zoo:NAME,k=v", 0},
-        {"--fill", CLI_STR, &b.fill, 0, 0, "SEED,GAIN", "weights of a zoo network by the test formula", 0},
-        {"--input", CLI_STR, &b.input, 0, 0, "X", "inputs (default: the test formula with --seed)", 0},
-        {"--layer", CLI_STR, &b.layer, 0, 0, "L", "stop at this layer (default: the output)", 0},
+        {"--fill", CLI_STR, &b.fill, 0, 0, "SEED,GAIN",
+         "weights of a zoo network by the test formula", 0},
+        {"--input", CLI_STR, &b.input, 0, 0, "X",
+         "inputs (default: the test formula with --seed)", 0},
+        {"--layer", CLI_STR, &b.layer, 0, 0, "L",
+         "stop at this layer (default: the output)", 0},
         {"--batch", CLI_INT, &b.batch, 1, 4096, "B", "inputs at once (default 1)", 0},
         {"--T", CLI_INT, &b.T, 1, 4096, "N", "steps (default: the network's)", 0},
     };
@@ -305,7 +331,8 @@ int verb_bench(int argc, char **argv)
     if (c.n_pos != 1 || strcmp(c.pos[0], "speed"))
         return cli_usage(&c, "what to measure? `speed` expected");
     mgi_str_init(&s, NULL);
-    mgi_str_printf(&s, "{\"kernels\":\"%s\",\"threads\":%d,", mgi_kernels_get()->name, mango_threads());
+    mgi_str_printf(&s, "{\"kernels\":\"%s\",\"threads\":%d,", mgi_kernels_get()->name,
+                   mango_threads());
     mango_status st;
     if (b.name)
         st = bench_network(&b, &c, &s, &err);

@@ -8,12 +8,16 @@
 static const cli_doc decode_doc = {
     "decode", "draw codes with a generator",
     "mango decode --gen G --codes C.npy --out DIR [options]",
-    "C.npy holds whole numbers (B,d) or (d): codes as `mango mei` and `mango encode` write them\n"
+    "C.npy holds whole numbers (B,d) or (d): codes as `mango mei` and `mango encode` write "
+    "them\n"
     "(VQ-VAE: codebook indices; SN-GAN: levels on its latent grid); or floats (B,d) for a\n"
-    "generator without a codebook: the latent itself. Writes DIR/000000.png, ... and images.npy\n"
-    "(B,C,H,W) in [0,1]; --sheet puts the first hundred side by side into one more picture.\n"
+    "generator without a codebook: the latent itself. Writes DIR/000000.png, ... and "
+    "images.npy\n"
+    "(B,C,H,W) in [0,1]; --sheet puts the first hundred side by side into one more "
+    "picture.\n"
     "Pixels have 8 bits, as `mei` shows them.\n",
-    "  mango decode --gen vae --codes mei-3/codes.npy --limit 100 --out pictures --sheet all.png\n"};
+    "  mango decode --gen vae --codes mei-3/codes.npy --limit 100 --out pictures --sheet "
+    "all.png\n"};
 
 typedef struct decode_job {
     const char *gen_name, *fill, *codes, *out, *sheet;
@@ -24,8 +28,8 @@ typedef struct decode_job {
     mango_layer out_l;
     mango_npy a;
     mango_idx B, px;
-    float *z, *y;         /* (B,d) latents; (B,C,H,W) pictures */
-    unsigned char *rgb;   /* (B,H,W,3) */
+    float *z, *y;       /* (B,d) latents; (B,C,H,W) pictures */
+    unsigned char *rgb; /* (B,H,W,3) */
 } decode_job;
 
 static mango_status decode_read(decode_job *j, mango_err *err)
@@ -33,29 +37,38 @@ static mango_status decode_read(decode_job *j, mango_err *err)
     MGI_TRY(mango_npy_read(&j->a, j->codes, NULL, err));
     mango_idx d = j->modes.d, rows = j->a.rank == 2 ? j->a.shape[0] : 1;
     if ((j->a.rank != 1 && j->a.rank != 2) || j->a.shape[j->a.rank - 1] != d || rows < 1)
-        return mgi_fail(err, MANGO_E_SHAPE, "%s: codes of shape (B,%td) expected", j->codes, d);
+        return mgi_fail(err, MANGO_E_SHAPE, "%s: codes of shape (B,%td) expected", j->codes,
+                        d);
     j->B = j->limit && j->limit < rows ? (mango_idx)j->limit : rows;
     if (j->B > 100000)
-        return mgi_fail(err, MANGO_E_LIMIT, "%s: %td pictures are too many at once; give --limit", j->codes, j->B);
+        return mgi_fail(err, MANGO_E_LIMIT,
+                        "%s: %td pictures are too many at once; give --limit", j->codes,
+                        j->B);
     j->z = calloc((size_t)j->a.count, sizeof *j->z);
     mango_idx *I = calloc((size_t)j->a.count, sizeof *I);
-    mango_status st = j->z && I ? MANGO_OK : mgi_fail(err, MANGO_E_MEM, "no memory for %td codes", rows);
+    mango_status st =
+        j->z && I ? MANGO_OK : mgi_fail(err, MANGO_E_MEM, "no memory for %td codes", rows);
     int whole = j->a.type != MANGO_NPY_F4 && j->a.type != MANGO_NPY_F8;
     if (st >= 0 && whole) {
         st = mango_npy_ints(&j->a, I, err);
         for (mango_idx i = 0; st >= 0 && i < j->B * d; i++)
             if (I[i] < 0 || I[i] >= j->modes.n[i % d])
-                st = mgi_fail(err, MANGO_E_ARG, "%s: value %td of code %td is %td, 0 to %td expected", j->codes, i % d,
-                              i / d, I[i], j->modes.n[i % d] - 1);
+                st = mgi_fail(err, MANGO_E_ARG,
+                              "%s: value %td of code %td is %td, 0 to %td expected",
+                              j->codes, i % d, i / d, I[i], j->modes.n[i % d] - 1);
         if (st >= 0)
             st = mango_space_latent(j->space, j->B, I, j->z);
     } else if (st >= 0 && mango_space_layer(j->space) >= 0)
-        st = mgi_fail(err, MANGO_E_FORMAT, "%s: whole numbers expected, this generator has a codebook", j->codes);
+        st =
+            mgi_fail(err, MANGO_E_FORMAT,
+                     "%s: whole numbers expected, this generator has a codebook", j->codes);
     else if (st >= 0) {
         st = mango_npy_floats(&j->a, j->z, err);
         for (mango_idx i = 0; st >= 0 && i < j->B * d; i++)
             if (j->z[i] - j->z[i] != 0.0f)
-                st = mgi_fail(err, MANGO_E_NONFINITE, "%s: value %td of latent %td is not finite", j->codes, i % d, i / d);
+                st = mgi_fail(err, MANGO_E_NONFINITE,
+                              "%s: value %td of latent %td is not finite", j->codes, i % d,
+                              i / d);
     }
     free(I);
     return st;
@@ -86,7 +99,8 @@ static mango_status decode_draw(decode_job *j, cli *c, mango_err *err)
         for (mango_idx i = b * n; st >= 0 && i < (b + B) * n; i++)
             j->y[i] = j->y[i] * j->gen->out_scale + j->gen->out_shift;
         for (mango_idx i = b; st >= 0 && i < b + B; i++)
-            image_from_planes(j->out_l.C, j->out_l.H, j->out_l.W, j->y + i * n, j->rgb + i * j->px);
+            image_from_planes(j->out_l.C, j->out_l.H, j->out_l.W, j->y + i * n,
+                              j->rgb + i * j->px);
         cli_progress(c, since, 0, (double)(b + B), (double)j->B, "pictures");
     }
     cli_progress_end(c);
@@ -94,7 +108,8 @@ static mango_status decode_draw(decode_job *j, cli *c, mango_err *err)
     /* what is written is what the PNG holds */
     for (mango_idx i = 0; st >= 0 && i < j->B; i++)
         for (mango_idx k = 0; k < n; k++)
-            j->y[i * n + k] = (float)j->rgb[i * j->px + k % (j->px / 3) * 3 + k / (j->px / 3)] / 255.0f;
+            j->y[i * n + k] =
+                (float)j->rgb[i * j->px + k % (j->px / 3) * 3 + k / (j->px / 3)] / 255.0f;
     return st;
 }
 
@@ -115,7 +130,8 @@ static mango_status decode_write(const decode_job *j, mango_err *err)
     MGI_TRY(mango_npy_write(path, MANGO_NPY_F4, 4, shape, j->y, err));
     if (!j->sheet)
         return MANGO_OK;
-    mango_status st = image_sheet(&so, MGI_MIN(j->B, 100), j->out_l.W, j->out_l.H, j->rgb, &sheet, &W, &H);
+    mango_status st = image_sheet(&so, MGI_MIN(j->B, 100), j->out_l.W, j->out_l.H, j->rgb,
+                                  &sheet, &W, &H);
     if (st >= 0)
         st = image_save(j->sheet, W, H, sheet, err);
     free(sheet);
@@ -143,12 +159,15 @@ int verb_decode(int argc, char **argv)
     decode_job j;
     memset(&j, 0, sizeof j);
     const cli_opt opt[] = {
-        {"--gen", CLI_STR, &j.gen_name, 0, 0, "G", "generator: weights file, name, or zoo:NAME,k=v", 1},
-        {"--fill", CLI_STR, &j.fill, 0, 0, "SEED,GAIN", "weights of a zoo network by the test formula", 0},
+        {"--gen", CLI_STR, &j.gen_name, 0, 0, "G",
+         "generator: weights file, name, or zoo:NAME,k=v", 1},
+        {"--fill", CLI_STR, &j.fill, 0, 0, "SEED,GAIN",
+         "weights of a zoo network by the test formula", 0},
         {"--codes", CLI_STR, &j.codes, 0, 0, "C.npy", "codes (B,d)", 1},
         {"--limit", CLI_INT, &j.limit, 1, 1e9, "K", "the first K codes only", 0},
         {"--out", CLI_STR, &j.out, 0, 0, "DIR", "folder for the pictures", 1},
-        {"--sheet", CLI_STR, &j.sheet, 0, 0, "FILE.png", "also a contact sheet of the first 100", 0},
+        {"--sheet", CLI_STR, &j.sheet, 0, 0, "FILE.png",
+         "also a contact sheet of the first 100", 0},
     };
     int rc = cli_parse(&c, &decode_doc, opt, (int)MGI_COUNT(opt), 0, argc, argv);
     if (rc >= 0)

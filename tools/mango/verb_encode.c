@@ -10,14 +10,18 @@
 static const cli_doc encode_doc = {
     "encode", "turn pictures into VQ-VAE codes",
     "mango encode --gen vqvae --images X --out C.npy [options]",
-    "X is a picture, pictures as .npy (float in [0,1] or uint8, (C,H,W) or (B,C,H,W)), or a\n"
-    "folder of pictures, sorted by name, each shrunk and cropped to the generator's size where\n"
-    "it has another. Writes int32 codes (B,H*W), the code grid row by row: what `mango decode`\n"
+    "X is a picture, pictures as .npy (float in [0,1] or uint8, (C,H,W) or (B,C,H,W)), or "
+    "a\n"
+    "folder of pictures, sorted by name, each shrunk and cropped to the generator's size "
+    "where\n"
+    "it has another. Writes int32 codes (B,H*W), the code grid row by row: what `mango "
+    "decode`\n"
     "and `mango run` take.\n",
     "  mango encode --gen vae --images cat.png --out cat.npy\n"
     "  mango encode --gen vae --images pictures/ --out codes.npy\n"};
 
-static mango_status encode_folder(input_batch *in, const mango_net *net, const char *path, mango_err *err)
+static mango_status encode_folder(input_batch *in, const mango_net *net, const char *path,
+                                  mango_err *err)
 {
     mango_data *d = NULL;
     mango_data_info info;
@@ -35,8 +39,9 @@ static mango_status encode_folder(input_batch *in, const mango_net *net, const c
     unsigned char *px = malloc((size_t)n);
     mango_status st = MANGO_OK;
     if (info.C != l.C || info.H != l.H || info.W != l.W)
-        st = mgi_fail(err, MANGO_E_SHAPE, "%s: pictures of %tdx%tdx%td, the generator wants %tdx%tdx%td", path, info.C, info.H,
-                      info.W, l.C, l.H, l.W);
+        st = mgi_fail(err, MANGO_E_SHAPE,
+                      "%s: pictures of %tdx%tdx%td, the generator wants %tdx%tdx%td", path,
+                      info.C, info.H, info.W, l.C, l.H, l.W);
     in->x = calloc((size_t)(info.count * n), sizeof(float));
     if (!px || !in->x)
         st = mgi_fail(err, MANGO_E_MEM, "no memory for %td pictures", info.count);
@@ -53,7 +58,8 @@ static mango_status encode_folder(input_batch *in, const mango_net *net, const c
     return st;
 }
 
-static mango_status encode_codes(const mango_net *net, mango_idx vq, const input_batch *in, const char *out, mango_err *err)
+static mango_status encode_codes(const mango_net *net, mango_idx vq, const input_batch *in,
+                                 const char *out, mango_err *err)
 {
     mango_plan *p = NULL;
     mango_plan_options o;
@@ -67,7 +73,8 @@ static mango_status encode_codes(const mango_net *net, mango_idx vq, const input
     mango_plan_defaults(&o);
     o.batch = chunk;
     o.raw = in->raw;
-    mango_status st = q && codes ? mango_plan_create(&p, net, &o, 1, &rd, NULL, err) : mgi_fail(err, MANGO_E_MEM, "no memory");
+    mango_status st = q && codes ? mango_plan_create(&p, net, &o, 1, &rd, NULL, err)
+                                 : mgi_fail(err, MANGO_E_MEM, "no memory");
     for (mango_idx b = 0; b < in->B && st >= 0; b += chunk) {
         mango_idx B = MGI_MIN(chunk, in->B - b);
         st = mango_plan_run(p, B, in->x + b * in->size);
@@ -82,8 +89,9 @@ static mango_status encode_codes(const mango_net *net, mango_idx vq, const input
     return st;
 }
 
-static mango_status encode_all(const char *gen, const char *fill, const char *images, const char *out, input_batch *in,
-                               mango_net **net, mango_err *err)
+static mango_status encode_all(const char *gen, const char *fill, const char *images,
+                               const char *out, input_batch *in, mango_net **net,
+                               mango_err *err)
 {
     struct stat s;
     mango_idx vq = -1;
@@ -112,8 +120,10 @@ int verb_encode(int argc, char **argv)
     const char *gen = NULL, *fill = NULL, *images = NULL, *out = NULL;
     const cli_opt opt[] = {
         {"--gen", CLI_STR, &gen, 0, 0, "G", "VQ-VAE: weights file or name", 1},
-        {"--fill", CLI_STR, &fill, 0, 0, "SEED,GAIN", "weights of a zoo network by the test formula", 0},
-        {"--images", CLI_STR, &images, 0, 0, "X", "picture, .npy, or folder of pictures", 1},
+        {"--fill", CLI_STR, &fill, 0, 0, "SEED,GAIN",
+         "weights of a zoo network by the test formula", 0},
+        {"--images", CLI_STR, &images, 0, 0, "X", "picture, .npy, or folder of pictures",
+         1},
         {"--out", CLI_STR, &out, 0, 0, "C.npy", "codes, int32 (B,H*W)", 1},
     };
     int rc = cli_parse(&c, &encode_doc, opt, (int)MGI_COUNT(opt), 0, argc, argv);

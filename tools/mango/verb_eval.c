@@ -1,18 +1,31 @@
-/* verb_eval.c - `mango eval`: accuracy of a network, reconstruction error of a VQ-VAE.
+/* verb_eval.c - `mango eval`: accuracy of a network, reconstruction error of a VQ-VAE;
+ * the feature distance of a generator is in eval_fid.c.
  * SPDX-License-Identifier: MIT */
 #include "cli.h"
+#include "eval_fid.h"
 #include "image.h"
 #include "../../src/base/real.h"
 #include "../../src/data/data.h"
 #include <stdlib.h>
 
 static const cli_doc eval_doc = {
-    "eval", "accuracy or reconstruction error on a data set",
-    "mango eval --net N|--gen G --data NAME --root DIR [options]",
+    "eval", "accuracy, reconstruction error or feature distance on a data set",
+    "mango eval --net N|--gen G|--gen G --features N --data NAME --root DIR [options]",
     "A classifier's accuracy (the largest of its outputs, mean over T steps; the first of\n"
-    "equal ones), or a VQ-VAE's reconstruction error in [0,1] units and its codebook's perplexity.\n",
+    "equal ones), or a VQ-VAE's reconstruction error in [0,1] units and its codebook's "
+    "perplexity.\n"
+    "With --features the Frechet distance (FID) between random pictures of a generator and "
+    "the\n"
+    "pictures of the data set, on the features of a classifier: codes are drawn from the "
+    "normal\n"
+    "distribution, or uniformly from a codebook, and the pictures rounded to 8 bits. --gen "
+    "data\n"
+    "compares the training pictures instead: real against real, the least to expect. Only\n"
+    "figures for the same classifier, layer and number of pictures can be compared.\n",
     "  mango eval --net snn --data cifar10 --root data/cifar10 --T 50\n"
-    "  mango eval --gen vae --data cifar10 --root data/cifar10 --limit 1000\n"};
+    "  mango eval --gen vae --data cifar10 --root data/cifar10 --limit 1000\n"
+    "  mango eval --gen gan --features resnet18 --data cifar10 --root data/cifar10\n"
+    "  mango eval --gen data --features resnet18 --data cifar10 --root data/cifar10\n"};
 
 typedef struct eval_job {
     const char *net_name, *gen_name, *fill, *data_name, *root, *split;
@@ -47,17 +60,23 @@ static mango_status eval_open(eval_job *j, mango_err *err)
     MGI_TRY(mango_data_open(&j->data, j->data_name, j->root, j->split, &o, NULL, err));
     mango_data_describe(j->data, &j->info);
     if (j->info.C != j->in.C || j->info.H != j->in.H || j->info.W != j->in.W)
-        return mgi_fail(err, MANGO_E_SHAPE, "%s: pictures are %tdx%tdx%td, the network wants %tdx%tdx%td", j->data_name,
-                        j->info.C, j->info.H, j->info.W, j->in.C, j->in.H, j->in.W);
+        return mgi_fail(err, MANGO_E_SHAPE,
+                        "%s: pictures are %tdx%tdx%td, the network wants %tdx%tdx%td",
+                        j->data_name, j->info.C, j->info.H, j->info.W, j->in.C, j->in.H,
+                        j->in.W);
     if (j->gen_name && (j->out.C != j->in.C || j->out.H != j->in.H || j->out.W != j->in.W))
-        return mgi_fail(err, MANGO_E_SHAPE, "%s: does not draw the picture that it is shown", j->gen_name);
+        return mgi_fail(err, MANGO_E_SHAPE,
+                        "%s: does not draw the picture that it is shown", j->gen_name);
     if (j->gen_name && j->out.H * j->out.W == 1)
         return mgi_fail(err, MANGO_E_SHAPE, "%s draws no pictures", j->gen_name);
     if (!j->gen_name && (j->out.H * j->out.W != 1 || j->info.classes == 0))
-        return mgi_fail(err, MANGO_E_SHAPE, "%s", j->info.classes ? "this network is no classifier; for a generator say --gen"
-                                                                    : "these pictures have no labels");
+        return mgi_fail(err, MANGO_E_SHAPE, "%s",
+                        j->info.classes
+                            ? "this network is no classifier; for a generator say --gen"
+                            : "these pictures have no labels");
     if (!j->gen_name && j->info.classes > j->out.C)
-        return mgi_fail(err, MANGO_E_SHAPE, "%s has %td classes, the network answers %td", j->data_name, j->info.classes, j->out.C);
+        return mgi_fail(err, MANGO_E_SHAPE, "%s has %td classes, the network answers %td",
+                        j->data_name, j->info.classes, j->out.C);
     j->n = j->limit && j->limit < j->info.count ? j->limit : j->info.count;
     return MANGO_OK;
 }
@@ -74,8 +93,10 @@ static mango_idx eval_vq(const eval_job *j)
 static mango_status eval_plan(eval_job *j, mango_err *err)
 {
     mango_plan_options o;
-    mango_idx ni = j->in.C * j->in.H * j->in.W, no = j->out.C * j->out.H * j->out.W, vq = j->gen_name ? eval_vq(j) : -1;
-    mango_reading rd[2] = {{mango_net_layers(j->net) - 1, MANGO_READ_MEAN, NULL}, {vq, MANGO_READ_CODES, NULL}};
+    mango_idx ni = j->in.C * j->in.H * j->in.W, no = j->out.C * j->out.H * j->out.W,
+              vq = j->gen_name ? eval_vq(j) : -1;
+    mango_reading rd[2] = {{mango_net_layers(j->net) - 1, MANGO_READ_MEAN, NULL},
+                           {vq, MANGO_READ_CODES, NULL}};
     mango_layer l = {0};
     if (vq >= 0) {
         mango_net_layer(j->net, vq, &l);
@@ -87,9 +108,12 @@ static mango_status eval_plan(eval_job *j, mango_err *err)
     j->x = calloc((size_t)(j->batch * ni), sizeof *j->x);
     j->y = calloc((size_t)(j->batch * no), sizeof *j->y);
     j->label = calloc((size_t)j->batch, sizeof *j->label);
-    j->confusion = calloc((size_t)(MGI_MAX(j->info.classes, 1) * j->out.C), sizeof *j->confusion);
-    if (!j->pixels || !j->x || !j->y || !j->label || !j->confusion || (vq >= 0 && (!j->q || !j->used)))
-        return mgi_fail(err, MANGO_E_MEM, "no memory for a batch of %td", (mango_idx)j->batch);
+    j->confusion =
+        calloc((size_t)(MGI_MAX(j->info.classes, 1) * j->out.C), sizeof *j->confusion);
+    if (!j->pixels || !j->x || !j->y || !j->label || !j->confusion ||
+        (vq >= 0 && (!j->q || !j->used)))
+        return mgi_fail(err, MANGO_E_MEM, "no memory for a batch of %td",
+                        (mango_idx)j->batch);
     rd[0].out = j->y;
     rd[1].out = j->q;
     mango_plan_defaults(&o);
@@ -118,7 +142,8 @@ static void eval_reconstruct(eval_job *j, mango_idx B)
 {
     mango_idx n = B * j->in.C * j->in.H * j->in.W;
     for (mango_idx i = 0; i < n; i++) {
-        double d = (double)(j->y[i] * j->net->out_scale + j->net->out_shift) - (double)j->x[i];
+        double d =
+            (double)(j->y[i] * j->net->out_scale + j->net->out_shift) - (double)j->x[i];
         j->sum_sq += d * d;
     }
     mango_idx vq = eval_vq(j);
@@ -136,7 +161,8 @@ static mango_status eval_batch(eval_job *j, mango_idx b0, mango_idx B, mango_err
         j->x[i] = (float)j->pixels[i] / 255.0f;
     mango_status st = mango_plan_run(j->plan, B, j->x);
     if (st < 0)
-        return mgi_fail(err, st, "pictures %td to %td: %s", b0, b0 + B - 1, mango_status_text(st));
+        return mgi_fail(err, st, "pictures %td to %td: %s", b0, b0 + B - 1,
+                        mango_status_text(st));
     if (j->gen_name)
         eval_reconstruct(j, B);
     else
@@ -156,8 +182,10 @@ static mango_status eval_all(eval_job *j, cli *c, mango_err *err)
     for (mango_idx b = 0; b < j->n && !cli_interrupted(); b += j->batch) {
         MGI_TRY(eval_batch(j, b, MGI_MIN(j->batch, j->n - b), err));
         if (!j->gen_name)
-            snprintf(text, sizeof text, "pictures  accuracy %.4f", (double)j->right / (double)j->done);
-        cli_progress(c, since, 0, (double)j->done, (double)j->n, text[0] ? text : "pictures");
+            snprintf(text, sizeof text, "pictures  accuracy %.4f",
+                     (double)j->right / (double)j->done);
+        cli_progress(c, since, 0, (double)j->done, (double)j->n,
+                     text[0] ? text : "pictures");
     }
     cli_progress_end(c);
     return MANGO_OK;
@@ -186,7 +214,8 @@ static void eval_report_generator(const eval_job *j, cli *c, mgi_str *s)
     mgi_str_printf(s, ",\"pictures\":%td", j->done);
     if (j->codes) {
         cli_print(c, "  perplexity %.1f of %td codes", eval_perplexity(j), j->codes);
-        mgi_str_printf(s, ",\"perplexity\":%.2f,\"codes\":%td", eval_perplexity(j), j->codes);
+        mgi_str_printf(s, ",\"perplexity\":%.2f,\"codes\":%td", eval_perplexity(j),
+                       j->codes);
     }
     cli_print(c, "\n");
     mgi_str_puts(s, "}");
@@ -195,9 +224,11 @@ static void eval_report_generator(const eval_job *j, cli *c, mgi_str *s)
 static void eval_report_classes(const eval_job *j, cli *c, mgi_str *s)
 {
     double acc = (double)j->right / (double)j->done;
-    cli_print(c, "accuracy %.4f (%td of %td), T %td\n", acc, j->right, j->done, (mango_idx)j->T);
-    mgi_str_printf(s, "{\"accuracy\":%.6f,\"top5\":%.6f,\"pictures\":%td,\"T\":%td,\"classes\":[", acc,
-                   (double)j->top_k / (double)j->done, j->done, (mango_idx)j->T);
+    cli_print(c, "accuracy %.4f (%td of %td), T %td\n", acc, j->right, j->done,
+              (mango_idx)j->T);
+    mgi_str_printf(
+        s, "{\"accuracy\":%.6f,\"top5\":%.6f,\"pictures\":%td,\"T\":%td,\"classes\":[", acc,
+        (double)j->top_k / (double)j->done, j->done, (mango_idx)j->T);
     for (mango_idx k = 0; k < j->info.classes; k++) {
         mango_idx of = 0;
         const char *name = mango_data_class(j->data, k);
@@ -211,6 +242,18 @@ static void eval_report_classes(const eval_job *j, cli *c, mgi_str *s)
         mgi_str_printf(s, ",\"accuracy\":%.6f,\"pictures\":%td}", a, of);
     }
     mgi_str_puts(s, "]}");
+}
+
+static void eval_report(const eval_job *j, cli *c)
+{
+    mgi_str s;
+    mgi_str_init(&s, NULL);
+    if (j->gen_name)
+        eval_report_generator(j, c, &s);
+    else
+        eval_report_classes(j, c, &s);
+    cli_json(c, &s);
+    mgi_str_free(&s);
 }
 
 static void eval_free(eval_job *j)
@@ -227,23 +270,46 @@ static void eval_free(eval_job *j)
     free(j->confusion);
 }
 
+/* --features: the same options, another job. */
+static int eval_distance(cli *c, const eval_job *j, eval_fid_options *f)
+{
+    f->gen = j->gen_name, f->fill = j->fill;
+    f->data = j->data_name, f->root = j->root, f->split = j->split;
+    f->limit = j->limit, f->T = j->T, f->batch = j->batch;
+    return eval_fid(c, f);
+}
+
 int verb_eval(int argc, char **argv)
 {
     cli c;
-    mgi_str s;
     mango_err err = {""};
     eval_job j;
+    eval_fid_options f;
     memset(&j, 0, sizeof j);
+    memset(&f, 0, sizeof f);
     j.batch = 50;
     j.split = "test";
     const cli_opt opt[] = {
         {"--net", CLI_STR, &j.net_name, 0, 0, "N", "classifier: weights file or name", 0},
-        {"--gen", CLI_STR, &j.gen_name, 0, 0, "G", "VQ-VAE: weights file or name", 0},
-        {"--fill", CLI_STR, &j.fill, 0, 0, "SEED,GAIN", "weights of a zoo network by the test formula", 0},
-        {"--data", CLI_STR, &j.data_name, 0, 0, "NAME", "cifar10, mnist, fashion-mnist or folder", 1},
+        {"--gen", CLI_STR, &j.gen_name, 0, 0, "G",
+         "VQ-VAE, or with --features any generator: weights file or name", 0},
+        {"--features", CLI_STR, &f.features, 0, 0, "N",
+         "classifier for the feature distance: file or name", 0},
+        {"--layer", CLI_STR, &f.layer, 0, 0, "L",
+         "features: means over this layer's channels (default: the last linear layer's "
+         "input)",
+         0},
+        {"--codes", CLI_STR, &f.codes, 0, 0, "D",
+         "features: uniform, on the search's grid, or normal (default but for a codebook)",
+         0},
+        {"--fill", CLI_STR, &j.fill, 0, 0, "SEED,GAIN",
+         "weights of a zoo network by the test formula", 0},
+        {"--data", CLI_STR, &j.data_name, 0, 0, "NAME",
+         "cifar10, mnist, fashion-mnist or folder", 1},
         {"--root", CLI_STR, &j.root, 0, 0, "DIR", "where the data set lies", 1},
         {"--split", CLI_STR, &j.split, 0, 0, "S", "test (default) or train", 0},
-        {"--limit", CLI_INT, &j.limit, 1, 1e9, "K", "the first K pictures only", 0},
+        {"--limit", CLI_INT, &j.limit, 1, 1e9, "K",
+         "the first K pictures only; features: K spread over the set (default 10000)", 0},
         {"--T", CLI_INT, &j.T, 1, 4096, "N", "steps (default: the network's)", 0},
         {"--batch", CLI_INT, &j.batch, 1, 4096, "B", "pictures at once (default 50)", 0},
     };
@@ -252,18 +318,17 @@ int verb_eval(int argc, char **argv)
         return rc;
     if (!j.net_name == !j.gen_name)
         return cli_usage(&c, "one of --net and --gen is needed");
+    if (f.features && j.gen_name)
+        return eval_distance(&c, &j, &f);
+    if (f.features || f.layer || f.codes)
+        return cli_usage(&c, "%s",
+                         f.features ? "--features goes with --gen"
+                                    : "--layer and --codes go with --features");
     cli_catch_signals();
     mango_status st = eval_all(&j, &c, &err);
     rc = st < 0 ? cli_fail(&c, st, &err) : cli_interrupted() ? CLI_INTERRUPTED : CLI_OK;
-    mgi_str_init(&s, NULL);
-    if (st >= 0 && j.done) {
-        if (j.gen_name)
-            eval_report_generator(&j, &c, &s);
-        else
-            eval_report_classes(&j, &c, &s);
-        cli_json(&c, &s);
-    }
-    mgi_str_free(&s);
+    if (st >= 0 && j.done)
+        eval_report(&j, &c);
     eval_free(&j);
     return rc;
 }

@@ -10,7 +10,8 @@ static const cli_doc info_doc = {
     "info", "describe a weights file, a network, a checkpoint",
     "mango info FILE|NAME|zoo:NAME,k=v [options]",
     "For a network: its layers with shapes, neuron rules, parameters, normalization and\n"
-    "provenance. For a PyTorch checkpoint or a bare .safetensors: its tensors. For a .npy: its\n"
+    "provenance. For a PyTorch checkpoint or a bare .safetensors: its tensors. For a .npy: "
+    "its\n"
     "type and shape.\n",
     "  mango info snn\n  mango info zoo:spiking_resnet18,width=0.25 --graph\n"
     "  mango info zoo:snn_conv --plan spiking1 --T 20\n  mango info checkpoint.pt\n"};
@@ -25,7 +26,8 @@ static void info_shape(char *buf, size_t cap, int rank, const mango_idx *shape)
         snprintf(buf, cap, "scalar");
 }
 
-static void info_tensor(cli *c, mgi_str *s, int first, const char *name, const char *dtype, int rank, const mango_idx *shape)
+static void info_tensor(cli *c, mgi_str *s, int first, const char *name, const char *dtype,
+                        int rank, const mango_idx *shape)
 {
     char dims[128];
     info_shape(dims, sizeof dims, rank, shape);
@@ -44,9 +46,11 @@ static mango_status info_checkpoint(cli *c, const char *path, mgi_str *s, mango_
     mango_checkpoint_tensor t;
     MGI_TRY(mango_checkpoint_open(&k, path, image_codecs(), NULL, err));
     const char *under = mango_checkpoint_under(k);
-    cli_print(c, "PyTorch checkpoint (%s format), %td tensors%s%s\n", mango_checkpoint_format(k), mango_checkpoint_count(k),
+    cli_print(c, "PyTorch checkpoint (%s format), %td tensors%s%s\n",
+              mango_checkpoint_format(k), mango_checkpoint_count(k),
               *under ? " under " : "", under);
-    mgi_str_printf(s, "{\"format\":\"pytorch-%s\",\"tensors\":[", mango_checkpoint_format(k));
+    mgi_str_printf(s, "{\"format\":\"pytorch-%s\",\"tensors\":[",
+                   mango_checkpoint_format(k));
     for (mango_idx i = 0; i < mango_checkpoint_count(k); i++)
         if (mango_checkpoint_get(k, i, &t) >= 0)
             info_tensor(c, s, i == 0, t.name, t.dtype, t.rank, t.shape);
@@ -57,7 +61,8 @@ static mango_status info_checkpoint(cli *c, const char *path, mgi_str *s, mango_
 
 static mango_status info_npy(cli *c, const char *path, mgi_str *s, mango_err *err)
 {
-    static const char *const types[] = {"float32", "float64", "int8", "uint8", "int16", "int32", "int64", "bool"};
+    static const char *const types[] = {"float32", "float64", "int8",  "uint8",
+                                        "int16",   "int32",   "int64", "bool"};
     mango_npy a;
     MGI_TRY(mango_npy_read(&a, path, NULL, err));
     mgi_str_puts(s, "{\"format\":\"npy\",\"tensors\":[");
@@ -67,9 +72,11 @@ static mango_status info_npy(cli *c, const char *path, mgi_str *s, mango_err *er
     return MANGO_OK;
 }
 
-static mango_status info_bare(cli *c, const char *path, mgi_str *s, int *has_graph, mango_err *err)
+static mango_status info_bare(cli *c, const char *path, mgi_str *s, int *has_graph,
+                              mango_err *err)
 {
-    static const char *const dtypes[MGI_DTYPES] = {"F32", "F16", "BF16", "F64", "I8", "U8", "I16", "I32", "I64", "BOOL"};
+    static const char *const dtypes[MGI_DTYPES] = {"F32", "F16", "BF16", "F64", "I8",
+                                                   "U8",  "I16", "I32",  "I64", "BOOL"};
     mgi_tensors f;
     MGI_TRY(mgi_tensors_read(&f, path, NULL, err));
     *has_graph = mgi_tensors_meta(&f, "mango.graph") != NULL;
@@ -77,7 +84,8 @@ static mango_status info_bare(cli *c, const char *path, mgi_str *s, int *has_gra
         cli_print(c, "safetensors file without a graph, %td tensors\n", f.n);
         mgi_str_puts(s, "{\"format\":\"safetensors\",\"tensors\":[");
         for (mango_idx i = 0; i < f.n; i++)
-            info_tensor(c, s, i == 0, f.t[i].name, dtypes[f.t[i].dtype], f.t[i].rank, f.t[i].shape);
+            info_tensor(c, s, i == 0, f.t[i].name, dtypes[f.t[i].dtype], f.t[i].rank,
+                        f.t[i].shape);
         mgi_str_puts(s, "]}");
     }
     mgi_tensors_free(&f);
@@ -91,13 +99,13 @@ static void info_rule(cli *c, const mango_lif *r)
         cli_print(c, "  tau %g%s", (double)r->tau, r->decay_input ? " decay_input" : "");
     else
         cli_print(c, "  beta %g", (double)r->beta);
-    cli_print(c, " gain %g, fires on U %s %g, reset %s", (double)r->input_gain, r->fires_on_equal ? ">=" : ">",
-              (double)r->U_thr, reset[r->reset]);
+    cli_print(c, " gain %g, fires on U %s %g, reset %s", (double)r->input_gain,
+              r->fires_on_equal ? ">=" : ">", (double)r->U_thr, reset[r->reset]);
     if (r->reset == MANGO_RESET_VALUE)
         cli_print(c, " %g", (double)r->U_reset);
     cli_print(c, "%s, surrogate %s %g%s", r->reset_delay ? " a step later" : "",
-              r->surrogate == MANGO_SURROGATE_ATAN ? "atan" : "fast sigmoid", (double)r->slope,
-              r->detach_reset ? ", reset detached" : "");
+              r->surrogate == MANGO_SURROGATE_ATAN ? "atan" : "fast sigmoid",
+              (double)r->slope, r->detach_reset ? ", reset detached" : "");
 }
 
 static void info_layers(cli *c, const mango_net *net, mgi_str *s)
@@ -108,20 +116,23 @@ static void info_layers(cli *c, const mango_net *net, mgi_str *s)
     for (mango_idx i = 0; i < mango_net_layers(net); i++) {
         mango_net_layer(net, i, &l);
         params += l.params;
-        cli_print(c, "  %-36s %-12s %4td x %-3td x %-3td %9td", l.name, l.kind, l.C, l.H, l.W, l.params);
+        cli_print(c, "  %-36s %-12s %4td x %-3td x %-3td %9td", l.name, l.kind, l.C, l.H,
+                  l.W, l.params);
         if (l.spiking)
             info_rule(c, &net->node[i].lif);
         cli_print(c, "\n");
         mgi_str_printf(s, "%s{\"name\":", i ? "," : "");
         mgi_json_quote(s, l.name, (mango_idx)strlen(l.name));
-        mgi_str_printf(s, ",\"kind\":\"%s\",\"shape\":[%td,%td,%td],\"spiking\":%s,\"params\":%td}", l.kind, l.C, l.H, l.W,
-                       l.spiking ? "true" : "false", l.params);
+        mgi_str_printf(
+            s, ",\"kind\":\"%s\",\"shape\":[%td,%td,%td],\"spiking\":%s,\"params\":%td}",
+            l.kind, l.C, l.H, l.W, l.spiking ? "true" : "false", l.params);
     }
     mgi_str_printf(s, "],\"params\":%td", params);
     cli_print(c, "%td trained values in %td layers\n", params, mango_net_layers(net));
 }
 
-static mango_status info_plan(cli *c, const mango_net *net, const char *layer, mango_idx T, mango_err *err)
+static mango_status info_plan(cli *c, const mango_net *net, const char *layer, mango_idx T,
+                              mango_err *err)
 {
     mango_plan *p = NULL;
     mango_plan_options o;
@@ -140,9 +151,11 @@ static mango_status info_plan(cli *c, const mango_net *net, const char *layer, m
     return MANGO_OK;
 }
 
-static mango_status info_net(cli *c, const char *what, int graph, const char *plan, mango_idx T, mgi_str *s, mango_err *err)
+static mango_status info_net(cli *c, const char *what, int graph, const char *plan,
+                             mango_idx T, mgi_str *s, mango_err *err)
 {
-    static const char *const keys[] = {"data", "epochs", "accuracy", "mse", "command", "trainer", "source", "sha256"};
+    static const char *const keys[] = {"data",    "epochs",  "accuracy", "mse",
+                                       "command", "trainer", "source",   "sha256"};
     mango_net *net = NULL;
     mgi_str text;
     mango_idx at;
@@ -153,9 +166,10 @@ static mango_status info_net(cli *c, const char *what, int graph, const char *pl
         return st;
     }
     cli_print(c, "%s: %s, T %td\n", what, net->arch, mango_net_steps(net));
-    cli_print(c, "input mean %g,%g,%g std %g,%g,%g; rgb = y*%g + %g\n", (double)net->mean[0], (double)net->mean[1],
-              (double)net->mean[2], (double)net->std[0], (double)net->std[1], (double)net->std[2], (double)net->out_scale,
-              (double)net->out_shift);
+    cli_print(c, "input mean %g,%g,%g std %g,%g,%g; rgb = y*%g + %g\n",
+              (double)net->mean[0], (double)net->mean[1], (double)net->mean[2],
+              (double)net->std[0], (double)net->std[1], (double)net->std[2],
+              (double)net->out_scale, (double)net->out_shift);
     mgi_str_printf(s, "{\"arch\":\"%s\",\"T\":%td", net->arch, mango_net_steps(net));
     for (mango_idx i = 0; i < MGI_COUNT(keys); i++) {
         const char *v = mango_net_meta_get(net, keys[i]);
@@ -189,8 +203,10 @@ int verb_info(int argc, char **argv)
     int64_t T = 0;
     const cli_opt opt[] = {
         {"--graph", CLI_FLAG, &graph, 0, 0, NULL, "print the network's text form", 0},
-        {"--plan", CLI_STR, &plan, 0, 0, "LAYER", "print the plan that reads this layer", 0},
-        {"--T", CLI_INT, &T, 1, 4096, "N", "steps of that plan (default: the network's)", 0},
+        {"--plan", CLI_STR, &plan, 0, 0, "LAYER", "print the plan that reads this layer",
+         0},
+        {"--T", CLI_INT, &T, 1, 4096, "N", "steps of that plan (default: the network's)",
+         0},
     };
     int rc = cli_parse(&c, &info_doc, opt, (int)MGI_COUNT(opt), 1, argc, argv);
     if (rc >= 0)

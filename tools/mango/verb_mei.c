@@ -7,15 +7,21 @@
 static const cli_doc mei_doc = {
     "mei", "find the picture that excites a neuron most",
     "mango mei --gen G --net N --target L:U [options]",
-    "TARGET is layer:unit (a channel, mean over space and time), layer:unit:y:x (one neuron) or\n"
-    "class:k (softmax probability). The activation of a spiking layer is spikes per step, 0 to 1.\n"
-    "A query is one picture shown; a code that comes again is answered from a cache and costs\n"
+    "TARGET is layer:unit (a channel, mean over space and time), layer:unit:y:x (one "
+    "neuron) or\n"
+    "class:k (softmax probability). The activation of a spiking layer is spikes per step, "
+    "0 to 1.\n"
+    "A query is one picture shown; a code that comes again is answered from a cache and "
+    "costs\n"
     "none. The network sees the picture in 8 bits, so best.png holds exactly what it saw.\n"
     "Leaves in DIR: report.html, best.png, best.npy, codes.npy, scores.tsv, progress.gif,\n"
-    "curve.svg, run.json, and journal.jsonl, which --resume goes on from, after ^C or kill -9.\n",
+    "curve.svg, run.json, and journal.jsonl, which --resume goes on from, after ^C or kill "
+    "-9.\n",
     "  mango mei --gen vae --net snn --target spiking1:3 --budget 1000 --T 20 --out mei-3\n"
-    "  mango mei --gen vae --net snn --target spiking1:3 --budget 5000 --T 20 --out mei-3 --resume\n"
-    "  mango mei --gen gan --net spiking_resnet18 --target layer4.1.sn2:17 --opt tt --out mei-17\n"};
+    "  mango mei --gen vae --net snn --target spiking1:3 --budget 5000 --T 20 --out mei-3 "
+    "--resume\n"
+    "  mango mei --gen gan --net spiking_resnet18 --target layer4.1.sn2:17 --opt tt --out "
+    "mei-17\n"};
 
 typedef struct mei_job {
     const char *gen_name, *net_name, *fill, *target, *opt, *out;
@@ -50,8 +56,10 @@ static int mei_observe(void *ud, const mango_session *s)
     char text[96];
     mango_session_get(s, &si);
     double fresh = (double)(si.queries - si.replayed);
-    snprintf(text, sizeof text, "queries  best %.5g  %.0f/s", si.best, fresh / MGI_MAX(cli_now() - j->since, 1e-9));
-    cli_progress(j->c, j->since, (double)si.replayed, (double)si.queries, (double)si.budget, text);
+    snprintf(text, sizeof text, "queries  best %.5g  %.0f/s", si.best,
+             fresh / MGI_MAX(cli_now() - j->since, 1e-9));
+    cli_progress(j->c, j->since, (double)si.replayed, (double)si.queries, (double)si.budget,
+                 text);
     return cli_interrupted();
 }
 
@@ -59,19 +67,22 @@ static mango_status mei_open(mei_job *j, mango_err *err)
 {
     mango_objective_options oo;
     mango_space *sp = NULL;
-    int zoo_gen = !strncmp(j->gen_name, "zoo:", 4), zoo_net = !strncmp(j->net_name, "zoo:", 4);
+    int zoo_gen = !strncmp(j->gen_name, "zoo:", 4),
+        zoo_net = !strncmp(j->net_name, "zoo:", 4);
     if (j->fill && !zoo_gen && !zoo_net)
         return mgi_fail(err, MANGO_E_ARG, "--fill goes with zoo:NAME only");
     MGI_TRY(cli_net(&j->gen, j->gen_name, zoo_gen ? j->fill : NULL, err));
     MGI_TRY(cli_net(&j->net, j->net_name, zoo_net ? j->fill : NULL, err));
-    MGI_TRY(mango_space_of(&sp, j->gen, NULL, err)); /* a clear word when it is no generator */
+    MGI_TRY(
+        mango_space_of(&sp, j->gen, NULL, err)); /* a clear word when it is no generator */
     mango_space_destroy(sp);
     mango_objective_defaults(&oo);
     oo.T = j->T;
     if (j->batch)
         oo.batch = j->batch;
     oo.memory = j->memory << 20;
-    MGI_TRY(mango_objective_create(&j->objective, j->gen, j->net, j->target, &oo, NULL, err));
+    MGI_TRY(
+        mango_objective_create(&j->objective, j->gen, j->net, j->target, &oo, NULL, err));
     mango_objective_get(j->objective, &j->run.info);
     return MANGO_OK;
 }
@@ -95,8 +106,11 @@ static mango_status mei_options(mei_job *j, mango_err *err)
     so->observe_ud = j;
     so->resume = j->resume;
     snprintf(j->T_text, sizeof j->T_text, "%td", j->run.info.T);
-    const mango_note notes[] = {
-        {"target", j->target}, {"T", j->T_text}, {"gen", j->run.info.gen}, {"net", j->run.info.net}, {"pixels", "8 bit"}};
+    const mango_note notes[] = {{"target", j->target},
+                                {"T", j->T_text},
+                                {"gen", j->run.info.gen},
+                                {"net", j->run.info.net},
+                                {"pixels", "8 bit"}};
     memcpy(j->notes, notes, sizeof notes);
     so->notes = j->notes;
     so->n_notes = MGI_COUNT(notes);
@@ -105,9 +119,11 @@ static mango_status mei_options(mei_job *j, mango_err *err)
 
 static void mei_default_out(mei_job *j)
 {
-    snprintf(j->out_dir, sizeof j->out_dir, "mei-%s-%s-%lld", j->target, j->opt, (long long)j->c->seed);
+    snprintf(j->out_dir, sizeof j->out_dir, "mei-%s-%s-%lld", j->target, j->opt,
+             (long long)j->c->seed);
     for (char *p = j->out_dir; *p; p++)
-        if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", *p))
+        if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-",
+                    *p))
             *p = '-';
     j->out = j->out_dir;
 }
@@ -119,9 +135,11 @@ static mango_status mei_start(mei_job *j, mango_err *err)
     MGI_TRY(cli_mkdir(j->out, err));
     mango_space_modes(j->run.info.space, &modes);
     j->since = cli_now();
-    mango_status st = mango_session_create(&j->session, &modes, &j->so, mei_evaluate, j, NULL, err);
+    mango_status st =
+        mango_session_create(&j->session, &modes, &j->so, mei_evaluate, j, NULL, err);
     if (st < 0)
-        return st == MANGO_E_STATE ? MANGO_E_ARG : st; /* refused input, not a failure of ours */
+        return st == MANGO_E_STATE ? MANGO_E_ARG
+                                   : st; /* refused input, not a failure of ours */
     j->run.session = j->session;
     return mei_save_run(&j->run, err);
 }
@@ -133,7 +151,8 @@ static mango_status mei_begin(mei_job *j, mango_err *err)
     MGI_TRY(mei_options(j, err));
     if (!j->out)
         mei_default_out(j);
-    MGI_TRY(cli_join(j->journal, (mango_idx)sizeof j->journal, j->out, "journal.jsonl", err));
+    MGI_TRY(
+        cli_join(j->journal, (mango_idx)sizeof j->journal, j->out, "journal.jsonl", err));
     j->so.journal = j->journal;
     j->run.gen = j->gen_name;
     j->run.net = j->net_name;
@@ -165,11 +184,16 @@ static mango_status mei_search(mei_job *j, mango_err *err)
     st = mango_session_run(j->session);
     cli_progress_end(j->c);
     if (st < 0)
-        return mgi_fail(err, st, "%s", mango_session_error(j->session)[0] ? mango_session_error(j->session) : mango_status_text(st));
+        return mgi_fail(err, st, "%s",
+                        mango_session_error(j->session)[0] ? mango_session_error(j->session)
+                                                           : mango_status_text(st));
     j->run.seconds = cli_now() - j->since;
     j->run.eval_seconds = j->eval_seconds;
     j->run.opt_seconds = j->run.seconds - j->eval_seconds;
-    j->run.state = st == MANGO_STOP_USER ? "interrupted" : st == MANGO_STOP_TARGET ? "target reached" : st == MANGO_STOP_SPACE ? "nothing new" : "done";
+    j->run.state = st == MANGO_STOP_USER     ? "interrupted"
+                   : st == MANGO_STOP_TARGET ? "target reached"
+                   : st == MANGO_STOP_SPACE  ? "nothing new"
+                                             : "done";
     MGI_TRY(mei_save_all(&j->run, j->objective, err));
     MGI_TRY(mei_save_run(&j->run, err));
     return st;
@@ -183,10 +207,14 @@ static void mei_tell(mei_job *j, cli *c)
     mgi_str_init(&s, NULL);
     mei_json(&j->run, &s);
     mgi_str_puts(&s, "}");
-    cli_print(c, "%s  best %.6g  after %td queries (%td more from the cache)  %.2f s, optimizer %.2f s\nreport: %s/report.html\n",
-              j->target, si.best, si.queries, si.cached, j->run.seconds, j->run.opt_seconds, j->out);
+    cli_print(c,
+              "%s  best %.6g  after %td queries (%td more from the cache)  %.2f s, "
+              "optimizer %.2f s\nreport: %s/report.html\n",
+              j->target, si.best, si.queries, si.cached, j->run.seconds, j->run.opt_seconds,
+              j->out);
     if (!strcmp(j->run.state, "interrupted"))
-        cli_note(c, "interrupted, everything saved; the same command with --resume goes on");
+        cli_note(c,
+                 "interrupted, everything saved; the same command with --resume goes on");
     cli_json(c, &s);
     mgi_str_free(&s);
 }
@@ -198,7 +226,11 @@ static void mei_command(mei_run *r, int argc, char **argv)
     to += sprintf(to, "mango");
     for (int i = 0; i < argc; i++) {
         const char *z = argv[i];
-        int plain = *z && !z[strspn(z, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.,:=/_+-")];
+        int plain =
+            *z &&
+            !z[strspn(
+                z,
+                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.,:=/_+-")];
         *to++ = ' ';
         to += plain ? 0 : sprintf(to, "'");
         for (; *z && to < end; z++)
@@ -221,11 +253,15 @@ int verb_mei(int argc, char **argv)
     j.opt = "tt-b";
     j.stop_at = NAN;
     const cli_opt opt[] = {
-        {"--gen", CLI_STR, &j.gen_name, 0, 0, "G", "generator: weights file, name, or zoo:NAME,k=v", 1},
+        {"--gen", CLI_STR, &j.gen_name, 0, 0, "G",
+         "generator: weights file, name, or zoo:NAME,k=v", 1},
         {"--net", CLI_STR, &j.net_name, 0, 0, "N", "network, likewise", 1},
-        {"--target", CLI_STR, &j.target, 0, 0, "L:U", "layer:unit, layer:unit:y:x or class:k", 1},
-        {"--opt", CLI_STR, &j.opt, 0, 0, "NAME", "tt, tt-s, tt-b (default), tt-exp, protes, random", 0},
-        {"--budget", CLI_INT, &j.budget, 1, 1e9, "M", "queries (default 1000); --resume may raise it", 0},
+        {"--target", CLI_STR, &j.target, 0, 0, "L:U",
+         "layer:unit, layer:unit:y:x or class:k", 1},
+        {"--opt", CLI_STR, &j.opt, 0, 0, "NAME",
+         "tt, tt-s, tt-b (default), tt-exp, protes, random", 0},
+        {"--budget", CLI_INT, &j.budget, 1, 1e9, "M",
+         "queries (default 1000); --resume may raise it", 0},
         {"--T", CLI_INT, &j.T, 1, 4096, "N", "steps (default: the network's)", 0},
         {"--out", CLI_STR, &j.out, 0, 0, "DIR", "folder (default mei-TARGET-OPT-SEED)", 0},
         {"--resume", CLI_FLAG, &j.resume, 0, 0, NULL, "go on from DIR/journal.jsonl", 0},
@@ -234,11 +270,16 @@ int verb_mei(int argc, char **argv)
         {"--k-gd", CLI_INT, &j.k_gd, 1, 1000, "N", "gradient steps a batch", 0},
         {"--lr", CLI_REAL, &j.lr, 1e-6, 10, "X", "learning rate", 0},
         {"--rank", CLI_INT, &j.rank, 1, 256, "R", "rank of the tensor train", 0},
-        {"--minimize", CLI_FLAG, &j.minimize, 0, 0, NULL, "look for the least exciting picture", 0},
-        {"--stop-at", CLI_REAL, &j.stop_at, -1e30, 1e30, "Y", "stop when the best reaches Y", 0},
-        {"--batch", CLI_INT, &j.batch, 1, 4096, "B", "pictures evaluated at once (default 10)", 0},
-        {"--memory", CLI_INT, &j.memory, 1, 1 << 20, "MIB", "cap for each network's memory (default 1024)", 0},
-        {"--fill", CLI_STR, &j.fill, 0, 0, "SEED,GAIN", "weights of zoo networks by the test formula", 0},
+        {"--minimize", CLI_FLAG, &j.minimize, 0, 0, NULL,
+         "look for the least exciting picture", 0},
+        {"--stop-at", CLI_REAL, &j.stop_at, -1e30, 1e30, "Y",
+         "stop when the best reaches Y", 0},
+        {"--batch", CLI_INT, &j.batch, 1, 4096, "B",
+         "pictures evaluated at once (default 10)", 0},
+        {"--memory", CLI_INT, &j.memory, 1, 1 << 20, "MIB",
+         "cap for each network's memory (default 1024)", 0},
+        {"--fill", CLI_STR, &j.fill, 0, 0, "SEED,GAIN",
+         "weights of zoo networks by the test formula", 0},
     };
     int rc = cli_parse(&c, &mei_doc, opt, (int)MGI_COUNT(opt), 0, argc, argv);
     if (rc >= 0)

@@ -7,7 +7,8 @@
 
 static const cli_doc run_doc = {
     "run", "run a network on inputs, record its layers",
-    "mango run --net N (--input X | --fill-input SEED --batch B) [options] --out Y.safetensors",
+    "mango run --net N (--input X | --fill-input SEED --batch B) [options] --out "
+    "Y.safetensors",
     "Inputs: a picture (PNG, JPEG, BMP, PPM), pictures as .npy (float in [0,1] or uint8,\n"
     "(C,H,W) or (B,C,H,W)), or a .safetensors with one tensor `input` (B,...), already\n"
     "normalized. Vectors (a generator's latent) are (B,C). The VQ-VAE also takes a tensor\n"
@@ -15,7 +16,8 @@ static const cli_doc run_doc = {
     "Writes `L.rate` (batch, channels; mean over space and time) for spiking layers, `L`\n"
     "(batch, ...; mean over time) for others, `L.spikes` (T, batch, ...) and `output`.\n",
     "  mango run --net snn --input best.png --T 20 --record spiking1 --out y.safetensors\n"
-    "  mango run --net zoo:resnet18,width=0.25 --fill 7,1 --fill-input 7 --batch 2 --record all --out y.safetensors\n"};
+    "  mango run --net zoo:resnet18,width=0.25 --fill 7,1 --fill-input 7 --batch 2 "
+    "--record all --out y.safetensors\n"};
 
 #define RUN_MAX 1100 /* readings: every layer, and its spikes */
 
@@ -32,7 +34,8 @@ typedef struct run_job {
     input_batch in;
 } run_job;
 
-static mango_status run_want(run_job *j, mango_idx layer, mango_read what, const char *suffix, mango_err *err)
+static mango_status run_want(run_job *j, mango_idx layer, mango_read what,
+                             const char *suffix, mango_err *err)
 {
     mango_layer l;
     MGI_TRY(mango_net_layer(j->n, layer, &l));
@@ -59,15 +62,22 @@ static mango_status run_name(run_job *j, const char *name, int spikes, mango_err
         MGI_TRY(mango_net_find(j->n, name, &i, err));
         MGI_TRY(mango_net_layer(j->n, i, &l));
         if (spikes && !l.spiking)
-            return mgi_fail(err, MANGO_E_NAME, "--spikes %s: this layer does not spike (%s)", name, l.kind);
+            return mgi_fail(err, MANGO_E_NAME,
+                            "--spikes %s: this layer does not spike (%s)", name, l.kind);
     }
     for (i = 0; i < mango_net_layers(j->n); i++) {
         MGI_TRY(mango_net_layer(j->n, i, &l));
         if ((strcmp(name, "all") && !mgi_glob(name, l.name)) || (spikes && !l.spiking))
             continue;
         hit++;
-        MGI_TRY(run_want(j, i, spikes ? MANGO_READ_SPIKES : l.spiking ? MANGO_READ_RATE : MANGO_READ_MEAN,
-                         spikes ? ".spikes" : l.spiking ? ".rate" : "", err));
+        MGI_TRY(run_want(j, i,
+                         spikes      ? MANGO_READ_SPIKES
+                         : l.spiking ? MANGO_READ_RATE
+                                     : MANGO_READ_MEAN,
+                         spikes      ? ".spikes"
+                         : l.spiking ? ".rate"
+                                     : "",
+                         err));
     }
     return hit ? MANGO_OK : mgi_fail(err, MANGO_E_NAME, "no layer fits '%s'", name);
 }
@@ -78,7 +88,8 @@ static mango_status run_names(run_job *j, const char *list, int spikes, mango_er
     while (list && *list) {
         size_t n = strcspn(list, ",");
         if (n == 0 || n >= sizeof name)
-            return mgi_fail(err, MANGO_E_NAME, "'%s': layer names, separated by commas, expected", list);
+            return mgi_fail(err, MANGO_E_NAME,
+                            "'%s': layer names, separated by commas, expected", list);
         memcpy(name, list, n);
         name[n] = 0;
         MGI_TRY(run_name(j, name, spikes, err));
@@ -95,7 +106,8 @@ static mango_status run_readings(run_job *j, mango_err *err)
         if (!strcmp(j->name[k], "output")) { /* a layer of that name: it must be the last */
             if (j->reading[k].layer == mango_net_layers(j->n) - 1)
                 return MANGO_OK;
-            return mgi_fail(err, MANGO_E_NAME, "layer 'output' is not the last one, its name is taken");
+            return mgi_fail(err, MANGO_E_NAME,
+                            "layer 'output' is not the last one, its name is taken");
         }
     MGI_TRY(run_want(j, mango_net_layers(j->n) - 1, MANGO_READ_MEAN, "=", err));
     mgi_copy(j->name[j->n_readings - 1], (mango_idx)sizeof j->name[0], "output");
@@ -114,10 +126,14 @@ static mango_status run_buffers(run_job *j, mango_idx chunk, mango_err *err)
         mango_idx dims[3] = {run_steps(j, k), j->in.B, j->size[k]}, n;
         if (mgi_prod(3, dims, &n) && n <= ((mango_idx)1 << 31)) {
             j->all[k] = calloc((size_t)n, sizeof(float));
-            j->chunk[k] = calloc((size_t)(run_steps(j, k) * chunk * j->size[k]), sizeof(float));
+            j->chunk[k] =
+                calloc((size_t)(run_steps(j, k) * chunk * j->size[k]), sizeof(float));
         }
         if (!j->all[k] || !j->chunk[k])
-            return mgi_fail(err, MANGO_E_MEM, "%s: no memory for this recording; fewer inputs or steps, please", j->name[k]);
+            return mgi_fail(
+                err, MANGO_E_MEM,
+                "%s: no memory for this recording; fewer inputs or steps, please",
+                j->name[k]);
         j->reading[k].out = j->chunk[k];
     }
     return MANGO_OK;
@@ -128,7 +144,8 @@ static void run_collect(run_job *j, mango_idx b0, mango_idx B)
 {
     for (mango_idx k = 0; k < j->n_readings; k++)
         for (mango_idx t = 0; t < run_steps(j, k); t++)
-            memcpy(j->all[k] + (t * j->in.B + b0) * j->size[k], j->chunk[k] + t * B * j->size[k],
+            memcpy(j->all[k] + (t * j->in.B + b0) * j->size[k],
+                   j->chunk[k] + t * B * j->size[k],
                    (size_t)(B * j->size[k]) * sizeof(float));
 }
 
@@ -197,7 +214,8 @@ static void run_report(run_job *j, cli *c)
         mgi_json_quote(&s, j->name[k], (mango_idx)strlen(j->name[k]));
     }
     mgi_str_puts(&s, "]}");
-    cli_print(c, "%s: %td tensors of %td inputs, T %td\n", j->out, j->n_readings, j->in.B, (mango_idx)j->T);
+    cli_print(c, "%s: %td tensors of %td inputs, T %td\n", j->out, j->n_readings, j->in.B,
+              (mango_idx)j->T);
     cli_json(c, &s);
     mgi_str_free(&s);
 }
@@ -238,15 +256,21 @@ int verb_run(int argc, char **argv)
     j->batch = 1;
     j->memory = 1024;
     const cli_opt opt[] = {
-        {"--net", CLI_STR, &j->net, 0, 0, "N", "weights file, name in weights/, or zoo:NAME,k=v", 1},
-        {"--fill", CLI_STR, &j->fill, 0, 0, "SEED,GAIN", "weights of a zoo network by the test formula", 0},
+        {"--net", CLI_STR, &j->net, 0, 0, "N",
+         "weights file, name in weights/, or zoo:NAME,k=v", 1},
+        {"--fill", CLI_STR, &j->fill, 0, 0, "SEED,GAIN",
+         "weights of a zoo network by the test formula", 0},
         {"--input", CLI_STR, &j->input, 0, 0, "X", "picture, .npy or .safetensors", 0},
-        {"--fill-input", CLI_INT, &j->fill_seed, 0, 9e15, "SEED", "input by the test formula", 0},
-        {"--batch", CLI_INT, &j->batch, 1, 4096, "B", "inputs for --fill-input (default 1)", 0},
+        {"--fill-input", CLI_INT, &j->fill_seed, 0, 9e15, "SEED",
+         "input by the test formula", 0},
+        {"--batch", CLI_INT, &j->batch, 1, 4096, "B", "inputs for --fill-input (default 1)",
+         0},
         {"--T", CLI_INT, &j->T, 1, 4096, "N", "steps (default: the network's)", 0},
-        {"--record", CLI_STR, &j->record, 0, 0, "L,..", "layers to record, globs allowed, or all", 0},
+        {"--record", CLI_STR, &j->record, 0, 0, "L,..",
+         "layers to record, globs allowed, or all", 0},
         {"--spikes", CLI_STR, &j->spikes, 0, 0, "L,..", "layers whose spikes to record", 0},
-        {"--memory", CLI_INT, &j->memory, 1, 1 << 20, "MIB", "cap for working memory (default 1024)", 0},
+        {"--memory", CLI_INT, &j->memory, 1, 1 << 20, "MIB",
+         "cap for working memory (default 1024)", 0},
         {"--out", CLI_STR, &j->out, 0, 0, "FILE", "safetensors file to write", 1},
     };
     int rc = cli_parse(&c, &run_doc, opt, (int)MGI_COUNT(opt), 0, argc, argv);

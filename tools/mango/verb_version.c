@@ -11,9 +11,12 @@
 static const cli_doc version_doc = {
     "version", "print the version; --selftest hashes a short run",
     "mango version [--selftest]",
-    "The self-test draws random numbers, runs a small spiking network and lets PROTES search a\n"
-    "toy landscape, and hashes every bit of the results. Any machine, thread count and kernel\n"
-    "set must print the same hash; it fails (exit code 1) when the hash is not the known one.\n",
+    "The self-test draws random numbers, runs a small spiking network and lets PROTES "
+    "search a\n"
+    "toy landscape, and hashes every bit of the results. Any machine, thread count and "
+    "kernel\n"
+    "set must print the same hash; it fails (exit code 1) when the hash is not the known "
+    "one.\n",
     "  mango version --selftest\n  MANGO_SIMD=ref mango version --selftest --threads 1\n"};
 
 #define VERSION_HASH UINT64_C(0x2ee9914b16e8d4af) /* of a right self-test */
@@ -31,7 +34,8 @@ static uint64_t version_numbers(uint64_t h)
     mango_rng r;
     mango_rng_init(&r, 7, 1, 2);
     for (int i = 0; i < 1000; i++) {
-        double v[4] = {mango_rng_normal(&r), mgi_exp(0.01 * (i - 500)), mgi_log(0.1 + i), 0};
+        double v[4] = {mango_rng_normal(&r), mgi_exp(0.01 * (i - 500)), mgi_log(0.1 + i),
+                       0};
         float f = mgi_tanhf(0.01f * (float)(i - 500));
         v[3] = (double)f;
         h = version_fnv(h, v, sizeof v);
@@ -46,7 +50,8 @@ static mango_status version_network(uint64_t *h)
     mango_plan *plan = NULL;
     mango_plan_options o;
     float out[2][10], *x = calloc(2 * 3072, sizeof *x);
-    mango_status st = x ? mango_net_zoo(&net, "spiking_resnet18,width=0.25", NULL, NULL) : MANGO_E_MEM;
+    mango_status st =
+        x ? mango_net_zoo(&net, "spiking_resnet18,width=0.25", NULL, NULL) : MANGO_E_MEM;
     if (st >= 0)
         st = mango_net_fill(net, 7, 4.0);
     if (st >= 0) {
@@ -108,7 +113,8 @@ static int version_selftest(cli *c, mgi_str *s)
         st = version_search(&h);
     if (st < 0)
         return cli_fail(c, st, NULL);
-    cli_print(c, "selftest %016llx %s\n", (unsigned long long)h, h == VERSION_HASH ? "as it should be" : "NOT the known hash");
+    cli_print(c, "selftest %016llx %s\n", (unsigned long long)h,
+              h == VERSION_HASH ? "as it should be" : "NOT the known hash");
     mgi_str_printf(s, ",\"selftest\":\"%016llx\",\"selftest_ok\":%s", (unsigned long long)h,
                    h == VERSION_HASH ? "true" : "false");
     return h == VERSION_HASH ? CLI_OK : CLI_FAILURE;
@@ -119,15 +125,18 @@ int verb_version(int argc, char **argv)
     cli c;
     mgi_str s;
     int selftest = 0;
-    const cli_opt opt[] = {{"--selftest", CLI_FLAG, &selftest, 0, 0, NULL, "run it and print the hash", 0}};
+    const cli_opt opt[] = {
+        {"--selftest", CLI_FLAG, &selftest, 0, 0, NULL, "run it and print the hash", 0}};
     int rc = cli_parse(&c, &version_doc, opt, 1, 0, argc, argv);
     if (rc >= 0)
         return rc;
     const char *kernels = mgi_kernels_get()->name;
     mgi_str_init(&s, NULL);
-    cli_print(&c, "mango %s\nkernels  %s\nthreads  %d\ncompiler %s\n", MANGO_VERSION, kernels, mango_threads(), __VERSION__);
-    mgi_str_printf(&s, "{\"version\":\"%s\",\"kernels\":\"%s\",\"threads\":%d,\"compiler\":", MANGO_VERSION, kernels,
-                   mango_threads());
+    cli_print(&c, "mango %s\nkernels  %s\nthreads  %d\ncompiler %s\n", MANGO_VERSION,
+              kernels, mango_threads(), __VERSION__);
+    mgi_str_printf(&s,
+                   "{\"version\":\"%s\",\"kernels\":\"%s\",\"threads\":%d,\"compiler\":",
+                   MANGO_VERSION, kernels, mango_threads());
     mgi_json_quote(&s, __VERSION__, (mango_idx)strlen(__VERSION__));
     rc = selftest ? version_selftest(&c, &s) : CLI_OK;
     mgi_str_puts(&s, "}");
