@@ -115,7 +115,7 @@ static void t_mei_sleep(long ms)
 static void t_mei_stopped(int sig, const char *out, uint64_t seed)
 {
     char command[300];
-    snprintf(command, sizeof command, T_MEI " --budget 300 --quiet --resume --out %s", out);
+    snprintf(command, sizeof command, T_MEI " --budget 200 --quiet --resume --out %s", out);
     mango_rng rng;
     mango_rng_init(&rng, seed, 1, 1);
     const time_t start = time(NULL);
@@ -139,7 +139,7 @@ static void t_mei_stopped(int sig, const char *out, uint64_t seed)
 
 static void t_mei_killed(void)
 {
-    t_tool_is(T_MEI " --budget 300 --out whole", 0, NULL);
+    t_tool_is(T_MEI " --budget 200 --out whole", 0, NULL);
     t_mei_stopped(SIGKILL, "killed", 1);
     t_mei_stopped(SIGINT, "stopped", 3);
     t_mei_stopped(SIGTERM, "ended", 4);
@@ -150,16 +150,16 @@ static void t_mei_killed(void)
 static void t_mei_full(void)
 {
     char command[300];
-    t_tool_is(T_MEI " --budget 600 --out whole600", 0, NULL);
-    static const long limit[] = {100, 3000, 40000, 100000};
+    t_tool_is(T_MEI " --budget 300 --out whole300", 0, NULL);
+    static const long limit[] = {100, 3000, 40000, 60000};
     for (mango_idx i = 0; i < MGI_COUNT(limit); i++) {
         snprintf(command, sizeof command,
-                 "LIMIT=%ld " T_MEI " --budget 600 --out full --resume", limit[i]);
+                 "LIMIT=%ld " T_MEI " --budget 300 --out full --resume", limit[i]);
         t_tool_is(command, 3, "full/");
         T_EQ(t_exists(t_work("full")), limit[i] > 1000); /* no trace when it cannot begin */
     }
-    t_tool_is(T_MEI " --budget 600 --out full --resume", 0, NULL);
-    t_mei_same("whole600", "full", 7);
+    t_tool_is(T_MEI " --budget 300 --out full --resume", 0, NULL);
+    t_mei_same("whole300", "full", 7);
     const uint32_t before = t_work_state();
     t_tool_is("LIMIT=100 decode --gen " T_GEN
               " --fill 7,1 --codes full/codes.npy --limit 2 --out full",
