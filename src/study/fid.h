@@ -46,7 +46,7 @@ MANGO_API void mango_moments_destroy(mango_moments *m); /* NULL is fine */
  *   means  out  |m1 - m2|^2 of it; NULL: not wanted
  * Eigenvalues of C1 below dim 2^-52 of its largest count as 0, so fewer vectors
  * than features are fine. Error: about 1e-8 of the largest variance per feature in
- * the worst case (both covariances singular in different ways), else 1e-14.
+ * the worst case (singular covariances of different ranges), else 1e-13 of the traces.
  * Returns  MANGO_E_SHAPE, MANGO_E_STATE, MANGO_E_MEM, MANGO_E_NONFINITE.
  * Memory   24 dim^2 bytes from al while it runs.  Cost: about 16 dim^3 flops. */
 MANGO_API mango_status mango_fid(const mango_moments *a, const mango_moments *b,
