@@ -104,6 +104,8 @@
        mango_session_defaults mango_session_create mango_session_step mango_session_run
        mango_session_extend mango_session_error mango_session_destroy mango_session_get
        mango_session_best mango_session_query mango_session_improvement
+     study/fid.h: mango_moments_create mango_moments_add mango_moments_merge
+       mango_moments_count mango_moments_get mango_moments_destroy mango_fid
      train/train.h: mango_train_defaults mango_train_check mango_train_init
        mango_trainer_create mango_trainer_destroy mango_trainer_step mango_trainer_epoch
        mango_trainer_finish mango_trainer_state mango_trainer_save mango_trainer_resume
@@ -510,8 +512,9 @@ MANGO_API mango_status mango_opt_defaults(const char *name, mango_opt_options *o
  * Memory   all of it is allocated here: ask and tell allocate nothing.
  * Threads  one object belongs to one thread at a time. */
 MANGO_API mango_status mango_opt_create(mango_opt **opt, const char *name,
-                                        const mango_modes *modes, const mango_opt_options *o,
-                                        uint64_t seed, const mango_alloc *al, mango_err *err);
+                                        const mango_modes *modes,
+                                        const mango_opt_options *o, uint64_t seed,
+                                        const mango_alloc *al, mango_err *err);
 
 /* mango_opt_ask - K proposals into I (K,d), row-major.
  *   cap  in      rows that I has room for, >= 1
@@ -521,7 +524,8 @@ MANGO_API mango_status mango_opt_create(mango_opt **opt, const char *name,
  * learnt now: the elite is the best k_top finite ones of it, whoever proposed
  * them; equal values rank in the order told. Told nothing finite, the next
  * batch is drawn from the same distribution, with new random numbers. */
-MANGO_API mango_status mango_opt_ask(mango_opt *opt, mango_idx cap, mango_idx *K, mango_idx *I);
+MANGO_API mango_status mango_opt_ask(mango_opt *opt, mango_idx cap, mango_idx *K,
+                                     mango_idx *I);
 
 /* mango_opt_tell - K values y (K) of codes I (K,d): any number, order and
  * origin, in one call or many, those never asked included; NaN and infinite
@@ -822,7 +826,8 @@ MANGO_API mango_status mango_target_parse(mango_target *t, const mango_net *net,
 
 /* mango_evaluator - y (K) of codes I (K,d), a whole batch at once. Returns
  * MANGO_OK, an error, or a positive status to stop. NaN: this one is missing. */
-typedef mango_status (*mango_evaluator)(void *ud, mango_idx K, const mango_idx *I, double *y);
+typedef mango_status (*mango_evaluator)(void *ud, mango_idx K, const mango_idx *I,
+                                        double *y);
 
 typedef struct mango_objective mango_objective;
 typedef struct mango_objective_options {
@@ -847,8 +852,8 @@ MANGO_API mango_status mango_objective_eval(void *ud, mango_idx K, const mango_i
 MANGO_API mango_status mango_objective_picture(mango_objective *o, const mango_idx *I,
                                                float *rgb);
 /* mango_objective_look - y (K) of pictures rgb (K,C,H,W) in [0,1], unrounded. */
-MANGO_API mango_status mango_objective_look(mango_objective *o, mango_idx K, const float *rgb,
-                                            double *y);
+MANGO_API mango_status mango_objective_look(mango_objective *o, mango_idx K,
+                                            const float *rgb, double *y);
 typedef struct mango_objective_info {
     mango_idx C, H, W;     /* of the picture                    */
     mango_idx T, bytes;    /* steps; memory of the plans        */
@@ -905,8 +910,9 @@ MANGO_API mango_status mango_session_defaults(const char *opt, mango_session_opt
  * Returns  MANGO_OK; MANGO_E_FORMAT (damaged, line named), MANGO_E_STATE
  *          (journal in the way; other option, its name in err), MANGO_E_ARG, ... */
 MANGO_API mango_status mango_session_create(mango_session **s, const mango_modes *modes,
-                                            const mango_session_options *o, mango_evaluator f,
-                                            void *ud, const mango_alloc *al, mango_err *err);
+                                            const mango_session_options *o,
+                                            mango_evaluator f, void *ud,
+                                            const mango_alloc *al, mango_err *err);
 /* mango_session_step - ask one batch, evaluate its new codes, tell all.
  * Returns MANGO_OK to be called again, a MANGO_STOP_... when the search is over,
  * an error (text from mango_session_error). After an error of the evaluator the
@@ -946,6 +952,67 @@ MANGO_API mango_idx mango_session_improvement(const mango_session *s, mango_idx 
 #endif
 #endif
 /* ---- end mei/mei.h ------------------------------------------------------------------ */
+
+/* ---- begin study/fid.h -------------------------------------------------------------- */
+/* fid.h - how far apart two sets of feature vectors are: the Frechet distance
+ * of the two Gaussians with their means and covariances.
+ *
+ *     FID = |m1 - m2|^2 + Tr(C1 + C2 - 2 (C1 C2)^(1/2))
+ *
+ * On the features of a trained classifier it says how far generated pictures
+ * are from real ones (Heusel et al. 2017, arXiv:1706.08500). It is biased by the
+ * number of vectors: compare only figures for the same features and numbers.
+ */
+#ifndef MANGO_FID_H
+#define MANGO_FID_H
+
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* mango_moments - mean and covariance of vectors that come one after another. */
+typedef struct mango_moments mango_moments;
+
+/* mango_moments_create - of no vectors yet.
+ *   dim  in  1..4096 features
+ * Memory   about 8 dim^2 bytes from al, until mango_moments_destroy. */
+MANGO_API mango_status mango_moments_create(mango_moments **m, mango_idx dim,
+                                            const mango_alloc *al, mango_err *err);
+/* mango_moments_add - n more vectors.
+ *   x  in  (n,dim)
+ * The result has the same bits however the vectors are cut into calls.
+ * Returns  MANGO_E_NONFINITE for NaN or infinity in x; then none is added.
+ * Memory   none allocated.  Threads  one call at a time on m, reading included. */
+MANGO_API mango_status mango_moments_add(mango_moments *m, mango_idx n, const float *x);
+/* mango_moments_merge - as if the vectors of `from` came after those of m, but
+ * for rounding. `from` stays as it is. MANGO_E_SHAPE when dim differs. */
+MANGO_API mango_status mango_moments_merge(mango_moments *m, const mango_moments *from);
+MANGO_API mango_idx mango_moments_count(const mango_moments *m);
+/* mango_moments_get - MANGO_E_STATE for fewer than 2 vectors.
+ *   mean  out  (dim)
+ *   cov   out  (dim,dim), divided by count - 1 */
+MANGO_API mango_status mango_moments_get(const mango_moments *m, double *mean, double *cov);
+MANGO_API void mango_moments_destroy(mango_moments *m); /* NULL is fine */
+
+/* mango_fid - the Frechet distance between two sets.
+ *   a, b   in   at least 2 vectors each
+ *   fid    out  >= 0: what rounding takes below is 0
+ *   means  out  |m1 - m2|^2 of it; NULL: not wanted
+ * Eigenvalues of C1 below dim 2^-52 of its largest count as 0, so fewer vectors
+ * than features are fine. Error: about 1e-8 of the largest variance per feature in
+ * the worst case (singular covariances of different ranges), else 1e-13 of the traces.
+ * Returns  MANGO_E_SHAPE, MANGO_E_STATE, MANGO_E_MEM, MANGO_E_NONFINITE.
+ * Memory   24 dim^2 bytes from al while it runs.  Cost: about 16 dim^3 flops. */
+MANGO_API mango_status mango_fid(const mango_moments *a, const mango_moments *b,
+                                 const mango_alloc *al, double *fid, double *means,
+                                 mango_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
+/* ---- end study/fid.h ---------------------------------------------------------------- */
 
 /* ---- begin train/train.h ------------------------------------------------------------ */
 /* train.h - training: classifiers (spiking or not), VQ-VAE, SN-GAN.
@@ -1005,6 +1072,9 @@ typedef struct mango_train_options {
     double commitment, decay; /* VQ-VAE                                            */
     double revive;          /* codes used less than this share of the mean are
                                set on an encoded picture; 0: never                 */
+    mango_idx reference;    /* VQ-VAE: encoded training pictures that finish puts
+                               into the file as I16 tensor reference_codes (n,h,w),
+                               as many of each class; 0: none                      */
     mango_idx n_dis;        /* SN-GAN: discriminator updates for one of G          */
 } mango_train_options;
 
@@ -1023,6 +1093,7 @@ MANGO_API mango_status mango_train_init(mango_net *net, mango_train_kind kind, u
  *   loss                 cross-entropy   mse/variance + commitment  discriminator
  *   score                accuracy        mse in [0,1] units         generator's loss
  *   val_loss, val_score  the same on the other split; NaN when there is none
+ *                        (NET: at the training's T, of the layer the loss reads)
  *   extra                gradient norm   perplexity of the codes    mean D(real)-D(fake) */
 typedef struct mango_train_row {
     mango_idx epoch;   /* 1 after the first */
@@ -1055,8 +1126,9 @@ MANGO_API mango_status mango_trainer_step(mango_trainer *t, mango_err *err);
 typedef int (*mango_train_watch)(void *ud, const mango_trainer *t);
 MANGO_API mango_status mango_trainer_epoch(mango_trainer *t, mango_train_watch on_step, void *ud,
                                            mango_train_row *row, mango_err *err);
-/* mango_trainer_finish - put the averaged weights into the network and estimate
- * running statistics again, as the options ask. Once, after the last epoch. */
+/* mango_trainer_finish - put the averaged weights into the network, estimate
+ * running statistics again and add reference codes, as the options ask. Once,
+ * after the last epoch. */
 MANGO_API mango_status mango_trainer_finish(mango_trainer *t, mango_err *err);
 
 typedef struct mango_train_state {
@@ -1547,10 +1619,15 @@ MGI_FN void mgi_ref_maximum(mango_idx n, const float *x, float *y);
 #define MGI_OPS_H
 
 
+/* Scratch: the *_work functions count for the kernel set and the mango_threads()
+ * of the moment; more threads later need more. A size for N serves every
+ * smaller N. Packed weights belong to the kernel set they were packed for. */
+
 /* ---- gemm.c ------------------------------------------------------------- */
 /* C (M,N), row stride ldc = A (M,K) * B (K,N) [+ C when load]. op: 'n' or 't'.
  * With 't' the stored matrix is (K,M) for A, (N,K) for B. work: scratch for
- * packing of mgi_gemm_work(...) floats. Chains run over k ascending. */
+ * packing of mgi_gemm_work(...) floats. Chains run over k ascending from +0,
+ * or from C when load. */
 MGI_FN mango_idx mgi_gemm_work(mango_idx M, mango_idx N, mango_idx K, int opa, int opb);
 MGI_FN void mgi_gemm(int opa, int opb, mango_idx M, mango_idx N, mango_idx K, const float *A,
                      mango_idx lda, const float *B, mango_idx ldb, float *C, mango_idx ldc,
@@ -1587,7 +1664,10 @@ MGI_FN mango_idx mgi_conv_work(const mgi_conv *c, mango_idx N);    /* floats, al
 MGI_FN void mgi_conv_forward(const mgi_conv *c, mango_idx N, const float *x,
                              const float *packed, const mgi_epilogue *e, float *y,
                              float *work);
-/* Backward. Packing for dx is apart, since weights change every step. */
+/* Transposed: k runs over the input pixels of an output, (iy,ix,c) ascending.
+ * Finite numbers only: what lies in the padding is left out of the sums.
+ * Backward: dx packs the weights on every call, since they change every step;
+ * dw is one chain over the pixels (n,oy,ox) from +0, then added. */
 MGI_FN mango_idx mgi_conv_backward_work(const mgi_conv *c, mango_idx N);
 MGI_FN void mgi_conv_backward_data(const mgi_conv *c, mango_idx N, const float *dy,
                                    const float *w, float *dx, float *work);
@@ -2325,7 +2405,8 @@ MGI_FN void mgi_tt_touch(mgi_tt *t);
 /* mgi_tt_sample - K multi-indices I (K,d) from p. Row k draws from its own
  * stream (seed, purpose, first + k), so K samples at once or one by one are
  * the same. Where (3) is 0/0 the index is uniform. Cost O(K sum n r + K d r^2). */
-MGI_FN void mgi_tt_sample(mgi_tt *t, mango_idx K, uint64_t seed, uint64_t first, mango_idx *I);
+MGI_FN void mgi_tt_sample(mgi_tt *t, mango_idx K, uint64_t seed, uint64_t first,
+                          mango_idx *I);
 
 /* mgi_tt_loglik - (4) for K rows, any K; -inf where p = 0. */
 MGI_FN void mgi_tt_loglik(mgi_tt *t, mango_idx K, const mango_idx *I, double *ll);
@@ -2391,9 +2472,12 @@ MGI_FN const mgi_method *mgi_method_protes(void);
 
 /* Quantized modes: level i of a mode of 2^q levels, q >= 1, becomes q modes of
  * two, least significant bit first: i = sum_s b_s 2^s. Other sizes stay. */
-MGI_FN mango_idx mgi_qtt_modes(mango_idx d, const mango_idx *n, mango_idx *nq); /* NULL: count */
-MGI_FN void mgi_qtt_split(mango_idx d, const mango_idx *n, const mango_idx *I, mango_idx *Iq);
-MGI_FN void mgi_qtt_join(mango_idx d, const mango_idx *n, const mango_idx *Iq, mango_idx *I);
+MGI_FN mango_idx mgi_qtt_modes(mango_idx d, const mango_idx *n,
+                               mango_idx *nq); /* NULL: count */
+MGI_FN void mgi_qtt_split(mango_idx d, const mango_idx *n, const mango_idx *I,
+                          mango_idx *Iq);
+MGI_FN void mgi_qtt_join(mango_idx d, const mango_idx *n, const mango_idx *Iq,
+                         mango_idx *I);
 
 #endif
 /* ---- end opt/method.h --------------------------------------------------------------- */
@@ -2720,7 +2804,8 @@ MGI_FN int mgi_journal_is(const mgi_journal *j, const char *kind);
 MGI_FN mango_status mgi_journal_append(mgi_journal *j, mango_err *err);
 /* mgi_journal_write - body is an object without its closing brace. now: to the
  * disk when sync is on; else it follows with the next such line. */
-MGI_FN mango_status mgi_journal_write(mgi_journal *j, mgi_str *body, int now, mango_err *err);
+MGI_FN mango_status mgi_journal_write(mgi_journal *j, mgi_str *body, int now,
+                                      mango_err *err);
 MGI_FN void mgi_journal_close(mgi_journal *j);
 
 #endif
@@ -2767,6 +2852,30 @@ MGI_FN mango_status mgi_session_replay(mango_session *s);
 
 #endif
 /* ---- end mei/session.h -------------------------------------------------------------- */
+
+/* ---- begin study/eigen.h ------------------------------------------------------------ */
+/* eigen.h - eigenvalues and eigenvectors of a real symmetric matrix, in double.
+ */
+#ifndef MGI_EIGEN_H
+#define MGI_EIGEN_H
+
+
+/* mgi_eigen - A = sum_i w_i v_i v_i^T, with orthonormal v_i.
+ *   n     in      >= 1
+ *   A     in-out  (n,n) symmetric, both halves filled; destroyed
+ *   w     out     (n) ascending
+ *   V     out     (n,n) v_i in row i; NULL: values only
+ *   work  out     (4,n) scratch
+ * Errors of w are about 1e-16 max |w|; small eigenvalues of a graded matrix (its
+ * diagonal ascending) come out better.
+ * Returns  MANGO_E_NONFINITE when A has NaN or infinity in it.
+ * Threads  any number, same bits. Cost: n^3 (2 flops values only, 9 in all). */
+MGI_FN mango_status mgi_eigen(mango_idx n, double *A, double *w, double *V, double *work);
+/* x.y of n values, in a fixed order of summation. */
+MGI_FN double mgi_dot64(mango_idx n, const double *x, const double *y);
+
+#endif
+/* ---- end study/eigen.h -------------------------------------------------------------- */
 
 /* ---- begin train/trainer.h ---------------------------------------------------------- */
 /* trainer.h - the parts of the trainers, shared inside src/train.
@@ -2914,6 +3023,7 @@ MGI_FN mango_status mgi_classifier_look(mango_trainer *t, mango_train_row *r, ma
 MGI_FN mango_status mgi_vqvae_prepare(mango_trainer *t, mango_err *err);
 MGI_FN mango_status mgi_vqvae_update(mango_trainer *t, mango_err *err);
 MGI_FN mango_status mgi_vqvae_look(mango_trainer *t, mango_train_row *r, mango_err *err);
+MGI_FN mango_status mgi_vqvae_reference(mango_trainer *t, mango_err *err);
 MGI_FN mango_status mgi_sngan_prepare(mango_trainer *t, mango_err *err);
 MGI_FN mango_status mgi_sngan_update(mango_trainer *t, mango_err *err);
 MGI_FN mango_status mgi_sngan_sample(mango_trainer *t, mango_idx n, float *rgb);
@@ -2941,6 +3051,8 @@ MGI_FN void mgi_train_text(const mango_train_options *o, mgi_str *s);
 /* status.c - the text of status codes, and the message of a failing call.
  */
 #include <stdio.h>
+
+#define STATUS_LINE 5000 /* longest message before it is cut: a path and more */
 
 const char *mango_status_text(mango_status st)
 {
@@ -2970,7 +3082,8 @@ mango_status mgi_fail(mango_err *err, mango_status st, const char *fmt, ...)
     if (!err)
         return st;
     /* Formatted aside: an argument may be err->text itself. */
-    char line[sizeof err->text] = "";
+    char line[STATUS_LINE] = "";
+    const size_t room = sizeof err->text, tail = room - room / 4 - 4;
     va_list ap;
     va_start(ap, fmt);
     const int n = vsnprintf(line, sizeof line, fmt, ap);
@@ -2980,9 +3093,16 @@ mango_status mgi_fail(mango_err *err, mango_status st, const char *fmt, ...)
     for (char *c = line; *c; c++)
         if ((unsigned char)*c < 32 || *c == 127)
             *c = '?';
-    memcpy(err->text, line, sizeof line);
+    const size_t len = strlen(line);
+    if (len >= room) { /* a long path: its middle goes, the reason stays */
+        memcpy(line + room / 4, "...", 3);
+        memmove(line + room / 4 + 3, line + len - tail, tail + 1);
+    }
+    memcpy(err->text, line, room);
     return st;
 }
+
+#undef STATUS_LINE
 /* ---- end base/status.c -------------------------------------------------------------- */
 
 /* ---- begin base/alloc.c ------------------------------------------------------------- */
@@ -5994,7 +6114,7 @@ MGI_FN const mgi_kernels *mgi_kernels_neon(void)
 #include <omp.h>
 #endif
 
-#define GEMM_KC 384 /* k per block: B slice KC x nr in L1/L2, A block MC x KC in L2 */
+#define GEMM_KC 512 /* k per block: B slice KC x nr and A block MC x KC stay in L2 */
 #define GEMM_MC 112 /* rows of A per block, at most (rounded to mr) */
 
 MGI_FN mango_idx mgi_pack_size(mango_idx K, mango_idx N)
@@ -6013,7 +6133,9 @@ MGI_FN void mgi_pack(mango_idx K, mango_idx N, const float *B, mango_idx sk, man
         const float *src = B + p * nr * sn;
         float *dst = P + p * nr * K;
         for (mango_idx k = 0; k < K; k++, src += sk, dst += nr) {
-            for (mango_idx j = 0; j < n; j++)
+            if (sn == 1)
+                memcpy(dst, src, (size_t)n * sizeof *dst);
+            for (mango_idx j = sn == 1 ? n : 0; j < n; j++)
                 dst[j] = src[j * sn];
             for (mango_idx j = n; j < nr; j++)
                 dst[j] = 0.0f;
@@ -13562,8 +13684,8 @@ TT_INLINE mango_idx tt_pick(mango_idx n, const double *q, double u)
 }
 
 /* One mode, all samples of a block: (3), draw, (2). I has row stride d. */
-TT_INLINE void tt_draw(mango_idx n, mango_idx r1, mango_idx r2, const mgi_tt *t, mango_idx j,
-                       mango_idx K, mango_rng *rng, mango_idx *I)
+TT_INLINE void tt_draw(mango_idx n, mango_idx r1, mango_idx r2, const mgi_tt *t,
+                       mango_idx j, mango_idx K, mango_rng *rng, mango_idx *I)
 {
     const double *G = t->G + t->off[j];
     const double *V = t->V + t->voff[j];
@@ -14024,8 +14146,8 @@ static mango_status protes_create(mango_opt *o, mango_err *err)
 
 const mgi_method *mgi_method_protes(void)
 {
-    static const mgi_method method = {protes_create, protes_ask, protes_tell, protes_restart,
-                                      protes_destroy};
+    static const mgi_method method = {protes_create, protes_ask, protes_tell,
+                                      protes_restart, protes_destroy};
     return &method;
 }
 
@@ -14068,9 +14190,10 @@ static const opt_preset *opt_find(const char *name, mango_err *err)
         if (name && strcmp(name, opt_presets[i].name) == 0)
             return opt_presets + i;
     char near[128];
-    mgi_near(name ? name : "", MGI_COUNT(opt_presets), mango_opt_names(), near, sizeof near);
-    mgi_fail(err, MANGO_E_NAME, "optimizer '%.64s' is not known; near: %s", name ? name : "",
-             near);
+    mgi_near(name ? name : "", MGI_COUNT(opt_presets), mango_opt_names(), near,
+             sizeof near);
+    mgi_fail(err, MANGO_E_NAME, "optimizer '%.64s' is not known; near: %s",
+             name ? name : "", near);
     return NULL;
 }
 
@@ -14094,8 +14217,9 @@ static mango_status opt_check(const mango_opt_options *o, mango_err *err)
     };
     for (mango_idx i = 0; i < MGI_COUNT(field); i++)
         if (field[i].v < field[i].lo || field[i].v > field[i].hi)
-            return mgi_fail(err, MANGO_E_ARG, "optimizer option %s is %td, expected %td..%td",
-                            field[i].name, field[i].v, field[i].lo, field[i].hi);
+            return mgi_fail(err, MANGO_E_ARG,
+                            "optimizer option %s is %td, expected %td..%td", field[i].name,
+                            field[i].v, field[i].lo, field[i].hi);
     if (!(o->lr > 0.0 && o->lr <= 1e6))
         return mgi_fail(err, MANGO_E_ARG, "optimizer option lr must be in (0, 1e6]");
     return MANGO_OK;
@@ -14107,8 +14231,8 @@ static mango_status opt_check_modes(const mango_modes *m, mango_err *err)
         return mgi_fail(err, MANGO_E_ARG, "optimizer: 1..2^20 modes expected");
     for (mango_idx j = 0; j < m->d; j++)
         if (m->n[j] < 1 || m->n[j] > (mango_idx)1 << 24)
-            return mgi_fail(err, MANGO_E_ARG, "mode %td has %td levels, expected 1..2^24", j,
-                            m->n[j]);
+            return mgi_fail(err, MANGO_E_ARG, "mode %td has %td levels, expected 1..2^24",
+                            j, m->n[j]);
     return MANGO_OK;
 }
 
@@ -14181,7 +14305,8 @@ static void opt_best(mango_opt *opt, const mango_idx *I, double y)
     memcpy(opt->best_I, I, (size_t)opt->d * sizeof *I);
 }
 
-mango_status mango_opt_tell(mango_opt *opt, mango_idx K, const mango_idx *I, const double *y)
+mango_status mango_opt_tell(mango_opt *opt, mango_idx K, const mango_idx *I,
+                            const double *y)
 {
     MGI_REQUIRE(opt);
     const mango_idx d = opt->d;
@@ -14191,8 +14316,8 @@ mango_status mango_opt_tell(mango_opt *opt, mango_idx K, const mango_idx *I, con
         for (mango_idx j = 0; j < d; j++)
             if (I[k * d + j] < 0 || I[k * d + j] >= opt->n[j])
                 return mgi_fail(&opt->err, MANGO_E_ARG,
-                                "tell: row %td has level %td in mode %td, expected 0..%td", k,
-                                I[k * d + j], j, opt->n[j] - 1);
+                                "tell: row %td has level %td in mode %td, expected 0..%td",
+                                k, I[k * d + j], j, opt->n[j] - 1);
     for (mango_idx k0 = 0; k0 < K; k0 += OPT_BLOCK) {
         double v[OPT_BLOCK];
         const mango_idx kn = MGI_MIN(OPT_BLOCK, K - k0);
@@ -17362,8 +17487,8 @@ mango_status mango_space_create(mango_space **s, mango_idx d, const mango_idx *n
         return mgi_fail(err, MANGO_E_ARG, "space: %td modes, expected 1..2^20", d);
     for (mango_idx j = 0; j < d; j++)
         if (n[j] < 1 || n[j] > (mango_idx)1 << 24)
-            return mgi_fail(err, MANGO_E_ARG, "space: mode %td has %td levels, expected 1..2^24",
-                            j, n[j]);
+            return mgi_fail(err, MANGO_E_ARG,
+                            "space: mode %td has %td levels, expected 1..2^24", j, n[j]);
     if (!(lo <= hi && lo >= -1e30 && hi <= 1e30))
         return mgi_fail(err, MANGO_E_ARG, "space: lo <= hi within 1e30 expected");
     const mango_alloc a = mgi_alloc_get(al);
@@ -17386,7 +17511,8 @@ static mango_status space_uniform(mango_space **s, mango_idx d, mango_idx levels
 {
     const mango_alloc a = mgi_alloc_get(al);
     if (d < 1 || d > (mango_idx)1 << 20)
-        return mgi_fail(err, MANGO_E_SHAPE, "generator: %td latent values, expected 1..2^20", d);
+        return mgi_fail(err, MANGO_E_SHAPE,
+                        "generator: %td latent values, expected 1..2^20", d);
     mango_idx *n = mgi_new(&a, d, sizeof *n);
     if (!n)
         return mgi_fail(err, MANGO_E_MEM, "space: out of memory for %td modes", d);
@@ -17493,11 +17619,12 @@ static mango_status target_number(const char *z, mango_idx n, const char *layer,
 {
     int64_t i;
     if (!mgi_parse_int(z, INT64_MIN, INT64_MAX, &i))
-        return mgi_fail(err, MANGO_E_FORMAT, "target: '%.40s' is not a number, expected %s 0..%td",
-                        z, what, n - 1);
+        return mgi_fail(err, MANGO_E_FORMAT,
+                        "target: '%.40s' is not a number, expected %s 0..%td", z, what,
+                        n - 1);
     if (i < 0 || i >= n)
-        return mgi_fail(err, MANGO_E_NAME, "target: layer '%s' has %s 0..%td, got %lld", layer,
-                        what, n - 1, (long long)i);
+        return mgi_fail(err, MANGO_E_NAME, "target: layer '%s' has %s 0..%td, got %lld",
+                        layer, what, n - 1, (long long)i);
     *v = (mango_idx)i;
     return MANGO_OK;
 }
@@ -17522,8 +17649,10 @@ mango_status mango_target_parse(mango_target *t, const mango_net *net, const cha
         MGI_TRY(mango_net_find(net, field[0], &t->layer, err));
     MGI_TRY(mango_net_layer(net, t->layer, &t->info));
     if (is_class && (t->info.H != 1 || t->info.W != 1))
-        return mgi_fail(err, MANGO_E_SHAPE, "target: the network's output '%s' is a map of "
-                        "%tdx%tdx%td, not classes", t->info.name, t->info.C, t->info.H, t->info.W);
+        return mgi_fail(err, MANGO_E_SHAPE,
+                        "target: the network's output '%s' is a map of "
+                        "%tdx%tdx%td, not classes",
+                        t->info.name, t->info.C, t->info.H, t->info.W);
     MGI_TRY(target_number(field[1], t->info.C, t->info.name, is_class ? "classes" : "units",
                           &t->unit, err));
     t->softmax = is_class && strcmp(t->info.kind, "softmax") != 0;
@@ -17566,7 +17695,8 @@ void mango_objective_defaults(mango_objective_options *o)
 }
 
 /* SHA-256 of the graph's text and of every parameter's name and bits. */
-static mango_status objective_digest(const mango_net *n, const mango_alloc *al, char hex[65])
+static mango_status objective_digest(const mango_net *n, const mango_alloc *al,
+                                     char hex[65])
 {
     mgi_hash h;
     mgi_str text;
@@ -17604,9 +17734,10 @@ static mango_status objective_sizes(mango_objective *o, const mango_net *gen,
     const mgi_node *out = gen->node + gen->output, *in = net->node + net->input;
     const mgi_node *read = net->node + o->target.layer;
     if (out->C != in->C || out->H != in->H || out->W != in->W)
-        return mgi_fail(err, MANGO_E_SHAPE,
-                        "the generator's picture is %tdx%tdx%td, the network takes %tdx%tdx%td",
-                        out->C, out->H, out->W, in->C, in->H, in->W);
+        return mgi_fail(
+            err, MANGO_E_SHAPE,
+            "the generator's picture is %tdx%tdx%td, the network takes %tdx%tdx%td", out->C,
+            out->H, out->W, in->C, in->H, in->W);
     o->C = out->C, o->H = out->H, o->W = out->W;
     o->size = o->C * o->H * o->W;
     o->row = o->target.y < 0 ? read->C : read->C * read->H * read->W;
@@ -17615,8 +17746,8 @@ static mango_status objective_sizes(mango_objective *o, const mango_net *gen,
 }
 
 static mango_status objective_plans(mango_objective *o, const mango_net *gen,
-                                    const mango_net *net, const mango_objective_options *opt,
-                                    mango_err *err)
+                                    const mango_net *net,
+                                    const mango_objective_options *opt, mango_err *err)
 {
     mango_plan_options p;
     mango_plan_defaults(&p);
@@ -17656,15 +17787,16 @@ static mango_status objective_build(mango_objective *o, const mango_net *gen,
     o->rgb = mgi_arena_take(&o->arena, rgb, sizeof(float));
     o->act = mgi_arena_take(&o->arena, act, sizeof(float));
     MGI_TRY(objective_plans(o, gen, net, opt, err));
-    if (objective_digest(gen, &o->al, o->gen) < 0 || objective_digest(net, &o->al, o->net) < 0)
+    if (objective_digest(gen, &o->al, o->gen) < 0 ||
+        objective_digest(net, &o->al, o->net) < 0)
         return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
     return MANGO_OK;
 }
 
 mango_status mango_objective_create(mango_objective **o, const mango_net *gen,
                                     const mango_net *net, const char *target,
-                                    const mango_objective_options *opt, const mango_alloc *al,
-                                    mango_err *err)
+                                    const mango_objective_options *opt,
+                                    const mango_alloc *al, mango_err *err)
 {
     mango_objective_options std;
     MGI_REQUIRE(o && gen && net);
@@ -17766,7 +17898,8 @@ mango_status mango_objective_picture(mango_objective *o, const mango_idx *I, flo
     return MANGO_OK;
 }
 
-mango_status mango_objective_look(mango_objective *o, mango_idx K, const float *rgb, double *y)
+mango_status mango_objective_look(mango_objective *o, mango_idx K, const float *rgb,
+                                  double *y)
 {
     MGI_REQUIRE(o && K >= 0 && (K == 0 || (rgb && y)));
     for (mango_idx k = 0; k < K; k += o->batch)
@@ -17976,8 +18109,9 @@ static mango_status journal_scan(mgi_journal *j, mango_err *err)
             continue;
         }
         if (end && j->good + n + 1 < j->size)
-            return mgi_fail(err, MANGO_E_FORMAT, "%.150s, line %td: damaged, checksum expected",
-                            j->path.p, line);
+            return mgi_fail(err, MANGO_E_FORMAT,
+                            "%.150s, line %td: damaged, checksum expected", j->path.p,
+                            line);
         break;
     }
     return MANGO_OK;
@@ -18004,8 +18138,8 @@ mango_status mgi_journal_open(mgi_journal *j, const char *path, int resume, int 
         return MANGO_OK;
     MGI_TRY(mgi_file_read(path, JOURNAL_LIMIT, &j->al, &j->text, &j->size, err));
     if (!resume && j->size > 0)
-        return mgi_fail(err, MANGO_E_STATE, "%.150s: exists; resume it or choose another place",
-                        path);
+        return mgi_fail(err, MANGO_E_STATE,
+                        "%.150s: exists; resume it or choose another place", path);
     return journal_scan(j, err);
 }
 
@@ -18033,7 +18167,8 @@ int mgi_journal_is(const mgi_journal *j, const char *kind)
     return (mango_idx)n < journal_length(j) && memcmp(p, head, n) == 0 && p[n] == '"';
 }
 
-mango_status mgi_journal_next(mgi_journal *j, const char *kind, mgi_json *line, mango_err *err)
+mango_status mgi_journal_next(mgi_journal *j, const char *kind, mgi_json *line,
+                              mango_err *err)
 {
     j->line++;
     if (!mgi_journal_is(j, kind))
@@ -18124,7 +18259,8 @@ void mgi_journal_close(mgi_journal *j)
 
 #define SESSION_DRY 10 /* restarts in a row without a new code: give up */
 
-mango_status mango_session_defaults(const char *opt, mango_session_options *o, mango_err *err)
+mango_status mango_session_defaults(const char *opt, mango_session_options *o,
+                                    mango_err *err)
 {
     MGI_REQUIRE(o);
     const double zero = 0.0;
@@ -18170,9 +18306,11 @@ static mango_status session_ask_line(mango_session *s, int replay)
         }
         mgi_json_free(&j);
         if (!same)
-            return mgi_fail(&s->err, MANGO_E_FORMAT,
-                            "journal, line %td: the optimizer now proposes other codes; made "
-                            "by another version?", s->journal.line);
+            return mgi_fail(
+                &s->err, MANGO_E_FORMAT,
+                "journal, line %td: the optimizer now proposes other codes; made "
+                "by another version?",
+                s->journal.line);
         return MANGO_OK;
     }
     if (!s->journal.f)
@@ -18260,7 +18398,8 @@ static mango_status session_replay(mango_session *s)
     mgi_cache *c = &s->cache;
     mgi_json j;
     MGI_TRY(mgi_journal_next(&s->journal, "tell", &j, &s->err));
-    const mgi_json_value *first = mgi_json_get(&j, j.v, "first"), *y = mgi_json_get(&j, j.v, "y");
+    const mgi_json_value *first = mgi_json_get(&j, j.v, "first"),
+                         *y = mgi_json_get(&j, j.v, "y");
     mango_idx n = 0;
     int ok = first && first->is_int && first->i == c->done && y &&
              y->kind == MGI_JSON_ARRAY && y->n >= 1 && y->n <= c->n - c->done;
@@ -18271,8 +18410,9 @@ static mango_status session_replay(mango_session *s)
     }
     mgi_json_free(&j);
     if (!ok)
-        return mgi_fail(&s->err, MANGO_E_FORMAT, "journal, line %td: values of query %td expected",
-                        s->journal.line, c->done);
+        return mgi_fail(&s->err, MANGO_E_FORMAT,
+                        "journal, line %td: values of query %td expected", s->journal.line,
+                        c->done);
     session_take(s, n, s->y);
     s->replayed += n;
     return MANGO_OK;
@@ -18292,8 +18432,8 @@ static mango_status session_evaluate(mango_session *s, mango_idx m)
         return st;
     if (s->journal.f) {
         s->line.n = 0;
-        mgi_str_printf(&s->line, "{\"tell\":%lld,\"first\":%lld,\"y\":[", (long long)s->asks - 1,
-                       (long long)c->done);
+        mgi_str_printf(&s->line, "{\"tell\":%lld,\"first\":%lld,\"y\":[",
+                       (long long)s->asks - 1, (long long)c->done);
         for (mango_idx i = 0; i < m; i++) {
             mgi_str_puts(&s->line, i ? "," : "");
             mgi_str_float(&s->line, s->y[i]);
@@ -18334,7 +18474,8 @@ static mango_status session_fill(mango_session *s, int replay)
 static mango_status session_over(const mango_session *s)
 {
     const mgi_cache *c = &s->cache;
-    if (s->n_better > 0 && s->stop_at == s->stop_at && !session_better(s, s->stop_at, s->best))
+    if (s->n_better > 0 && s->stop_at == s->stop_at &&
+        !session_better(s, s->stop_at, s->best))
         return MANGO_STOP_TARGET;
     if (c->done >= s->budget)
         return MANGO_STOP_BUDGET;
@@ -18412,7 +18553,8 @@ void mango_session_get(const mango_session *s, mango_session_info *info)
     info->best = s->n_better > 0 ? s->best : zero / zero;
 }
 
-mango_status mango_session_query(const mango_session *s, mango_idx q, double *y, mango_idx *I)
+mango_status mango_session_query(const mango_session *s, mango_idx q, double *y,
+                                 mango_idx *I)
 {
     MGI_REQUIRE(s && q >= 0 && q < s->cache.done);
     if (y)
@@ -18453,26 +18595,30 @@ static mango_status session_check(const mango_modes *m, const mango_session_opti
         return mgi_fail(err, MANGO_E_ARG, "session: budget is %td, expected 1 or more",
                         o->budget);
     if (o->stall < 1 || o->stall > 1000000)
-        return mgi_fail(err, MANGO_E_ARG, "session: stall is %td, expected 1..1000000", o->stall);
+        return mgi_fail(err, MANGO_E_ARG, "session: stall is %td, expected 1..1000000",
+                        o->stall);
     if (o->n_notes < 0 || o->n_notes > SESSION_NOTES || (o->n_notes > 0 && !o->notes))
         return mgi_fail(err, MANGO_E_ARG, "session: 0..%d notes expected", SESSION_NOTES);
     for (mango_idx i = 0; i < o->n_notes; i++)
         if (!o->notes[i].key || !o->notes[i].value)
-            return mgi_fail(err, MANGO_E_ARG, "session: note %td has no key or no value", i);
+            return mgi_fail(err, MANGO_E_ARG, "session: note %td has no key or no value",
+                            i);
     return MANGO_OK;
 }
 
 /* The header's text, without its closing brace. */
 static void session_header(const mango_modes *m, const mango_session_options *o, mgi_str *s)
 {
-    mgi_str_puts(s, "{\"mango\":\"journal\",\"format\":1,\"version\":\"" MANGO_VERSION "\",\"opt\":");
+    mgi_str_puts(s, "{\"mango\":\"journal\",\"format\":1,\"version\":\"" MANGO_VERSION
+                    "\",\"opt\":");
     mgi_json_quote(s, o->opt, (mango_idx)strlen(o->opt));
     mgi_str_printf(s, ",\"seed\":\"%llu\",\"k\":%lld,\"k_top\":%lld,\"k_gd\":%lld,\"lr\":",
                    (unsigned long long)o->seed, (long long)o->o.k, (long long)o->o.k_top,
                    (long long)o->o.k_gd);
     mgi_str_float(s, o->o.lr);
     mgi_str_printf(s, ",\"r\":%lld,\"quantized\":%d,\"minimize\":%d,\"schedule\":%lld",
-                   (long long)o->o.r, o->o.quantized, o->o.minimize, (long long)o->o.budget);
+                   (long long)o->o.r, o->o.quantized, o->o.minimize,
+                   (long long)o->o.budget);
     mgi_str_printf(s, ",\"stall\":%lld,\"repeat\":%d,\"modes\":[", (long long)o->stall,
                    o->repeat != 0);
     for (mango_idx j = 0; j < m->d; j++)
@@ -18490,7 +18636,8 @@ static void session_header(const mango_modes *m, const mango_session_options *o,
 /* What a resumed run may have different. */
 static int session_free(const char *key)
 {
-    return strcmp(key, "version") == 0 || strcmp(key, "budget") == 0 || strcmp(key, "crc") == 0;
+    return strcmp(key, "version") == 0 || strcmp(key, "budget") == 0 ||
+           strcmp(key, "crc") == 0;
 }
 
 /* Are two JSON values the same? For objects `where` becomes the first key that
@@ -18512,7 +18659,8 @@ static int session_same(const mgi_json *ja, const mgi_json_value *a, const mgi_j
                 return 0;
         return 1;
     }
-    for (mango_idx x = a->kind == MGI_JSON_OBJECT ? a->child : -1; x >= 0; x = ja->v[x].next) {
+    for (mango_idx x = a->kind == MGI_JSON_OBJECT ? a->child : -1; x >= 0;
+         x = ja->v[x].next) {
         const mgi_json_value *v = ja->v + x, *w = mgi_json_get(jb, b, v->key);
         const char *inner = NULL;
         if (top && session_free(v->key))
@@ -18579,7 +18727,8 @@ static mango_status session_build(mango_session *s, const mango_modes *m,
         s->total = PTRDIFF_MAX;
     mango_idx cells;
     if (!mgi_mul(s->cap, s->d, &cells))
-        return mgi_fail(err, MANGO_E_MEM, "session: batch of %td codes is too large", s->cap);
+        return mgi_fail(err, MANGO_E_MEM, "session: batch of %td codes is too large",
+                        s->cap);
     s->I = mgi_new(&s->al, cells, sizeof *s->I);
     s->J = mgi_new(&s->al, cells, sizeof *s->J);
     s->row = mgi_new(&s->al, s->cap, sizeof *s->row);
@@ -18590,8 +18739,8 @@ static mango_status session_build(mango_session *s, const mango_modes *m,
 }
 
 mango_status mango_session_create(mango_session **s, const mango_modes *modes,
-                                  const mango_session_options *o, mango_evaluator f, void *ud,
-                                  const mango_alloc *al, mango_err *err)
+                                  const mango_session_options *o, mango_evaluator f,
+                                  void *ud, const mango_alloc *al, mango_err *err)
 {
     MGI_REQUIRE(s);
     *s = NULL;
@@ -18637,6 +18786,480 @@ void mango_session_destroy(mango_session *s)
 
 #undef SESSION_NOTES
 /* ---- end mei/session_open.c --------------------------------------------------------- */
+
+/* ---- begin study/eigen.c ------------------------------------------------------------ */
+/* eigen.c - Householder reduction to a tridiagonal T, then implicit QL steps.
+ *
+ *   H = 1 - beta v v^T,  A' = H A H = A - v w^T - w v^T,
+ *       p = beta A v,  w = p - (beta/2)(p.v) v                                (1)
+ *   QL: T - mu = Q L,  T' = L Q + mu = Q^T T Q, by rotations chased upwards;
+ *       mu the eigenvalue of the top 2x2 block closer to its first entry      (2)
+ *
+ * Bowdler, Martin, Reinsch, Wilkinson, Numer. Math. 11 (1968); Golub and Van
+ * Loan, Matrix Computations, section 8.3 (there for QR).
+ */
+#include <float.h>
+#include <math.h>
+
+#define EIGEN_SWEEPS 60      /* per eigenvalue; two is usual        */
+#define EIGEN_NOTHING 1e-280 /* squares, of a matrix scaled to 1 */
+#define EIGEN_COLS 64        /* columns of V that one thread turns  */
+
+double mgi_dot64(mango_idx n, const double *x, const double *y)
+{
+    double s[4] = {0.0, 0.0, 0.0, 0.0};
+    mango_idx i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (int k = 0; k < 4; k++)
+            s[k] += x[i + k] * y[i + k];
+    for (; i < n; i++)
+        s[0] += x[i] * y[i];
+    return (s[0] + s[1]) + (s[2] + s[3]);
+}
+
+/* Scale A by a power of two so that its largest entry lies in [1/2,1);
+ * *power undoes it. 0 when A is not finite. */
+static int eigen_scale(mango_idx n, double *A, int *power)
+{
+    double top = 0.0;
+    *power = 0;
+    for (mango_idx i = 0; i < n * n; i++) {
+        const double a = fabs(A[i]);
+        if (!(a <= DBL_MAX))
+            return 0;
+        top = a > top ? a : top;
+    }
+    if (top > 0.0)
+        frexp(top, power);
+    for (mango_idx i = 0; *power != 0 && i < n * n; i++)
+        A[i] = ldexp(A[i], -*power);
+    return 1;
+}
+
+/* Row k of A becomes v of the reflection that leaves only its last entry
+ * left of the diagonal, e. Returns beta; 0 when there is nothing to do. */
+static double eigen_reflector(mango_idx k, double *v, double *e)
+{
+    const double rest = mgi_dot64(k - 1, v, v), last = v[k - 1];
+    *e = last;
+    if (rest < EIGEN_NOTHING)
+        return 0.0;
+    *e = sqrt(rest + last * last);
+    *e = last > 0.0 ? -*e : *e;
+    v[k - 1] = last - *e;
+    return 2.0 / (rest + v[k - 1] * v[k - 1]);
+}
+
+/* A -> T: diagonal d (n), off-diagonal e (n), e[i] between i and i+1. The v
+ * stay in the rows of A, their beta in b (n). p (n) is scratch. */
+static void eigen_reduce(mango_idx n, double *A, double *d, double *e, double *b, double *p)
+{
+    for (mango_idx k = n - 1; k >= 2; k--) {
+        double *v = A + k * n;
+        d[k] = v[k];
+        b[k] = eigen_reflector(k, v, &e[k - 1]);
+        if (b[k] == 0.0)
+            continue;
+        MGI_OMP(parallel for if (k * k >= MGI_GRAIN))
+        for (mango_idx i = 0; i < k; i++)
+            p[i] = b[k] * mgi_dot64(k, A + i * n, v);
+        const double half = 0.5 * b[k] * mgi_dot64(k, p, v);
+        for (mango_idx i = 0; i < k; i++)
+            p[i] -= half * v[i];
+        MGI_OMP(parallel for if (k * k >= MGI_GRAIN))
+        for (mango_idx i = 0; i < k; i++)
+            for (mango_idx j = 0; j < k; j++)
+                A[i * n + j] -= v[i] * p[j] + p[i] * v[j]; /* (1) */
+    }
+    e[n - 1] = 0.0;
+    d[0] = A[0];
+    if (n > 1) {
+        d[1] = A[n + 1];
+        e[0] = A[n];
+    }
+}
+
+/* V = H_2 H_3 ... H_{n-1}, so that A = V^T T V. Row i meets H_k for k > i. */
+static void eigen_basis(mango_idx n, const double *A, const double *b, double *V)
+{
+    MGI_OMP(parallel for schedule(dynamic, 4) if (n * n >= MGI_GRAIN))
+    for (mango_idx i = 0; i < n; i++) {
+        double *r = V + i * n;
+        for (mango_idx j = 0; j < n; j++)
+            r[j] = i == j ? 1.0 : 0.0;
+        for (mango_idx k = MGI_MAX(2, i + 1); k < n; k++) {
+            const double *v = A + k * n, s = b[k] == 0.0 ? 0.0 : b[k] * mgi_dot64(k, r, v);
+            for (mango_idx j = 0; s != 0.0 && j < k; j++)
+                r[j] -= s * v[j];
+        }
+    }
+}
+
+/* One QL step on the rows l..m of T; rotation k turns rows k and k+1 by
+ * (c[k], s[k]). */
+static void eigen_step(mango_idx l, mango_idx m, double *d, double *e, double *c, double *s)
+{
+    const double delta = 0.5 * (d[l + 1] - d[l]), root = sqrt(delta * delta + e[l] * e[l]);
+    const double mu =
+        d[l] - e[l] * (e[l] / (delta < 0.0 ? delta - root : delta + root)); /* (2) */
+    double x = d[m] - mu, z = e[m - 1]; /* the pair that the rotation turns into (r, 0) */
+    for (mango_idx k = m - 1; k >= l; k--) {
+        const double r = sqrt(x * x + z * z);
+        c[k] = r > 0.0 ? x / r : 1.0;
+        s[k] = r > 0.0 ? z / r : 0.0;
+        if (k < m - 1)
+            e[k + 1] = r;
+        const double q = s[k] * (d[k] - d[k + 1]) + 2.0 * c[k] * e[k];
+        d[k + 1] += s[k] * q;
+        d[k] -= s[k] * q;
+        e[k] = x = c[k] * q - e[k];
+        if (k > l) {
+            z = s[k] * e[k - 1];
+            e[k - 1] *= c[k];
+        }
+    }
+}
+
+/* Rows l..m of V follow T; columns are independent of each other. */
+static void eigen_turn(mango_idx n, mango_idx l, mango_idx m, const double *c,
+                       const double *s, double *V)
+{
+    MGI_OMP(parallel for if ((m - l) * n >= MGI_GRAIN))
+    for (mango_idx at = 0; at < n; at += EIGEN_COLS) {
+        const mango_idx end = MGI_MIN(n, at + EIGEN_COLS);
+        for (mango_idx k = m - 1; k >= l; k--) {
+            double *lo = V + k * n, *hi = lo + n;
+            for (mango_idx j = at; j < end; j++) {
+                const double a = lo[j], b = hi[j];
+                hi[j] = c[k] * b + s[k] * a;
+                lo[j] = c[k] * a - s[k] * b;
+            }
+        }
+    }
+}
+
+static mango_status eigen_diagonalize(mango_idx n, double *d, double *e, double *c,
+                                      double *s, double *V)
+{
+    for (mango_idx l = 0; l < n; l++)
+        for (int sweep = 0;; sweep++) {
+            mango_idx m = l;
+            while (m < n - 1 &&
+                   fabs(e[m]) > 0.5 * DBL_EPSILON * (fabs(d[m]) + fabs(d[m + 1])) &&
+                   e[m] * e[m] > EIGEN_NOTHING)
+                m++;
+            if (m == l)
+                break;
+            if (sweep == EIGEN_SWEEPS)
+                return MANGO_E_NONFINITE; /* not seen on finite input */
+            eigen_step(l, m, d, e, c, s);
+            if (V)
+                eigen_turn(n, l, m, c, s, V);
+        }
+    return MANGO_OK;
+}
+
+/* Ascending, the rows of V along; of equal values the first stays first. */
+static void eigen_sort(mango_idx n, double *w, double *V)
+{
+    for (mango_idx i = 0; i < n; i++) {
+        mango_idx at = i;
+        for (mango_idx j = i + 1; j < n; j++)
+            at = w[j] < w[at] ? j : at;
+        if (at == i)
+            continue;
+        const double least = w[at];
+        w[at] = w[i];
+        w[i] = least;
+        for (mango_idx j = 0; V && j < n; j++) {
+            const double a = V[i * n + j];
+            V[i * n + j] = V[at * n + j];
+            V[at * n + j] = a;
+        }
+    }
+}
+
+mango_status mgi_eigen(mango_idx n, double *A, double *w, double *V, double *work)
+{
+    double *e = work, *b = work + n, *c = work + 2 * n, *s = work + 3 * n;
+    int power;
+    MGI_REQUIRE(n >= 1 && A && w && work);
+    if (!eigen_scale(n, A, &power))
+        return MANGO_E_NONFINITE;
+    eigen_reduce(n, A, w, e, b, c);
+    if (V)
+        eigen_basis(n, A, b, V);
+    MGI_TRY(eigen_diagonalize(n, w, e, c, s, V));
+    eigen_sort(n, w, V);
+    for (mango_idx i = 0; i < n; i++)
+        w[i] = ldexp(w[i], power);
+    return MANGO_OK;
+}
+
+#undef EIGEN_SWEEPS
+#undef EIGEN_NOTHING
+#undef EIGEN_COLS
+/* ---- end study/eigen.c -------------------------------------------------------------- */
+
+/* ---- begin study/fid.c -------------------------------------------------------------- */
+/* fid.c - streaming means and covariances, and the Frechet distance of two.
+ *
+ *   blocks of B vectors, n seen before, delta = mean of the block - mean:
+ *       mean += delta B/(n + B)
+ *       M    += sum_b (x_b - mean_b)(x_b - mean_b)^T + delta delta^T n B/(n + B)   (1)
+ *       C     = M/(n - 1)
+ *   C1 = sum_i l_i v_i v_i^T,  A_ij = (l_i l_j)^(1/2) v_i^T C2 v_j                (2)
+ *   Tr (C1 C2)^(1/2) = sum of the roots of the eigenvalues of A                   (3)
+ *
+ * A is C1^(1/2) C2 C1^(1/2) in the basis of the v_i, which has the eigenvalues of
+ * C1 C2. (1): Chan, Golub, LeVeque 1979.
+ */
+#include <float.h>
+#include <math.h>
+
+#define FID_BLOCK 64
+#define FID_MAX_DIM 4096
+
+struct mango_moments {
+    mango_alloc al;
+    mgi_arena arena;
+    mango_idx dim, n;      /* vectors in mean and M                 */
+    mango_idx waiting;     /* vectors in next                       */
+    double *mean, *M;      /* (dim) (dim,dim), lower half           */
+    float *next;           /* (FID_BLOCK,dim)                       */
+    double *block, *delta; /* (FID_BLOCK,dim) (dim) scratch         */
+};
+
+mango_status mango_moments_create(mango_moments **m, mango_idx dim, const mango_alloc *al,
+                                  mango_err *err)
+{
+    MGI_REQUIRE(m);
+    *m = NULL;
+    if (dim < 1 || dim > FID_MAX_DIM)
+        return mgi_fail(err, MANGO_E_ARG, "moments: %td features, expected 1..%d", dim,
+                        FID_MAX_DIM);
+    const mango_alloc a = mgi_alloc_get(al);
+    mango_moments *x = mgi_new(&a, 1, sizeof *x);
+    if (!x)
+        return mgi_fail(err, MANGO_E_MEM, "moments: out of memory");
+    x->al = a, x->dim = dim;
+    mgi_arena_init(&x->arena, &a);
+    mgi_arena_plan(&x->arena, dim, sizeof(double));
+    mgi_arena_plan(&x->arena, dim * dim, sizeof(double));
+    mgi_arena_plan(&x->arena, FID_BLOCK * dim, sizeof(float));
+    mgi_arena_plan(&x->arena, FID_BLOCK * dim, sizeof(double));
+    mgi_arena_plan(&x->arena, dim, sizeof(double));
+    if (mgi_arena_commit(&x->arena) < 0) {
+        mango_moments_destroy(x);
+        return mgi_fail(err, MANGO_E_MEM, "moments: out of memory for %td features", dim);
+    }
+    x->mean = mgi_arena_take(&x->arena, dim, sizeof(double));
+    x->M = mgi_arena_take(&x->arena, dim * dim, sizeof(double));
+    x->next = mgi_arena_take(&x->arena, FID_BLOCK * dim, sizeof(float));
+    x->block = mgi_arena_take(&x->arena, FID_BLOCK * dim, sizeof(double));
+    x->delta = mgi_arena_take(&x->arena, dim, sizeof(double));
+    *m = x;
+    return MANGO_OK;
+}
+
+void mango_moments_destroy(mango_moments *m)
+{
+    if (!m)
+        return;
+    const mango_alloc al = m->al;
+    mgi_arena_free(&m->arena);
+    mgi_del(&al, m, 1, sizeof *m);
+}
+
+/* Add B vectors, whose deviations from their own mean are x (B,dim), to n that
+ * are in mean and M; delta (dim) is that mean less the old one. */
+static void fid_add(mango_idx dim, mango_idx n, mango_idx B, const double *x,
+                    const double *delta, double *mean, double *M)
+{
+    const double total = (double)(n + B), f = (double)n * (double)B / total;
+    for (mango_idx i = 0; i < dim; i++)
+        mean[i] += delta[i] * ((double)B / total);
+    MGI_OMP(parallel for schedule(dynamic, 8) if (B * dim * dim >= MGI_GRAIN))
+    for (mango_idx i = 0; i < dim; i++) {
+        double *row = M + i * dim;
+        for (mango_idx b = 0; x && b < B; b++)
+            for (mango_idx j = 0; j <= i; j++)
+                row[j] += x[b * dim + i] * x[b * dim + j];
+        for (mango_idx j = 0; j <= i; j++)
+            row[j] += f * delta[i] * delta[j]; /* (1) */
+    }
+}
+
+/* The vectors that wait, into mean and M, which hold those of m. */
+static void fid_fold(const mango_moments *m, double *mean, double *M)
+{
+    const mango_idx dim = m->dim, B = m->waiting;
+    for (mango_idx i = 0; i < dim; i++) {
+        double sum = 0.0;
+        for (mango_idx b = 0; b < B; b++)
+            sum += (double)m->next[b * dim + i];
+        sum /= (double)B;
+        for (mango_idx b = 0; b < B; b++)
+            m->block[b * dim + i] = (double)m->next[b * dim + i] - sum;
+        m->delta[i] = sum - mean[i];
+    }
+    fid_add(dim, m->n, B, m->block, m->delta, mean, M);
+}
+
+/* One vector; a full block goes into mean and M. */
+static void fid_push(mango_moments *m, const float *x)
+{
+    memcpy(m->next + m->waiting * m->dim, x, (size_t)m->dim * sizeof *x);
+    if (++m->waiting < FID_BLOCK)
+        return;
+    fid_fold(m, m->mean, m->M);
+    m->n += m->waiting;
+    m->waiting = 0;
+}
+
+mango_status mango_moments_add(mango_moments *m, mango_idx n, const float *x)
+{
+    MGI_REQUIRE(m && n >= 0 && (n == 0 || x));
+    for (mango_idx i = 0; i < n * m->dim; i++)
+        if (!(fabsf(x[i]) <= FLT_MAX))
+            return MANGO_E_NONFINITE;
+    for (mango_idx k = 0; k < n; k++)
+        fid_push(m, x + k * m->dim);
+    return MANGO_OK;
+}
+
+mango_status mango_moments_merge(mango_moments *m, const mango_moments *from)
+{
+    MGI_REQUIRE(m && from && m != from);
+    if (m->dim != from->dim)
+        return MANGO_E_SHAPE;
+    if (m->waiting > 0 && from->n > 0) {
+        fid_fold(m, m->mean, m->M);
+        m->n += m->waiting;
+        m->waiting = 0;
+    }
+    if (from->n > 0) {
+        for (mango_idx i = 0; i < m->dim; i++)
+            m->delta[i] = from->mean[i] - m->mean[i];
+        fid_add(m->dim, m->n, from->n, NULL, m->delta, m->mean, m->M);
+        for (mango_idx i = 0; i < m->dim; i++)
+            for (mango_idx j = 0; j <= i; j++)
+                m->M[i * m->dim + j] += from->M[i * m->dim + j];
+        m->n += from->n;
+    }
+    for (mango_idx k = 0; k < from->waiting; k++)
+        fid_push(m, from->next + k * m->dim);
+    return MANGO_OK;
+}
+
+mango_idx mango_moments_count(const mango_moments *m)
+{
+    return m ? m->n + m->waiting : 0;
+}
+
+mango_status mango_moments_get(const mango_moments *m, double *mean, double *cov)
+{
+    MGI_REQUIRE(m && mean && cov);
+    const mango_idx dim = m->dim, count = m->n + m->waiting;
+    if (count < 2)
+        return MANGO_E_STATE;
+    memcpy(mean, m->mean, (size_t)dim * sizeof *mean);
+    memcpy(cov, m->M, (size_t)(dim * dim) * sizeof *cov);
+    if (m->waiting > 0)
+        fid_fold(m, mean, cov);
+    for (mango_idx i = 0; i < dim; i++)
+        for (mango_idx j = 0; j <= i; j++)
+            cov[i * dim + j] = cov[j * dim + i] = cov[i * dim + j] / (double)(count - 1);
+    return MANGO_OK;
+}
+
+static double fid_trace(mango_idx n, const double *C)
+{
+    double t = 0.0;
+    for (mango_idx i = 0; i < n; i++)
+        t += C[i * n + i];
+    return t;
+}
+
+/* From the pairs l, v (rows of V), those that count, and C2 in X: A (r,r) of (2),
+ * which takes C2's place. P (n,n) is scratch. Returns r. */
+static mango_idx fid_product(mango_idx n, const double *l, const double *V, double *X,
+                             double *P)
+{
+    mango_idx at = 0;
+    while (at < n && !(l[at] > (double)n * DBL_EPSILON * l[n - 1]))
+        at++;
+    const mango_idx r = n - at;
+    MGI_OMP(parallel for if (r * n >= MGI_GRAIN))
+    for (mango_idx i = 0; i < r; i++) {
+        double *p = P + i * n;
+        memset(p, 0, (size_t)n * sizeof *p);
+        for (mango_idx k = 0; k < n; k++)
+            for (mango_idx j = 0; j < n; j++)
+                p[j] += V[(at + i) * n + k] * X[k * n + j];
+    }
+    MGI_OMP(parallel for schedule(dynamic, 8) if (r * n >= MGI_GRAIN))
+    for (mango_idx i = 0; i < r; i++)
+        for (mango_idx j = 0; j <= i; j++)
+            X[i * r + j] = X[j * r + i] =
+                sqrt(l[at + i]) * sqrt(l[at + j]) *
+                mgi_dot64(n, P + i * n, V + (at + j) * n); /* (2) */
+    return r;
+}
+
+/* X, V, P (n,n) and v (7,n) are scratch. */
+static mango_status fid_distance(const mango_moments *a, const mango_moments *b, double *X,
+                                 double *V, double *P, double *v, double *fid,
+                                 double *means)
+{
+    const mango_idx n = a->dim;
+    double *m1 = v, *m2 = v + n, *l = v + 2 * n, *work = v + 3 * n, traces, roots = 0.0;
+    MGI_TRY(mango_moments_get(a, m1, X));
+    traces = fid_trace(n, X);
+    MGI_TRY(mgi_eigen(n, X, l, V, work));
+    MGI_TRY(mango_moments_get(b, m2, X));
+    traces += fid_trace(n, X);
+    const mango_idx r = fid_product(n, l, V, X, P);
+    if (r > 0)
+        MGI_TRY(mgi_eigen(r, X, l, NULL, work));
+    for (mango_idx i = 0; i < r; i++)
+        roots += l[i] > 0.0 ? sqrt(l[i]) : 0.0; /* (3) */
+    for (mango_idx i = 0; i < n; i++)
+        m1[i] -= m2[i];
+    *means = mgi_dot64(n, m1, m1);
+    *fid = *means + MGI_MAX(0.0, traces - 2.0 * roots);
+    return *fid <= DBL_MAX ? MANGO_OK : MANGO_E_NONFINITE;
+}
+
+mango_status mango_fid(const mango_moments *a, const mango_moments *b,
+                       const mango_alloc *al, double *fid, double *means, mango_err *err)
+{
+    MGI_REQUIRE(a && b && fid);
+    const mango_idx n = a->dim, cells = n * n;
+    if (b->dim != n)
+        return mgi_fail(err, MANGO_E_SHAPE, "fid: %td features against %td", n, b->dim);
+    if (mango_moments_count(a) < 2 || mango_moments_count(b) < 2)
+        return mgi_fail(err, MANGO_E_STATE,
+                        "fid: %td and %td vectors, at least 2 of each expected",
+                        mango_moments_count(a), mango_moments_count(b));
+    const mango_alloc m = mgi_alloc_get(al);
+    double *room = mgi_new(&m, 3 * cells + 7 * n, sizeof *room), both[2];
+    if (!room)
+        return mgi_fail(err, MANGO_E_MEM, "fid: out of memory for %td features", n);
+    const mango_status st = fid_distance(a, b, room, room + cells, room + 2 * cells,
+                                         room + 3 * cells, &both[0], &both[1]);
+    mgi_del(&m, room, 3 * cells + 7 * n, sizeof *room);
+    if (st < 0)
+        return mgi_fail(err, st, "fid: %s", mango_status_text(st));
+    *fid = both[0];
+    if (means)
+        *means = both[1];
+    return MANGO_OK;
+}
+
+#undef FID_BLOCK
+#undef FID_MAX_DIM
+/* ---- end study/fid.c ---------------------------------------------------------------- */
 
 /* ---- begin train/init.c ------------------------------------------------------------- */
 /* init.c - first values of parameters, and the recipes.
@@ -18764,25 +19387,36 @@ static int init_any(const mango_net *net, mgi_kind kind)
     return 0;
 }
 
+/* An output of spikes saturates and passes little gradient: read the linear
+ * layer that feeds it, at a tenth of the logits' size, so that the rates of the
+ * last neurons keep the order of the classes. */
+static void init_recipe_readout(mango_train_options *o, const mango_net *net)
+{
+    int i = net->output;
+    if (net->node[i].kind != MGI_LIF)
+        return;
+    while (net->node[i].kind != MGI_LINEAR && net->node[i].n_in > 0)
+        i = net->node[i].in[0];
+    if (net->node[i].kind == MGI_LINEAR && mgi_copy(o->readout, (mango_idx)sizeof o->readout, net->node[i].name))
+        o->readout_scale = 10;
+}
+
 static void init_recipe_net(mango_train_options *o, const mango_net *net)
 {
     const int spiking = init_any(net, MGI_LIF), norm = init_any(net, MGI_BATCHNORM);
     o->epochs = 30;
     o->batch = 128;
     o->T = spiking ? 4 : 1;
-    o->optimizer = norm ? MANGO_SGD : MANGO_ADAMW;
-    o->lr = norm ? 0.1 : 1e-3;
-    o->warmup = 1;
-    o->weight_decay = norm ? 5e-4 : 1e-2;
-    o->smoothing = spiking ? 0.0 : 0.1;
+    /* Surrogate gradients are small and uneven from layer to layer: Adam. */
+    o->optimizer = norm && !spiking ? MANGO_SGD : MANGO_ADAMW;
+    o->lr = o->optimizer == MANGO_SGD ? 0.1 : 2e-3;
+    o->warmup = 0.5;
+    o->weight_decay = o->optimizer == MANGO_SGD ? 5e-4 : 0.02;
+    o->smoothing = 0.1;
     o->clip = 5;
     o->crop_pad = net->node[net->input].H >= 32 ? 4 : 0;
     o->flip = net->node[net->input].C == 3;
-    /* An output of spikes saturates: read the layer that feeds it. */
-    if (net->node[net->output].kind == MGI_LIF) {
-        o->readout[0] = 0;
-        o->readout_scale = 10;
-    }
+    init_recipe_readout(o, net);
 }
 
 static void init_recipe_vqvae(mango_train_options *o)
@@ -18794,6 +19428,7 @@ static void init_recipe_vqvae(mango_train_options *o)
     o->commitment = 0.25;
     o->decay = 0.99;
     o->revive = 0.02;
+    o->reference = 1000;
     o->flip = 1;
 }
 
@@ -18855,7 +19490,7 @@ mango_status mango_train_check(const mango_train_options *o, mango_train_kind ki
         {"readout-scale", o->readout_scale, 1e-6, 1e6}, {"bn-T", (double)o->bn_T, 0, 4096},
         {"commitment", o->commitment, 0, 100},    {"decay", o->decay, 0, 0.99999},
         {"revive", o->revive, 0, 1},              {"n-dis", (double)o->n_dis, 1, 100},
-        {"memory", (double)o->memory, 0, 1e15},
+        {"reference", (double)o->reference, 0, 100000}, {"memory", (double)o->memory, 0, 1e15},
     };
     for (mango_idx k = 0; k < MGI_COUNT(r); k++)
         if (!(r[k].value >= r[k].lo && r[k].value <= r[k].hi))
@@ -19528,17 +20163,31 @@ mango_status mgi_trainer_val(mango_trainer *t, mango_idx at, mango_idx b, mango_
 
 /* ---- steps and epochs ------------------------------------------------------ */
 
+/* The parameter nearest the output whose gradient is not finite; NULL: none. */
+static const char *trainer_bad_gradient(const mgi_tape *tape)
+{
+    for (int p = tape->net->n_params - 1; p >= 0; p--) {
+        const float *g = tape->dw[p];
+        for (mango_idx i = 0; g && i < tape->net->param[p].count; i++)
+            if (!(g[i] - g[i] == 0.0f))
+                return tape->net->param[p].name;
+    }
+    return NULL;
+}
+
 mango_status mgi_trainer_nonfinite(mango_trainer *t, mgi_tape *tape, const float *x,
                                    mango_err *err)
 {
+    const char *grad = trainer_bad_gradient(tape);
     tape->check = tape->frozen = 1;
     mgi_tape_forward(tape, tape->b, x);
     const int bad = tape->bad;
     tape->check = tape->frozen = 0;
+    const char *where = bad >= 0 ? tape->net->node[bad].name : grad ? grad : "the loss";
     return mgi_fail(err, MANGO_E_NONFINITE,
                     "the loss or its gradient is not finite at step %ld of epoch %ld; first at %s%s",
-                    (long)t->step + 1, (long)t->epoch + 1, bad >= 0 ? "layer " : "the gradient",
-                    bad >= 0 ? tape->net->node[bad].name : "");
+                    (long)t->step + 1, (long)t->epoch + 1,
+                    bad >= 0 ? "layer " : grad ? "the gradient of " : "", where);
 }
 
 mango_status mango_trainer_step(mango_trainer *t, mango_err *err)
@@ -19677,6 +20326,8 @@ mango_status mango_trainer_finish(mango_trainer *t, mango_err *err)
     MGI_REQUIRE(t);
     for (int p = 0; t->o.ema > 0 && p < t->net->n_params; p++)
         memcpy(t->net->param[p].v, t->avg.of[p], (size_t)t->net->param[p].count * sizeof(float));
+    if (t->kind == MANGO_TRAIN_VQVAE && t->o.reference > 0)
+        return mgi_vqvae_reference(t, err);
     return t->kind == MANGO_TRAIN_NET && t->o.bn_T > 0 ? trainer_renorm(t, err) : MANGO_OK;
 }
 
@@ -19741,9 +20392,6 @@ mango_status mgi_classifier_prepare(mango_trainer *t, mango_err *err)
     MGI_TRY(mgi_tape_new(&t->tape, t->net, &o, &t->al, err));
     mgi_tape_set_grads(t->tape, &t->opt.g);
     o.train = 0;
-    o.output = -1;
-    if (t->net->node[t->net->output].H * t->net->node[t->net->output].W != 1)
-        o.output = node;
     MGI_TRY(mgi_tape_new(&t->eval, t->net, &o, &t->al, err));
     if (t->o.mixup > 0) {
         t->n_tmp = t->batch.C * t->batch.H * t->batch.W;
@@ -19983,6 +20631,58 @@ mango_status mgi_vqvae_look(mango_trainer *t, mango_train_row *r, mango_err *err
     r->val_loss = loss / (double)n;
     r->val_score = score / (double)n;
     return MANGO_OK;
+}
+
+/* ---- reference codes ------------------------------------------------------ */
+
+/* The first pictures of each class, the same number of each, into t->order. */
+static mango_idx vqvae_choose(mango_trainer *t)
+{
+    const int *label = mango_data_labels(t->data);
+    const mango_idx classes = label ? MGI_MAX(t->info.classes, 1) : 1;
+    const mango_idx each = MGI_MIN(t->o.reference, t->info.count) / classes;
+    mango_idx n = 0;
+    for (mango_idx c = 0; c < classes; c++)
+        for (mango_idx i = 0, k = 0; i < t->info.count && k < each; i++)
+            if (!label || label[i] == c) {
+                t->order[n++] = i;
+                k++;
+            }
+    t->ordered = 0;
+    return n;
+}
+
+/* Codes as little-endian 16-bit integers. */
+static void vqvae_bytes(mango_idx n, const int32_t *code, unsigned char *raw)
+{
+    for (mango_idx i = 0; i < n; i++) {
+        raw[2 * i] = (unsigned char)(code[i] & 255);
+        raw[2 * i + 1] = (unsigned char)(code[i] >> 8 & 255);
+    }
+}
+
+mango_status mgi_vqvae_reference(mango_trainer *t, mango_err *err)
+{
+    const mgi_node *vq = &t->net->node[t->vq];
+    const mango_idx n = vqvae_choose(t), e = vq->H * vq->W, shape[3] = {n, vq->H, vq->W};
+    mango_status st = MANGO_OK;
+    if (n == 0 || vq->codes > 32768)
+        return MANGO_OK;
+    unsigned char *raw = mgi_new(&t->al, n * e, 2);
+    if (!raw)
+        return MANGO_E_MEM;
+    mgi_trainer_bind(t, t->eval);
+    for (mango_idx at = 0; at < n; at += t->o.batch) {
+        t->batch.b = MGI_MIN(t->o.batch, n - at);
+        MGI_TRY_TO(mgi_batch_fill(&t->batch, t->data, t->order + at, &t->o, 0, 0, t->scale,
+                                  t->shift));
+        MGI_TRY_TO(mgi_tape_forward(t->eval, t->batch.b, t->batch.x));
+        vqvae_bytes(t->batch.b * e, t->eval->codes, raw + 2 * at * e);
+    }
+    st = mgi_net_extra_set(t->net, "reference_codes", MGI_I16, 3, shape, raw);
+done:
+    mgi_del(&t->al, raw, n * e, 2);
+    return st < 0 ? mgi_fail(err, st, "reference codes: %s", mango_status_text(st)) : st;
 }
 
 mango_status mgi_vqvae_sample(mango_trainer *t, mango_idx n, float *rgb, float *source)
