@@ -3,25 +3,29 @@
 #define _POSIX_C_SOURCE 200809L
 #include "cli.h"
 #include "input.h"
-#include "../../src/base/rng.h"
 #include "../../src/math/kernels.h"
 #include "../../src/math/ops.h"
+#include "../../src/mei/mei.h"
 #include "../../src/opt/opt.h"
 #include <stdlib.h>
 #include <sys/resource.h>
 
 static const cli_doc bench_doc = {
     "bench", "measure speed",
-    "mango bench speed [--net N [--fill SEED,GAIN] [--input X] [--batch B] [--T N]] "
-    "[--json]",
-    "Without --net: the optimizers' overhead (one ask and tell on a trivial objective) and "
-    "SGEMM.\n"
-    "With --net: one network, milliseconds an image, GFLOP/s by its dense operation count, "
-    "spike\n"
-    "rates, memory. Each figure is the best and the median of repeated runs of a second in "
-    "all.\n",
+    "mango bench speed [--only PART,.. | --net N [--fill SEED,GAIN] [--input X]] [options]",
+    "Without --net: the parts that --only names (default peak,opt,gemm):\n"
+    "  peak  multiply-adds of the register tile on operands in the first cache, all "
+    "threads\n"
+    "  opt   the optimizers' overhead: one ask and tell on a trivial objective\n"
+    "  gemm  SGEMM\n"
+    "  nets  the zoo's networks with formula weights and inputs\n"
+    "With --net: one network, milliseconds an image, GFLOP/s by its dense operation count\n"
+    "(zeros counted) and as a part of the peak, spike rates, memory. Figures are the best "
+    "and\n"
+    "the median of runs repeated for --seconds, three at least.\n",
     "  mango bench speed\n  mango bench speed --net snn --T 100 --batch 10\n"
-    "  mango bench speed --net zoo:spiking_resnet18 --fill 7,4 --batch 10 --json\n"};
+    "  mango bench speed --net zoo:spiking_resnet18 --fill 7,4 --batch 10 --json\n"
+    "  mango bench speed --only nets --seconds 3\n"};
 
 #define BENCH_RUNS 400
 
@@ -61,7 +65,72 @@ static double bench_rss_mib(void)
     return (double)r.ru_maxrss / 1024.0;
 }
 
-/* ---- optimizers ----------------------------------------------------------- */
+/* What the options say, and what the parts share. */
+typedef struct bench_all {
+    cli c;
+    const char *only;
+    double seconds; /* for each figure    */
+    double peak;    /* GFLOP/s            */
+    mgi_str s;      /* the result as JSON */
+} bench_all;
+
+/* ---- the machine's peak ----------------------------------------------------- */
+
+/* A product that fits the first cache: nothing but multiply-adds in registers
+ * and loads that never miss. */
+#define BENCH_PEAK_K 128
+#define BENCH_PEAK_REPS 4000
+typedef struct bench_tile {
+    float a[32][BENCH_PEAK_K], b[64 * BENCH_PEAK_K], c[32 * 64];
+} bench_tile;
+
+static void bench_tile_run(bench_tile *t)
+{
+    const mgi_kernels *k = mgi_kernels_get();
+    const mgi_tap tap = {0, 0, BENCH_PEAK_K};
+    const float *row[32];
+    for (mango_idx i = 0; i < k->mr; i++)
+        row[i] = t->a[i];
+    for (int r = 0; r < BENCH_PEAK_REPS; r++)
+        k->tile(k->mr, k->nr, row, 1, &tap, t->b, t->c, k->nr, 0);
+}
+
+static mango_status bench_peak_once(void *ud)
+{
+    bench_tile *t = ud;
+    const int n = mango_threads();
+    MGI_OMP(parallel for schedule(static, 1))
+    for (int i = 0; i < n; i++)
+        bench_tile_run(t + i);
+    return MANGO_OK;
+}
+
+/* The rate of the register tile, all threads at once: no product is faster. */
+static mango_status bench_peak(bench_all *a)
+{
+    const mgi_kernels *k = mgi_kernels_get();
+    const int n = mango_threads();
+    bench_time t = {0, 0, 0};
+    bench_tile *tile = NULL;
+    if (k->mr <= 32 && k->nr <= 64)
+        tile = malloc((size_t)n * sizeof *tile);
+    if (!tile)
+        return MANGO_E_MEM;
+    for (int i = 0; i < n; i++) {
+        mango_fill_u("a", 1, 32 * BENCH_PEAK_K, tile[i].a[0]);
+        mango_fill_u("b", 1, 64 * BENCH_PEAK_K, tile[i].b);
+    }
+    const mango_status st = bench_run(bench_peak_once, tile, 0.3 * a->seconds, &t);
+    free(tile);
+    MGI_TRY(st);
+    a->peak = 2e-9 * (double)(k->mr * k->nr) * BENCH_PEAK_K * BENCH_PEAK_REPS * n / t.best;
+    cli_print(&a->c, "peak of the %s tile, %d x %d, %d threads: %.1f GFLOP/s\n", k->name,
+              k->mr, k->nr, n, a->peak);
+    mgi_str_printf(&a->s, ",\"peak_gflops\":%.2f", a->peak);
+    return MANGO_OK;
+}
+
+/* ---- optimizers ------------------------------------------------------------- */
 
 typedef struct bench_opt {
     const char *label, *preset;
@@ -85,7 +154,7 @@ static mango_status bench_ask_tell(void *ud)
     return mango_opt_tell(b->opt, K, b->I, b->y);
 }
 
-static mango_status bench_one_opt(bench_opt *b, uint64_t seed, bench_time *t, mango_idx *k,
+static mango_status bench_one_opt(bench_all *a, bench_opt *b, bench_time *t, mango_idx *k,
                                   mango_err *err)
 {
     mango_opt_options o;
@@ -95,19 +164,21 @@ static mango_status bench_one_opt(bench_opt *b, uint64_t seed, bench_time *t, ma
     mango_status st = n && b->I ? mango_opt_defaults(b->preset, &o, err) : MANGO_E_MEM;
     for (mango_idx j = 0; st >= 0 && j < b->d; j++)
         n[j] = b->n;
-    o.quantized = b->quantized;
-    *k = o.k;
+    if (st >= 0) {
+        o.quantized = b->quantized;
+        *k = o.k;
+        st = mango_opt_create(&b->opt, b->preset, &modes, &o, (uint64_t)a->c.seed, NULL,
+                              err);
+    }
     if (st >= 0)
-        st = mango_opt_create(&b->opt, b->preset, &modes, &o, seed, NULL, err);
-    if (st >= 0)
-        st = bench_run(bench_ask_tell, b, 1.0, t);
+        st = bench_run(bench_ask_tell, b, a->seconds, t);
     mango_opt_destroy(b->opt);
     free(n);
     free(b->I);
     return st;
 }
 
-static mango_status bench_opts(cli *c, mgi_str *s, mango_err *err)
+static mango_status bench_opts(bench_all *a, mango_err *err)
 {
     bench_opt row[] = {
         {"768 modes of 2, k 10, rank 5", "tt", 768, 2, 0, NULL, NULL, {0}},
@@ -117,24 +188,24 @@ static mango_status bench_opts(cli *c, mgi_str *s, mango_err *err)
         {"64 of 512 levels, tt", "tt", 64, 512, 0, NULL, NULL, {0}},
     };
     bench_time t;
-    mango_idx k;
-    cli_print(c, "one ask + tell, one thread of work, ms        best   median   s / 1,000 "
-                 "queries\n");
-    mgi_str_puts(s, "\"ask_tell\":[");
+    mango_idx k = 1;
+    cli_print(&a->c,
+              "one ask + tell, one thread of work, ms        best   median   s / 1,000 "
+              "queries\n");
+    mgi_str_puts(&a->s, ",\"ask_tell\":[");
     for (mango_idx i = 0; i < MGI_COUNT(row); i++) {
-        MGI_TRY(bench_one_opt(&row[i], (uint64_t)c->seed, &t, &k, err));
-        cli_print(c, "  %-40s %8.3f %8.3f %10.3f\n", row[i].label, 1e3 * t.best,
-                  1e3 * t.median, 1e3 / (double)k * t.median);
+        MGI_TRY(bench_one_opt(a, &row[i], &t, &k, err));
+        const double ms = 1e3 * t.best, med = 1e3 * t.median, per = med / (double)k;
+        cli_print(&a->c, "  %-40s %8.3f %8.3f %10.3f\n", row[i].label, ms, med, per);
         mgi_str_printf(
-            s, "%s{\"what\":\"%s\",\"ms\":%.5f,\"ms_median\":%.5f,\"s_per_1000\":%.5f}",
-            i ? "," : "", row[i].label, 1e3 * t.best, 1e3 * t.median,
-            1e3 / (double)k * t.median);
+            &a->s, "%s{\"what\":\"%s\",\"ms\":%.5f,\"ms_median\":%.5f,\"s_per_1000\":%.5f}",
+            i ? "," : "", row[i].label, ms, med, per);
     }
-    mgi_str_puts(s, "]");
+    mgi_str_puts(&a->s, "]");
     return MANGO_OK;
 }
 
-/* ---- SGEMM ---------------------------------------------------------------- */
+/* ---- SGEMM ------------------------------------------------------------------ */
 
 typedef struct bench_gemm {
     mango_idx M, N, K;
@@ -148,41 +219,49 @@ static mango_status bench_gemm_once(void *ud)
     return MANGO_OK;
 }
 
-static mango_status bench_gemms(cli *c, mgi_str *s)
+/* A and B by the test formula, names "a" and "b", seed 1. */
+static mango_status bench_one_gemm(bench_all *a, bench_gemm *g, bench_time *t)
+{
+    const mango_idx M = g->M, N = g->N, K = g->K;
+    g->A = malloc((size_t)(M * K) * sizeof(float));
+    g->B = malloc((size_t)(K * N) * sizeof(float));
+    g->C = malloc((size_t)(M * N) * sizeof(float));
+    g->work = malloc((size_t)mgi_gemm_work(M, N, K, 'n', 'n') * sizeof(float) + 64);
+    if (!g->A || !g->B || !g->C || !g->work)
+        return MANGO_E_MEM;
+    mango_fill_u("a", 1, M * K, g->A);
+    mango_fill_u("b", 1, K * N, g->B);
+    return bench_run(bench_gemm_once, g, a->seconds, t);
+}
+
+static mango_status bench_gemms(bench_all *a)
 {
     static const mango_idx size[][3] = {
-        {1024, 1024, 1024}, {1024, 256, 2304}, {100, 64, 5000}};
-    cli_print(c, "SGEMM M x N x K, %s kernels, %d threads            GFLOP/s\n",
+        {1024, 1024, 1024}, {256, 1024, 2304}, {1024, 256, 2304}, {100, 64, 5000}};
+    cli_print(&a->c, "SGEMM M x N x K, %s kernels, %d threads            GFLOP/s\n",
               mgi_kernels_get()->name, mango_threads());
-    mgi_str_puts(s, ",\"sgemm\":[");
+    mgi_str_puts(&a->s, ",\"sgemm\":[");
     for (mango_idx i = 0; i < MGI_COUNT(size); i++) {
-        bench_gemm g = {size[i][0], size[i][1], size[i][2], NULL, NULL, NULL, NULL};
-        bench_time t = {0, 0, 0};
-        mango_rng r;
-        g.A = malloc((size_t)(g.M * g.K) * sizeof(float));
-        g.B = malloc((size_t)(g.K * g.N) * sizeof(float));
-        g.C = malloc((size_t)(g.M * g.N) * sizeof(float));
-        g.work =
-            malloc((size_t)mgi_gemm_work(g.M, g.N, g.K, 'n', 'n') * sizeof(float) + 64);
-        mango_status st = g.A && g.B && g.C && g.work ? MANGO_OK : MANGO_E_MEM;
-        mango_rng_init(&r, 1, 1, 0);
-        for (mango_idx j = 0; st >= 0 && j < g.M * g.K; j++)
-            g.A[j] = mango_rng_uniformf(&r) - 0.5f;
-        for (mango_idx j = 0; st >= 0 && j < g.K * g.N; j++)
-            g.B[j] = mango_rng_uniformf(&r) - 0.5f;
-        if (st >= 0)
-            st = bench_run(bench_gemm_once, &g, 1.0, &t);
+        const mango_idx M = size[i][0], N = size[i][1], K = size[i][2];
+        bench_gemm g = {M, N, K, NULL, NULL, NULL, NULL};
+        bench_time t = {1, 1, 1};
+        const mango_status st = bench_one_gemm(a, &g, &t);
+        const double rate = 2e-9 * (double)(M * N) * (double)K / t.best;
+        if (st >= 0) {
+            cli_print(&a->c, "  %td x %td x %td %40.1f\n", M, N, K, rate);
+            mgi_str_printf(&a->s,
+                           "%s{\"M\":%td,\"N\":%td,\"K\":%td,\"gflops\":%.2f,"
+                           "\"probe\":[%.8g,%.8g,%.8g]}",
+                           i ? "," : "", M, N, K, rate, (double)g.C[0],
+                           (double)g.C[M / 2 * N + N / 3], (double)g.C[M * N - 1]);
+        }
         free(g.A);
         free(g.B);
         free(g.C);
         free(g.work);
         MGI_TRY(st);
-        double flop = 2e-9 * (double)g.M * (double)g.N * (double)g.K;
-        cli_print(c, "  %td x %td x %td %40.1f\n", g.M, g.N, g.K, flop / t.best);
-        mgi_str_printf(s, "%s{\"M\":%td,\"N\":%td,\"K\":%td,\"gflops\":%.2f}", i ? "," : "",
-                       g.M, g.N, g.K, flop / t.best);
     }
-    mgi_str_puts(s, "]");
+    mgi_str_puts(&a->s, "]");
     return MANGO_OK;
 }
 
@@ -191,6 +270,7 @@ static mango_status bench_gemms(cli *c, mgi_str *s)
 typedef struct bench_net {
     const char *name, *fill, *input, *layer;
     int64_t batch, T;
+    int codes; /* no input given: codes of the vector quantizer, not pictures */
     mango_net *net;
     input_batch in;
     mango_plan *plan;
@@ -203,6 +283,29 @@ static mango_status bench_net_once(void *ud)
     return mango_plan_run(b->plan, (mango_idx)b->batch, b->x);
 }
 
+/* Codes by the test formula: floor(n (0.5 + 0.5 u)). */
+static mango_status bench_codes(bench_net *b, uint64_t seed, mango_err *err)
+{
+    mango_space *space;
+    mango_modes m;
+    MGI_TRY(mango_space_of(&space, b->net, NULL, err));
+    mango_space_modes(space, &m);
+    const mango_idx B = (mango_idx)b->batch;
+    b->in.x = malloc((size_t)(B * m.d) * sizeof(float));
+    if (b->in.x) {
+        mango_fill_u("codes", seed, B * m.d, b->in.x);
+        for (mango_idx i = 0; i < B * m.d; i++)
+            b->in.x[i] =
+                (float)(mango_idx)((double)m.n[i % m.d] * (0.5 + 0.5 * (double)b->in.x[i]));
+        b->in.B = B;
+        b->in.size = m.d;
+        b->in.raw = 1;
+        b->in.from = mango_space_layer(space);
+    }
+    mango_space_destroy(space);
+    return b->in.x ? MANGO_OK : MANGO_E_MEM;
+}
+
 static mango_status bench_net_open(bench_net *b, uint64_t seed, mango_err *err)
 {
     MGI_TRY(cli_net(&b->net, b->name, b->fill, err));
@@ -210,6 +313,8 @@ static mango_status bench_net_open(bench_net *b, uint64_t seed, mango_err *err)
         b->T = mango_net_steps(b->net);
     if (b->input)
         MGI_TRY(input_read(&b->in, b->net, b->input, err));
+    else if (b->codes)
+        MGI_TRY(bench_codes(b, seed, err));
     else
         MGI_TRY(input_fill(&b->in, b->net, seed, (mango_idx)b->batch, err));
     b->x = malloc((size_t)(b->batch * b->in.size) * sizeof(float));
@@ -233,44 +338,69 @@ static mango_status bench_net_plan(bench_net *b, mango_idx n, mango_reading *rd,
     return mango_plan_create(&b->plan, b->net, &o, n, rd, NULL, err);
 }
 
-/* Mean rate of every spiking layer, in one more run. */
-static mango_status bench_rates(bench_net *b, cli *c, mgi_str *s, mango_err *err)
+/* Mean rate of every spiking layer that is computed on the way, in one more run. */
+static mango_status bench_rates(bench_net *b, bench_all *a, mango_idx last, mango_err *err)
 {
-    double sum = 0;
-    mango_idx spiking = 0;
+    const mango_idx n = last + 1, B = (mango_idx)b->batch;
     mango_layer l;
-    mgi_str_puts(s, ",\"layers\":[");
-    for (mango_idx i = 0; i < mango_net_layers(b->net); i++) {
-        MGI_TRY(mango_net_layer(b->net, i, &l));
-        if (!l.spiking)
-            continue;
-        float *y = calloc((size_t)(b->batch * l.C), sizeof *y);
-        mango_reading rd = {i, MANGO_READ_RATE, y};
+    mango_idx k = 0;
+    mango_reading *rd = calloc((size_t)n, sizeof *rd);
+    mango_status st = rd ? MANGO_OK : MANGO_E_MEM;
+    for (mango_idx i = 0; st >= 0 && i < n; i++)
+        if ((st = mango_net_layer(b->net, i, &l)) >= 0 && l.spiking) {
+            rd[k] = (mango_reading){i, MANGO_READ_RATE,
+                                    calloc((size_t)(B * l.C), sizeof(float))};
+            st = rd[k++].out ? MANGO_OK : MANGO_E_MEM;
+        }
+    mango_plan_destroy(b->plan);
+    b->plan = NULL;
+    if (st >= 0 && k)
+        st = bench_net_plan(b, k, rd, err);
+    if (st >= 0 && k)
+        st = bench_net_once(b);
+    mgi_str_puts(&a->s, ",\"layers\":[");
+    double sum = 0;
+    for (mango_idx i = 0; st >= 0 && i < k; i++) {
         double mean = 0;
-        mango_plan_destroy(b->plan);
-        b->plan = NULL;
-        mango_status st = y ? bench_net_plan(b, 1, &rd, err) : MANGO_E_MEM;
-        if (st >= 0)
-            st = bench_net_once(b);
-        for (mango_idx k = 0; st >= 0 && k < b->batch * l.C; k++)
-            mean += (double)y[k] / (double)(b->batch * l.C);
-        free(y);
-        MGI_TRY(st);
-        cli_print(c, "  %-20s fires in %.4f of neuron-steps\n", l.name, mean);
-        mgi_str_printf(s, "%s{\"name\":\"%s\",\"spike_rate\":%.6f}", spiking ? "," : "",
-                       l.name, mean);
+        mango_net_layer(b->net, rd[i].layer, &l);
+        for (mango_idx j = 0; j < B * l.C; j++)
+            mean += (double)rd[i].out[j] / (double)(B * l.C);
         sum += mean;
-        spiking++;
+        cli_print(&a->c, "  %-20s fires in %.4f of neuron-steps\n", l.name, mean);
+        mgi_str_printf(&a->s, "%s{\"name\":\"%s\",\"spike_rate\":%.6f}", i ? "," : "",
+                       l.name, mean);
     }
-    mgi_str_printf(s, "],\"spike_rate\":%.6f", spiking ? sum / (double)spiking : 0.0);
-    return MANGO_OK;
+    mgi_str_printf(&a->s, "],\"spike_rate\":%.6f", k ? sum / (double)k : 0.0);
+    while (k > 0)
+        free(rd[--k].out);
+    free(rd);
+    return st;
 }
 
-static mango_status bench_network(bench_net *b, cli *c, mgi_str *s, mango_err *err)
+static void bench_net_report(const bench_net *b, bench_all *a, const bench_time *t,
+                             const char *layer)
+{
+    const double macs = mango_plan_macs(b->plan), B = (double)b->batch;
+    const double ms = 1e3 * t->best / B, med = 1e3 * t->median / B;
+    const double gflops = 2e-9 * macs * B / t->best, rss = bench_rss_mib();
+    const double mib = (double)mango_plan_bytes(b->plan) / 1048576.0;
+    cli_print(
+        &a->c,
+        "%s to %s, T %td, batch %td, %s, %d threads\n  %.3f ms an image (median "
+        "%.3f), %.1f GFLOP/s dense, %.2f of the peak, plan %.1f MiB, resident %.1f MiB\n",
+        b->name, layer, (mango_idx)b->T, (mango_idx)b->batch, mgi_kernels_get()->name,
+        mango_threads(), ms, med, gflops, gflops / a->peak, mib, rss);
+    mgi_str_printf(&a->s,
+                   "\"ms_per_image\":%.5f,\"ms_median\":%.5f,\"gflops\":%.3f,"
+                   "\"of_peak\":%.4f,\"macs\":%.0f,\"plan_mib\":%.2f,\"peak_rss_mib\":%.2f",
+                   ms, med, gflops, gflops / a->peak, macs, mib, rss);
+}
+
+static mango_status bench_network(bench_net *b, bench_all *a, mango_err *err)
 {
     bench_time t;
     mango_layer l;
-    MGI_TRY(bench_net_open(b, (uint64_t)c->seed, err));
+    MGI_TRY(bench_net_open(b, (uint64_t)a->c.seed, err));
     mango_reading rd = {mango_net_layers(b->net) - 1, MANGO_READ_MEAN, NULL};
     if (b->layer)
         MGI_TRY(mango_net_find(b->net, b->layer, &rd.layer, err));
@@ -279,22 +409,9 @@ static mango_status bench_network(bench_net *b, cli *c, mgi_str *s, mango_err *e
     if (!rd.out)
         return MANGO_E_MEM;
     MGI_TRY(bench_net_plan(b, 1, &rd, err));
-    double macs = mango_plan_macs(b->plan),
-           mib = (double)mango_plan_bytes(b->plan) / 1048576.0;
-    MGI_TRY(bench_run(bench_net_once, b, 1.0, &t));
-    double ms = 1e3 * t.best / (double)b->batch, med = 1e3 * t.median / (double)b->batch;
-    double gflops = 2e-9 * macs * (double)b->batch / t.best;
-    cli_print(c,
-              "%s to %s, T %td, batch %td, %s, %d threads\n  %.3f ms an image (median "
-              "%.3f), %.1f GFLOP/s dense, plan %.1f MiB, peak %.1f MiB\n",
-              b->name, l.name, (mango_idx)b->T, (mango_idx)b->batch,
-              mgi_kernels_get()->name, mango_threads(), ms, med, gflops, mib,
-              bench_rss_mib());
-    mgi_str_printf(s,
-                   "\"ms_per_image\":%.5f,\"ms_median\":%.5f,\"gflops\":%.3f,\"macs\":%.0f,"
-                   "\"plan_mib\":%.2f,\"peak_rss_mib\":%.2f",
-                   ms, med, gflops, macs, mib, bench_rss_mib());
-    return bench_rates(b, c, s, err);
+    MGI_TRY(bench_run(bench_net_once, b, a->seconds, &t));
+    bench_net_report(b, a, &t, l.name);
+    return bench_rates(b, a, rd.layer, err);
 }
 
 static void bench_net_free(bench_net *b)
@@ -306,15 +423,92 @@ static void bench_net_free(bench_net *b)
     free(b->rate);
 }
 
+static mango_status bench_nets(bench_all *a, mango_err *err)
+{
+    static const struct {
+        const char *name, *fill;
+        int batch, codes;
+    } row[] = {{"zoo:sngan", "7,0.6", 10, 0},    {"zoo:vqvae", "7,1", 25, 1},
+               {"zoo:snn_conv", "7,1.6", 10, 0}, {"zoo:spiking_resnet18", "7,4", 10, 0},
+               {"zoo:resnet18", "7,1", 10, 0},   {"zoo:densenet", "7,1", 10, 0},
+               {"zoo:alexnet", "7,1", 10, 0},    {"zoo:vgg16", "7,1", 1, 0},
+               {"zoo:vgg19", "7,1", 1, 0}};
+    mgi_str_puts(&a->s, ",\"networks\":[");
+    for (mango_idx i = 0; i < MGI_COUNT(row); i++) {
+        bench_net b;
+        memset(&b, 0, sizeof b);
+        b.name = row[i].name;
+        b.fill = row[i].fill;
+        b.batch = row[i].batch;
+        b.codes = row[i].codes;
+        mgi_str_printf(&a->s, "%s{\"net\":\"%s\",\"batch\":%d,", i ? "," : "", b.name,
+                       row[i].batch);
+        const mango_status st = bench_network(&b, a, err);
+        bench_net_free(&b);
+        MGI_TRY(st);
+        mgi_str_puts(&a->s, "}");
+    }
+    mgi_str_puts(&a->s, "]");
+    return MANGO_OK;
+}
+
+/* ---- the verb --------------------------------------------------------------- */
+
+/* Is `part` one of the words of --only? */
+static int bench_wants(const bench_all *a, const char *part)
+{
+    const size_t n = strlen(part);
+    for (const char *p = a->only; *p; p += strcspn(p, ","), p += *p == ',')
+        if (strcspn(p, ",") == n && !memcmp(p, part, n))
+            return 1;
+    return 0;
+}
+
+/* The first word of --only that is no part, or NULL. */
+static const char *bench_unknown(const bench_all *a)
+{
+    static const char *const part[] = {"peak", "opt", "gemm", "nets"};
+    for (const char *p = a->only; *p; p += strcspn(p, ","), p += *p == ',') {
+        int known = 0;
+        for (mango_idx i = 0; i < MGI_COUNT(part); i++)
+            known |=
+                strcspn(p, ",") == strlen(part[i]) && !memcmp(p, part[i], strlen(part[i]));
+        if (!known)
+            return p;
+    }
+    return NULL;
+}
+
+static mango_status bench_parts(bench_all *a, mango_err *err)
+{
+    if (bench_wants(a, "peak") || bench_wants(a, "nets"))
+        MGI_TRY(bench_peak(a));
+    if (bench_wants(a, "opt"))
+        MGI_TRY(bench_opts(a, err));
+    if (bench_wants(a, "gemm"))
+        MGI_TRY(bench_gemms(a));
+    return bench_wants(a, "nets") ? bench_nets(a, err) : MANGO_OK;
+}
+
+static mango_status bench_one(bench_all *a, bench_net *b, mango_err *err)
+{
+    MGI_TRY(bench_peak(a));
+    mgi_str_puts(&a->s, ",");
+    return bench_network(b, a, err);
+}
+
 int verb_bench(int argc, char **argv)
 {
-    cli c;
-    mgi_str s;
-    mango_err err = {""};
+    bench_all a;
     bench_net b;
+    mango_err err = {""};
+    memset(&a, 0, sizeof a);
     memset(&b, 0, sizeof b);
+    a.only = "peak,opt,gemm";
+    a.seconds = 1;
     b.batch = 1;
     const cli_opt opt[] = {
+        {"--only", CLI_STR, &a.only, 0, 0, "PART,..", "peak, opt, gemm, nets", 0},
         {"--net", CLI_STR, &b.name, 0, 0, "N", "weights file, name, or zoo:NAME,k=v", 0},
         {"--fill", CLI_STR, &b.fill, 0, 0, "SEED,GAIN",
          "weights of a zoo network by the test formula", 0},
@@ -324,25 +518,26 @@ int verb_bench(int argc, char **argv)
          "stop at this layer (default: the output)", 0},
         {"--batch", CLI_INT, &b.batch, 1, 4096, "B", "inputs at once (default 1)", 0},
         {"--T", CLI_INT, &b.T, 1, 4096, "N", "steps (default: the network's)", 0},
+        {"--seconds", CLI_REAL, &a.seconds, 0.001, 3600, "X", "for each figure (default 1)",
+         0},
     };
-    int rc = cli_parse(&c, &bench_doc, opt, (int)MGI_COUNT(opt), 1, argc, argv);
+    int rc = cli_parse(&a.c, &bench_doc, opt, (int)MGI_COUNT(opt), 1, argc, argv);
     if (rc >= 0)
         return rc;
-    if (c.n_pos != 1 || strcmp(c.pos[0], "speed"))
-        return cli_usage(&c, "what to measure? `speed` expected");
-    mgi_str_init(&s, NULL);
-    mgi_str_printf(&s, "{\"kernels\":\"%s\",\"threads\":%d,", mgi_kernels_get()->name,
+    if (a.c.n_pos != 1 || strcmp(a.c.pos[0], "speed"))
+        return cli_usage(&a.c, "what to measure? `speed` expected");
+    if (bench_unknown(&a))
+        return cli_usage(&a.c, "--only %s: peak, opt, gemm, nets expected",
+                         bench_unknown(&a));
+    mgi_str_init(&a.s, NULL);
+    mgi_str_printf(&a.s, "{\"kernels\":\"%s\",\"threads\":%d", mgi_kernels_get()->name,
                    mango_threads());
-    mango_status st;
-    if (b.name)
-        st = bench_network(&b, &c, &s, &err);
-    else if ((st = bench_opts(&c, &s, &err)) >= 0)
-        st = bench_gemms(&c, &s);
-    mgi_str_puts(&s, "}");
-    rc = st < 0 ? cli_fail(&c, st, &err) : CLI_OK;
+    const mango_status st = b.name ? bench_one(&a, &b, &err) : bench_parts(&a, &err);
+    mgi_str_puts(&a.s, "}");
+    rc = st < 0 ? cli_fail(&a.c, st, &err) : CLI_OK;
     if (rc == CLI_OK)
-        cli_json(&c, &s);
-    mgi_str_free(&s);
+        cli_json(&a.c, &a.s);
+    mgi_str_free(&a.s);
     bench_net_free(&b);
     return rc;
 }
