@@ -94,7 +94,7 @@ static void t_mei_bits(void)
 }
 
 /* A larger budget at resume is as one long run; a smaller one changes nothing. */
-static void t_mei_extend(void)
+static void t_tool_mei_extend(void)
 {
     t_tool_is(T_MEI " --budget 90 --out long", 0, NULL);
     t_tool_is(T_MEI " --budget 7 --out steps", 0, NULL);
@@ -147,7 +147,7 @@ static void t_mei_killed(void)
 
 /* A disk that is full after so many bytes of the journal, here by a limit on file sizes:
  * a clear error, nothing lost, and --resume goes on. */
-static void t_mei_full(void)
+static void t_tool_mei_full(void)
 {
     char command[300];
     t_tool_is(T_MEI " --budget 300 --out whole300", 0, NULL);
@@ -232,9 +232,9 @@ void t_tool_mei(void)
     }
     T_CASE(t_mei_result);
     T_CASE(t_mei_bits);
-    T_CASE(t_mei_extend);
+    T_CASE(t_tool_mei_extend);
     T_CASE(t_mei_killed);
-    T_CASE(t_mei_full);
+    T_CASE(t_tool_mei_full);
     T_CASE(t_mei_missing);
     T_CASE(t_mei_shared);
 }

@@ -131,7 +131,7 @@ static void eval_classify(eval_job *j, mango_idx B)
             if (y[k] > y[best])
                 best = k;
         for (mango_idx k = 0; k < j->out.C; k++)
-            rank += y[k] > y[j->label[b]];
+            rank += y[k] > y[j->label[b]] || (y[k] == y[j->label[b]] && k < j->label[b]);
         j->right += best == j->label[b];
         j->top_k += rank < 5;
         j->confusion[j->label[b] * j->out.C + best]++;
