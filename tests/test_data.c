@@ -440,8 +440,8 @@ static void t_data_npy_bad(void)
         "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': "
-        "(2147483647,2147483647,2147483647), }",
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': "
+         "(2147483647,2147483647,2147483647), }"),
         "{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,2), }",
         "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (2,), }",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), 'x': __import__('os')}",
