@@ -71,7 +71,7 @@ static double t_tool_fid_direct(void)
     double fid = (double)NAN;
     mango_plan_defaults(&o);
     o.T = 3, o.batch = T_TOOL_FID_N;
-    T_STATUS(mango_net_zoo(&net, T_NET + 4, NULL, NULL), MANGO_OK);
+    T_STATUS(mango_net_zoo(&net, &T_NET[4], NULL, NULL), MANGO_OK);
     T_STATUS(mango_net_fill(net, 7, 1.0), MANGO_OK);
     T_STATUS(mango_net_find(net, "spiking2", &rd.layer, NULL), MANGO_OK);
     T_STATUS(mango_plan_create(&plan, net, &o, 1, &rd, NULL, NULL), MANGO_OK);
