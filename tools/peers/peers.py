@@ -2,7 +2,7 @@
 """peers.py - mango beside PyTorch, snnTorch, SpikingJelly, MKL, OpenBLAS and PROTES.
 
 Each row first checks that both sides give the same (outputs within 1e-4 of the
-largest, spikes within 1 in 1,000), then times them in turns, A B A B, with the
+largest, spikes of each layer but for 1 in 1,000), then times them in turns, A B A B, with the
 same weights, inputs and threads, and takes the best time of each. `mango bench
 speed` is a process of its own: its threads are gone while the peer runs. The
 ratio is that of the best batch of each side. See README.md in this folder.
@@ -154,22 +154,23 @@ def to_torch(x):
 
 
 def check_net(m, row, peer, x, name, T):
-    """Do both sides give the same? Prints; returns a dict for JSON."""
+    """Do both sides give the same? In each spiking layer 1 spike in 1,000 may differ, or 2."""
     want, rates = peer.rates(to_torch(x))
     got = m.run(row, save_input(m, x, name), T, list(rates))
     want = want.float().numpy()
     error = float(np.abs(got["output"].reshape(want.shape) - want).max() / np.abs(want).max())
     res = {"output_error": error, "rates": {}, "agree": error <= 1e-4}
-    moved = spikes = 0.0
+    worst, agree = 0.0, True
     for layer, b in rates.items():
         a = got[layer + ".rate"].astype(np.float64)
         count = peer.net.T * layer_size(peer, layer)
-        moved += np.abs(np.rint(a * count) - np.rint(b * count)).sum()
-        spikes += np.rint(b * count).sum()
+        moved = float(np.abs(np.rint(a * count) - np.rint(b * count)).sum())
+        spikes = max(float(np.rint(b * count).sum()), 1.0)
+        worst = max(worst, moved / spikes)
+        agree = agree and moved <= max(1e-3 * spikes, 2)
         res["rates"][layer] = [float(a.mean()), float(b.mean())]
     if rates:
-        res["spikes_moved"] = float(moved / max(spikes, 1))
-        res["agree"] = res["spikes_moved"] <= 1e-3
+        res["spikes_moved"], res["agree"] = worst, agree
     return res
 
 
