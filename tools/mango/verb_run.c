@@ -14,7 +14,8 @@ static const cli_doc run_doc = {
     "normalized. Vectors (a generator's latent) are (B,C). The VQ-VAE also takes a tensor\n"
     "`codes` (B,H*W) and then only decodes.\n"
     "Writes `L.rate` (batch, channels; mean over space and time) for spiking layers, `L`\n"
-    "(batch, ...; mean over time) for others, `L.spikes` (T, batch, ...) and `output`.\n",
+    "(batch, ...; mean over time) for others, `L.spikes` (T, batch, ...), `L.codes` (batch, H*W)\n"
+    "for a vector quantizer, and `output`.\n",
     "  mango run --net snn --input best.png --T 20 --record spiking1 --out y.safetensors\n"
     "  mango run --net zoo:resnet18,width=0.25 --fill 7,1 --fill-input 7 --batch 2 "
     "--record all --out y.safetensors\n"};
@@ -48,7 +49,9 @@ static mango_status run_want(run_job *j, mango_idx layer, mango_read what,
     snprintf(j->name[k], sizeof j->name[k], "%s%s", l.name, suffix);
     j->reading[k].layer = layer;
     j->reading[k].what = what;
-    j->size[k] = what == MANGO_READ_RATE ? l.C : l.C * l.H * l.W;
+    j->size[k] = what == MANGO_READ_RATE    ? l.C
+                 : what == MANGO_READ_CODES ? l.H * l.W
+                                            : l.C * l.H * l.W;
     return MANGO_OK;
 }
 
@@ -78,6 +81,8 @@ static mango_status run_name(run_job *j, const char *name, int spikes, mango_err
                          : l.spiking ? ".rate"
                                      : "",
                          err));
+        if (!spikes && j->n->node[i].kind == MGI_VQ && j->in.from < 0)
+            MGI_TRY(run_want(j, i, MANGO_READ_CODES, ".codes", err));
     }
     return hit ? MANGO_OK : mgi_fail(err, MANGO_E_NAME, "no layer fits '%s'", name);
 }
@@ -190,7 +195,9 @@ static mango_status run_save(run_job *j, mango_err *err)
             shape[r++] = j->T;
         shape[r++] = j->in.B;
         shape[r++] = l.C;
-        if (j->reading[k].what != MANGO_READ_RATE && l.H * l.W > 1) {
+        if (j->reading[k].what == MANGO_READ_CODES)
+            shape[r - 1] = l.H * l.W;
+        else if (j->reading[k].what != MANGO_READ_RATE && l.H * l.W > 1) {
             shape[r++] = l.H;
             shape[r++] = l.W;
         }
