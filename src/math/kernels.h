@@ -19,6 +19,12 @@ typedef struct mgi_tap {
     mango_idx a, b, n;
 } mgi_tap;
 
+/* One run of active inputs: row at[i] / nr of a packed panel, from b on. */
+typedef struct mgi_gather {
+    const uint32_t *at; /* (n) floats from row 0 of the run */
+    mango_idx n, b;     /* b: floats to that row            */
+} mgi_gather;
+
 typedef struct mgi_kernels {
     const char *name; /* "ref", "sse2", "avx2", "avx512", "neon" */
     int mr, nr;       /* register tile: rows of A, columns of B */
@@ -54,6 +60,17 @@ typedef struct mgi_kernels {
     /* One LIF step for n neurons, as lifstep.h says. X input current, U state,
      * S spikes out as 0/1 floats (never NULL). */
     void (*lif)(mango_idx n, const mgi_lif_rule *rule, const float *X, float *U, float *S);
+
+    /* On maps of bits, see spikes.h.
+     * gather - for each of m pixels, acc (panels,nr) [+]= sum over its `per` runs
+     * r and over i of the nr floats at b + q*pitch + r.b + r.at[i], q the panel:
+     * the weights of active inputs. load as in tile; panels 1..gather_panels. */
+    mango_idx gather_panels;
+    void (*gather)(mango_idx panels, mango_idx m, mango_idx per, const mgi_gather *run,
+                   const float *b, mango_idx pitch, float *acc, int load);
+    /* lif for rows of C neurons each, spikes as words of bits. */
+    void (*lif_bits)(mango_idx rows, mango_idx C, const mgi_lif_rule *rule, const float *X,
+                     float *U, uint64_t *S);
 } mgi_kernels;
 
 /* The table in force: best the CPU supports, or the one that MANGO_SIMD
@@ -76,6 +93,29 @@ MGI_FN const mgi_kernels *mgi_kernels_neon(void);
 MGI_FN void mgi_ref_finish(mango_idx m, mango_idx n, const float *acc, mango_idx ldacc,
                            const mango_idx *off, const float *bias, const float *res, int relu,
                            float *y);
+MGI_FN void mgi_ref_gather(mango_idx nr, mango_idx panels, mango_idx m, mango_idx per,
+                           const mgi_gather *run, const float *b, mango_idx pitch, float *acc,
+                           int load);
+MGI_FN void mgi_ref_lif_bits(mango_idx rows, mango_idx C, const mgi_lif_rule *r,
+                             const float *X, float *U, uint64_t *S);
+/* spikes_x86.c, spikes_neon.c: only where they are compiled. */
+#if defined(__GNUC__) && defined(__x86_64__)
+MGI_FN void mgi_avx512_gather(mango_idx panels, mango_idx m, mango_idx per,
+                              const mgi_gather *run, const float *b, mango_idx pitch,
+                              float *acc, int load);
+MGI_FN void mgi_avx2_gather(mango_idx panels, mango_idx m, mango_idx per,
+                            const mgi_gather *run, const float *b, mango_idx pitch,
+                            float *acc, int load);
+MGI_FN void mgi_avx2_lif_bits(mango_idx rows, mango_idx C, const mgi_lif_rule *r, const float *X,
+                              float *U, uint64_t *S);
+#endif
+#if defined(__GNUC__) && defined(__aarch64__) && !defined(__AARCH64EB__)
+MGI_FN void mgi_neon_lif_bits(mango_idx rows, mango_idx C, const mgi_lif_rule *r, const float *X,
+                              float *U, uint64_t *S);
+MGI_FN void mgi_neon_gather(mango_idx panels, mango_idx m, mango_idx per,
+                            const mgi_gather *run, const float *b, mango_idx pitch,
+                            float *acc, int load);
+#endif
 MGI_FN void mgi_ref_add(mango_idx n, const float *x, const float *y, float *z);
 MGI_FN void mgi_ref_relu(mango_idx n, const float *x, float *y);
 MGI_FN void mgi_ref_maximum(mango_idx n, const float *x, float *y);

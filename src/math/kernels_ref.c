@@ -116,6 +116,13 @@ MGI_FN void mgi_ref_maximum(mango_idx n, const float *x, float *y)
         y[i] = x[i] > y[i] ? x[i] : y[i];
 }
 
+static void ref_gather(mango_idx panels, mango_idx m, mango_idx per,
+                       const mgi_gather *run, const float *b, mango_idx pitch,
+                       float *acc, int load)
+{
+    mgi_ref_gather(REF_NR, panels, m, per, run, b, pitch, acc, load);
+}
+
 /* The four entries that multiply and add, for one kind of fma, and the table. */
 #define REF_TABLE(sfx, hw, attr)                                                               \
     attr static void ref_tile_##sfx(mango_idx m, mango_idx n, const float *const *a,           \
@@ -142,7 +149,8 @@ MGI_FN void mgi_ref_maximum(mango_idx n, const float *x, float *y)
     static const mgi_kernels ref_table_##sfx = {                                               \
         "ref",          REF_MR,       REF_NR,                ref_tile_##sfx,                   \
         ref_outer_##sfx, mgi_ref_finish, mgi_ref_add,         ref_axpy_##sfx,                  \
-        mgi_ref_relu,   mgi_ref_maximum, ref_scale_shift_##sfx, mgi_lif_ref};
+        mgi_ref_relu,   mgi_ref_maximum, ref_scale_shift_##sfx, mgi_lif_ref,                      \
+        4,              ref_gather,   mgi_ref_lif_bits};
 
 #if !defined(REF_ALWAYS_HW)
 REF_TABLE(soft, 0, )

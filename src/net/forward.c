@@ -18,6 +18,11 @@ MGI_FN const float *mgi_plan_value(const mango_plan *p, int node)
     return mgi_plan_at(p, p->step[p->node[mgi_plan_source(p, node)].step].out);
 }
 
+MGI_FN const uint64_t *mgi_plan_words(const mango_plan *p, int node)
+{
+    return mgi_plan_at(p, p->step[p->node[mgi_plan_source(p, node)].step].out);
+}
+
 /* Maps of a step in this chunk. */
 static mango_idx fwd_maps(const mango_plan *p, const mgi_step *s)
 {
@@ -93,6 +98,29 @@ static void fwd_lif(mango_plan *p, const mgi_step *s, float *S)
             U[i + j] = U0;
         for (mango_idx t = 0; t < p->t; t++)
             p->k->lif(m, &rule, X + t * stride + i, U + i, S + t * n + i);
+    }
+}
+
+/* The same, S as bits. */
+static void fwd_lif_bits(mango_plan *p, const mgi_step *s, uint64_t *S)
+{
+    const mgi_node *g = &p->net->node[s->head];
+    const mango_idx C = g->C, rows = p->b * g->H * g->W, words = mgi_bits_words(C);
+    const mango_idx stride = p->node[g->in[0]].dynamic ? rows * C : 0;
+    const mango_idx block = MGI_MAX(FWD_BLOCK / C, 1);
+    const float *X = mgi_plan_value(p, g->in[0]);
+    const mgi_lif_rule rule = mgi_lif_lower(&g->lif);
+    const float U0 = mgi_lif_rest(&g->lif);
+    float *U = mgi_plan_at(p, s->aux);
+
+    MGI_OMP(parallel for schedule(static) if (rows * C * p->t >= FWD_GRAIN))
+    for (mango_idx i = 0; i < rows; i += block) {
+        const mango_idx m = MGI_MIN(block, rows - i);
+        for (mango_idx j = 0; j < m * C && p->t0 == 0; j++)
+            U[i * C + j] = U0;
+        for (mango_idx t = 0; t < p->t; t++)
+            p->k->lif_bits(m, C, &rule, X + t * stride + i * C, U + i * C,
+                           S + (t * rows + i) * words);
     }
 }
 
@@ -173,6 +201,17 @@ static void fwd_globalsum(mango_idx N, mango_idx HW, mango_idx C, const float *x
 
 /* ---- one step --------------------------------------------------------------------- */
 
+static void fwd_matmul_bits(const mango_plan *p, const mgi_step *s, const uint64_t *x,
+                            float *y)
+{
+    mgi_bits_epilogue e = {s->bias, NULL, NULL, s->relu};
+    if (s->residual >= 0 && mgi_plan_is_bits(p, s->residual))
+        e.bits = mgi_plan_words(p, s->residual);
+    else if (s->residual >= 0)
+        e.residual = mgi_plan_value(p, s->residual);
+    mgi_bits_conv(&s->conv, fwd_maps(p, s), x, s->packed, &e, y, fwd_scratch(p, s));
+}
+
 static void fwd_matmul(const mango_plan *p, const mgi_step *s, const float *x, float *y)
 {
     const mgi_epilogue e = {
@@ -196,6 +235,22 @@ static void fwd_resize(const mgi_node *g, const mgi_node *in, mango_idx N, const
             mgi_bilinear2x(N, in->H, in->W, in->C, x, y);
         else
             mgi_nearest2x(N, in->H, in->W, in->C, x, y);
+    }
+}
+
+/* What takes bits; y is bits too for a LIF or a max-pool. */
+static void fwd_bits(mango_plan *p, const mgi_step *s, void *y)
+{
+    const mgi_node *g = &p->net->node[s->head], *in = &p->net->node[g->in[0]];
+    const mgi_pool a = {.C = in->C, .H = in->H, .W = in->W, .OH = g->H, .OW = g->W};
+    const mango_idx N = fwd_maps(p, s);
+    const uint64_t *x = mgi_plan_words(p, g->in[0]);
+    switch (g->kind) {
+    case MGI_MAXPOOL: mgi_bits_maxpool(&g->pool, N, x, y); break;
+    case MGI_AVGPOOL: mgi_bits_avgpool(&g->pool, N, x, y); break;
+    case MGI_ADAPTIVEAVG:
+    case MGI_GLOBALAVG: mgi_bits_adaptiveavg(&a, N, x, y); break;
+    default: fwd_matmul_bits(p, s, x, y);
     }
 }
 
@@ -233,13 +288,18 @@ static void fwd_operator(mango_plan *p, const mgi_step *s, float *y)
 
 MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s)
 {
-    float *y = mgi_plan_at(p, s->out);
+    void *y = mgi_plan_at(p, s->out);
     const mgi_kind k = p->net->node[s->head].kind;
     if (s->head == p->from || k == MGI_INPUT) {
         fwd_feed(p, s, y);
         return;
     }
-    fwd_operator(p, s, y);
+    if (k == MGI_LIF && s->bits)
+        fwd_lif_bits(p, s, y);
+    else if (mgi_plan_is_bits(p, p->net->node[s->head].in[0]))
+        fwd_bits(p, s, y);
+    else
+        fwd_operator(p, s, y);
     if (s->relu && !mgi_is_matmul(k))
         fwd_relu(p, fwd_maps(p, s) * s->n, y, y);
 }

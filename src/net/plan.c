@@ -29,7 +29,9 @@ static void plan_step_buffers(mango_plan *p, int i)
     mgi_step *s = &p->step[i];
     const mgi_node *g = &p->net->node[s->head];
     const mgi_scope scope = s->dynamic ? MGI_PER_MAP : MGI_PER_INPUT;
-    s->out = plan_buffer(p, scope, MGI_ELEM_F32, s->n, i);
+    s->out = s->bits ? plan_buffer(p, scope, MGI_ELEM_BITS,
+                                   g->H * g->W * mgi_bits_words(g->C), i)
+                     : plan_buffer(p, scope, MGI_ELEM_F32, s->n, i);
     if (mgi_step_work(p, s, 1) > 0)
         s->work = plan_buffer(p, MGI_WORK, MGI_ELEM_F32, 0, i);
     if (g->kind == MGI_VQ)
@@ -58,7 +60,9 @@ static void plan_reading_buffers(mango_plan *p)
             continue;
         r->sum =
             plan_buffer(p, MGI_PER_INPUT,
-                        p->net->node[node].kind == MGI_LIF ? MGI_ELEM_F32 : MGI_ELEM_F64,
+                        p->net->node[node].kind == MGI_LIF || p->step[r->step].bits
+                            ? MGI_ELEM_F32 /* counts */
+                            : MGI_ELEM_F64,
                         r->C * r->HW, r->step);
         p->buf[r->sum].carried = 1;
     }
@@ -164,6 +168,7 @@ static mango_status plan_steps(mango_plan *p, mango_err *err)
             if (p->node[i].need && p->node[i].view < 0 && p->node[i].dynamic == dynamic)
                 plan_step(p, i);
     }
+    mgi_plan_spikes(p);
     for (int i = 0; i < p->n_steps; i++)
         plan_step_buffers(p, i);
     plan_reading_buffers(p);
@@ -400,7 +405,7 @@ MGI_FN void mgi_plan_describe(const mango_plan *p, mgi_str *s)
         plan_chain_names(p, q->end, s);
         mgi_str_printf(s, " %lldx%lldx%lld %s %lld@%lld used to %d macs=%.0f\n",
                        (long long)g->C, (long long)g->H, (long long)g->W,
-                       u->elem == MGI_ELEM_F64 ? "f64" : "f32", (long long)u->bytes,
+                       u->elem == MGI_ELEM_BITS ? "bits" : "f32", (long long)u->bytes,
                        (long long)u->offset, u->last, plan_step_macs(p, q));
     }
 }

@@ -15,6 +15,7 @@
 #ifndef MGI_PLAN_H
 #define MGI_PLAN_H
 
+#include "../math/spikes.h"
 #include "graph.h"
 
 #define MGI_MAX_BATCH 4096
@@ -22,8 +23,8 @@
 #define MGI_PLAN_SPAN ((mango_idx)16 << 20)  /* chunks shrink to this arena */
 #define MGI_PLAN_MAPS 32                     /* ... but not under so many maps */
 
-/* How the values of a buffer are stored. */
-typedef enum mgi_elem { MGI_ELEM_F32, MGI_ELEM_F64 } mgi_elem;
+/* How the values of a buffer are stored; bits: 0/1 maps as in spikes.h, words. */
+typedef enum mgi_elem { MGI_ELEM_F32, MGI_ELEM_F64, MGI_ELEM_BITS } mgi_elem;
 MGI_FN size_t mgi_elem_size(mgi_elem e);
 
 /* What a buffer's size is a multiple of. */
@@ -51,6 +52,7 @@ typedef struct mgi_step {
     int residual;     /* node whose value is added at the end, -1: none     */
     int relu;
     mango_idx n;      /* values of one map that this step writes            */
+    int bits;         /* it writes them as bits: spikes for consumers that take these */
     int out;          /* buffer of the result                               */
     int aux;          /* buffer: membranes of a LIF, codes of a VQ; -1      */
     int work;         /* scratch buffer, -1                                 */
@@ -109,6 +111,11 @@ MGI_FN mango_status mgi_plan_graph(mango_plan *p, mango_err *err);
 MGI_FN int mgi_plan_source(const mango_plan *p, int node); /* the node behind views */
 MGI_FN int mgi_is_matmul(mgi_kind k);  /* conv, convt, linear */
 
+/* plan_spikes.c: which steps write bits, once all steps are there. Changes no result. */
+MGI_FN void mgi_plan_spikes(mango_plan *p);
+/* Is the value of a node held as bits? */
+MGI_FN int mgi_plan_is_bits(const mango_plan *p, int node);
+
 /* plan_memory.c: sizes and places of buffers for chunks of b inputs and t
  * steps; the choice of a chunk under the cap. */
 MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps);
@@ -128,6 +135,7 @@ MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s);
 MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r);
 MGI_FN void *mgi_plan_at(const mango_plan *p, int buf);
 MGI_FN const float *mgi_plan_value(const mango_plan *p, int node);
+MGI_FN const uint64_t *mgi_plan_words(const mango_plan *p, int node); /* of one held as bits */
 
 /* One line a step: chain, shape, placement; `mango info --plan`. */
 MGI_FN void mgi_plan_describe(const mango_plan *p, mgi_str *s);

@@ -10,7 +10,7 @@
 
 MGI_FN size_t mgi_elem_size(mgi_elem e)
 {
-    return e == MGI_ELEM_F64 ? sizeof(double) : sizeof(float);
+    return e == MGI_ELEM_F32 ? sizeof(float) : sizeof(double); /* a word: 8 bytes */
 }
 
 MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps)
@@ -19,7 +19,8 @@ MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx
     if (s->head == p->from || g->kind == MGI_INPUT)
         return 0;
     if (mgi_is_matmul(g->kind))
-        return mgi_conv_work(&s->conv, maps);
+        return mgi_plan_is_bits(p, g->in[0]) ? mgi_bits_conv_work(&s->conv, maps)
+                                             : mgi_conv_work(&s->conv, maps);
     if (g->kind == MGI_VQ)
         return mgi_conv_work(&s->conv, 1) + s->conv.OH * s->conv.OW * s->conv.O;
     if (g->kind == MGI_RESHAPE)

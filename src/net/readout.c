@@ -22,6 +22,21 @@ static void read_count(const mango_plan *p, mango_idx n, const float *x, float *
     }
 }
 
+/* The same from words: rows pixels of C channels a step. */
+static void read_count_bits(const mango_plan *p, mango_idx rows, mango_idx C,
+                            const uint64_t *x, float *sum)
+{
+    const mango_idx words = mgi_bits_words(C), block = MGI_MAX(READ_BLOCK / C, 1);
+    MGI_OMP(parallel for schedule(static) if (rows * C * p->t >= READ_GRAIN))
+    for (mango_idx i = 0; i < rows; i += block) {
+        const mango_idx m = MGI_MIN(block, rows - i);
+        if (p->t0 == 0)
+            memset(sum + i * C, 0, (size_t)(m * C) * sizeof *sum);
+        for (mango_idx t = 0; t < p->t; t++)
+            mgi_bits_add(m, C, x + (t * rows + i) * words, sum + i * C);
+    }
+}
+
 static void read_total(const mango_plan *p, mango_idx n, const float *x, double *sum)
 {
     MGI_OMP(parallel for schedule(static) if (n * p->t >= READ_GRAIN))
@@ -83,11 +98,24 @@ static void read_steps(const mango_plan *p, const mgi_plan_reading *r, int dynam
                     r->out + ((t0 + i) * p->run_B + p->b0) * n);
 }
 
+static void read_steps_bits(const mango_plan *p, const mgi_plan_reading *r, const uint64_t *x)
+{
+    const mango_idx C = r->C, HW = r->HW, words = mgi_bits_words(C);
+    MGI_OMP(parallel for schedule(static) if (p->t * p->b * C * HW >= READ_GRAIN))
+    for (mango_idx i = 0; i < p->t * p->b; i++) {
+        float *out = r->out + ((p->t0 + i / p->b) * p->run_B + p->b0 + i % p->b) * C * HW;
+        memset(out, 0, (size_t)(C * HW) * sizeof *out);
+        for (mango_idx q = 0; q < HW * words; q++)
+            for (uint64_t w = x[i * HW * words + q]; w; w &= w - 1)
+                out[(q % words * 64 + mgi_bits_first(w)) * HW + q / words] = 1.0f;
+    }
+}
+
 MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r)
 {
     const mgi_step *s = &p->step[r->step];
     const mango_idx n = p->b * r->C * r->HW;
-    const float *x = mgi_plan_at(p, s->out);
+    const void *x = mgi_plan_at(p, s->out);
     mgi_totals v = {x, NULL, 1.0};
     if (r->what == MANGO_READ_CODES) {
         memcpy(r->out + p->b0 * r->HW, mgi_plan_at(p, s->aux),
@@ -95,13 +123,18 @@ MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r)
         return;
     }
     if (r->what == MANGO_READ_SPIKES) {
-        read_steps(p, r, s->dynamic, x);
+        if (s->bits)
+            read_steps_bits(p, r, x);
+        else
+            read_steps(p, r, s->dynamic, x);
         return;
     }
     if (r->sum >= 0) {
         void *sum = mgi_plan_at(p, r->sum);
         if (p->buf[r->sum].elem == MGI_ELEM_F64)
             read_total(p, n, x, sum);
+        else if (s->bits)
+            read_count_bits(p, p->b * r->HW, r->C, x, sum);
         else
             read_count(p, n, x, sum);
         if (p->t0 + p->t < p->T)

@@ -1,0 +1,166 @@
+/* spikes.c - maps of bits: widening, counting, pooling; the plain kernels.
+ * SPDX-License-Identifier: MIT */
+#include "spikes.h"
+
+#define SPK_NR 16    /* most columns of a panel of the sets that use mgi_ref_gather */
+#define SPK_PANELS 8 /* ... and most panels of a call */
+
+MGI_FN mango_idx mgi_bits_words(mango_idx C)
+{
+    return (C + 63) / 64;
+}
+
+/* ---- the plain kernels ----------------------------------------------------- */
+MGI_FN void mgi_ref_gather(mango_idx nr, mango_idx panels, mango_idx m, mango_idx per,
+                           const mgi_gather *run, const float *b, mango_idx pitch,
+                           float *acc, int load)
+{
+    float s[SPK_PANELS * SPK_NR] = {0.0f};
+    const size_t bytes = (size_t)(panels * nr) * sizeof *s;
+    for (; m > 0; m--, acc += panels * nr) {
+        if (load)
+            memcpy(s, acc, bytes);
+        else
+            memset(s, 0, bytes);
+        for (const mgi_gather *end = run + per; run < end; run++)
+            for (mango_idx i = 0; i < run->n; i++) {
+                const float *row = b + run->b + run->at[i];
+                for (mango_idx p = 0; p < panels; p++, row += pitch)
+                    for (mango_idx j = 0; j < nr; j++)
+                        s[p * nr + j] += row[j];
+            }
+        memcpy(acc, s, bytes);
+    }
+}
+
+MGI_FN void mgi_ref_lif_bits(mango_idx rows, mango_idx C, const mgi_lif_rule *r,
+                             const float *X, float *U, uint64_t *S)
+{
+    for (mango_idx i = 0; i < rows; i++)
+        for (mango_idx c = 0; c < C; c += 64) {
+            const mango_idx m = MGI_MIN(64, C - c);
+            uint64_t w = 0;
+            for (mango_idx j = 0; j < m; j++, X++, U++) {
+                const float H = mgi_lif_charge(r, *U, *X);
+                w |= (uint64_t)mgi_lif_fires(r, H) << j;
+                *U = mgi_lif_leave(r, H);
+            }
+            *S++ = w;
+        }
+}
+
+/* ---- widening and counting ------------------------------------------------- */
+MGI_FN void mgi_bits_expand(mango_idx rows, mango_idx C, const uint64_t *x, float *y)
+{
+    for (mango_idx i = 0; i < rows; i++)
+        for (mango_idx c = 0; c < C; c += 64) {
+            const mango_idx m = MGI_MIN(64, C - c);
+            const uint64_t w = *x++;
+            for (mango_idx j = 0; j < m; j++)
+                *y++ = (float)(w >> j & 1);
+        }
+}
+
+MGI_FN void mgi_bits_add(mango_idx rows, mango_idx C, const uint64_t *x, float *y)
+{
+    for (mango_idx i = 0; i < rows; i++, y += C)
+        for (mango_idx c = 0; c < C; c += 64)
+            for (uint64_t w = *x++; w; w &= w - 1)
+                y[c + mgi_bits_first(w)] += 1.0f;
+}
+
+MGI_FN void mgi_bits_add_part(mango_idx c0, mango_idx n, const uint64_t *x, float *y)
+{
+    const mango_idx end = c0 + n;
+    for (mango_idx c = c0 / 64 * 64; c < end; c += 64) {
+        uint64_t w = x[c / 64];
+        if (c < c0)
+            w &= ~(uint64_t)0 << (c0 - c);
+        if (end - c < 64)
+            w &= ((uint64_t)1 << (end - c)) - 1;
+        for (; w; w &= w - 1)
+            y[c + mgi_bits_first(w) - c0] += 1.0f;
+    }
+}
+
+MGI_FN mango_idx mgi_bits_total(mango_idx n, const uint64_t *x)
+{
+    const uint64_t pairs = ~(uint64_t)0 / 3, fours = ~(uint64_t)0 / 5,
+                   bytes = ~(uint64_t)0 / 17;
+    mango_idx sum = 0;
+    for (mango_idx i = 0; i < n; i++) {
+        uint64_t w = x[i];
+        w -= w >> 1 & pairs;
+        w = (w & fours) + (w >> 2 & fours);
+        w = (w + (w >> 4)) & bytes;
+        sum += (mango_idx)(w * (~(uint64_t)0 / 255) >> 56);
+    }
+    return sum;
+}
+
+/* ---- pools ----------------------------------------------------------------- */
+/* Rows or columns of output t: [lo,hi) of the map. */
+static void spk_window(int adaptive, mango_idx t, mango_idx s, mango_idx p, mango_idx k,
+                       mango_idx in, mango_idx out, mango_idx *lo, mango_idx *hi)
+{
+    *lo = adaptive ? t * in / out : MGI_MAX(t * s - p, 0);
+    *hi = adaptive ? ((t + 1) * in + out - 1) / out : MGI_MIN(t * s - p + k, in);
+}
+
+MGI_FN void mgi_bits_maxpool(const mgi_pool *p, mango_idx N, const uint64_t *x, uint64_t *y)
+{
+    const mango_idx words = mgi_bits_words(p->C), rows = N * p->OH;
+    MGI_OMP(parallel for schedule(static) if (rows * p->OW * words >= MGI_GRAIN))
+    for (mango_idx r = 0; r < rows; r++) {
+        const uint64_t *in = x + r / p->OH * p->H * p->W * words;
+        uint64_t *out = y + r * p->OW * words;
+        mango_idx y0, y1, x0, x1;
+        spk_window(0, r % p->OH, p->sh, p->ph, p->kh, p->H, p->OH, &y0, &y1);
+        for (mango_idx ox = 0; ox < p->OW; ox++, out += words) {
+            spk_window(0, ox, p->sw, p->pw, p->kw, p->W, p->OW, &x0, &x1);
+            memset(out, 0, (size_t)words * sizeof *out);
+            for (mango_idx iy = y0; iy < y1; iy++)
+                for (mango_idx i = (iy * p->W + x0) * words; i < (iy * p->W + x1) * words;)
+                    for (mango_idx j = 0; j < words; j++, i++)
+                        out[j] |= in[i];
+        }
+    }
+}
+
+/* Counts are exact in float, so the order of a sum does not matter. */
+static void spk_average(const mgi_pool *p, int adaptive, mango_idx N, const uint64_t *x,
+                        float *y)
+{
+    const mango_idx words = mgi_bits_words(p->C), rows = N * p->OH;
+    MGI_OMP(parallel for schedule(static) if (rows * p->OW * p->C >= MGI_GRAIN))
+    for (mango_idx r = 0; r < rows; r++) {
+        const uint64_t *in = x + r / p->OH * p->H * p->W * words;
+        float *out = y + r * p->OW * p->C;
+        mango_idx y0, y1, x0, x1;
+        spk_window(adaptive, r % p->OH, p->sh, p->ph, p->kh, p->H, p->OH, &y0, &y1);
+        for (mango_idx ox = 0; ox < p->OW; ox++, out += p->C) {
+            spk_window(adaptive, ox, p->sw, p->pw, p->kw, p->W, p->OW, &x0, &x1);
+            const float n = (float)(adaptive ? (y1 - y0) * (x1 - x0) : p->kh * p->kw);
+            memset(out, 0, (size_t)p->C * sizeof *out);
+            for (mango_idx iy = y0; iy < y1; iy++)
+                for (mango_idx ix = x0; ix < x1; ix++)
+                    mgi_bits_add(1, p->C, in + (iy * p->W + ix) * words, out);
+            for (mango_idx c = 0; c < p->C; c++)
+                out[c] = out[c] / n;
+        }
+    }
+}
+
+MGI_FN void mgi_bits_avgpool(const mgi_pool *p, mango_idx N, const uint64_t *x, float *y)
+{
+    spk_average(p, 0, N, x, y);
+}
+
+MGI_FN void mgi_bits_adaptiveavg(const mgi_pool *p, mango_idx N, const uint64_t *x,
+                                 float *y)
+{
+    spk_average(p, 1, N, x, y);
+}
+
+#undef SPK_NR
+#undef SPK_PANELS

@@ -1,0 +1,56 @@
+/* spikes.h - feature maps of 0 and 1 held as bits, and what can be done on them.
+ *
+ * A map (N,H,W,C) is (N,H,W,ceil(C/64)) words: channel c of a pixel is bit
+ * c%64 of its word c/64; bits beyond C are 0. Every function gives bit for bit
+ * what its float form gives on the same map: a sum of fma(w, x, acc) over
+ * 0/1 inputs is the sum of the w of active inputs in the same order, because a
+ * chain that starts at +0 never becomes -0, and adding a zero changes nothing.
+ * SPDX-License-Identifier: MIT */
+#ifndef MGI_SPIKES_H
+#define MGI_SPIKES_H
+
+#include "ops.h"
+
+/* The lowest set bit of w, which has one. */
+static inline int mgi_bits_first(uint64_t w)
+{
+#if defined(__GNUC__)
+    return __builtin_ctzll(w);
+#else
+    int i = 0;
+    for (; !(w & 1); w >>= 1)
+        i++;
+    return i;
+#endif
+}
+
+/* ---- spikes.c -------------------------------------------------------------- */
+MGI_FN mango_idx mgi_bits_words(mango_idx C); /* words of a pixel */
+/* rows pixels of C channels: y = bits; y += bits; how many bits of n words are set. */
+MGI_FN void mgi_bits_expand(mango_idx rows, mango_idx C, const uint64_t *x, float *y);
+MGI_FN void mgi_bits_add(mango_idx rows, mango_idx C, const uint64_t *x, float *y);
+/* y (n) += channels c0 .. c0+n of one pixel. */
+MGI_FN void mgi_bits_add_part(mango_idx c0, mango_idx n, const uint64_t *x, float *y);
+MGI_FN mango_idx mgi_bits_total(mango_idx n, const uint64_t *x);
+/* The pools of ops.h: the largest bit; the mean, as a float map. */
+MGI_FN void mgi_bits_maxpool(const mgi_pool *p, mango_idx N, const uint64_t *x, uint64_t *y);
+MGI_FN void mgi_bits_avgpool(const mgi_pool *p, mango_idx N, const uint64_t *x, float *y);
+MGI_FN void mgi_bits_adaptiveavg(const mgi_pool *p, mango_idx N, const uint64_t *x, float *y);
+
+/* ---- spikeconv.c ----------------------------------------------------------- */
+/* mgi_epilogue, whose residual may be a map of bits: y = act(acc + bias + residual).
+ * At most one of the two residuals. */
+typedef struct mgi_bits_epilogue {
+    const float *bias, *residual;
+    const uint64_t *bits; /* (N,OH,OW,ceil(O/64)) or NULL */
+    int relu;
+} mgi_bits_epilogue;
+/* The convolution of ops.h over bits, from the weights that mgi_conv_pack packed.
+ * Gathers the weights of active inputs, or widens the bits and goes the dense
+ * way when so many are active that this is faster: the same bits. */
+MGI_FN mango_idx mgi_bits_conv_work(const mgi_conv *c, mango_idx N); /* floats, all threads */
+MGI_FN void mgi_bits_conv(const mgi_conv *c, mango_idx N, const uint64_t *x,
+                          const float *packed, const mgi_bits_epilogue *e, float *y,
+                          float *work);
+
+#endif
