@@ -1540,6 +1540,12 @@ typedef struct mgi_tap {
     mango_idx a, b, n;
 } mgi_tap;
 
+/* One run of active inputs: row at[i] / nr of a packed panel, from b on. */
+typedef struct mgi_gather {
+    const uint32_t *at; /* (n) floats from row 0 of the run */
+    mango_idx n, b;     /* b: floats to that row            */
+} mgi_gather;
+
 typedef struct mgi_kernels {
     const char *name; /* "ref", "sse2", "avx2", "avx512", "neon" */
     int mr, nr;       /* register tile: rows of A, columns of B */
@@ -1575,6 +1581,17 @@ typedef struct mgi_kernels {
     /* One LIF step for n neurons, as lifstep.h says. X input current, U state,
      * S spikes out as 0/1 floats (never NULL). */
     void (*lif)(mango_idx n, const mgi_lif_rule *rule, const float *X, float *U, float *S);
+
+    /* On maps of bits, see spikes.h.
+     * gather - for each of m pixels, acc (panels,nr) [+]= sum over its `per` runs
+     * r and over i of the nr floats at b + q*pitch + r.b + r.at[i], q the panel:
+     * the weights of active inputs. load as in tile; panels 1..gather_panels. */
+    mango_idx gather_panels;
+    void (*gather)(mango_idx panels, mango_idx m, mango_idx per, const mgi_gather *run,
+                   const float *b, mango_idx pitch, float *acc, int load);
+    /* lif for rows of C neurons each, spikes as words of bits. */
+    void (*lif_bits)(mango_idx rows, mango_idx C, const mgi_lif_rule *rule, const float *X,
+                     float *U, uint64_t *S);
 } mgi_kernels;
 
 /* The table in force: best the CPU supports, or the one that MANGO_SIMD
@@ -1597,6 +1614,29 @@ MGI_FN const mgi_kernels *mgi_kernels_neon(void);
 MGI_FN void mgi_ref_finish(mango_idx m, mango_idx n, const float *acc, mango_idx ldacc,
                            const mango_idx *off, const float *bias, const float *res, int relu,
                            float *y);
+MGI_FN void mgi_ref_gather(mango_idx nr, mango_idx panels, mango_idx m, mango_idx per,
+                           const mgi_gather *run, const float *b, mango_idx pitch, float *acc,
+                           int load);
+MGI_FN void mgi_ref_lif_bits(mango_idx rows, mango_idx C, const mgi_lif_rule *r,
+                             const float *X, float *U, uint64_t *S);
+/* spikes_x86.c, spikes_neon.c: only where they are compiled. */
+#if defined(__GNUC__) && defined(__x86_64__)
+MGI_FN void mgi_avx512_gather(mango_idx panels, mango_idx m, mango_idx per,
+                              const mgi_gather *run, const float *b, mango_idx pitch,
+                              float *acc, int load);
+MGI_FN void mgi_avx2_gather(mango_idx panels, mango_idx m, mango_idx per,
+                            const mgi_gather *run, const float *b, mango_idx pitch,
+                            float *acc, int load);
+MGI_FN void mgi_avx2_lif_bits(mango_idx rows, mango_idx C, const mgi_lif_rule *r, const float *X,
+                              float *U, uint64_t *S);
+#endif
+#if defined(__GNUC__) && defined(__aarch64__) && !defined(__AARCH64EB__)
+MGI_FN void mgi_neon_lif_bits(mango_idx rows, mango_idx C, const mgi_lif_rule *r, const float *X,
+                              float *U, uint64_t *S);
+MGI_FN void mgi_neon_gather(mango_idx panels, mango_idx m, mango_idx per,
+                            const mgi_gather *run, const float *b, mango_idx pitch,
+                            float *acc, int load);
+#endif
 MGI_FN void mgi_ref_add(mango_idx n, const float *x, const float *y, float *z);
 MGI_FN void mgi_ref_relu(mango_idx n, const float *x, float *y);
 MGI_FN void mgi_ref_maximum(mango_idx n, const float *x, float *y);
@@ -1776,6 +1816,64 @@ static inline void mgi_conv_clip(mango_idx t, mango_idx s, mango_idx p, mango_id
 
 #endif
 /* ---- end math/convgeo.h ------------------------------------------------------------- */
+
+/* ---- begin math/spikes.h ------------------------------------------------------------ */
+/* spikes.h - feature maps of 0 and 1 held as bits, and what can be done on them.
+ *
+ * A map (N,H,W,C) is (N,H,W,ceil(C/64)) words: channel c of a pixel is bit
+ * c%64 of its word c/64; bits beyond C are 0. Every function gives bit for bit
+ * what its float form gives on the same map: a sum of fma(w, x, acc) over
+ * 0/1 inputs is the sum of the w of active inputs in the same order, because a
+ * chain that starts at +0 never becomes -0, and adding a zero changes nothing.
+ */
+#ifndef MGI_SPIKES_H
+#define MGI_SPIKES_H
+
+
+/* The lowest set bit of w, which has one. */
+static inline int mgi_bits_first(uint64_t w)
+{
+#if defined(__GNUC__)
+    return __builtin_ctzll(w);
+#else
+    int i = 0;
+    for (; !(w & 1); w >>= 1)
+        i++;
+    return i;
+#endif
+}
+
+/* ---- spikes.c -------------------------------------------------------------- */
+MGI_FN mango_idx mgi_bits_words(mango_idx C); /* words of a pixel */
+/* rows pixels of C channels: y = bits; y += bits; how many bits of n words are set. */
+MGI_FN void mgi_bits_expand(mango_idx rows, mango_idx C, const uint64_t *x, float *y);
+MGI_FN void mgi_bits_add(mango_idx rows, mango_idx C, const uint64_t *x, float *y);
+/* y (n) += channels c0 .. c0+n of one pixel. */
+MGI_FN void mgi_bits_add_part(mango_idx c0, mango_idx n, const uint64_t *x, float *y);
+MGI_FN mango_idx mgi_bits_total(mango_idx n, const uint64_t *x);
+/* The pools of ops.h: the largest bit; the mean, as a float map. */
+MGI_FN void mgi_bits_maxpool(const mgi_pool *p, mango_idx N, const uint64_t *x, uint64_t *y);
+MGI_FN void mgi_bits_avgpool(const mgi_pool *p, mango_idx N, const uint64_t *x, float *y);
+MGI_FN void mgi_bits_adaptiveavg(const mgi_pool *p, mango_idx N, const uint64_t *x, float *y);
+
+/* ---- spikeconv.c ----------------------------------------------------------- */
+/* mgi_epilogue, whose residual may be a map of bits: y = act(acc + bias + residual).
+ * At most one of the two residuals. */
+typedef struct mgi_bits_epilogue {
+    const float *bias, *residual;
+    const uint64_t *bits; /* (N,OH,OW,ceil(O/64)) or NULL */
+    int relu;
+} mgi_bits_epilogue;
+/* The convolution of ops.h over bits, from the weights that mgi_conv_pack packed.
+ * Gathers the weights of active inputs, or widens the bits and goes the dense
+ * way when so many are active that this is faster: the same bits. */
+MGI_FN mango_idx mgi_bits_conv_work(const mgi_conv *c, mango_idx N); /* floats, all threads */
+MGI_FN void mgi_bits_conv(const mgi_conv *c, mango_idx N, const uint64_t *x,
+                          const float *packed, const mgi_bits_epilogue *e, float *y,
+                          float *work);
+
+#endif
+/* ---- end math/spikes.h -------------------------------------------------------------- */
 
 /* ---- begin net/lifrule.h ------------------------------------------------------------ */
 /* lifrule.h - from the public rule record to the one the kernels take.
@@ -2112,8 +2210,8 @@ MGI_FN void mgi_zoo_vgg19(mango_net *n, const mgi_zoo *z);
 #define MGI_PLAN_SPAN ((mango_idx)16 << 20)  /* chunks shrink to this arena */
 #define MGI_PLAN_MAPS 32                     /* ... but not under so many maps */
 
-/* How the values of a buffer are stored. */
-typedef enum mgi_elem { MGI_ELEM_F32, MGI_ELEM_F64 } mgi_elem;
+/* How the values of a buffer are stored; bits: 0/1 maps as in spikes.h, words. */
+typedef enum mgi_elem { MGI_ELEM_F32, MGI_ELEM_F64, MGI_ELEM_BITS } mgi_elem;
 MGI_FN size_t mgi_elem_size(mgi_elem e);
 
 /* What a buffer's size is a multiple of. */
@@ -2141,6 +2239,7 @@ typedef struct mgi_step {
     int residual;     /* node whose value is added at the end, -1: none     */
     int relu;
     mango_idx n;      /* values of one map that this step writes            */
+    int bits;         /* it writes them as bits: spikes for consumers that take these */
     int out;          /* buffer of the result                               */
     int aux;          /* buffer: membranes of a LIF, codes of a VQ; -1      */
     int work;         /* scratch buffer, -1                                 */
@@ -2199,6 +2298,11 @@ MGI_FN mango_status mgi_plan_graph(mango_plan *p, mango_err *err);
 MGI_FN int mgi_plan_source(const mango_plan *p, int node); /* the node behind views */
 MGI_FN int mgi_is_matmul(mgi_kind k);  /* conv, convt, linear */
 
+/* plan_spikes.c: which steps write bits, once all steps are there. Changes no result. */
+MGI_FN void mgi_plan_spikes(mango_plan *p);
+/* Is the value of a node held as bits? */
+MGI_FN int mgi_plan_is_bits(const mango_plan *p, int node);
+
 /* plan_memory.c: sizes and places of buffers for chunks of b inputs and t
  * steps; the choice of a chunk under the cap. */
 MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps);
@@ -2218,6 +2322,7 @@ MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s);
 MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r);
 MGI_FN void *mgi_plan_at(const mango_plan *p, int buf);
 MGI_FN const float *mgi_plan_value(const mango_plan *p, int node);
+MGI_FN const uint64_t *mgi_plan_words(const mango_plan *p, int node); /* of one held as bits */
 
 /* One line a step: chain, shape, placement; `mango info --plan`. */
 MGI_FN void mgi_plan_describe(const mango_plan *p, mgi_str *s);
@@ -5134,6 +5239,13 @@ MGI_FN void mgi_ref_maximum(mango_idx n, const float *x, float *y)
         y[i] = x[i] > y[i] ? x[i] : y[i];
 }
 
+static void ref_gather(mango_idx panels, mango_idx m, mango_idx per,
+                       const mgi_gather *run, const float *b, mango_idx pitch,
+                       float *acc, int load)
+{
+    mgi_ref_gather(REF_NR, panels, m, per, run, b, pitch, acc, load);
+}
+
 /* The four entries that multiply and add, for one kind of fma, and the table. */
 #define REF_TABLE(sfx, hw, attr)                                                               \
     attr static void ref_tile_##sfx(mango_idx m, mango_idx n, const float *const *a,           \
@@ -5160,7 +5272,8 @@ MGI_FN void mgi_ref_maximum(mango_idx n, const float *x, float *y)
     static const mgi_kernels ref_table_##sfx = {                                               \
         "ref",          REF_MR,       REF_NR,                ref_tile_##sfx,                   \
         ref_outer_##sfx, mgi_ref_finish, mgi_ref_add,         ref_axpy_##sfx,                  \
-        mgi_ref_relu,   mgi_ref_maximum, ref_scale_shift_##sfx, mgi_lif_ref};
+        mgi_ref_relu,   mgi_ref_maximum, ref_scale_shift_##sfx, mgi_lif_ref,                      \
+        4,              ref_gather,   mgi_ref_lif_bits};
 
 #if !defined(REF_ALWAYS_HW)
 REF_TABLE(soft, 0, )
@@ -5302,9 +5415,28 @@ static void x2_scale_shift(mango_idx rows, mango_idx nb, const float *s, const f
         }
 }
 
+static void x2_gather(mango_idx panels, mango_idx m, mango_idx per,
+                      const mgi_gather *run, const float *b, mango_idx pitch,
+                      float *acc, int load)
+{
+    __m128 s[8];
+    for (; m > 0; m--, acc += panels * 4) {
+        for (mango_idx q = 0; q < panels; q++)
+            s[q] = load ? _mm_loadu_ps(acc + q * 4) : _mm_setzero_ps();
+        for (const mgi_gather *end = run + per; run < end; run++)
+            for (mango_idx i = 0; i < run->n; i++) {
+                const float *row = b + run->b + run->at[i];
+                for (mango_idx q = 0; q < panels; q++)
+                    s[q] = _mm_add_ps(s[q], _mm_loadu_ps(row + q * pitch));
+            }
+        for (mango_idx q = 0; q < panels; q++)
+            _mm_storeu_ps(acc + q * 4, s[q]);
+    }
+}
+
 static const mgi_kernels x2_table = {"sse2", 4, 4, x2_tile, x2_outer, mgi_ref_finish, mgi_ref_add,
                                      x2_axpy, mgi_ref_relu, mgi_ref_maximum, x2_scale_shift,
-                                     mgi_lif_ref};
+                                     mgi_lif_ref, 8, x2_gather, mgi_ref_lif_bits};
 
 MGI_FN const mgi_kernels *mgi_kernels_sse2(void)
 {
@@ -5769,9 +5901,11 @@ XL void xl_lif(mango_idx n, const mgi_lif_rule *r, const float *X, float *U, flo
 #endif
 
 static const mgi_kernels x3_table = {"avx2", 6, 16, x3_tile, x3_outer, x3_finish, x3_add, x3_axpy,
-                                     x3_relu, x3_maximum, x3_scale_shift, xl_lif};
+                                     x3_relu, x3_maximum, x3_scale_shift, xl_lif, 4,
+                                     mgi_avx2_gather, mgi_avx2_lif_bits};
 static const mgi_kernels x5_table = {"avx512", 14, 32, x5_tile, x5_outer, x5_finish, x5_add,
-                                     x5_axpy, x5_relu, x5_maximum, x5_scale_shift, xl_lif};
+                                     x5_axpy, x5_relu, x5_maximum, x5_scale_shift, xl_lif, 2,
+                                     mgi_avx512_gather, mgi_avx2_lif_bits};
 
 MGI_FN const mgi_kernels *mgi_kernels_avx2(void)
 {
@@ -6076,7 +6210,7 @@ static void neon_lif(mango_idx n, const mgi_lif_rule *r, const float *X, float *
 
 static const mgi_kernels neon_table = {"neon", 6, 16, neon_tile, neon_outer, neon_finish, neon_add,
                                        neon_axpy, neon_relu, neon_maximum, neon_scale_shift,
-                                       neon_lif};
+                                       neon_lif, 4, mgi_neon_gather, mgi_neon_lif_bits};
 
 MGI_FN const mgi_kernels *mgi_kernels_neon(void)
 {
@@ -7620,6 +7754,810 @@ MGI_FN void mgi_to_nchw(mango_idx N, mango_idx C, mango_idx HW, const float *x, 
 
 #undef POINTWISE_TILE
 /* ---- end math/pointwise.c ----------------------------------------------------------- */
+
+/* ---- begin math/spikes.c ------------------------------------------------------------ */
+/* spikes.c - maps of bits: widening, counting, pooling; the plain kernels.
+ */
+
+#define SPK_NR 16    /* most columns of a panel of the sets that use mgi_ref_gather */
+#define SPK_PANELS 8 /* ... and most panels of a call */
+
+MGI_FN mango_idx mgi_bits_words(mango_idx C)
+{
+    return (C + 63) / 64;
+}
+
+/* ---- the plain kernels ----------------------------------------------------- */
+MGI_FN void mgi_ref_gather(mango_idx nr, mango_idx panels, mango_idx m, mango_idx per,
+                           const mgi_gather *run, const float *b, mango_idx pitch,
+                           float *acc, int load)
+{
+    float s[SPK_PANELS * SPK_NR] = {0.0f};
+    const size_t bytes = (size_t)(panels * nr) * sizeof *s;
+    for (; m > 0; m--, acc += panels * nr) {
+        if (load)
+            memcpy(s, acc, bytes);
+        else
+            memset(s, 0, bytes);
+        for (const mgi_gather *end = run + per; run < end; run++)
+            for (mango_idx i = 0; i < run->n; i++) {
+                const float *row = b + run->b + run->at[i];
+                for (mango_idx p = 0; p < panels; p++, row += pitch)
+                    for (mango_idx j = 0; j < nr; j++)
+                        s[p * nr + j] += row[j];
+            }
+        memcpy(acc, s, bytes);
+    }
+}
+
+MGI_FN void mgi_ref_lif_bits(mango_idx rows, mango_idx C, const mgi_lif_rule *r,
+                             const float *X, float *U, uint64_t *S)
+{
+    for (mango_idx i = 0; i < rows; i++)
+        for (mango_idx c = 0; c < C; c += 64) {
+            const mango_idx m = MGI_MIN(64, C - c);
+            uint64_t w = 0;
+            for (mango_idx j = 0; j < m; j++, X++, U++) {
+                const float H = mgi_lif_charge(r, *U, *X);
+                w |= (uint64_t)mgi_lif_fires(r, H) << j;
+                *U = mgi_lif_leave(r, H);
+            }
+            *S++ = w;
+        }
+}
+
+/* ---- widening and counting ------------------------------------------------- */
+MGI_FN void mgi_bits_expand(mango_idx rows, mango_idx C, const uint64_t *x, float *y)
+{
+    for (mango_idx i = 0; i < rows; i++)
+        for (mango_idx c = 0; c < C; c += 64) {
+            const mango_idx m = MGI_MIN(64, C - c);
+            const uint64_t w = *x++;
+            for (mango_idx j = 0; j < m; j++)
+                *y++ = (float)(w >> j & 1);
+        }
+}
+
+MGI_FN void mgi_bits_add(mango_idx rows, mango_idx C, const uint64_t *x, float *y)
+{
+    for (mango_idx i = 0; i < rows; i++, y += C)
+        for (mango_idx c = 0; c < C; c += 64)
+            for (uint64_t w = *x++; w; w &= w - 1)
+                y[c + mgi_bits_first(w)] += 1.0f;
+}
+
+MGI_FN void mgi_bits_add_part(mango_idx c0, mango_idx n, const uint64_t *x, float *y)
+{
+    const mango_idx end = c0 + n;
+    for (mango_idx c = c0 / 64 * 64; c < end; c += 64) {
+        uint64_t w = x[c / 64];
+        if (c < c0)
+            w &= ~(uint64_t)0 << (c0 - c);
+        if (end - c < 64)
+            w &= ((uint64_t)1 << (end - c)) - 1;
+        for (; w; w &= w - 1)
+            y[c + mgi_bits_first(w) - c0] += 1.0f;
+    }
+}
+
+MGI_FN mango_idx mgi_bits_total(mango_idx n, const uint64_t *x)
+{
+    const uint64_t pairs = ~(uint64_t)0 / 3, fours = ~(uint64_t)0 / 5,
+                   bytes = ~(uint64_t)0 / 17;
+    mango_idx sum = 0;
+    for (mango_idx i = 0; i < n; i++) {
+        uint64_t w = x[i];
+        w -= w >> 1 & pairs;
+        w = (w & fours) + (w >> 2 & fours);
+        w = (w + (w >> 4)) & bytes;
+        sum += (mango_idx)(w * (~(uint64_t)0 / 255) >> 56);
+    }
+    return sum;
+}
+
+/* ---- pools ----------------------------------------------------------------- */
+/* Rows or columns of output t: [lo,hi) of the map. */
+static void spk_window(int adaptive, mango_idx t, mango_idx s, mango_idx p, mango_idx k,
+                       mango_idx in, mango_idx out, mango_idx *lo, mango_idx *hi)
+{
+    *lo = adaptive ? t * in / out : MGI_MAX(t * s - p, 0);
+    *hi = adaptive ? ((t + 1) * in + out - 1) / out : MGI_MIN(t * s - p + k, in);
+}
+
+MGI_FN void mgi_bits_maxpool(const mgi_pool *p, mango_idx N, const uint64_t *x, uint64_t *y)
+{
+    const mango_idx words = mgi_bits_words(p->C), rows = N * p->OH;
+    MGI_OMP(parallel for schedule(static) if (rows * p->OW * words >= MGI_GRAIN))
+    for (mango_idx r = 0; r < rows; r++) {
+        const uint64_t *in = x + r / p->OH * p->H * p->W * words;
+        uint64_t *out = y + r * p->OW * words;
+        mango_idx y0, y1, x0, x1;
+        spk_window(0, r % p->OH, p->sh, p->ph, p->kh, p->H, p->OH, &y0, &y1);
+        for (mango_idx ox = 0; ox < p->OW; ox++, out += words) {
+            spk_window(0, ox, p->sw, p->pw, p->kw, p->W, p->OW, &x0, &x1);
+            memset(out, 0, (size_t)words * sizeof *out);
+            for (mango_idx iy = y0; iy < y1; iy++)
+                for (mango_idx i = (iy * p->W + x0) * words; i < (iy * p->W + x1) * words;)
+                    for (mango_idx j = 0; j < words; j++, i++)
+                        out[j] |= in[i];
+        }
+    }
+}
+
+/* Counts are exact in float, so the order of a sum does not matter. */
+static void spk_average(const mgi_pool *p, int adaptive, mango_idx N, const uint64_t *x,
+                        float *y)
+{
+    const mango_idx words = mgi_bits_words(p->C), rows = N * p->OH;
+    MGI_OMP(parallel for schedule(static) if (rows * p->OW * p->C >= MGI_GRAIN))
+    for (mango_idx r = 0; r < rows; r++) {
+        const uint64_t *in = x + r / p->OH * p->H * p->W * words;
+        float *out = y + r * p->OW * p->C;
+        mango_idx y0, y1, x0, x1;
+        spk_window(adaptive, r % p->OH, p->sh, p->ph, p->kh, p->H, p->OH, &y0, &y1);
+        for (mango_idx ox = 0; ox < p->OW; ox++, out += p->C) {
+            spk_window(adaptive, ox, p->sw, p->pw, p->kw, p->W, p->OW, &x0, &x1);
+            const float n = (float)(adaptive ? (y1 - y0) * (x1 - x0) : p->kh * p->kw);
+            memset(out, 0, (size_t)p->C * sizeof *out);
+            for (mango_idx iy = y0; iy < y1; iy++)
+                for (mango_idx ix = x0; ix < x1; ix++)
+                    mgi_bits_add(1, p->C, in + (iy * p->W + ix) * words, out);
+            for (mango_idx c = 0; c < p->C; c++)
+                out[c] = out[c] / n;
+        }
+    }
+}
+
+MGI_FN void mgi_bits_avgpool(const mgi_pool *p, mango_idx N, const uint64_t *x, float *y)
+{
+    spk_average(p, 0, N, x, y);
+}
+
+MGI_FN void mgi_bits_adaptiveavg(const mgi_pool *p, mango_idx N, const uint64_t *x,
+                                 float *y)
+{
+    spk_average(p, 1, N, x, y);
+}
+
+#undef SPK_NR
+#undef SPK_PANELS
+/* ---- end math/spikes.c -------------------------------------------------------------- */
+
+/* ---- begin math/spikes_x86.c -------------------------------------------------------- */
+/* spikes_x86.c - kernels for maps of bits with AVX2 and AVX-512.
+ *
+ * gather holds the sums of one pixel in registers and adds, for each active
+ * input, its row of weights: 2 vectors a panel, 4 panels (8 sums hide the
+ * latency of an addition). Nothing is multiplied.
+ */
+
+#if defined(__GNUC__) && defined(__x86_64__)
+#include <immintrin.h>
+
+typedef void (*spk_gather_fn)(mango_idx m, mango_idx per, const mgi_gather *run,
+                              const float *b, mango_idx pitch, float *acc, int load);
+
+/* ---- AVX-512: panels of 32 -------------------------------------------------- */
+#define SPK5_BODY static inline __attribute__((always_inline, target("avx512f"))) void
+#define SPK5_GET(q, u, v)                                                                  \
+    __m512 u = _mm512_setzero_ps(), v = u;                                                 \
+    if (load && P > q) {                                                                   \
+        u = _mm512_loadu_ps(acc + q * 32);                                                 \
+        v = _mm512_loadu_ps(acc + q * 32 + 16);                                            \
+    }
+#define SPK5_ADD(q, u, v)                                                                  \
+    if (P > q) {                                                                           \
+        u = _mm512_add_ps(u, _mm512_loadu_ps(row + q * pitch));                            \
+        v = _mm512_add_ps(v, _mm512_loadu_ps(row + q * pitch + 16));                       \
+    }
+#define SPK5_PUT(q, u, v)                                                                  \
+    if (P > q) {                                                                           \
+        _mm512_storeu_ps(acc + q * 32, u);                                                 \
+        _mm512_storeu_ps(acc + q * 32 + 16, v);                                            \
+    }
+
+SPK5_BODY spk5_body(int P, mango_idx m, mango_idx per, const mgi_gather *run,
+                    const float *b, mango_idx pitch, float *acc, int load)
+{
+    for (; m > 0; m--, acc += P * 32) {
+        SPK5_GET(0, u0, v0)
+        SPK5_GET(1, u1, v1) SPK5_GET(2, u2, v2)
+            SPK5_GET(3, u3, v3) for (const mgi_gather *end = run + per; run < end; run++)
+        {
+            const float *B = b + run->b;
+            for (const uint32_t *at = run->at, *last = at + run->n; at < last; at++) {
+                const float *row = B + *at;
+                SPK5_ADD(0, u0, v0)
+                SPK5_ADD(1, u1, v1) SPK5_ADD(2, u2, v2) SPK5_ADD(3, u3, v3)
+            }
+        }
+        SPK5_PUT(0, u0, v0) SPK5_PUT(1, u1, v1) SPK5_PUT(2, u2, v2) SPK5_PUT(3, u3, v3)
+    }
+}
+
+/* ---- AVX2: panels of 16 ----------------------------------------------------- */
+#define SPK3_BODY static inline __attribute__((always_inline, target("avx2"))) void
+#define SPK3_GET(q, u, v)                                                                  \
+    __m256 u = _mm256_setzero_ps(), v = u;                                                 \
+    if (load && P > q) {                                                                   \
+        u = _mm256_loadu_ps(acc + q * 16);                                                 \
+        v = _mm256_loadu_ps(acc + q * 16 + 8);                                             \
+    }
+#define SPK3_ADD(q, u, v)                                                                  \
+    if (P > q) {                                                                           \
+        u = _mm256_add_ps(u, _mm256_loadu_ps(row + q * pitch));                            \
+        v = _mm256_add_ps(v, _mm256_loadu_ps(row + q * pitch + 8));                        \
+    }
+#define SPK3_PUT(q, u, v)                                                                  \
+    if (P > q) {                                                                           \
+        _mm256_storeu_ps(acc + q * 16, u);                                                 \
+        _mm256_storeu_ps(acc + q * 16 + 8, v);                                             \
+    }
+
+SPK3_BODY spk3_body(int P, mango_idx m, mango_idx per, const mgi_gather *run,
+                    const float *b, mango_idx pitch, float *acc, int load)
+{
+    for (; m > 0; m--, acc += P * 16) {
+        SPK3_GET(0, u0, v0)
+        SPK3_GET(1, u1, v1) SPK3_GET(2, u2, v2)
+            SPK3_GET(3, u3, v3) for (const mgi_gather *end = run + per; run < end; run++)
+        {
+            const float *B = b + run->b;
+            for (const uint32_t *at = run->at, *last = at + run->n; at < last; at++) {
+                const float *row = B + *at;
+                SPK3_ADD(0, u0, v0)
+                SPK3_ADD(1, u1, v1) SPK3_ADD(2, u2, v2) SPK3_ADD(3, u3, v3)
+            }
+        }
+        SPK3_PUT(0, u0, v0) SPK3_PUT(1, u1, v1) SPK3_PUT(2, u2, v2) SPK3_PUT(3, u3, v3)
+    }
+}
+
+/* One instance for each count of panels. */
+#define SPK_INST(isa, p, feature)                                                          \
+    static __attribute__((target(feature))) void spk##isa##_gather_##p(                    \
+        mango_idx m, mango_idx per, const mgi_gather *run, const float *b,                 \
+        mango_idx pitch, float *acc, int load)                                             \
+    {                                                                                      \
+        spk##isa##_body(p, m, per, run, b, pitch, acc, load);                              \
+    }
+SPK_INST(5, 1, "avx512f")
+SPK_INST(5, 2, "avx512f") SPK_INST(5, 3, "avx512f") SPK_INST(5, 4, "avx512f")
+    SPK_INST(3, 1, "avx2") SPK_INST(3, 2, "avx2") SPK_INST(3, 3, "avx2")
+        SPK_INST(3, 4, "avx2")
+
+            MGI_FN void mgi_avx512_gather(mango_idx panels, mango_idx m, mango_idx per,
+                                          const mgi_gather *run, const float *b,
+                                          mango_idx pitch, float *acc, int load)
+{
+    static const spk_gather_fn fn[4] = {spk5_gather_1, spk5_gather_2, spk5_gather_3,
+                                        spk5_gather_4};
+    fn[panels - 1](m, per, run, b, pitch, acc, load);
+}
+
+MGI_FN void mgi_avx2_gather(mango_idx panels, mango_idx m, mango_idx per,
+                            const mgi_gather *run, const float *b, mango_idx pitch,
+                            float *acc, int load)
+{
+    static const spk_gather_fn fn[4] = {spk3_gather_1, spk3_gather_2, spk3_gather_3,
+                                        spk3_gather_4};
+    fn[panels - 1](m, per, run, b, pitch, acc, load);
+}
+
+/* ---- LIF, 8 neurons at a time ------------------------------------------------ */
+/* As in kernels_x86.c: no fma in the target, the order of lifstep.h. scale:
+ * 1/tau when tau is a power of two (then U/tau is U*scale exactly), else 0. */
+#define SPKL_BODY static inline __attribute__((always_inline, target("avx2")))
+
+typedef struct spkl_rule {
+    mgi_charge charge;
+    int delay, set, subtract, on_equal, exact;
+} spkl_rule;
+
+SPKL_BODY __m256 spkl_fires(spkl_rule k, __m256 H, __m256 U_thr)
+{
+    return k.on_equal ? _mm256_cmp_ps(H, U_thr, _CMP_GE_OQ)
+                      : _mm256_cmp_ps(H, U_thr, _CMP_GT_OQ);
+}
+
+SPKL_BODY __m256 spkl_charge(spkl_rule k, const mgi_lif_rule *r, __m256 tau, __m256 U,
+                             __m256 X)
+{
+    const __m256 gX = _mm256_mul_ps(_mm256_set1_ps(r->gain), X);
+    if (k.charge == MGI_CHARGE_LEAK)
+        return _mm256_add_ps(_mm256_mul_ps(_mm256_set1_ps(r->beta), U), gX);
+    __m256 d = _mm256_sub_ps(U, _mm256_set1_ps(r->U_rest));
+    if (k.charge == MGI_CHARGE_TAU)
+        d = _mm256_sub_ps(gX, d);
+    d = k.exact ? _mm256_mul_ps(d, tau) : _mm256_div_ps(d, tau);
+    if (k.charge == MGI_CHARGE_TAU)
+        return _mm256_add_ps(U, d);
+    return _mm256_add_ps(_mm256_sub_ps(U, d), gX);
+}
+
+SPKL_BODY void spkl_body(spkl_rule k, mango_idx rows, mango_idx C, const mgi_lif_rule *r,
+                         float scale, const float *X, float *U, uint64_t *S)
+{
+    const __m256 thr = _mm256_set1_ps(r->U_thr), value = _mm256_set1_ps(r->U_reset);
+    const __m256 tau = _mm256_set1_ps(k.exact ? scale : r->tau);
+    for (mango_idx i = 0; i < rows; i++)
+        for (mango_idx c = 0; c < C; c += 64, S++) {
+            const mango_idx m = MGI_MIN(64, C - c);
+            uint64_t w = 0;
+            mango_idx j = 0;
+            for (; j + 8 <= m; j += 8, X += 8, U += 8) {
+                __m256 u = _mm256_loadu_ps(U);
+                const __m256 pending = spkl_fires(k, u, thr);
+                if (k.delay && k.set)
+                    u = _mm256_blendv_ps(u, value, pending);
+                __m256 H = spkl_charge(k, r, tau, u, _mm256_loadu_ps(X));
+                if (k.delay && k.subtract)
+                    H = _mm256_sub_ps(H, _mm256_and_ps(pending, thr));
+                const __m256 fires = spkl_fires(k, H, thr);
+                w |= (uint64_t)(unsigned)_mm256_movemask_ps(fires) << j;
+                if (!k.delay && k.subtract)
+                    H = _mm256_sub_ps(H, _mm256_and_ps(fires, thr));
+                if (!k.delay && k.set)
+                    H = _mm256_blendv_ps(H, value, fires);
+                _mm256_storeu_ps(U, H);
+            }
+            if (j < m) {
+                uint64_t last;
+                mgi_ref_lif_bits(1, m - j, r, X, U, &last);
+                w |= last << j, X += m - j, U += m - j;
+            }
+            *S = w;
+        }
+}
+
+/* 1/tau when that is exact, else 0. */
+static float spkl_scale(float tau)
+{
+    uint32_t bits;
+    memcpy(&bits, &tau, sizeof bits);
+    return (bits & 0x7fffffu) == 0 && tau >= 1.0f && tau <= 1e30f ? 1.0f / tau : 0.0f;
+}
+
+/* The frameworks' two rules are compiled as constants. */
+__attribute__((target("avx2"))) MGI_FN void mgi_avx2_lif_bits(mango_idx rows, mango_idx C,
+                                                              const mgi_lif_rule *r,
+                                                              const float *X, float *U,
+                                                              uint64_t *S)
+{
+    const spkl_rule torch = {MGI_CHARGE_LEAK, 1, 0, 1, 0, 0};
+    const spkl_rule jelly = {MGI_CHARGE_TAU, 0, 1, 0, 1, 1};
+    const float scale = spkl_scale(r->tau);
+    const spkl_rule k = {r->charge,
+                         r->delay,
+                         r->reset == MGI_RESET_VALUE,
+                         r->reset == MGI_RESET_SUBTRACT,
+                         r->on_equal,
+                         scale > 0.0f && r->charge != MGI_CHARGE_LEAK};
+    if (memcmp(&k, &torch, sizeof k) == 0)
+        spkl_body(torch, rows, C, r, scale, X, U, S);
+    else if (memcmp(&k, &jelly, sizeof k) == 0)
+        spkl_body(jelly, rows, C, r, scale, X, U, S);
+    else
+        spkl_body(k, rows, C, r, scale, X, U, S);
+}
+
+#undef SPK5_BODY
+#undef SPK5_GET
+#undef SPK5_ADD
+#undef SPK5_PUT
+#undef SPK3_BODY
+#undef SPK3_GET
+#undef SPK3_ADD
+#undef SPK3_PUT
+#undef SPK_INST
+#undef SPKL_BODY
+#endif
+/* ---- end math/spikes_x86.c ---------------------------------------------------------- */
+
+/* ---- begin math/spikes_neon.c ------------------------------------------------------- */
+/* spikes_neon.c - the gather of maps of bits for 64-bit ARM: panels of 16, the
+ * sums of 4 of them in 16 of the 32 registers.
+ */
+
+#if defined(__GNUC__) && defined(__aarch64__) && !defined(__AARCH64EB__)
+#include <arm_neon.h>
+
+/* P is a constant: the loops over panels and vectors are unrolled. */
+static inline __attribute__((always_inline)) void
+spkn_body(int P, mango_idx m, mango_idx per, const mgi_gather *run, const float *b,
+          mango_idx pitch, float *acc, int load)
+{
+    float32x4_t s[16];
+    for (; m > 0; m--, acc += P * 16) {
+        for (int v = 0; v < 4 * P; v++)
+            s[v] = load ? vld1q_f32(acc + 4 * v) : vdupq_n_f32(0.0f);
+        for (const mgi_gather *end = run + per; run < end; run++)
+            for (mango_idx i = 0; i < run->n; i++) {
+                const float *row = b + run->b + run->at[i];
+                for (int v = 0; v < 4 * P; v++)
+                    s[v] = vaddq_f32(s[v], vld1q_f32(row + v / 4 * pitch + v % 4 * 4));
+            }
+        for (int v = 0; v < 4 * P; v++)
+            vst1q_f32(acc + 4 * v, s[v]);
+    }
+}
+
+MGI_FN void mgi_neon_gather(mango_idx panels, mango_idx m, mango_idx per,
+                            const mgi_gather *run, const float *b, mango_idx pitch,
+                            float *acc, int load)
+{
+    switch (panels) {
+    case 1: spkn_body(1, m, per, run, b, pitch, acc, load); break;
+    case 2: spkn_body(2, m, per, run, b, pitch, acc, load); break;
+    case 3: spkn_body(3, m, per, run, b, pitch, acc, load); break;
+    default: spkn_body(4, m, per, run, b, pitch, acc, load); break;
+    }
+}
+
+/* One word at a time through the float kernel; then 4 spikes give 4 bits. */
+MGI_FN void mgi_neon_lif_bits(mango_idx rows, mango_idx C, const mgi_lif_rule *r,
+                              const float *X, float *U, uint64_t *S)
+{
+    static const uint32_t power[4] = {1, 2, 4, 8};
+    const mgi_kernels *k = mgi_kernels_neon();
+    const uint32x4_t bit = vld1q_u32(power);
+    float spike[64] = {0.0f};
+    for (mango_idx i = 0; i < rows; i++)
+        for (mango_idx c = 0; c < C; c += 64) {
+            const mango_idx m = MGI_MIN(64, C - c);
+            uint64_t w = 0;
+            k->lif(m, r, X, U, spike);
+            for (mango_idx j = 0; j < m; j += 4) {
+                const uint32x4_t on = vcgtq_f32(vld1q_f32(spike + j), vdupq_n_f32(0.0f));
+                w |= (uint64_t)vaddvq_u32(vandq_u32(on, bit)) << j;
+            }
+            *S++ = m < 64 ? w & (((uint64_t)1 << m) - 1) : w;
+            X += m, U += m;
+        }
+}
+#endif
+/* ---- end math/spikes_neon.c --------------------------------------------------------- */
+
+/* ---- begin math/spikeconv.c --------------------------------------------------------- */
+/* spikeconv.c - convolution over maps of bits: gather what is active.
+ *
+ * An item is some output rows (n,oy) times all outputs. Its input rows are
+ * turned once into lists of the active inputs, ascending in (x,c): each entry
+ * is the offset of its weights, first[x] the place of pixel x in the list. The
+ * inputs of one kernel row of an output pixel are then one stretch of a list.
+ * For a few panels of weights, and as much of the window at a time as keeps
+ * these weights in the second-level cache, every pixel adds up its stretches;
+ * sums wait in between in a buffer of the item. The order over k = (ky,kx,c)
+ * of an output is the dense one.
+ */
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+#define SPC_SLICE 16384   /* floats of weights in use at a time, about           */
+#define SPC_PIXELS 192    /* pixels per item, about                              */
+#define SPC_ROWS 256      /* output rows per item, at most                       */
+#define SPC_RUNS 64       /* stretches per call of the kernel                    */
+#define SPC_STORE 32      /* pixels finished at a time                           */
+#define SPC_LISTED 262144 /* entries of the lists of an item, at most, about   */
+#define SPC_WIDEN 262144  /* floats widened at a time on the dense way, about  */
+#define SPC_DENSE 0.5     /* part of active inputs above which dense is faster */
+
+typedef struct spc_job {
+    const mgi_kernels *k;
+    mgi_convgeo g;
+    mango_idx N, words;
+    const uint64_t *x;
+    const float *packed;
+    const mgi_bits_epilogue *e;
+    float *y;
+    mango_idx mu, units, panels,
+        shares;                /* rows per item; items; panels, in shares for threads */
+    mango_idx group, kyn, kxn; /* panels, kernel rows and columns in use at a time */
+    mango_idx listed, firsts, sums; /* scratch of a thread, in 4-byte elements */
+} spc_job;
+
+/* One output row of an item: first[ky - ky0] of its kernel rows inside the map. */
+typedef struct spc_row {
+    mango_idx n, oy, ky0, ky1;
+    const uint32_t *first; /* (W+1) for each kernel row */
+} spc_row;
+
+/* A part of the window. */
+typedef struct spc_part {
+    mango_idx ky0, ky1, kx0, kx1;
+} spc_part;
+
+static mango_idx spc_up(mango_idx x, mango_idx to)
+{
+    return (x + to - 1) / to * to;
+}
+
+/* ---- lists ------------------------------------------------------------------- */
+
+/* The active inputs of one row of the map; returns the end of the list. */
+static uint32_t spc_list_row(const spc_job *j, const uint64_t *x, uint32_t at,
+                             uint32_t *list, uint32_t *first)
+{
+    const uint32_t nr = (uint32_t)j->k->nr;
+    const mango_idx C = j->g.C;
+    for (mango_idx px = 0; px < j->g.W; px++) {
+        first[px] = at;
+        for (mango_idx c = 0; c < C; c += 64) {
+            const uint32_t base = (uint32_t)(px * C + c) * nr;
+            for (uint64_t w = *x++; w; w &= w - 1)
+                list[at++] = base + (uint32_t)mgi_bits_first(w) * nr;
+        }
+    }
+    first[j->g.W] = at;
+    return at;
+}
+
+/* Output rows r0 .. r0+m of all N*OH: the lists of their input rows. */
+static void spc_lists(const spc_job *j, mango_idx r0, mango_idx m, spc_row *row,
+                      uint32_t *list, uint32_t *first)
+{
+    const mgi_convgeo *g = &j->g;
+    const mango_idx wide = g->W + 1;
+    mango_idx n = -1, from = 0, next = 0; /* the image; its rows from .. next have lists, */
+    uint32_t at = 0, *top = first;        /* the first of them at top                     */
+    for (mango_idx i = 0; i < m; i++) {
+        spc_row *q = &row[i];
+        q->n = (r0 + i) / g->OH, q->oy = (r0 + i) % g->OH;
+        mgi_conv_clip(q->oy, g->sh, g->py, g->kh, g->H, &q->ky0, &q->ky1);
+        q->first = first;
+        if (q->ky0 == q->ky1)
+            continue;
+        const mango_idx iy0 = q->oy * g->sh - g->py + q->ky0, iy1 = iy0 + q->ky1 - q->ky0;
+        if (q->n != n || iy0 > next) {
+            n = q->n;
+            from = next = iy0;
+            top = first;
+        }
+        for (; next < iy1; next++, first += wide)
+            at = spc_list_row(j, j->x + (n * g->H + next) * g->W * j->words, at, list,
+                              first);
+        q->first = top + (iy0 - from) * wide;
+    }
+}
+
+/* ---- sums -------------------------------------------------------------------- */
+
+/* The stretches of pixels ox0 .. ox0+m of a row in a part of the window: one
+ * for each kernel row of the part. */
+static void spc_runs(const spc_job *j, const spc_row *q, const spc_part *w, mango_idx ox0,
+                     mango_idx m, const uint32_t *list, mgi_gather *run)
+{
+    const mgi_convgeo *g = &j->g;
+    const mango_idx nr = j->k->nr, per = w->ky1 - w->ky0;
+    for (mango_idx ky = w->ky0; ky < w->ky1; ky++) {
+        const int inside = ky >= q->ky0 && ky < q->ky1;
+        const uint32_t *first = q->first + (inside ? ky - q->ky0 : 0) * (g->W + 1);
+        const mango_idx step = g->sw * g->C * nr, W = inside ? g->W : 0;
+        mango_idx x0 = ox0 * g->sw - g->px, at = (ky * g->kw - x0) * g->C * nr;
+        for (mgi_gather *r = run + ky - w->ky0; r < run + m * per; r += per) {
+            const mango_idx lo = MGI_MIN(MGI_MAX(x0 + w->kx0, 0), W);
+            const mango_idx hi = MGI_MIN(MGI_MAX(x0 + w->kx1, lo), W);
+            r->n = hi > lo ? (mango_idx)(first[hi] - first[lo]) : 0;
+            r->at = hi > lo ? list + first[lo] : list;
+            r->b = at;
+            x0 += g->sw, at -= step;
+        }
+    }
+}
+
+/* The next part of the window; false: all done. */
+static int spc_next(const spc_job *j, spc_part *w)
+{
+    const mgi_convgeo *g = &j->g;
+    w->kx0 = w->kx1 < g->kw ? w->kx1 : 0;
+    w->ky0 = w->kx0 ? w->ky0 : w->ky1;
+    w->ky1 = MGI_MIN(w->ky0 + j->kyn, g->kh);
+    w->kx1 = MGI_MIN(w->kx0 + j->kxn, g->kw);
+    return w->ky0 < g->kh;
+}
+
+static void spc_store(const spc_job *j, const spc_row *q, mango_idx o0, mango_idx n,
+                      const float *acc, mango_idx ldacc)
+{
+    const mgi_convgeo *g = &j->g;
+    const mgi_bits_epilogue *e = j->e;
+    mango_idx off[SPC_STORE];
+    const mango_idx p0 = (q->n * g->OH + q->oy) * g->OW, words = mgi_bits_words(g->O);
+    for (mango_idx ox = 0; ox < g->OW; ox += SPC_STORE) {
+        const mango_idx m = MGI_MIN(SPC_STORE, g->OW - ox);
+        for (mango_idx i = 0; i < m; i++)
+            off[i] = (p0 + ox + i) * g->O;
+        j->k->finish(m, n, acc + ox * ldacc, ldacc, off, e && e->bias ? e->bias + o0 : NULL,
+                     e && e->residual ? e->residual + o0 : NULL, e && e->relu && !e->bits,
+                     j->y + o0);
+        for (mango_idx i = 0; e && e->bits && i < m; i++) {
+            mgi_bits_add_part(o0, n, e->bits + (p0 + ox + i) * words, j->y + off[i] + o0);
+            if (e->relu)
+                j->k->relu(n, j->y + off[i] + o0, j->y + off[i] + o0);
+        }
+    }
+}
+
+/* All m rows, panels q0 .. q0+np. */
+static void spc_group(const spc_job *j, mango_idx m, const spc_row *row, mango_idx q0,
+                      mango_idx np, const uint32_t *list, float *sums)
+{
+    const mgi_convgeo *g = &j->g;
+    const mango_idx nr = j->k->nr, pitch = g->kh * g->kw * g->C * nr, wide = np * nr;
+    const float *B = j->packed + q0 * pitch;
+    spc_part w = {0, 0, 0, 0};
+    mgi_gather run[SPC_RUNS];
+    int load = 0;
+    while (spc_next(j, &w) || !load) {
+        const mango_idx per = w.ky1 - w.ky0, most = SPC_RUNS / MGI_MAX(per, 1);
+        float *acc = sums;
+        for (mango_idx i = 0; i < m; i++)
+            for (mango_idx ox = 0, n; ox < g->OW; ox += n, acc += n * wide) {
+                n = MGI_MIN(most, g->OW - ox);
+                spc_runs(j, &row[i], &w, ox, n, list, run);
+                j->k->gather(np, n, per, run, B, pitch, acc, load);
+            }
+        load = 1;
+    }
+    for (mango_idx i = 0; i < m; i++, sums += g->OW * wide)
+        spc_store(j, &row[i], q0 * nr, MGI_MIN(wide, g->O - q0 * nr), sums, wide);
+}
+
+static void spc_item(const spc_job *j, mango_idx item, float *scratch)
+{
+    uint32_t *first = (uint32_t *)(void *)scratch, *list = first + j->firsts;
+    float *sums = scratch + j->firsts + j->listed;
+    const mango_idx r0 = item / j->shares * j->mu, m = MGI_MIN(j->mu, j->N * j->g.OH - r0);
+    const mango_idx s = item % j->shares;
+    const mango_idx q1 = (s + 1) * j->panels / j->shares;
+    spc_row row[SPC_ROWS];
+    spc_lists(j, r0, m, row, list, first);
+    for (mango_idx q = s * j->panels / j->shares; q < q1; q += j->group)
+        spc_group(j, m, row, q, MGI_MIN(j->group, q1 - q), list, sums);
+}
+
+/* ---- planning ---------------------------------------------------------------- */
+
+/* Input rows that m output rows need, at most. */
+static mango_idx spc_rows(const mgi_convgeo *g, mango_idx m)
+{
+    const mango_idx images = (m + g->OH - 2) / g->OH + 1;
+    return MGI_MIN(images * g->H, m * g->kh);
+}
+
+static void spc_plan(spc_job *j)
+{
+    const mgi_convgeo *g = &j->g;
+    const mango_idx nr = j->k->nr, row = MGI_MAX(g->C * g->W, 1);
+    j->words = mgi_bits_words(g->C);
+    j->panels = (g->O + nr - 1) / nr;
+    j->group = MGI_MIN(j->k->gather_panels, j->panels);
+    const mango_idx tap = MGI_MAX(g->C * j->group * nr, 1);
+    j->kyn = MGI_MAX(MGI_MIN(SPC_SLICE / (tap * MGI_MAX(g->kw, 1)), g->kh), 1);
+    j->kyn = MGI_MIN(j->kyn, SPC_RUNS);
+    j->kxn = SPC_SLICE / tap >= g->kw ? g->kw : MGI_MAX(SPC_SLICE / tap, 1);
+    j->mu = MGI_MIN(MGI_MIN(MGI_MAX(SPC_PIXELS / g->OW, 1), SPC_ROWS),
+                    MGI_MAX(j->N * g->OH, 1));
+    while (j->mu > 1 && spc_rows(g, j->mu) * row > SPC_LISTED)
+        j->mu--;
+    j->firsts = spc_up(spc_rows(g, j->mu) * (g->W + 1), 16);
+    j->listed = spc_up(spc_rows(g, j->mu) * row, 16);
+    j->sums = spc_up(j->mu * g->OW * j->group * nr, 16);
+}
+
+/* Equal shares for the threads: of the rows, and of the panels when there are
+ * too few rows. */
+static void spc_split(spc_job *j)
+{
+    const mango_idx T = mango_threads(), M = j->N * j->g.OH;
+    j->units = (M + j->mu - 1) / j->mu;
+    if (j->units >= T)
+        j->units = spc_up(j->units, T);
+    j->mu = MGI_MIN(j->mu, (M + j->units - 1) / j->units);
+    j->units = (M + j->mu - 1) / j->mu;
+    j->shares = j->units >= T ? 1 : MGI_MIN(j->panels, (T + j->units - 1) / j->units);
+}
+
+static void spc_gather(spc_job *j, float *work)
+{
+    const mango_idx each = j->firsts + j->listed + j->sums;
+    spc_split(j);
+    const mango_idx items = j->units * j->shares;
+    MGI_OMP(parallel for schedule(dynamic) if (items > 1))
+    for (mango_idx i = 0; i < items; i++) {
+#if defined(_OPENMP)
+        spc_item(j, i, work + omp_get_thread_num() * each);
+#else
+        spc_item(j, i, work + 0 * each);
+#endif
+    }
+}
+
+/* ---- the dense way ----------------------------------------------------------- */
+
+/* Maps widened at a time. */
+static mango_idx spc_widened(const mgi_conv *c, mango_idx N)
+{
+    const mango_idx size = c->H * c->W * c->C + c->OH * c->OW * c->O;
+    return MGI_MAX(MGI_MIN(N, SPC_WIDEN / MGI_MAX(size, 1)), 1);
+}
+
+static void spc_expand(mango_idx rows, mango_idx C, const uint64_t *x, float *y)
+{
+    const mango_idx words = mgi_bits_words(C);
+    MGI_OMP(parallel for schedule(static) if (rows * C >= MGI_GRAIN))
+    for (mango_idx i = 0; i < rows; i++)
+        mgi_bits_expand(1, C, x + i * words, y + i * C);
+}
+
+static void spc_dense(const mgi_conv *c, mango_idx N, const uint64_t *x,
+                      const float *packed, const mgi_bits_epilogue *e, float *y,
+                      float *work)
+{
+    const mango_idx most = spc_widened(c, N), in = c->H * c->W, out = c->OH * c->OW;
+    float *wide = work, *res = wide + spc_up(most * in * c->C, 16);
+    float *rest = res + spc_up(most * out * c->O, 16);
+    for (mango_idx n = 0; n < N; n += most) {
+        const mango_idx m = MGI_MIN(most, N - n);
+        mgi_epilogue f = {e ? e->bias : NULL, NULL, e && e->relu};
+        spc_expand(m * in, c->C, x + n * in * mgi_bits_words(c->C), wide);
+        if (e && e->residual)
+            f.residual = e->residual + n * out * c->O;
+        if (e && e->bits) {
+            spc_expand(m * out, c->O, e->bits + n * out * mgi_bits_words(c->O), res);
+            f.residual = res;
+        }
+        mgi_conv_forward(c, m, wide, packed, &f, y + n * out * c->O, rest);
+    }
+}
+
+/* ---- both -------------------------------------------------------------------- */
+
+static int spc_is_sparse(const mgi_conv *c, mango_idx N, const uint64_t *x)
+{
+    const mango_idx pixels = N * c->H * c->W;
+    const double active = (double)mgi_bits_total(pixels * mgi_bits_words(c->C), x);
+    return !c->transposed && active <= SPC_DENSE * (double)(pixels * c->C);
+}
+
+MGI_FN mango_idx mgi_bits_conv_work(const mgi_conv *c, mango_idx N)
+{
+    const mango_idx most = spc_widened(c, N);
+    const mango_idx dense = spc_up(most * c->H * c->W * c->C, 16) +
+                            spc_up(most * c->OH * c->OW * c->O, 16) +
+                            mgi_conv_work(c, most);
+    spc_job j = {.k = mgi_kernels_get(), .N = N};
+    if (c->transposed)
+        return dense;
+    mgi_convgeo_phase(c, 0, &j.g);
+    spc_plan(&j);
+    return MGI_MAX(dense, mango_threads() * (j.firsts + j.listed + j.sums));
+}
+
+MGI_FN void mgi_bits_conv(const mgi_conv *c, mango_idx N, const uint64_t *x,
+                          const float *packed, const mgi_bits_epilogue *e, float *y,
+                          float *work)
+{
+    spc_job j = {.k = mgi_kernels_get(), .N = N, .x = x, .packed = packed, .e = e, .y = y};
+    if (!spc_is_sparse(c, N, x)) {
+        spc_dense(c, N, x, packed, e, y, work);
+        return;
+    }
+    mgi_convgeo_phase(c, 0, &j.g);
+    spc_plan(&j);
+    spc_gather(&j, work);
+}
+
+#undef SPC_SLICE
+#undef SPC_PIXELS
+#undef SPC_ROWS
+#undef SPC_RUNS
+#undef SPC_STORE
+#undef SPC_LISTED
+#undef SPC_WIDEN
+#undef SPC_DENSE
+/* ---- end math/spikeconv.c ----------------------------------------------------------- */
 
 /* ---- begin net/lif.c ---------------------------------------------------------------- */
 /* lif.c - leaky integrate-and-fire layers: presets, steps, gradients in time.
@@ -10911,7 +11849,9 @@ static void plan_step_buffers(mango_plan *p, int i)
     mgi_step *s = &p->step[i];
     const mgi_node *g = &p->net->node[s->head];
     const mgi_scope scope = s->dynamic ? MGI_PER_MAP : MGI_PER_INPUT;
-    s->out = plan_buffer(p, scope, MGI_ELEM_F32, s->n, i);
+    s->out = s->bits ? plan_buffer(p, scope, MGI_ELEM_BITS,
+                                   g->H * g->W * mgi_bits_words(g->C), i)
+                     : plan_buffer(p, scope, MGI_ELEM_F32, s->n, i);
     if (mgi_step_work(p, s, 1) > 0)
         s->work = plan_buffer(p, MGI_WORK, MGI_ELEM_F32, 0, i);
     if (g->kind == MGI_VQ)
@@ -10940,7 +11880,9 @@ static void plan_reading_buffers(mango_plan *p)
             continue;
         r->sum =
             plan_buffer(p, MGI_PER_INPUT,
-                        p->net->node[node].kind == MGI_LIF ? MGI_ELEM_F32 : MGI_ELEM_F64,
+                        p->net->node[node].kind == MGI_LIF || p->step[r->step].bits
+                            ? MGI_ELEM_F32 /* counts */
+                            : MGI_ELEM_F64,
                         r->C * r->HW, r->step);
         p->buf[r->sum].carried = 1;
     }
@@ -11046,6 +11988,7 @@ static mango_status plan_steps(mango_plan *p, mango_err *err)
             if (p->node[i].need && p->node[i].view < 0 && p->node[i].dynamic == dynamic)
                 plan_step(p, i);
     }
+    mgi_plan_spikes(p);
     for (int i = 0; i < p->n_steps; i++)
         plan_step_buffers(p, i);
     plan_reading_buffers(p);
@@ -11282,7 +12225,7 @@ MGI_FN void mgi_plan_describe(const mango_plan *p, mgi_str *s)
         plan_chain_names(p, q->end, s);
         mgi_str_printf(s, " %lldx%lldx%lld %s %lld@%lld used to %d macs=%.0f\n",
                        (long long)g->C, (long long)g->H, (long long)g->W,
-                       u->elem == MGI_ELEM_F64 ? "f64" : "f32", (long long)u->bytes,
+                       u->elem == MGI_ELEM_BITS ? "bits" : "f32", (long long)u->bytes,
                        (long long)u->offset, u->last, plan_step_macs(p, q));
     }
 }
@@ -11470,6 +12413,91 @@ MGI_FN mango_status mgi_plan_graph(mango_plan *p, mango_err *err)
 }
 /* ---- end net/plan_graph.c ----------------------------------------------------------- */
 
+/* ---- begin net/plan_spikes.c -------------------------------------------------------- */
+/* plan_spikes.c - which values are held as bits: spikes of a LIF layer, and
+ * max-pools of such, when everything that uses them has a form for bits.
+ */
+
+/* The step that leaves a node's value. */
+static mgi_step *spikes_source(const mango_plan *p, int node)
+{
+    return &p->step[p->node[mgi_plan_source(p, node)].step];
+}
+
+MGI_FN int mgi_plan_is_bits(const mango_plan *p, int node)
+{
+    return spikes_source(p, node)->bits;
+}
+
+/* A view keeps the order of values, but words are cut by channels. */
+static int spikes_same_shape(const mango_plan *p, int node)
+{
+    const mgi_node *a = &p->net->node[node], *b = &p->net->node[mgi_plan_source(p, node)];
+    return a->C == b->C && a->H == b->H && a->W == b->W;
+}
+
+/* Can step s take bits as input `node` of its chain's node e? */
+static int spikes_taken(const mango_plan *p, const mgi_step *s, int e, int node)
+{
+    const mgi_node *g = &p->net->node[s->head];
+    if (s->head == p->from || !spikes_same_shape(p, node))
+        return 0;
+    if (e != s->head) /* the residual of a convolution over bits */
+        return (g->kind == MGI_CONV || g->kind == MGI_LINEAR) && s->residual == node &&
+               mgi_plan_is_bits(p, g->in[0]);
+    switch (g->kind) {
+    case MGI_CONV:
+    case MGI_LINEAR:
+    case MGI_AVGPOOL:
+    case MGI_ADAPTIVEAVG:
+    case MGI_GLOBALAVG: return 1;
+    case MGI_MAXPOOL: return s->bits;
+    default: return 0;
+    }
+}
+
+/* Takes the bits from the sources of step s that it cannot use; true: some. */
+static int spikes_refuse(mango_plan *p, const mgi_step *s)
+{
+    int changed = 0;
+    for (int e = s->end; e >= 0 && s->head != p->from; e = p->node[e].link)
+        for (int j = 0; j < p->net->node[e].n_in; j++) {
+            const int node = p->net->node[e].in[j];
+            if (node == p->node[e].link || !mgi_plan_is_bits(p, node) ||
+                spikes_taken(p, s, e, node))
+                continue;
+            spikes_source(p, node)->bits = 0;
+            changed = 1;
+        }
+    return changed;
+}
+
+MGI_FN void mgi_plan_spikes(mango_plan *p)
+{
+    int changed = 1;
+    for (int i = 0; i < p->n_steps; i++) {
+        const mgi_kind k = p->net->node[p->step[i].head].kind;
+        p->step[i].bits = p->step[i].dynamic && p->step[i].head != p->from &&
+                          (k == MGI_LIF || k == MGI_MAXPOOL);
+    }
+    for (int r = 0; r < p->n_readings; r++)
+        if (!spikes_same_shape(p, p->reading[r].node))
+            spikes_source(p, p->reading[r].node)->bits = 0;
+    while (changed) {
+        changed = 0;
+        for (int i = p->n_steps - 1; i >= 0; i--) {
+            mgi_step *s = &p->step[i];
+            const mgi_node *g = &p->net->node[s->head];
+            if (s->bits && g->kind == MGI_MAXPOOL && !mgi_plan_is_bits(p, g->in[0])) {
+                s->bits = 0;
+                changed = 1;
+            }
+            changed |= spikes_refuse(p, s);
+        }
+    }
+}
+/* ---- end net/plan_spikes.c ---------------------------------------------------------- */
+
 /* ---- begin net/plan_memory.c -------------------------------------------------------- */
 /* plan_memory.c - sizes and places of a plan's buffers in its one arena.
  *
@@ -11482,7 +12510,7 @@ MGI_FN mango_status mgi_plan_graph(mango_plan *p, mango_err *err)
 
 MGI_FN size_t mgi_elem_size(mgi_elem e)
 {
-    return e == MGI_ELEM_F64 ? sizeof(double) : sizeof(float);
+    return e == MGI_ELEM_F32 ? sizeof(float) : sizeof(double); /* a word: 8 bytes */
 }
 
 MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps)
@@ -11491,7 +12519,8 @@ MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx
     if (s->head == p->from || g->kind == MGI_INPUT)
         return 0;
     if (mgi_is_matmul(g->kind))
-        return mgi_conv_work(&s->conv, maps);
+        return mgi_plan_is_bits(p, g->in[0]) ? mgi_bits_conv_work(&s->conv, maps)
+                                             : mgi_conv_work(&s->conv, maps);
     if (g->kind == MGI_VQ)
         return mgi_conv_work(&s->conv, 1) + s->conv.OH * s->conv.OW * s->conv.O;
     if (g->kind == MGI_RESHAPE)
@@ -11943,6 +12972,11 @@ MGI_FN const float *mgi_plan_value(const mango_plan *p, int node)
     return mgi_plan_at(p, p->step[p->node[mgi_plan_source(p, node)].step].out);
 }
 
+MGI_FN const uint64_t *mgi_plan_words(const mango_plan *p, int node)
+{
+    return mgi_plan_at(p, p->step[p->node[mgi_plan_source(p, node)].step].out);
+}
+
 /* Maps of a step in this chunk. */
 static mango_idx fwd_maps(const mango_plan *p, const mgi_step *s)
 {
@@ -12018,6 +13052,29 @@ static void fwd_lif(mango_plan *p, const mgi_step *s, float *S)
             U[i + j] = U0;
         for (mango_idx t = 0; t < p->t; t++)
             p->k->lif(m, &rule, X + t * stride + i, U + i, S + t * n + i);
+    }
+}
+
+/* The same, S as bits. */
+static void fwd_lif_bits(mango_plan *p, const mgi_step *s, uint64_t *S)
+{
+    const mgi_node *g = &p->net->node[s->head];
+    const mango_idx C = g->C, rows = p->b * g->H * g->W, words = mgi_bits_words(C);
+    const mango_idx stride = p->node[g->in[0]].dynamic ? rows * C : 0;
+    const mango_idx block = MGI_MAX(FWD_BLOCK / C, 1);
+    const float *X = mgi_plan_value(p, g->in[0]);
+    const mgi_lif_rule rule = mgi_lif_lower(&g->lif);
+    const float U0 = mgi_lif_rest(&g->lif);
+    float *U = mgi_plan_at(p, s->aux);
+
+    MGI_OMP(parallel for schedule(static) if (rows * C * p->t >= FWD_GRAIN))
+    for (mango_idx i = 0; i < rows; i += block) {
+        const mango_idx m = MGI_MIN(block, rows - i);
+        for (mango_idx j = 0; j < m * C && p->t0 == 0; j++)
+            U[i * C + j] = U0;
+        for (mango_idx t = 0; t < p->t; t++)
+            p->k->lif_bits(m, C, &rule, X + t * stride + i * C, U + i * C,
+                           S + (t * rows + i) * words);
     }
 }
 
@@ -12098,6 +13155,17 @@ static void fwd_globalsum(mango_idx N, mango_idx HW, mango_idx C, const float *x
 
 /* ---- one step --------------------------------------------------------------------- */
 
+static void fwd_matmul_bits(const mango_plan *p, const mgi_step *s, const uint64_t *x,
+                            float *y)
+{
+    mgi_bits_epilogue e = {s->bias, NULL, NULL, s->relu};
+    if (s->residual >= 0 && mgi_plan_is_bits(p, s->residual))
+        e.bits = mgi_plan_words(p, s->residual);
+    else if (s->residual >= 0)
+        e.residual = mgi_plan_value(p, s->residual);
+    mgi_bits_conv(&s->conv, fwd_maps(p, s), x, s->packed, &e, y, fwd_scratch(p, s));
+}
+
 static void fwd_matmul(const mango_plan *p, const mgi_step *s, const float *x, float *y)
 {
     const mgi_epilogue e = {
@@ -12121,6 +13189,22 @@ static void fwd_resize(const mgi_node *g, const mgi_node *in, mango_idx N, const
             mgi_bilinear2x(N, in->H, in->W, in->C, x, y);
         else
             mgi_nearest2x(N, in->H, in->W, in->C, x, y);
+    }
+}
+
+/* What takes bits; y is bits too for a LIF or a max-pool. */
+static void fwd_bits(mango_plan *p, const mgi_step *s, void *y)
+{
+    const mgi_node *g = &p->net->node[s->head], *in = &p->net->node[g->in[0]];
+    const mgi_pool a = {.C = in->C, .H = in->H, .W = in->W, .OH = g->H, .OW = g->W};
+    const mango_idx N = fwd_maps(p, s);
+    const uint64_t *x = mgi_plan_words(p, g->in[0]);
+    switch (g->kind) {
+    case MGI_MAXPOOL: mgi_bits_maxpool(&g->pool, N, x, y); break;
+    case MGI_AVGPOOL: mgi_bits_avgpool(&g->pool, N, x, y); break;
+    case MGI_ADAPTIVEAVG:
+    case MGI_GLOBALAVG: mgi_bits_adaptiveavg(&a, N, x, y); break;
+    default: fwd_matmul_bits(p, s, x, y);
     }
 }
 
@@ -12158,13 +13242,18 @@ static void fwd_operator(mango_plan *p, const mgi_step *s, float *y)
 
 MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s)
 {
-    float *y = mgi_plan_at(p, s->out);
+    void *y = mgi_plan_at(p, s->out);
     const mgi_kind k = p->net->node[s->head].kind;
     if (s->head == p->from || k == MGI_INPUT) {
         fwd_feed(p, s, y);
         return;
     }
-    fwd_operator(p, s, y);
+    if (k == MGI_LIF && s->bits)
+        fwd_lif_bits(p, s, y);
+    else if (mgi_plan_is_bits(p, p->net->node[s->head].in[0]))
+        fwd_bits(p, s, y);
+    else
+        fwd_operator(p, s, y);
     if (s->relu && !mgi_is_matmul(k))
         fwd_relu(p, fwd_maps(p, s) * s->n, y, y);
 }
@@ -12194,6 +13283,21 @@ static void read_count(const mango_plan *p, mango_idx n, const float *x, float *
             memset(sum + i, 0, (size_t)m * sizeof *sum);
         for (mango_idx t = 0; t < p->t; t++)
             p->k->add(m, sum + i, x + t * n + i, sum + i);
+    }
+}
+
+/* The same from words: rows pixels of C channels a step. */
+static void read_count_bits(const mango_plan *p, mango_idx rows, mango_idx C,
+                            const uint64_t *x, float *sum)
+{
+    const mango_idx words = mgi_bits_words(C), block = MGI_MAX(READ_BLOCK / C, 1);
+    MGI_OMP(parallel for schedule(static) if (rows * C * p->t >= READ_GRAIN))
+    for (mango_idx i = 0; i < rows; i += block) {
+        const mango_idx m = MGI_MIN(block, rows - i);
+        if (p->t0 == 0)
+            memset(sum + i * C, 0, (size_t)(m * C) * sizeof *sum);
+        for (mango_idx t = 0; t < p->t; t++)
+            mgi_bits_add(m, C, x + (t * rows + i) * words, sum + i * C);
     }
 }
 
@@ -12258,11 +13362,24 @@ static void read_steps(const mango_plan *p, const mgi_plan_reading *r, int dynam
                     r->out + ((t0 + i) * p->run_B + p->b0) * n);
 }
 
+static void read_steps_bits(const mango_plan *p, const mgi_plan_reading *r, const uint64_t *x)
+{
+    const mango_idx C = r->C, HW = r->HW, words = mgi_bits_words(C);
+    MGI_OMP(parallel for schedule(static) if (p->t * p->b * C * HW >= READ_GRAIN))
+    for (mango_idx i = 0; i < p->t * p->b; i++) {
+        float *out = r->out + ((p->t0 + i / p->b) * p->run_B + p->b0 + i % p->b) * C * HW;
+        memset(out, 0, (size_t)(C * HW) * sizeof *out);
+        for (mango_idx q = 0; q < HW * words; q++)
+            for (uint64_t w = x[i * HW * words + q]; w; w &= w - 1)
+                out[(q % words * 64 + mgi_bits_first(w)) * HW + q / words] = 1.0f;
+    }
+}
+
 MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r)
 {
     const mgi_step *s = &p->step[r->step];
     const mango_idx n = p->b * r->C * r->HW;
-    const float *x = mgi_plan_at(p, s->out);
+    const void *x = mgi_plan_at(p, s->out);
     mgi_totals v = {x, NULL, 1.0};
     if (r->what == MANGO_READ_CODES) {
         memcpy(r->out + p->b0 * r->HW, mgi_plan_at(p, s->aux),
@@ -12270,13 +13387,18 @@ MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r)
         return;
     }
     if (r->what == MANGO_READ_SPIKES) {
-        read_steps(p, r, s->dynamic, x);
+        if (s->bits)
+            read_steps_bits(p, r, x);
+        else
+            read_steps(p, r, s->dynamic, x);
         return;
     }
     if (r->sum >= 0) {
         void *sum = mgi_plan_at(p, r->sum);
         if (p->buf[r->sum].elem == MGI_ELEM_F64)
             read_total(p, n, x, sum);
+        else if (s->bits)
+            read_count_bits(p, p->b * r->HW, r->C, x, sum);
         else
             read_count(p, n, x, sum);
         if (p->t0 + p->t < p->T)
