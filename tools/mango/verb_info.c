@@ -151,11 +151,28 @@ static mango_status info_plan(cli *c, const mango_net *net, const char *layer, m
     return MANGO_OK;
 }
 
+/* Provenance and extra tensors, as the file has them; control bytes shown as '?'. */
+static void info_meta(cli *c, const mango_net *net, mgi_str *s)
+{
+    mgi_str_puts(s, ",\"metadata\":{");
+    for (mango_idx i = 0; i < net->n_meta; i++) {
+        const char *k = net->meta[i].key, *v = net->meta[i].value;
+        char text[1200];
+        snprintf(text, sizeof text, "%-18s %s", k, v);
+        for (char *p = text; *p; p++)
+            *p = (unsigned char)*p < 32 || *p == 127 ? '?' : *p;
+        cli_print(c, "%s\n", text);
+        mgi_str_puts(s, i ? "," : "");
+        mgi_json_quote(s, k, (mango_idx)strlen(k));
+        mgi_str_puts(s, ":");
+        mgi_json_quote(s, v, (mango_idx)strlen(v));
+    }
+    mgi_str_puts(s, "}");
+}
+
 static mango_status info_net(cli *c, const char *what, int graph, const char *plan,
                              mango_idx T, mgi_str *s, mango_err *err)
 {
-    static const char *const keys[] = {"data",    "epochs",  "accuracy", "mse",
-                                       "command", "trainer", "source",   "sha256"};
     mango_net *net = NULL;
     mgi_str text;
     mango_idx at;
@@ -171,14 +188,7 @@ static mango_status info_net(cli *c, const char *what, int graph, const char *pl
               (double)net->std[0], (double)net->std[1], (double)net->std[2],
               (double)net->out_scale, (double)net->out_shift);
     mgi_str_printf(s, "{\"arch\":\"%s\",\"T\":%td", net->arch, mango_net_steps(net));
-    for (mango_idx i = 0; i < MGI_COUNT(keys); i++) {
-        const char *v = mango_net_meta_get(net, keys[i]);
-        if (!v)
-            continue;
-        cli_print(c, "%-9s %s\n", keys[i], v);
-        mgi_str_printf(s, ",\"%s\":", keys[i]);
-        mgi_json_quote(s, v, (mango_idx)strlen(v));
-    }
+    info_meta(c, net, s);
     info_layers(c, net, s);
     mgi_str_puts(s, "}");
     mgi_str_init(&text, NULL);
