@@ -9,7 +9,6 @@
 /* Facts of a search that its files tell. */
 typedef struct mei_run {
     const char *gen, *net, *target, *opt, *out, *state; /* state: running, done, ... */
-    const mango_objective *objective;
     mango_objective_info info;
     const mango_opt_options *options;
     uint64_t seed;

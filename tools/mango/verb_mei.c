@@ -159,7 +159,6 @@ static mango_status mei_begin(mei_job *j, mango_err *err)
     j->run.target = j->target;
     j->run.opt = j->opt;
     j->run.out = j->out;
-    j->run.objective = j->objective;
     j->run.options = &j->so.o;
     j->run.seed = j->so.seed;
     j->run.state = "running";

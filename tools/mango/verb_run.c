@@ -23,7 +23,7 @@ static const cli_doc run_doc = {
 #define RUN_MAX 1100 /* readings: every layer, and its spikes */
 
 typedef struct run_job {
-    const char *net, *fill, *input, *record, *spikes, *out, *from;
+    const char *net, *fill, *input, *record, *spikes, *out;
     int64_t fill_seed, batch, T, memory;
     mango_net *n;
     mango_idx n_readings;
