@@ -90,8 +90,11 @@ typedef struct mango_plan_options {
                               (B,H*W) as floats 0..K-1 in row-major (H,W) order */
     int raw;               /* 1: input is normalized already; 0: input is [0,1] RGB
                               and the plan applies the network's mean and std */
+    mango_idx slice;       /* > 0: mango_plan_start and mango_plan_advance can be used, best
+                              with so many steps at a time; all inputs of a batch are then
+                              held at a time. 0: mango_plan_run only */
 } mango_plan_options;
-/* mango_plan_defaults - T 0, batch 1, memory 0, from -1, raw 0. */
+/* mango_plan_defaults - T 0, batch 1, memory 0, from -1, raw 0, slice 0. */
 MANGO_API void mango_plan_defaults(mango_plan_options *o);
 
 /* mango_plan_create - decide everything before the first query: only what the
@@ -123,6 +126,36 @@ MANGO_API mango_status mango_plan_create(mango_plan **plan, const mango_net *net
  *          then nothing is written.
  * Memory   none allocated. */
 MANGO_API mango_status mango_plan_run(mango_plan *plan, mango_idx B, const float *x);
+
+/* A run in slices of time, for a caller who may have seen enough before T:
+ *
+ *     mango_plan_start(plan, B, x);
+ *     for (t = 0; t < T && n > 0; t += dt) {
+ *         mango_plan_advance(plan, min(dt, T - t));  readings: means so far
+ *         n = inputs that still matter, their places in which[0..n-1];
+ *         mango_plan_keep(plan, n, which);
+ *     }
+ *
+ * Membranes and sums stay in the plan in between. After T steps in any slices
+ * the readings hold the bits that mango_plan_run gives, for the inputs kept.
+ *
+ * mango_plan_start - what does not depend on time: membranes are at rest after
+ * it, and the readings of time-independent layers are filled.
+ * mango_plan_advance - the next `steps` >= 1 steps, at most up to T, then the
+ * readings: MEAN and RATE over the steps done so far, SPIKES of the new steps.
+ * mango_plan_keep - go on with n >= 1 of the present inputs: those at the places
+ * which[0] < which[1] < ... From then on readings are of n inputs in this order.
+ * Readings of SPIKES keep the layout of the B inputs of the start, so with one
+ * of these nothing can be dropped.
+ *
+ * Returns  as mango_plan_run; MANGO_E_STATE for a plan without `slice` or,
+ *          in advance and keep, not started (mango_plan_run ends a sliced run);
+ *          MANGO_E_ARG for steps or places out of range, a dropped input with
+ *          a reading of SPIKES. Then nothing is changed.
+ * Memory   none allocated. */
+MANGO_API mango_status mango_plan_start(mango_plan *plan, mango_idx B, const float *x);
+MANGO_API mango_status mango_plan_advance(mango_plan *plan, mango_idx steps);
+MANGO_API mango_status mango_plan_keep(mango_plan *plan, mango_idx n, const mango_idx *which);
 
 /* mango_plan_output - another buffer for a reading, from the next run on. */
 MANGO_API mango_status mango_plan_output(mango_plan *plan, mango_idx reading, float *out);

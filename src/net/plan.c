@@ -1,5 +1,5 @@
 /* plan.c - decides everything about a reading of a network before the first
- * query, then answers queries without allocating.
+ * query; plan_run.c answers queries.
  * SPDX-License-Identifier: MIT */
 #include "plan.h"
 
@@ -179,7 +179,7 @@ static mango_status plan_steps(mango_plan *p, mango_err *err)
 
 void mango_plan_defaults(mango_plan_options *o)
 {
-    const mango_plan_options d = {.T = 0, .batch = 1, .memory = 0, .from = -1, .raw = 0};
+    const mango_plan_options d = {.T = 0, .batch = 1, .memory = 0, .from = -1};
     *o = d;
 }
 
@@ -190,14 +190,17 @@ static mango_status plan_options(mango_plan *p, const mango_plan_options *o, man
     p->memory = o->memory == 0 ? MGI_PLAN_MEMORY : o->memory;
     p->from = (int)o->from;
     p->raw = o->raw;
+    p->slice = MGI_MIN(o->slice, p->T);
+    p->at = -1;
     if (p->T < 1 || p->T > MGI_MAX_T)
         return mgi_fail(err, MANGO_E_ARG, "T is %lld: expected 1..%d", (long long)p->T,
                         MGI_MAX_T);
     if (p->B < 1 || p->B > MGI_MAX_BATCH)
         return mgi_fail(err, MANGO_E_ARG, "batch is %lld: expected 1..%d", (long long)p->B,
                         MGI_MAX_BATCH);
-    if (p->memory < 0)
-        return mgi_fail(err, MANGO_E_ARG, "memory cap is negative");
+    if (p->memory < 0 || p->slice < 0)
+        return mgi_fail(err, MANGO_E_ARG, "%s is negative",
+                        p->memory < 0 ? "memory cap" : "slice");
     if (o->from < -1 || o->from >= p->net->n_nodes)
         return mgi_fail(err, MANGO_E_ARG, "no layer %lld to feed: the net has %d",
                         (long long)o->from, p->net->n_nodes);
@@ -309,70 +312,6 @@ mango_status mango_plan_output(mango_plan *p, mango_idx reading, float *out)
 {
     MGI_REQUIRE(p && out && reading >= 0 && reading < p->n_readings);
     p->reading[reading].out = out;
-    return MANGO_OK;
-}
-
-/* ---- run -------------------------------------------------------------------------- */
-
-/* x - x is 0 for finite x alone. */
-static mango_status plan_check_input(const mango_plan *p, mango_idx B, const float *x)
-{
-    const mgi_node *g = &p->net->node[p->from >= 0 ? p->from : p->net->input];
-    const int codes = p->from >= 0 && g->kind == MGI_VQ;
-    const mango_idx n = B * g->H * g->W * (codes ? 1 : g->C);
-    for (mango_idx i = 0; i < n; i++) {
-        if (!(x[i] - x[i] == 0.0f))
-            return MANGO_E_NONFINITE;
-        if (codes &&
-            !(x[i] >= 0.0f && x[i] < (float)g->codes && x[i] == (float)(mango_idx)x[i]))
-            return MANGO_E_ARG;
-    }
-    return MANGO_OK;
-}
-
-static void plan_run_steps(mango_plan *p, int first, int last)
-{
-    for (int i = first; i < last; i++) {
-        mgi_step_run(p, &p->step[i]);
-        for (int r = 0; r < p->n_readings; r++)
-            if (p->reading[r].step == i)
-                mgi_reading_take(p, &p->reading[r]);
-    }
-}
-
-static void plan_run_chunks(mango_plan *p)
-{
-    for (p->b0 = 0; p->b0 < p->run_B; p->b0 += p->Bc) {
-        p->b = MGI_MIN(p->Bc, p->run_B - p->b0);
-        p->t0 = 0;
-        p->t = 1;
-        plan_run_steps(p, 0, p->first_dynamic);
-        if (p->first_dynamic == p->n_steps)
-            continue;
-        for (p->t0 = 0; p->t0 < p->T; p->t0 += p->Tc) {
-            p->t = MGI_MIN(p->Tc, p->T - p->t0);
-            plan_run_steps(p, p->first_dynamic, p->n_steps);
-        }
-    }
-}
-
-mango_status mango_plan_run(mango_plan *p, mango_idx B, const float *x)
-{
-    MGI_REQUIRE(p && x && B >= 1 && B <= p->B);
-    for (int r = 0; r < p->n_readings; r++)
-        MGI_REQUIRE(p->reading[r].out);
-    if (p->k != mgi_kernels_get())
-        return MANGO_E_STATE; /* weights were packed for other kernels */
-    MGI_TRY(plan_check_input(p, B, x));
-    const int threads = mango_threads();
-    if (threads > p->threads)
-        mango_set_threads(p->threads);
-    p->x = x;
-    p->run_B = B;
-    plan_run_chunks(p);
-    p->x = NULL;
-    if (threads > p->threads)
-        mango_set_threads(threads);
     return MANGO_OK;
 }
 

@@ -85,7 +85,7 @@ typedef struct mgi_plan_node {
 struct mango_plan {
     mango_alloc al;
     const mango_net *net;
-    mango_idx T, B, memory;
+    mango_idx T, B, memory, slice;
     int from, raw;
     mgi_plan_node *node;   /* (net->n_nodes)                 */
     mgi_step *step;
@@ -104,6 +104,7 @@ struct mango_plan {
     const float *x;        /* the run under way: input, its batch, */
     mango_idx run_B;       /* and the chunk: inputs b0..b0+b-1,    */
     mango_idx b0, b, t0, t;/* steps t0..t0+t-1                     */
+    mango_idx at, until;   /* in slices: steps done, -1: not started; readings are due at `until` */
 };
 
 /* plan_graph.c: links, needs, dynamics. */
@@ -117,7 +118,7 @@ MGI_FN void mgi_plan_spikes(mango_plan *p);
 MGI_FN int mgi_plan_is_bits(const mango_plan *p, int node);
 
 /* plan_memory.c: sizes and places of buffers for chunks of b inputs and t
- * steps; the choice of a chunk under the cap. */
+ * steps; the choice of a chunk under the cap. A plan for slices holds all inputs. */
 MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps);
 MGI_FN int mgi_plan_place(mango_plan *p, mango_idx b, mango_idx t, mango_idx *bytes);
 MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err);

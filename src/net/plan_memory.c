@@ -97,7 +97,7 @@ static void plan_sort(mango_plan *p)
 
 MGI_FN int mgi_plan_place(mango_plan *p, mango_idx b, mango_idx t, mango_idx *bytes)
 {
-    const int over = p->first_dynamic < p->n_steps && t < p->T;
+    const int over = p->first_dynamic < p->n_steps && (t < p->T || p->slice > 0);
     int *placed = p->order + p->cap_bufs;
     *bytes = 0;
     for (int i = 0; i < p->n_bufs; i++)
@@ -123,9 +123,9 @@ MGI_FN int mgi_plan_place(mango_plan *p, mango_idx b, mango_idx t, mango_idx *by
 }
 
 /* The next smaller chunk: over the batch first, then over time; false: none. */
-static int plan_halve(mango_idx *b, mango_idx *t)
+static int plan_halve(const mango_plan *p, mango_idx *b, mango_idx *t)
 {
-    if (*b > 1)
+    if (*b > 1 && p->slice == 0)
         *b = (*b + 1) / 2;
     else if (*t > 1)
         *t = (*t + 1) / 2;
@@ -145,13 +145,14 @@ static mango_idx plan_even(mango_idx whole, mango_idx part)
  * smaller one would have too few maps for the matrix products. */
 MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err)
 {
-    const mango_idx T = p->first_dynamic < p->n_steps ? p->T : 1;
+    const mango_idx most = p->slice > 0 ? p->slice : p->T;
+    const mango_idx T = p->first_dynamic < p->n_steps ? most : 1;
     mango_idx b = p->B, t = T, bytes = 0;
     int fits = 0;
     for (;;) {
         mango_idx nb = b, nt = t;
         fits = mgi_plan_place(p, b, t, &bytes) && bytes <= p->memory;
-        const int more = plan_halve(&nb, &nt);
+        const int more = plan_halve(p, &nb, &nt);
         if (!more || (fits && (bytes <= MGI_PLAN_SPAN || nb * nt < MGI_PLAN_MAPS)))
             break;
         b = nb;
@@ -159,9 +160,9 @@ MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err)
     }
     if (!fits)
         return mgi_fail(err, MANGO_E_MEM,
-                        "the plan needs %lld bytes for one input and one step at a time: "
+                        "the plan needs %lld bytes for %lld inputs and one step at a time: "
                         "the memory cap is %lld",
-                        (long long)bytes, (long long)p->memory);
+                        (long long)bytes, (long long)b, (long long)p->memory);
     if (!mgi_plan_place(p, plan_even(p->B, b), plan_even(T, t), &bytes) ||
         bytes > p->memory)
         (void)mgi_plan_place(p, b, t, &bytes);

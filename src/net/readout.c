@@ -137,11 +137,11 @@ MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r)
             read_count_bits(p, p->b * r->HW, r->C, x, sum);
         else
             read_count(p, n, x, sum);
-        if (p->t0 + p->t < p->T)
+        if (p->t0 + p->t < p->until)
             return;
         v.f = sum;
         v.d = p->buf[r->sum].elem == MGI_ELEM_F64 ? sum : NULL;
-        v.T = (double)p->T;
+        v.T = (double)p->until;
     }
     if (r->what == MANGO_READ_MEAN)
         read_mean(p, r, &v);

@@ -1,0 +1,137 @@
+/* plan_run.c - answers queries with a plan, without allocating: in chunks of
+ * inputs and of time, or in slices of time that the caller asks for.
+ * SPDX-License-Identifier: MIT */
+#include "plan.h"
+
+/* x - x is 0 for finite x alone. */
+static mango_status run_check_input(const mango_plan *p, mango_idx B, const float *x)
+{
+    const mgi_node *g = &p->net->node[p->from >= 0 ? p->from : p->net->input];
+    const int codes = p->from >= 0 && g->kind == MGI_VQ;
+    const mango_idx n = B * g->H * g->W * (codes ? 1 : g->C);
+    for (mango_idx i = 0; i < n; i++) {
+        if (!(x[i] - x[i] == 0.0f))
+            return MANGO_E_NONFINITE;
+        if (codes &&
+            !(x[i] >= 0.0f && x[i] < (float)g->codes && x[i] == (float)(mango_idx)x[i]))
+            return MANGO_E_ARG;
+    }
+    return MANGO_OK;
+}
+
+static mango_status run_check(const mango_plan *p, mango_idx B, const float *x)
+{
+    MGI_REQUIRE(p && x && B >= 1 && B <= p->B);
+    for (int r = 0; r < p->n_readings; r++)
+        MGI_REQUIRE(p->reading[r].out);
+    if (p->k != mgi_kernels_get())
+        return MANGO_E_STATE; /* weights were packed for other kernels */
+    return run_check_input(p, B, x);
+}
+
+static void run_steps(mango_plan *p, int first, int last)
+{
+    for (int i = first; i < last; i++) {
+        mgi_step_run(p, &p->step[i]);
+        for (int r = 0; r < p->n_readings; r++)
+            if (p->reading[r].step == i)
+                mgi_reading_take(p, &p->reading[r]);
+    }
+}
+
+/* What does not depend on time, for the inputs of a chunk. */
+static void run_static(mango_plan *p)
+{
+    p->t0 = 0;
+    p->t = 1;
+    run_steps(p, 0, p->first_dynamic);
+}
+
+/* Time steps from .. until-1 of the inputs of a chunk; then readings are due. */
+static void run_time(mango_plan *p, mango_idx from, mango_idx until)
+{
+    p->until = until;
+    for (p->t0 = from; p->t0 < until && p->first_dynamic < p->n_steps; p->t0 += p->Tc) {
+        p->t = MGI_MIN(p->Tc, until - p->t0);
+        run_steps(p, p->first_dynamic, p->n_steps);
+    }
+}
+
+/* Scratch is planned for so many threads. Returns what to restore. */
+static int run_threads(const mango_plan *p)
+{
+    const int threads = mango_threads();
+    if (threads > p->threads)
+        mango_set_threads(p->threads);
+    return threads;
+}
+
+mango_status mango_plan_run(mango_plan *p, mango_idx B, const float *x)
+{
+    MGI_TRY(run_check(p, B, x));
+    const int threads = run_threads(p);
+    p->x = x;
+    p->run_B = B;
+    p->at = -1;
+    for (p->b0 = 0; p->b0 < B; p->b0 += p->Bc) {
+        p->b = MGI_MIN(p->Bc, B - p->b0);
+        run_static(p);
+        run_time(p, 0, p->T);
+    }
+    p->x = NULL;
+    mango_set_threads(threads);
+    return MANGO_OK;
+}
+
+/* ---- slices of time ------------------------------------------------------------ */
+
+mango_status mango_plan_start(mango_plan *p, mango_idx B, const float *x)
+{
+    MGI_TRY(run_check(p, B, x));
+    if (p->slice == 0)
+        return MANGO_E_STATE;
+    const int threads = run_threads(p);
+    p->x = x;
+    p->run_B = p->b = B;
+    p->b0 = p->at = 0;
+    run_static(p);
+    p->x = NULL;
+    mango_set_threads(threads);
+    return MANGO_OK;
+}
+
+mango_status mango_plan_advance(mango_plan *p, mango_idx steps)
+{
+    MGI_REQUIRE(p && steps >= 1);
+    if (p->at < 0 || p->k != mgi_kernels_get())
+        return MANGO_E_STATE;
+    MGI_REQUIRE(steps <= p->T - p->at);
+    const int threads = run_threads(p);
+    run_time(p, p->at, p->at + steps);
+    p->at += steps;
+    mango_set_threads(threads);
+    return MANGO_OK;
+}
+
+/* The inputs at which[0..n-1] move to the front of every value that lasts. */
+mango_status mango_plan_keep(mango_plan *p, mango_idx n, const mango_idx *which)
+{
+    MGI_REQUIRE(p && which);
+    if (p->at < 0)
+        return MANGO_E_STATE;
+    MGI_REQUIRE(n >= 1 && n <= p->b);
+    for (mango_idx i = 0; i < n; i++)
+        MGI_REQUIRE(which[i] >= (i ? which[i - 1] + 1 : 0) && which[i] < p->b);
+    for (int r = 0; r < p->n_readings && n < p->b; r++)
+        MGI_REQUIRE(p->reading[r].what != MANGO_READ_SPIKES);
+    for (int j = 0; j < p->n_bufs; j++) {
+        const mgi_buf *u = &p->buf[j];
+        const size_t each = (size_t)u->n * mgi_elem_size(u->elem);
+        unsigned char *at = mgi_plan_at(p, j);
+        for (mango_idx i = 0; u->carried && i < n; i++)
+            if (which[i] != i)
+                memmove(at + (size_t)i * each, at + (size_t)which[i] * each, each);
+    }
+    p->run_B = p->b = n;
+    return MANGO_OK;
+}
