@@ -61,7 +61,9 @@ static void t_gemm_shape(const char *set, mango_rng *r, mango_idx M, mango_idx N
 
 static void t_gemm_products(void)
 {
-    static const int big[][3] = {{61, 40, 600}, {130, 70, 33}, {1, 100, 520}, {29, 3, 1024}};
+    /* several blocks of k, of rows, of columns; rows on the same cache sets */
+    static const int big[][3] = {{61, 40, 600},  {130, 70, 33},  {1, 100, 520}, {29, 3, 1021},
+                                 {250, 33, 17}, {2, 1060, 40},  {115, 17, 518}};
     const int threads = mango_threads();
     for (mango_idx s = 0; s < MGI_COUNT(t_gemm_sets); s++) {
         mango_rng r;
@@ -73,7 +75,7 @@ static void t_gemm_products(void)
             t_gemm_shape(t_gemm_sets[s], &r, 1 + mango_rng_int(&r, 40), 1 + mango_rng_int(&r, 70),
                          mango_rng_int(&r, 50));
         }
-        for (mango_idx i = 0; i < MGI_COUNT(big); i++)
+        for (mango_idx i = 0; i < MGI_COUNT(big); i++, mango_set_threads(1 + (int)(i % 3)))
             t_gemm_shape(t_gemm_sets[s], &r, big[i][0], big[i][1], big[i][2]);
     }
     mango_set_threads(threads);
