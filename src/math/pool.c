@@ -5,10 +5,11 @@
  * over output rows, backward passes over images: windows may overlap, and
  * within an image the gradients then add up in a fixed order.
  * SPDX-License-Identifier: MIT */
+#include "loops.h"
 #include "ops.h"
 #include <float.h>
 
-#define POOL_LANES 64 /* channels whose maxima and places are kept at hand */
+#define POOL_LANES 256 /* channels whose maxima and places are kept at hand */
 
 MGI_FN int mgi_pool_shape(mgi_pool *p)
 {
@@ -64,32 +65,28 @@ MGI_FN void mgi_maxpool(const mgi_pool *p, mango_idx N, const float *x, float *y
 
 /* Add dy of one output pixel, channels c..c+m-1, to the first maximum of its
  * window. in, dx: the image; dy: the pixel's channel c. */
-static void pool_route(const mgi_pool *p, pool_window w, mango_idx c, mango_idx m,
-                       const float *in, const float *dy, float *dx)
+static void pool_route(const mgi_loops *loops, const mgi_pool *p, pool_window w, mango_idx c,
+                       mango_idx m, const float *in, const float *dy, float *dx)
 {
     float best[POOL_LANES];
-    mango_idx place[POOL_LANES];
+    int32_t place[POOL_LANES], q = 0;
     for (mango_idx j = 0; j < m; j++) {
         best[j] = -FLT_MAX;
-        place[j] = (w.y0 * p->W + w.x0) * p->C + c;
+        place[j] = 0;
     }
-    for (mango_idx iy = w.y0; iy < w.y1; iy++) {
-        for (mango_idx ix = w.x0; ix < w.x1; ix++) {
-            const mango_idx at = (iy * p->W + ix) * p->C + c;
-            for (mango_idx j = 0; j < m; j++) {
-                const int more = in[at + j] > best[j];
-                place[j] = more ? at : place[j];
-                best[j] = more ? in[at + j] : best[j];
-            }
-        }
-    }
-    for (mango_idx j = 0; j < m; j++)
-        dx[place[j] + j] += dy[j];
+    for (mango_idx iy = w.y0; iy < w.y1; iy++)
+        for (mango_idx ix = w.x0; ix < w.x1; ix++)
+            loops->pool_best(m, q++, in + (iy * p->W + ix) * p->C + c, best, place);
+    q = 0;
+    for (mango_idx iy = w.y0; iy < w.y1; iy++)
+        for (mango_idx ix = w.x0; ix < w.x1; ix++)
+            loops->pool_give(m, q++, place, dy, dx + (iy * p->W + ix) * p->C + c);
 }
 
 MGI_FN void mgi_maxpool_backward(const mgi_pool *p, mango_idx N, const float *x,
                                  const float *dy, float *dx)
 {
+    const mgi_loops *loops = mgi_loops_get();
     const mango_idx C = p->C, size = p->H * p->W * C;
     MGI_OMP(parallel for schedule(static) if (N * size >= MGI_GRAIN))
     for (mango_idx n = 0; n < N; n++) {
@@ -97,7 +94,7 @@ MGI_FN void mgi_maxpool_backward(const mgi_pool *p, mango_idx N, const float *x,
         for (mango_idx o = 0; o < p->OH * p->OW; o++) {
             const pool_window w = pool_fixed(p, o / p->OW, o % p->OW);
             for (mango_idx c = 0; c < C; c += POOL_LANES)
-                pool_route(p, w, c, MGI_MIN(POOL_LANES, C - c), x + n * size,
+                pool_route(loops, p, w, c, MGI_MIN(POOL_LANES, C - c), x + n * size,
                            dy + (n * p->OH * p->OW + o) * C + c, dx + n * size);
         }
     }

@@ -172,7 +172,7 @@ static void back_lif(mgi_tape *t, int i, float *spare, float *work)
     const mango_idx count = t->b * n->C * n->H * n->W;
     float *dx = back_take(t, j, spare);
     mango_lif_backward(&n->lif, t->o.T, count, t->val[j], t->timed[j] ? count : 0, t->grad[i],
-                       work, dx);
+                       t->timed[j] ? dx : work, dx);
     back_give(t, j, dx);
 }
 

@@ -4,7 +4,7 @@
  * them and each block walks through time on its own.
  * SPDX-License-Identifier: MIT */
 #include "lif.h"
-#include "../math/kernels.h"
+#include "../math/loops.h"
 #include "lifrule.h"
 
 #define LIF_BLOCK 1024 /* neurons; their state stays in the first-level cache */
@@ -171,16 +171,9 @@ mango_status mango_lif_run(const mango_lif *rule, mango_idx T, mango_idx n, cons
  *     subtract: keep = 1,        kick = -U_thr a D[t+1]   (-U_thr D[t+1] delayed)
  *     value:    keep = 1 - S[t], kick = (U_reset - H[t]) a D[t+1]
  *     none, or reset detached:   kick = 0 (keep as above). */
-typedef struct lif_grad {
-    mgi_lif_rule r;
-    float rest, a, g, kick; /* kick: dS gains kick * D[t+1] when subtracting */
-    int atan, through;      /* through: the reset passes gradient */
-    float slope;
-} lif_grad;
-
-static lif_grad lif_grad_make(const mango_lif *rule)
+static mgi_lif_grad lif_grad_make(const mango_lif *rule)
 {
-    lif_grad k = {
+    mgi_lif_grad k = {
         .r = mgi_lif_lower(rule), .rest = mgi_lif_rest(rule), .slope = rule->slope};
     const int leak = k.r.charge == MGI_CHARGE_LEAK;
     k.a = leak ? rule->beta : 1.0f - 1.0f / rule->tau;
@@ -191,64 +184,30 @@ static lif_grad lif_grad_make(const mango_lif *rule)
     return k;
 }
 
-/* theta'(d) at d = H - U_thr. */
-static float lif_surrogate(int is_atan, float k, float d)
-{
-    if (is_atan) {
-        const float v = 1.57079633f * k * d;
-        return 0.5f * k / (1.0f + v * v);
-    }
-    const float v = 1.0f + k * (d < 0.0f ? -d : d);
-    return 1.0f / (v * v);
-}
-
-/* One step backwards for m neurons: D goes from D[t+1] to D[t]. */
-static void lif_back_step(const lif_grad *k, mango_idx m, const float *H, const float *dS,
-                          float *D)
-{
-    const int value = k->r.reset == MGI_RESET_VALUE;
-    for (mango_idx j = 0; j < m; j++) {
-        const float theta = lif_surrogate(k->atan, k->slope, H[j] - k->r.U_thr);
-        const float aD = k->a * D[j];
-        float s = dS[j];
-        if (k->through)
-            s += value ? (k->r.U_reset - H[j]) * aD : k->kick * D[j];
-        const float keep = value && mgi_lif_fires(&k->r, H[j]) ? 0.0f : aD;
-        D[j] = keep + theta * s;
-    }
-}
-
 /* H[t] of neurons i .. i+m-1 for all t, from X. */
-static void lif_recompute(const lif_grad *k, mango_idx T, mango_idx n, mango_idx i,
+static void lif_recompute(const mgi_lif_grad *k, mango_idx T, mango_idx n, mango_idx i,
                           mango_idx m, const float *X, mango_idx Xstride, float *H)
 {
+    const mgi_loops *loops = mgi_loops_get();
     float U[LIF_BLOCK];
     for (mango_idx j = 0; j < m; j++)
         U[j] = k->rest;
-    for (mango_idx t = 0; t < T; t++) {
-        const float *x = X + t * Xstride + i;
-        float *h = H + t * n + i;
-        for (mango_idx j = 0; j < m; j++) {
-            h[j] = mgi_lif_charge(&k->r, U[j], x[j]);
-            U[j] = mgi_lif_leave(&k->r, h[j]);
-        }
-    }
+    for (mango_idx t = 0; t < T; t++)
+        loops->lif_charge(m, &k->r, X + t * Xstride + i, U, H + t * n + i);
 }
 
-static void lif_back_block(const lif_grad *k, mango_idx T, mango_idx n, mango_idx i,
+static void lif_back_block(const mgi_lif_grad *k, mango_idx T, mango_idx n, mango_idx i,
                            mango_idx m, const float *X, mango_idx Xstride, const float *dS,
                            float *H, float *dX)
 {
+    const mgi_loops *loops = mgi_loops_get();
     float D[LIF_BLOCK] = {0.0f};
     lif_recompute(k, T, n, i, m, X, Xstride, H);
     if (Xstride == 0)
         memset(dX + i, 0, (size_t)m * sizeof *dX);
-    for (mango_idx t = T - 1; t >= 0; t--) {
-        lif_back_step(k, m, H + t * n + i, dS + t * n + i, D);
-        float *out = dX + (Xstride ? t * n : 0) + i;
-        for (mango_idx j = 0; j < m; j++)
-            out[j] = Xstride ? k->g * D[j] : out[j] + k->g * D[j];
-    }
+    for (mango_idx t = T - 1; t >= 0; t--)
+        loops->lif_back(m, k, H + t * n + i, dS + t * n + i, Xstride == 0, D,
+                        dX + (Xstride ? t * n : 0) + i);
 }
 
 mango_status mango_lif_backward(const mango_lif *rule, mango_idx T, mango_idx n,
@@ -258,7 +217,7 @@ mango_status mango_lif_backward(const mango_lif *rule, mango_idx T, mango_idx n,
     MGI_TRY(mango_lif_check(rule, NULL));
     MGI_REQUIRE(T >= 0 && n >= 0 && (Xstride == 0 || Xstride >= n));
     MGI_REQUIRE(n == 0 || ((T == 0 || (X && dS && H)) && dX));
-    const lif_grad k = lif_grad_make(rule);
+    const mgi_lif_grad k = lif_grad_make(rule);
 
     MGI_OMP(parallel for schedule(static) if (T * n >= MGI_GRAIN))
     for (mango_idx i = 0; i < n; i += LIF_BLOCK)

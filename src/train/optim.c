@@ -7,25 +7,39 @@
  * SPDX-License-Identifier: MIT */
 #include "trainer.h"
 #include "../base/real.h"
+#include "../math/loops.h"
 #include <math.h>
 
 #define OPTIM_BLOCK 4096
+
+/* part[k] = sum of squares of block k of x, m floats each, for k < blocks <= 4:
+ * chains that do not wait for one another. */
+static void optim_squares(mango_idx blocks, mango_idx m, const float *x, double *part)
+{
+    double s[4] = {0};
+    if (blocks == 4)
+        for (mango_idx i = 0; i < m; i++)
+            for (int k = 0; k < 4; k++)
+                s[k] += (double)x[k * OPTIM_BLOCK + i] * (double)x[k * OPTIM_BLOCK + i];
+    else
+        for (mango_idx k = 0; k < blocks; k++)
+            for (mango_idx i = 0; i < m; i++)
+                s[k] += (double)x[k * OPTIM_BLOCK + i] * (double)x[k * OPTIM_BLOCK + i];
+    memcpy(part, s, (size_t)blocks * sizeof *part);
+}
 
 double mgi_norm2(mango_idx n, const float *x)
 {
     double total = 0, part[64];
     for (mango_idx at = 0; at < n; at += 64 * (mango_idx)OPTIM_BLOCK) {
-        const mango_idx left = n - at, blocks = MGI_MIN(64, (left + OPTIM_BLOCK - 1) / OPTIM_BLOCK);
+        const mango_idx left = n - at, full = MGI_MIN(64, left / OPTIM_BLOCK);
+        const mango_idx rest = full < 64 ? left % OPTIM_BLOCK : 0;
         MGI_OMP(parallel for if (left >= MGI_GRAIN))
-        for (mango_idx k = 0; k < blocks; k++) {
-            const float *p = x + at + k * OPTIM_BLOCK;
-            const mango_idx m = MGI_MIN(OPTIM_BLOCK, left - k * OPTIM_BLOCK);
-            double s = 0;
-            for (mango_idx i = 0; i < m; i++)
-                s += (double)p[i] * (double)p[i];
-            part[k] = s;
-        }
-        for (mango_idx k = 0; k < blocks; k++)
+        for (mango_idx k = 0; k < full; k += 4)
+            optim_squares(MGI_MIN(4, full - k), OPTIM_BLOCK, x + at + k * OPTIM_BLOCK, part + k);
+        if (rest > 0)
+            optim_squares(1, rest, x + at + full * OPTIM_BLOCK, part + full);
+        for (mango_idx k = 0; k < full + (rest > 0); k++)
             total += part[k];
     }
     return sqrt(total);
@@ -62,35 +76,9 @@ void mgi_optim_free(mgi_optim *p)
     memset(p, 0, sizeof *p);
 }
 
-typedef struct optim_rule {
-    float clip, lr, wd, mu, b1, b2, eps, c1, c2;
-    int nesterov, decoupled;
-} optim_rule;
-
-static void optim_sgd(const optim_rule *r, mango_idx n, const float *g, float *m, float *w)
+static void optim_param(const mgi_optim *p, const mango_train_options *o, int i, mgi_optim_rule r)
 {
-    for (mango_idx i = 0; i < n; i++) {
-        const float d = g[i] * r->clip + r->wd * w[i];
-        m[i] = r->mu * m[i] + d;
-        w[i] -= r->lr * (r->nesterov ? d + r->mu * m[i] : m[i]);
-    }
-}
-
-static void optim_adam(const optim_rule *r, mango_idx n, const float *g, float *m, float *v,
-                       float *w)
-{
-    for (mango_idx i = 0; i < n; i++) {
-        const float d = g[i] * r->clip + (r->decoupled ? 0.0f : r->wd * w[i]);
-        m[i] = r->b1 * m[i] + (1.0f - r->b1) * d;
-        v[i] = r->b2 * v[i] + (1.0f - r->b2) * d * d;
-        if (r->decoupled)
-            w[i] -= r->lr * r->wd * w[i];
-        w[i] -= r->lr * (m[i] * r->c1) / (sqrtf(v[i] * r->c2) + r->eps);
-    }
-}
-
-static void optim_param(const mgi_optim *p, const mango_train_options *o, int i, optim_rule r)
-{
+    const mgi_loops *loops = mgi_loops_get();
     const mgi_param *q = &p->net->param[i];
     float *g = p->g.of[i], *m = p->m + (g - p->g.flat), *v = p->v ? p->v + (g - p->g.flat) : NULL;
     const mango_idx blocks = (q->count + OPTIM_BLOCK - 1) / OPTIM_BLOCK;
@@ -99,15 +87,15 @@ static void optim_param(const mgi_optim *p, const mango_train_options *o, int i,
     for (mango_idx k = 0; k < blocks; k++) {
         const mango_idx at = k * OPTIM_BLOCK, n = MGI_MIN(OPTIM_BLOCK, q->count - at);
         if (o->optimizer == MANGO_SGD)
-            optim_sgd(&r, n, g + at, m + at, q->v + at);
+            loops->sgd(n, &r, g + at, m + at, q->v + at);
         else
-            optim_adam(&r, n, g + at, m + at, v + at, q->v + at);
+            loops->adam(n, &r, g + at, m + at, v + at, q->v + at);
     }
 }
 
 mango_status mgi_optim_step(mgi_optim *p, const mango_train_options *o, double lr)
 {
-    optim_rule r;
+    mgi_optim_rule r;
     memset(&r, 0, sizeof r);
     p->norm = mgi_norm2(p->g.n, p->g.flat);
     if (!(p->norm - p->norm == 0))
@@ -183,15 +171,18 @@ void mgi_average_free(mgi_average *a)
 
 void mgi_average_step(mgi_average *a, const mango_net *net, double decay, mango_idx k)
 {
+    const mgi_loops *loops = mgi_loops_get();
     const double young = (1 + (double)k) / (10 + (double)k);
     const float c = (float)(1 - MGI_MIN(decay, young));
     for (int p = 0; p < net->n_params; p++) {
         const float *w = net->param[p].v;
         float *e = a->of[p];
-        const mango_idx n = net->param[p].count;
+        const mango_idx n = net->param[p].count, blocks = (n + OPTIM_BLOCK - 1) / OPTIM_BLOCK;
         MGI_OMP(parallel for if (n >= MGI_GRAIN))
-        for (mango_idx i = 0; i < n; i++)
-            e[i] += c * (w[i] - e[i]);
+        for (mango_idx k = 0; k < blocks; k++) {
+            const mango_idx at = k * OPTIM_BLOCK;
+            loops->average(MGI_MIN(OPTIM_BLOCK, n - at), c, w + at, e + at);
+        }
     }
 }
 #undef OPTIM_BLOCK

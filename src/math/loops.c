@@ -1,0 +1,252 @@
+/* loops.c - elementwise loops of training, see loops.h.
+ *
+ * A body is always inlined into its instances, whose target attribute decides
+ * the vector width; what does not change in a loop is passed as a constant
+ * where it pays, so that no branch is left inside. `omp simd` asks for vectors
+ * at -O2, too; the iterations are independent, so the order is not at stake.
+ * SPDX-License-Identifier: MIT */
+#include "loops.h"
+#include <math.h> /* sqrtf: correctly rounded everywhere */
+#if defined(__GNUC__) && defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#if defined(__GNUC__)
+#define LOOPS_BODY static inline __attribute__((always_inline))
+#else
+#define LOOPS_BODY static inline
+#endif
+
+/* ---- LIF backwards --------------------------------------------------------- */
+
+LOOPS_BODY void loops_charge_as(mgi_charge charge, mgi_reset reset, int delay, int on_equal,
+                                mango_idx n, const mgi_lif_rule *rule, const float *X, float *U,
+                                float *H)
+{
+    mgi_lif_rule r = *rule;
+    r.charge = charge, r.reset = reset, r.delay = delay, r.on_equal = on_equal;
+    MGI_OMP(simd)
+    for (mango_idx j = 0; j < n; j++) {
+        const float h = mgi_lif_charge(&r, U[j], X[j]);
+        H[j] = h;
+        U[j] = mgi_lif_leave(&r, h);
+    }
+}
+
+/* The two presets as constants, any other rule as it comes. */
+LOOPS_BODY void loops_charge(mango_idx n, const mgi_lif_rule *r, const float *X, float *U,
+                             float *H)
+{
+    if (r->charge == MGI_CHARGE_LEAK && r->reset == MGI_RESET_SUBTRACT && r->delay &&
+        !r->on_equal)
+        loops_charge_as(MGI_CHARGE_LEAK, MGI_RESET_SUBTRACT, 1, 0, n, r, X, U, H);
+    else if (r->charge == MGI_CHARGE_TAU && r->reset == MGI_RESET_VALUE && !r->delay &&
+             r->on_equal)
+        loops_charge_as(MGI_CHARGE_TAU, MGI_RESET_VALUE, 0, 1, n, r, X, U, H);
+    else
+        loops_charge_as(r->charge, r->reset, r->delay, r->on_equal, n, r, X, U, H);
+}
+
+/* theta'(d) at d = H - U_thr. */
+LOOPS_BODY float loops_surrogate(int is_atan, float k, float d)
+{
+    if (is_atan) {
+        const float v = 1.57079633f * k * d;
+        return 0.5f * k / (1.0f + v * v);
+    }
+    const float v = 1.0f + k * (d < 0.0f ? -d : d);
+    return 1.0f / (v * v);
+}
+
+LOOPS_BODY void loops_back_as(int is_atan, int value, int through, int on_equal, int add,
+                              mango_idx n, const mgi_lif_grad *k, const float *H,
+                              const float *dS, float *D, float *dX)
+{
+    const float a = k->a, g = k->g, kick = k->kick, slope = k->slope;
+    const float U_thr = k->r.U_thr, U_reset = k->r.U_reset;
+    MGI_OMP(simd)
+    for (mango_idx j = 0; j < n; j++) {
+        const float h = H[j], theta = loops_surrogate(is_atan, slope, h - U_thr);
+        const float aD = a * D[j];
+        float s = dS[j];
+        if (through)
+            s += value ? (U_reset - h) * aD : kick * D[j];
+        const int fires = on_equal ? h >= U_thr : h > U_thr;
+        const float keep = value && fires ? 0.0f : aD;
+        const float d = keep + theta * s;
+        D[j] = d;
+        dX[j] = add ? dX[j] + g * d : g * d;
+    }
+}
+
+/* The presets with either surrogate as constants, any other rule as it comes. */
+LOOPS_BODY void loops_back(mango_idx n, const mgi_lif_grad *k, const float *H, const float *dS,
+                           int add, float *D, float *dX)
+{
+    const int value = k->r.reset == MGI_RESET_VALUE;
+    if (add || k->through || (value && !k->r.on_equal))
+        loops_back_as(k->atan, value, k->through, k->r.on_equal, add, n, k, H, dS, D, dX);
+    else if (value && k->atan)
+        loops_back_as(1, 1, 0, 1, 0, n, k, H, dS, D, dX);
+    else if (value)
+        loops_back_as(0, 1, 0, 1, 0, n, k, H, dS, D, dX);
+    else if (k->atan)
+        loops_back_as(1, 0, 0, 0, 0, n, k, H, dS, D, dX);
+    else
+        loops_back_as(0, 0, 0, 0, 0, n, k, H, dS, D, dX);
+}
+
+/* ---- the optimizer --------------------------------------------------------- */
+
+LOOPS_BODY void loops_sgd(mango_idx n, const mgi_optim_rule *rule, const float *g, float *m,
+                          float *w)
+{
+    const mgi_optim_rule r = *rule;
+    const float now = r.nesterov ? 1.0f : 0.0f;
+    MGI_OMP(simd)
+    for (mango_idx i = 0; i < n; i++) {
+        const float d = g[i] * r.clip + r.wd * w[i];
+        const float v = r.mu * m[i] + d;
+        m[i] = v;
+        w[i] -= r.lr * (now > 0.0f ? d + r.mu * v : v);
+    }
+}
+
+LOOPS_BODY void loops_adam_as(int decoupled, mango_idx n, const mgi_optim_rule *rule,
+                              const float *g, float *m, float *v, float *w)
+{
+    const mgi_optim_rule r = *rule;
+    const float b1 = 1.0f - r.b1, b2 = 1.0f - r.b2, shrink = r.lr * r.wd;
+    for (mango_idx i = 0; i < n; i++) {
+        const float d = g[i] * r.clip + (decoupled ? 0.0f : r.wd * w[i]);
+        m[i] = r.b1 * m[i] + b1 * d;
+        v[i] = r.b2 * v[i] + b2 * d * d;
+        const float u = decoupled ? w[i] - shrink * w[i] : w[i];
+        w[i] = u - r.lr * (m[i] * r.c1) / (sqrtf(v[i] * r.c2) + r.eps);
+    }
+}
+
+static void loops_adam_base(mango_idx n, const mgi_optim_rule *r, const float *g, float *m,
+                            float *v, float *w)
+{
+    if (r->decoupled)
+        loops_adam_as(1, n, r, g, m, v, w);
+    else
+        loops_adam_as(0, n, r, g, m, v, w);
+}
+
+LOOPS_BODY void loops_average(mango_idx n, float c, const float *w, float *e)
+{
+    MGI_OMP(simd)
+    for (mango_idx i = 0; i < n; i++)
+        e[i] += c * (w[i] - e[i]);
+}
+
+/* ---- max-pooling backwards ------------------------------------------------- */
+
+LOOPS_BODY void loops_pool_best(mango_idx n, int32_t q, const float *x, float *best,
+                                int32_t *place)
+{
+    MGI_OMP(simd)
+    for (mango_idx j = 0; j < n; j++) {
+        const int more = x[j] > best[j];
+        place[j] = more ? q : place[j];
+        best[j] = more ? x[j] : best[j];
+    }
+}
+
+/* Sums start at +0 and so are never -0: to add +0 changes no bit. */
+LOOPS_BODY void loops_pool_give(mango_idx n, int32_t q, const int32_t *place, const float *dy,
+                                float *dx)
+{
+    MGI_OMP(simd)
+    for (mango_idx j = 0; j < n; j++)
+        dx[j] += place[j] == q ? dy[j] : 0.0f;
+}
+
+/* ---- the instances --------------------------------------------------------- */
+
+#define LOOPS_SET(as, how)                                                                     \
+    how static void loops_charge_##as(mango_idx n, const mgi_lif_rule *r, const float *X,      \
+                                      float *U, float *H)                                      \
+    {                                                                                          \
+        loops_charge(n, r, X, U, H);                                                           \
+    }                                                                                          \
+    how static void loops_back_##as(mango_idx n, const mgi_lif_grad *k, const float *H,        \
+                                    const float *dS, int add, float *D, float *dX)             \
+    {                                                                                          \
+        loops_back(n, k, H, dS, add, D, dX);                                                   \
+    }                                                                                          \
+    how static void loops_sgd_##as(mango_idx n, const mgi_optim_rule *r, const float *g,       \
+                                   float *m, float *w)                                         \
+    {                                                                                          \
+        loops_sgd(n, r, g, m, w);                                                              \
+    }                                                                                          \
+    how static void loops_average_##as(mango_idx n, float c, const float *w, float *e)         \
+    {                                                                                          \
+        loops_average(n, c, w, e);                                                             \
+    }                                                                                          \
+    how static void loops_pool_best_##as(mango_idx n, int32_t q, const float *x, float *best,  \
+                                         int32_t *place)                                       \
+    {                                                                                          \
+        loops_pool_best(n, q, x, best, place);                                                 \
+    }                                                                                          \
+    how static void loops_pool_give_##as(mango_idx n, int32_t q, const int32_t *place,         \
+                                         const float *dy, float *dx)                           \
+    {                                                                                          \
+        loops_pool_give(n, q, place, dy, dx);                                                  \
+    }                                                                                          \
+    static const mgi_loops loops_table_##as = {                                                \
+        loops_charge_##as,  loops_back_##as,      loops_sgd_##as,      loops_adam_##as,        \
+        loops_average_##as, loops_pool_best_##as, loops_pool_give_##as};
+
+LOOPS_SET(base, )
+
+#if defined(__GNUC__) && defined(__x86_64__)
+
+/* By hand: sqrtf sets errno, which keeps compilers from making a vector of it. */
+__attribute__((target("avx2"))) static void loops_adam_avx2(mango_idx n, const mgi_optim_rule *r,
+                                                            const float *g, float *m, float *v,
+                                                            float *w)
+{
+    const __m256 clip = _mm256_set1_ps(r->clip), wd = _mm256_set1_ps(r->decoupled ? 0.0f : r->wd);
+    const __m256 b1 = _mm256_set1_ps(r->b1), a1 = _mm256_set1_ps(1.0f - r->b1);
+    const __m256 b2 = _mm256_set1_ps(r->b2), a2 = _mm256_set1_ps(1.0f - r->b2);
+    const __m256 c1 = _mm256_set1_ps(r->c1), c2 = _mm256_set1_ps(r->c2);
+    const __m256 lr = _mm256_set1_ps(r->lr), eps = _mm256_set1_ps(r->eps);
+    const __m256 shrink = _mm256_set1_ps(r->lr * r->wd), none = _mm256_setzero_ps();
+    mango_idx i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256 W = _mm256_loadu_ps(w + i), M = _mm256_loadu_ps(m + i), V = _mm256_loadu_ps(v + i);
+        const __m256 decay = r->decoupled ? none : _mm256_mul_ps(wd, W);
+        const __m256 d = _mm256_add_ps(_mm256_mul_ps(_mm256_loadu_ps(g + i), clip), decay);
+        M = _mm256_add_ps(_mm256_mul_ps(b1, M), _mm256_mul_ps(a1, d));
+        V = _mm256_add_ps(_mm256_mul_ps(b2, V), _mm256_mul_ps(_mm256_mul_ps(a2, d), d));
+        if (r->decoupled)
+            W = _mm256_sub_ps(W, _mm256_mul_ps(shrink, W));
+        const __m256 under = _mm256_add_ps(_mm256_sqrt_ps(_mm256_mul_ps(V, c2)), eps);
+        const __m256 over = _mm256_mul_ps(lr, _mm256_mul_ps(M, c1));
+        _mm256_storeu_ps(m + i, M);
+        _mm256_storeu_ps(v + i, V);
+        _mm256_storeu_ps(w + i, _mm256_sub_ps(W, _mm256_div_ps(over, under)));
+    }
+    loops_adam_base(n - i, r, g + i, m + i, v + i, w + i);
+}
+
+LOOPS_SET(avx2, __attribute__((target("avx2"))))
+
+MGI_FN const mgi_loops *mgi_loops_get(void)
+{
+    const mgi_kernels *k = mgi_kernels_get();
+    return k == mgi_kernels_avx2() || k == mgi_kernels_avx512() ? &loops_table_avx2
+                                                                : &loops_table_base;
+}
+#else
+MGI_FN const mgi_loops *mgi_loops_get(void)
+{
+    return &loops_table_base;
+}
+#endif
+
+#undef LOOPS_BODY
+#undef LOOPS_SET

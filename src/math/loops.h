@@ -1,0 +1,45 @@
+/* loops.h - elementwise loops of training, chosen with the kernel set.
+ *
+ * Each is one plain body in loops.c, compiled once for the base machine and
+ * once for AVX2 (without fma: nothing can be contracted), so all sets give the
+ * same bits. They are apart from kernels.h because no set writes them by hand.
+ * SPDX-License-Identifier: MIT */
+#ifndef MGI_LOOPS_H
+#define MGI_LOOPS_H
+
+#include "kernels.h"
+
+/* What one step of a LIF layer backwards needs, see net/lif.c. */
+typedef struct mgi_lif_grad {
+    mgi_lif_rule r;
+    float rest, a, g, kick; /* kick: dS gains kick * D[t+1] when subtracting */
+    int atan, through;      /* through: the reset passes gradient */
+    float slope;
+} mgi_lif_grad;
+
+/* One update of Adam or SGD, see train/optim.c. */
+typedef struct mgi_optim_rule {
+    float clip, lr, wd, mu, b1, b2, eps, c1, c2;
+    int nesterov, decoupled;
+} mgi_optim_rule;
+
+typedef struct mgi_loops {
+    /* H = the membrane at firing from U and X; U = what the step leaves. */
+    void (*lif_charge)(mango_idx n, const mgi_lif_rule *r, const float *X, float *U, float *H);
+    /* D from D[t+1] to D[t]; dX = g D, or dX += g D. H may be dX. */
+    void (*lif_back)(mango_idx n, const mgi_lif_grad *k, const float *H, const float *dS, int add,
+                     float *D, float *dX);
+    void (*sgd)(mango_idx n, const mgi_optim_rule *r, const float *g, float *m, float *w);
+    void (*adam)(mango_idx n, const mgi_optim_rule *r, const float *g, float *m, float *v,
+                 float *w);
+    void (*average)(mango_idx n, float c, const float *w, float *e); /* e += c (w - e) */
+    /* n channels of one place of a pooling window: number q is written into
+     * `place` where x > best, best = max(best, x). */
+    void (*pool_best)(mango_idx n, int32_t q, const float *x, float *best, int32_t *place);
+    void (*pool_give)(mango_idx n, int32_t q, const int32_t *place, const float *dy, float *dx);
+} mgi_loops;
+
+/* The loops that go with the kernel set in force. */
+MGI_FN const mgi_loops *mgi_loops_get(void);
+
+#endif
