@@ -37,6 +37,7 @@ GEN := $(BUILD)/gen
 all: $(BUILD)/libmango.a $(BUILD)/libmango.so $(BUILD)/mango
 compile = $(Q)echo "  CC $<"; mkdir -p $(@D) && $(CC) $(FLAGS) $(1) -c $< -o $@
 $(BUILD)/src/math/%.o: OPT := -O3
+$(BUILD)/src/net/weights.o: OPT := -O3
 $(BUILD)/src/%.o: src/%.c
 	$(call compile)
 $(BUILD)/tools/%.o: tools/%.c
@@ -94,7 +95,7 @@ $(BUILD)/examples/%: examples/%.c $(BUILD)/mango.h
 SAN = $(patsubst asan,address$(comma)undefined,$(patsubst tsan,thread,$(@:ubsan=undefined)))
 asan ubsan tsan:
 	$(SUB) BUILD=$(BUILD)/$@ OPT=-O1 LDFLAGS=-fsanitize=$(SAN) \
-	  CFLAGS="-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer $(CFLAGS)" test-src
+	  CFLAGS="-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer $(CFLAGS)" all test-src
 cross-aarch64:
 	$(SUB) BUILD=$(BUILD)/$@ CC=aarch64-linux-gnu-gcc LDFLAGS=-static STB=-DMANGO_NO_STB RUN=qemu-aarch64 test-src
 fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))

@@ -94,6 +94,22 @@ static void t_data_hash(void)
     T_STR(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     mgi_sha256("", 0, hex);
     T_STR(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    char plain[65], piecewise[65];
+    mgi_sha256(big, 9999, hex); /* the processor's own rounds, the plain ones, any pieces */
+    T_STR(hex,
+          "b1f96bab3419709703b976dfec94023a9bcdc56ed135be5c9c7f112915b177e4");
+    mgi_sha256_init(&h);
+    h.sha256 = mgi_sha256_ref;
+    mgi_hash_add(&h, big, 9999);
+    mgi_hash_end(&h, plain);
+    T_STR(plain, hex);
+    mgi_sha256_init(&h);
+    for (int i = 0, n = 0; i < 9999; i += n) {
+        n = MGI_MIN(i % 200 + 1, 9999 - i);
+        mgi_hash_add(&h, big + i, n);
+    }
+    mgi_hash_end(&h, piecewise);
+    T_STR(piecewise, hex);
     mgi_md5_init(&h);
     mgi_hash_add(&h, "message digest", 14);
     mgi_hash_end(&h, hex);

@@ -264,6 +264,60 @@ static void t_text_json_quote(void)
     mgi_str_free(&s);
 }
 
+/* A log grows, is read, cut, and has one owner. */
+static void t_text_log(void)
+{
+    char path[1024];
+    mgi_applog a = {NULL, ""}, b = {NULL, ""};
+    mango_err err = {""};
+    unsigned char *p = NULL;
+    mango_idx n = 0;
+    const mango_alloc al = mgi_alloc_get(NULL);
+    mgi_copy(path, sizeof path, t_tmp("log"));
+    T_OK(mgi_applog_open(&a, path, 0, &err), &err);
+    T_CHECK(a.f == NULL && !t_exists(path));
+    T_OK_OR_RETURN(mgi_applog_open(&a, path, 1, &err), &err);
+    T_OK(mgi_applog_append(&a, "one\n", 4, 1, &err), &err);
+    T_OK(mgi_applog_append(&a, "two\n", 4, 0, &err), &err);
+    T_STATUS(mgi_applog_open(&b, path, 0, &err), MANGO_E_STATE);
+    T_CHECK(b.f == NULL && strstr(err.text, "another process") != NULL);
+    mgi_applog_close(&a);
+    T_STATUS(mgi_applog_open(&b, path, 1, &err), MANGO_E_STATE); /* not ours to begin */
+    T_CHECK(b.f == NULL);
+    T_OK_OR_RETURN(mgi_applog_open(&b, path, 0, &err), &err);
+    T_REQUIRE(b.f != NULL);
+    T_OK_OR_RETURN(mgi_applog_read(&b, 100, &al, &p, &n, &err), &err);
+    T_EQ(n, 8);
+    T_MEM(p, "one\ntwo\n", 9);
+    mgi_del(&al, p, n + 1, 1);
+    T_STATUS(mgi_applog_read(&b, 7, &al, &p, &n, &err), MANGO_E_LIMIT);
+    T_OK(mgi_applog_cut(&b, 5, &err), &err);
+    T_OK(mgi_applog_append(&b, "hree\n", 5, 1, &err), &err);
+    T_OK_OR_RETURN(mgi_applog_read(&b, 100, &al, &p, &n, &err), &err);
+    T_MEM(p, "one\nthree\n", 11);
+    mgi_del(&al, p, n + 1, 1);
+    mgi_applog_close(&b);
+    T_STATUS(mgi_applog_open(&a, t_tmp(""), 0, &err), MANGO_E_IO);
+}
+
+/* A file mapped is the file; what cannot be mapped is left to reading. */
+static void t_text_map(void)
+{
+    const char *path = t_tmp("map");
+    unsigned char *p = NULL;
+    mango_idx n = 0;
+    T_STATUS(mgi_file_write(path, "bytes", 5, NULL), MANGO_OK);
+    if (mgi_file_map(path, 5, &p, &n)) {
+        T_EQ(n, 5);
+        T_MEM(p, "bytes", 5);
+        mgi_file_unmap(p, n);
+    }
+    T_CHECK(!mgi_file_map(path, 4, &p, &n));
+    T_CHECK(!mgi_file_map(t_tmp("absent"), 4, &p, &n));
+    T_STATUS(mgi_file_write(path, "", 0, NULL), MANGO_OK);
+    T_CHECK(!mgi_file_map(path, 5, &p, &n));
+}
+
 void t_text(void)
 {
     T_CASE(t_text_numbers);
@@ -272,6 +326,8 @@ void t_text(void)
     T_CASE(t_text_strings);
     T_CASE(t_text_files);
     T_CASE(t_text_file_memory);
+    T_CASE(t_text_log);
+    T_CASE(t_text_map);
     T_CASE(t_text_json_good);
     T_CASE(t_text_json_bad);
     T_CASE(t_text_json_memory);

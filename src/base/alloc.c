@@ -72,6 +72,8 @@ void *mgi_new(const mango_alloc *al, mango_idx count, size_t size)
     size_t bytes;
     if (!alloc_bytes(count, size, &bytes))
         return NULL;
+    if (al->fn == alloc_libc)
+        return calloc(bytes, 1); /* large blocks come zeroed: pages are touched in use */
     void *p = al->fn(al->ud, NULL, 0, bytes);
     if (p)
         memset(p, 0, bytes);

@@ -1,4 +1,4 @@
-/* hash.c - CRC-32 (eight bytes a round), MD5 (RFC 1321), SHA-256 (FIPS 180-4).
+/* hash.c - CRC-32 (eight bytes a round), MD5 (RFC 1321), SHA-256 around sha256.c.
  * SPDX-License-Identifier: MIT */
 #include "hash.h"
 
@@ -93,48 +93,6 @@ static void hash_md5_block(uint32_t h[8], const unsigned char *p)
     h[0] += a, h[1] += b, h[2] += c, h[3] += d;
 }
 
-/* Fractional parts of the cube roots of the first 64 primes. */
-static const uint32_t hash_sha_k[64] = {
-    0x428a2f98u, 0x71374491u, 0xb5c0fbcfu, 0xe9b5dba5u, 0x3956c25bu, 0x59f111f1u,
-    0x923f82a4u, 0xab1c5ed5u, 0xd807aa98u, 0x12835b01u, 0x243185beu, 0x550c7dc3u,
-    0x72be5d74u, 0x80deb1feu, 0x9bdc06a7u, 0xc19bf174u, 0xe49b69c1u, 0xefbe4786u,
-    0x0fc19dc6u, 0x240ca1ccu, 0x2de92c6fu, 0x4a7484aau, 0x5cb0a9dcu, 0x76f988dau,
-    0x983e5152u, 0xa831c66du, 0xb00327c8u, 0xbf597fc7u, 0xc6e00bf3u, 0xd5a79147u,
-    0x06ca6351u, 0x14292967u, 0x27b70a85u, 0x2e1b2138u, 0x4d2c6dfcu, 0x53380d13u,
-    0x650a7354u, 0x766a0abbu, 0x81c2c92eu, 0x92722c85u, 0xa2bfe8a1u, 0xa81a664bu,
-    0xc24b8b70u, 0xc76c51a3u, 0xd192e819u, 0xd6990624u, 0xf40e3585u, 0x106aa070u,
-    0x19a4c116u, 0x1e376c08u, 0x2748774cu, 0x34b0bcb5u, 0x391c0cb3u, 0x4ed8aa4au,
-    0x5b9cca4fu, 0x682e6ff3u, 0x748f82eeu, 0x78a5636fu, 0x84c87814u, 0x8cc70208u,
-    0x90befffau, 0xa4506cebu, 0xbef9a3f7u, 0xc67178f2u,
-};
-
-static void hash_sha_block(uint32_t h[8], const unsigned char *p)
-{
-    uint32_t w[64], s[8];
-    for (int i = 0; i < 16; i++, p += 4)
-        w[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 |
-               (uint32_t)p[3];
-    for (int i = 16; i < 64; i++) {
-        uint32_t x = w[i - 15], y = w[i - 2];
-        x = hash_rotl(x, 25) ^ hash_rotl(x, 14) ^ x >> 3;
-        y = hash_rotl(y, 15) ^ hash_rotl(y, 13) ^ y >> 10;
-        w[i] = w[i - 16] + x + w[i - 7] + y;
-    }
-    memcpy(s, h, sizeof s);
-    for (int i = 0; i < 64; i++) {
-        uint32_t e = s[4], a = s[0];
-        uint32_t t1 = s[7] + (hash_rotl(e, 26) ^ hash_rotl(e, 21) ^ hash_rotl(e, 7)) +
-                      ((e & s[5]) ^ (~e & s[6])) + hash_sha_k[i] + w[i];
-        uint32_t t2 = (hash_rotl(a, 30) ^ hash_rotl(a, 19) ^ hash_rotl(a, 10)) +
-                      ((a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]));
-        memmove(s + 1, s, 7 * sizeof s[0]);
-        s[4] += t1;
-        s[0] = t1 + t2;
-    }
-    for (int i = 0; i < 8; i++)
-        h[i] += s[i];
-}
-
 MGI_FN void mgi_md5_init(mgi_hash *s)
 {
     static const uint32_t h[4] = {0x67452301u, 0xefcdab89u, 0x98badcfeu, 0x10325476u};
@@ -149,14 +107,16 @@ MGI_FN void mgi_sha256_init(mgi_hash *s)
                                   0x510e527fu, 0x9b05688cu, 0x1f83d9abu, 0x5be0cd19u};
     memset(s, 0, sizeof *s);
     memcpy(s->h, h, sizeof h);
+    s->sha256 = mgi_sha256_best();
 }
 
-static void hash_block(mgi_hash *s, const unsigned char *p)
+/* n blocks of 64 bytes */
+static void hash_blocks(mgi_hash *s, const unsigned char *p, mango_idx n)
 {
-    if (s->is_md5)
+    if (!s->is_md5)
+        s->sha256(s->h, p, n);
+    for (; s->is_md5 && n > 0; n--, p += 64)
         hash_md5_block(s->h, p);
-    else
-        hash_sha_block(s->h, p);
 }
 
 MGI_FN void mgi_hash_add(mgi_hash *s, const void *p, mango_idx n)
@@ -167,12 +127,13 @@ MGI_FN void mgi_hash_add(mgi_hash *s, const void *p, mango_idx n)
     while (n > 0) {
         mango_idx m = MGI_MIN(64 - have, n);
         if (m == 64) {
-            hash_block(s, b);
+            m = n / 64 * 64;
+            hash_blocks(s, b, m / 64);
         } else {
             memcpy(s->block + have, b, (size_t)m);
             have += m;
             if (have == 64)
-                hash_block(s, s->block);
+                hash_blocks(s, s->block, 1);
             have %= 64;
         }
         b += m;

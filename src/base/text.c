@@ -1,25 +1,12 @@
-/* text.c - growing strings, strict numbers, name lists, atomic files.
+/* text.c - growing strings, strict numbers, name lists.
  * SPDX-License-Identifier: MIT */
 #include "text.h"
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#if defined(_WIN32)
-#include <io.h>
-#include <process.h>
-#else
-#include <fcntl.h>
-#include <unistd.h>
-#endif
-#if defined(__GLIBC__) && !defined(__USE_POSIX)
-#error "include mango.h before any system header where MANGO_IMPLEMENTATION is defined"
-#endif
 
 #define TEXT_NUMBER 400 /* longest number, in bytes */
 #define TEXT_NAME 128   /* names are compared up to here */
 #define TEXT_NEAR 4
-#define TEXT_PATH 4096
 
 /* ---- growing strings ---- */
 void mgi_str_init(mgi_str *s, const mango_alloc *al)
@@ -333,151 +320,6 @@ void mgi_near(const char *name, mango_idx n, const char *const *names, char *out
     }
 }
 
-/* ---- files ---- */
-/* Bytes the file says it has; 0 for pipes and devices, -1 for a folder. */
-static mango_idx text_file_size(FILE *f)
-{
-    struct stat s;
-    if (fstat(fileno(f), &s) != 0)
-        return 0;
-    if ((s.st_mode & S_IFMT) == S_IFDIR)
-        return -1;
-    if ((s.st_mode & S_IFMT) != S_IFREG || s.st_size < 0)
-        return 0;
-    return s.st_size > PTRDIFF_MAX - 1 ? PTRDIFF_MAX - 1 : (mango_idx)s.st_size;
-}
-
-/* The rest of f into s, at most limit bytes. */
-static mango_status text_slurp(FILE *f, mango_idx limit, mango_idx expected, mgi_str *s)
-{
-    mango_idx chunk = expected > 0 ? expected + 1 : 65536; /* +1 meets the end of file */
-    while (!feof(f)) {
-        chunk = MGI_MIN(chunk, limit - s->n + 1); /* one more than allowed shows */
-        if (!text_room(s, chunk))
-            return MANGO_E_MEM;
-        s->n += (mango_idx)fread(s->p + s->n, 1, (size_t)chunk, f);
-        s->p[s->n] = '\0';
-        if (ferror(f))
-            return MANGO_E_IO;
-        if (s->n > limit)
-            return MANGO_E_LIMIT;
-        chunk = 65536;
-    }
-    return MANGO_OK;
-}
-
-mango_status mgi_file_read(const char *path, mango_idx limit, const mango_alloc *al,
-                           unsigned char **p, mango_idx *n, mango_err *err)
-{
-    mgi_str s;
-    mgi_str_init(&s, al);
-    FILE *f = fopen(path, "rb");
-    if (!f)
-        return mgi_fail(err, MANGO_E_IO, "%s: %s", path, strerror(errno));
-    const mango_idx size = text_file_size(f);
-    mango_status st;
-    if (size < 0)
-        st = mgi_fail(err, MANGO_E_IO, "%s: is a folder, a file was expected", path);
-    else if (size > limit)
-        st = MANGO_E_LIMIT;
-    else
-        st = text_slurp(f, limit, size, &s);
-    if (st == MANGO_E_LIMIT)
-        mgi_fail(err, st, "%s: larger than the limit of %lld bytes", path, (long long)limit);
-    else if (st == MANGO_E_MEM)
-        mgi_fail(err, st, "%s: out of memory for its %lld bytes", path, (long long)size);
-    else if (st == MANGO_E_IO && size >= 0)
-        mgi_fail(err, st, "%s: read failed at byte %lld", path, (long long)s.n);
-    fclose(f);
-    if (st == MANGO_OK) { /* trim to the promised n + 1 bytes */
-        unsigned char *fit = mgi_resize(&s.al, s.p, s.cap, s.n + 1, 1);
-        if (fit) {
-            *p = fit;
-            *n = s.n;
-            return MANGO_OK;
-        }
-        st = mgi_fail(err, MANGO_E_MEM, "%s: out of memory", path);
-    }
-    mgi_str_free(&s);
-    return st;
-}
-
-/* Flush f down to the disk and close it; false with errno set. */
-static int text_close(FILE *f)
-{
-    int ok = fflush(f) == 0;
-#if defined(_WIN32)
-    ok = ok && _commit(_fileno(f)) == 0;
-#else
-    ok = ok && (fsync(fileno(f)) == 0 || errno == EINVAL || errno == ENOTSUP);
-#endif
-    const int why = errno;
-    if (fclose(f) != 0)
-        return 0;
-    errno = why;
-    return ok;
-}
-
-/* Make the rename itself durable; what cannot be synced is left alone. */
-static void text_sync_folder(const char *path)
-{
-#if !defined(_WIN32)
-    char folder[TEXT_PATH];
-    mgi_copy(folder, TEXT_PATH, path);
-    char *slash = strrchr(folder, '/');
-    if (slash)
-        slash[slash == folder] = '\0';
-    const int fd = open(slash ? folder : ".", O_RDONLY);
-    if (fd >= 0) {
-        (void)fsync(fd);
-        close(fd);
-    }
-#else
-    (void)path;
-#endif
-}
-
-static int text_replace(const char *from, const char *to)
-{
-#if defined(_WIN32)
-    remove(to); /* rename does not replace there */
-#endif
-    return rename(from, to) == 0;
-}
-
-mango_status mgi_file_write(const char *path, const void *p, mango_idx n, mango_err *err)
-{
-    char tmp[TEXT_PATH];
-    struct stat s;
-    const int device = stat(path, &s) == 0 && (s.st_mode & S_IFMT) != S_IFREG;
-    const int len = device ? snprintf(tmp, sizeof tmp, "%s", path)
-                           : snprintf(tmp, sizeof tmp, "%s.%ld.tmp", path, (long)getpid());
-    if (len < 0 || len >= (int)sizeof tmp)
-        return mgi_fail(err, MANGO_E_IO, "%.100s...: the path is too long", path);
-    FILE *f = fopen(tmp, "wb");
-    if (!f)
-        return mgi_fail(err, MANGO_E_IO, "%s: %s", path, strerror(errno));
-    int ok = n == 0 || fwrite(p, 1, (size_t)n, f) == (size_t)n;
-    int why = errno;
-    if (!text_close(f) && ok) {
-        ok = 0;
-        why = errno;
-    }
-    if (ok && !device && !text_replace(tmp, path)) {
-        ok = 0;
-        why = errno;
-    }
-    if (!ok) {
-        if (!device)
-            remove(tmp);
-        return mgi_fail(err, MANGO_E_IO, "%s: %s", path, strerror(why));
-    }
-    if (!device)
-        text_sync_folder(path);
-    return MANGO_OK;
-}
-
 #undef TEXT_NUMBER
 #undef TEXT_NAME
 #undef TEXT_NEAR
-#undef TEXT_PATH

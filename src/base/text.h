@@ -1,9 +1,9 @@
-/* text.h - growing strings, strict numbers, name lists, atomic files.
+/* text.h - growing strings, strict numbers, name lists.
  * SPDX-License-Identifier: MIT */
 #ifndef MGI_TEXT_H
 #define MGI_TEXT_H
 
-#include "mgi.h"
+#include "file.h"
 
 /* mgi_str - a growing byte string, always NUL-terminated at p[n]. After a
  * failed allocation `bad` stays set and further appends do nothing, so callers
@@ -34,14 +34,5 @@ MGI_FN int mgi_glob(const char *pattern, const char *name);
 /* Up to 4 of `names` nearest to `name` by edit distance, ", "-joined into out. */
 MGI_FN void mgi_near(const char *name, mango_idx n, const char *const *names, char *out,
                      mango_idx cap);
-
-/* Files. Reading is bounded: a file over `limit` bytes is MANGO_E_LIMIT before
- * anything is allocated. A NUL that *n does not count follows the bytes, so
- * free them with mgi_del(al, p, n + 1, 1). Writing goes to a temporary name beside the target,
- * is flushed to disk, then renamed: the target is old or new, never half. */
-MGI_FN mango_status mgi_file_read(const char *path, mango_idx limit, const mango_alloc *al,
-                                  unsigned char **p, mango_idx *n, mango_err *err);
-MGI_FN mango_status mgi_file_write(const char *path, const void *p, mango_idx n,
-                                   mango_err *err);
 
 #endif

@@ -2,12 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include "journal.h"
 #include "../base/hash.h"
-#include <errno.h>
-#if defined(_WIN32)
-#include <io.h>
-#else
-#include <unistd.h>
-#endif
 
 #define JOURNAL_LIMIT ((mango_idx)1 << 30)
 #define JOURNAL_TAIL 18 /* ,"crc":"XXXXXXXX"} */
@@ -61,14 +55,6 @@ static mango_status journal_scan(mgi_journal *j, mango_err *err)
     return MANGO_OK;
 }
 
-static int journal_exists(const char *path)
-{
-    FILE *f = fopen(path, "rb");
-    if (f)
-        fclose(f);
-    return f != NULL || errno != ENOENT;
-}
-
 mango_status mgi_journal_open(mgi_journal *j, const char *path, int resume, int sync,
                               const mango_alloc *al, mango_err *err)
 {
@@ -78,9 +64,10 @@ mango_status mgi_journal_open(mgi_journal *j, const char *path, int resume, int 
     mgi_str_puts(&j->path, path);
     if (j->path.bad)
         return mgi_fail(err, MANGO_E_MEM, "journal: out of memory");
-    if (!journal_exists(path))
+    MGI_TRY(mgi_applog_open(&j->log, path, 0, err));
+    if (!j->log.f)
         return MANGO_OK;
-    MGI_TRY(mgi_file_read(path, JOURNAL_LIMIT, &j->al, &j->text, &j->size, err));
+    MGI_TRY(mgi_applog_read(&j->log, JOURNAL_LIMIT, &j->al, &j->text, &j->size, err));
     if (!resume && j->size > 0)
         return mgi_fail(err, MANGO_E_STATE,
                         "%.150s: exists; resume it or choose another place", path);
@@ -141,14 +128,9 @@ mango_status mgi_journal_append(mgi_journal *j, mango_err *err)
     const int torn = j->good < j->size;
     const mango_idx good = j->good;
     journal_forget(j);
-    j->f = fopen(j->path.p, "ab");
-#if defined(_WIN32)
-    if (!j->f || (torn && _chsize_s(_fileno(j->f), good) != 0))
-#else
-    if (!j->f || (torn && ftruncate(fileno(j->f), (off_t)good) != 0))
-#endif
-        return mgi_fail(err, MANGO_E_IO, "%.150s: %s", j->path.p, strerror(errno));
-    return MANGO_OK;
+    if (!j->log.f)
+        return mgi_applog_open(&j->log, j->path.p, 1, err);
+    return torn ? mgi_applog_cut(&j->log, good, err) : MANGO_OK;
 }
 
 mango_status mgi_journal_write(mgi_journal *j, mgi_str *body, int now, mango_err *err)
@@ -159,24 +141,14 @@ mango_status mgi_journal_write(mgi_journal *j, mgi_str *body, int now, mango_err
     mgi_str_printf(body, ",\"crc\":\"%08lx\"}\n", (unsigned long)crc);
     if (body->bad)
         return mgi_fail(err, MANGO_E_MEM, "journal: out of memory for a line");
-    int ok = fwrite(body->p, 1, (size_t)body->n, j->f) == (size_t)body->n;
-    ok = ok && fflush(j->f) == 0;
-#if defined(_WIN32)
-    ok = ok && (!j->sync || !now || _commit(_fileno(j->f)) == 0);
-#else
-    ok = ok && (!j->sync || !now || fsync(fileno(j->f)) == 0 || errno == EINVAL);
-#endif
-    if (!ok)
-        return mgi_fail(err, MANGO_E_IO, "%.150s: %s", j->path.p, strerror(errno));
+    MGI_TRY(mgi_applog_append(&j->log, body->p, body->n, j->sync && now, err));
     j->crc = crc;
     return MANGO_OK;
 }
 
 void mgi_journal_close(mgi_journal *j)
 {
-    if (j->f)
-        fclose(j->f);
-    j->f = NULL;
+    mgi_applog_close(&j->log);
     journal_forget(j);
     mgi_str_free(&j->path);
 }

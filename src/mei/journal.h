@@ -8,12 +8,11 @@
 #define MGI_JOURNAL_H
 
 #include "../base/json.h"
-#include <stdio.h>
 
 typedef struct mgi_journal {
     mango_alloc al;
     mgi_str path;
-    FILE *f;               /* open for appending, or NULL */
+    mgi_applog log;           /* open from the start when it exists; locked */
     int sync;              /* flush to the disk */
     uint32_t crc;          /* of the chain so far */
     unsigned char *text;   /* the file as found; good bytes, all bytes */
@@ -23,7 +22,8 @@ typedef struct mgi_journal {
 
 /* mgi_journal_open - read and check the file. `resume` 0: it must be absent or
  * empty. Damage in the last line is cut off (later, by mgi_journal_append);
- * before it MANGO_E_FORMAT with the line's number. */
+ * before it MANGO_E_FORMAT with the line's number. MANGO_E_STATE when another
+ * process has it open: a journal has one writer. */
 MGI_FN mango_status mgi_journal_open(mgi_journal *j, const char *path, int resume, int sync,
                                      const mango_alloc *al, mango_err *err);
 MGI_FN int mgi_journal_more(const mgi_journal *j);

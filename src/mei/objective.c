@@ -31,37 +31,65 @@ void mango_objective_defaults(mango_objective_options *o)
     o->T = 0, o->batch = 10, o->memory = 0;
 }
 
-/* SHA-256 of the graph's text and of every parameter's name and bits. */
-static mango_status objective_digest(const mango_net *n, const mango_alloc *al,
-                                     char hex[65])
+/* A digest is the SHA-256 of the graph's text and of every parameter's name and
+ * bits, little-endian. It begins with the text, the only part that allocates. */
+static mango_status objective_digest(const mango_net *n, const mango_alloc *al, mgi_hash *h)
 {
-    mgi_hash h;
     mgi_str text;
     mgi_str_init(&text, al);
     mango_status st = mgi_graph_write(n, &text);
     if (st == MANGO_OK && text.bad)
         st = MANGO_E_MEM;
     if (st == MANGO_OK) {
-        mgi_sha256_init(&h);
-        mgi_hash_add(&h, text.p, text.n);
-        for (int i = 0; i < n->n_params; i++) {
-            const mgi_param *p = n->param + i;
-            mgi_hash_add(&h, p->name, (mango_idx)strlen(p->name) + 1);
-            for (mango_idx k = 0; p->v && k < p->count; k += 64) {
-                unsigned char b[256];
-                const mango_idx m = MGI_MIN(64, p->count - k);
-                for (mango_idx e = 0; e < 4 * m; e++) { /* little-endian everywhere */
-                    uint32_t bits;
-                    memcpy(&bits, p->v + k + e / 4, sizeof bits);
-                    b[e] = (unsigned char)(bits >> (8 * (e % 4)) & 255);
-                }
-                mgi_hash_add(&h, b, 4 * m);
-            }
-        }
-        mgi_hash_end(&h, hex);
+        mgi_sha256_init(h);
+        mgi_hash_add(h, text.p, text.n);
     }
     mgi_str_free(&text);
     return st;
+}
+
+static void objective_hash_floats(mgi_hash *h, mango_idx n, const float *v)
+{
+    const uint32_t one = 1;
+    unsigned char b[256];
+    if (*(const unsigned char *)&one == 1) {
+        mgi_hash_add(h, v, 4 * n);
+        return;
+    }
+    for (mango_idx k = 0; k < n; k += 64) {
+        const mango_idx m = MGI_MIN(64, n - k);
+        for (mango_idx e = 0; e < 4 * m; e++) {
+            uint32_t bits;
+            memcpy(&bits, v + k + e / 4, sizeof bits);
+            b[e] = (unsigned char)(bits >> (8 * (e % 4)) & 255);
+        }
+        mgi_hash_add(h, b, 4 * m);
+    }
+}
+
+static void objective_hash_params(const mango_net *n, mgi_hash *h, char hex[65])
+{
+    for (int i = 0; i < n->n_params; i++) {
+        const mgi_param *p = n->param + i;
+        mgi_hash_add(h, p->name, (mango_idx)strlen(p->name) + 1);
+        if (p->v)
+            objective_hash_floats(h, p->count, p->v);
+    }
+    mgi_hash_end(h, hex);
+}
+
+static mango_status objective_digests(mango_objective *o, const mango_net *gen,
+                                      const mango_net *net)
+{
+    const mango_net *const n[2] = {gen, net};
+    char *const hex[2] = {o->gen, o->net};
+    mgi_hash h[2];
+    for (int i = 0; i < 2; i++)
+        MGI_TRY(objective_digest(n[i], &o->al, h + i));
+    MGI_OMP(parallel for schedule(static, 1))
+    for (int i = 0; i < 2; i++)
+        objective_hash_params(n[i], h + i, hex[i]);
+    return MANGO_OK;
 }
 
 /* Sizes of both nets, checked against each other. */
@@ -124,8 +152,7 @@ static mango_status objective_build(mango_objective *o, const mango_net *gen,
     o->rgb = mgi_arena_take(&o->arena, rgb, sizeof(float));
     o->act = mgi_arena_take(&o->arena, act, sizeof(float));
     MGI_TRY(objective_plans(o, gen, net, opt, err));
-    if (objective_digest(gen, &o->al, o->gen) < 0 ||
-        objective_digest(net, &o->al, o->net) < 0)
+    if (objective_digests(o, gen, net) < 0)
         return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
     return MANGO_OK;
 }

@@ -69,7 +69,7 @@ static mango_status session_ask_line(mango_session *s, int replay)
                 s->journal.line);
         return MANGO_OK;
     }
-    if (!s->journal.f)
+    if (!s->journal.log.f)
         return MANGO_OK;
     s->line.n = 0;
     mgi_str_printf(&s->line, "{\"ask\":%lld,\"codes\":[", (long long)s->asks - 1);
@@ -186,7 +186,7 @@ static mango_status session_evaluate(mango_session *s, mango_idx m)
                         mango_status_text(st));
     if (st > 0)
         return st;
-    if (s->journal.f) {
+    if (s->journal.log.f) {
         s->line.n = 0;
         mgi_str_printf(&s->line, "{\"tell\":%lld,\"first\":%lld,\"y\":[",
                        (long long)s->asks - 1, (long long)c->done);

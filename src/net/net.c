@@ -119,6 +119,7 @@ void mango_fill_u(const char *name, uint64_t seed, mango_idx n, float *u)
     for (const char *p = name; *p; p++)
         s = (s ^ (unsigned char)*p) * 0x100000001b3u;
     s ^= seed * golden;
+    MGI_OMP(parallel for schedule(static) if (n >= MGI_GRAIN))
     for (mango_idx i = 0; i < n; i++) {
         uint64_t z = s + ((uint64_t)i + 1) * golden;
         z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
@@ -154,6 +155,7 @@ static void net_fill_one(mgi_param *p, int transposed, uint64_t seed, double gai
         b = gain * sqrt(6.0 / (double)fan);
     }
     mango_fill_u(p->name, seed, p->count, p->v);
+    MGI_OMP(parallel for schedule(static) if (p->count >= MGI_GRAIN))
     for (mango_idx i = 0; i < p->count; i++)
         p->v[i] = (float)(a + b * (double)p->v[i]);
 }

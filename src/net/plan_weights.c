@@ -92,6 +92,7 @@ static void fold_scale(mgi_fold *f, const mgi_conv *c)
 {
     const mango_idx area = (mango_idx)c->kh * c->kw;
     const mango_idx run = c->transposed ? area : c->C * area;
+    MGI_OMP(parallel for schedule(static) if (f->n >= MGI_GRAIN))
     for (mango_idx r = 0; r < f->n / run; r++) {
         const float s = f->s[r % c->O];
         for (mango_idx i = 0; i < run; i++)

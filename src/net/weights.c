@@ -8,6 +8,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#define WT_BLOCK ((mango_idx)16384) /* values that one thread widens at a time */
+
 static const struct {
     char name[8];
     int size;
@@ -269,9 +271,14 @@ MGI_FN mango_status mgi_tensors_read(mgi_tensors *f, const char *path, const man
     unsigned char *image = NULL;
     mango_idx size = 0;
     memset(f, 0, sizeof *f);
-    MGI_TRY(mgi_file_read(path, MGI_WEIGHTS_FILE_MAX, &a, &image, &size, err));
+    const int mapped = mgi_file_map(path, MGI_WEIGHTS_FILE_MAX, &image, &size);
+    if (!mapped)
+        MGI_TRY(mgi_file_read(path, MGI_WEIGHTS_FILE_MAX, &a, &image, &size, err));
     const mango_status st = mgi_tensors_parse(f, image, size, path, &a, err);
-    if (st < 0)
+    f->mapped = mapped && st == MANGO_OK;
+    if (mapped && st < 0)
+        mgi_file_unmap(image, size);
+    else if (st < 0)
         mgi_del(&a, image, size + 1, 1); /* with the NUL that file_read adds */
     else
         f->room = size + 1;
@@ -285,7 +292,9 @@ MGI_FN void mgi_tensors_free(mgi_tensors *f)
     mgi_json_free(&f->header);
     if (f->t)
         mgi_del(&f->al, f->t, f->n, sizeof f->t[0]);
-    if (f->image)
+    if (f->image && f->mapped)
+        mgi_file_unmap(f->image, f->size);
+    else if (f->image)
         mgi_del(&f->al, f->image, f->room, 1);
     memset(f, 0, sizeof *f);
 }
@@ -342,18 +351,17 @@ static float wt_half(uint32_t h)
     return v;
 }
 
-/* One loop a type, since a network has millions of values. */
-static void wt_widen(const mgi_tensor *t, float *out)
+/* n floats of type d from p. One loop a type, since a network has millions of
+ * values; each is a row of independent elements for the vectorizer. */
+static void wt_widen(mgi_dtype d, mango_idx n, const unsigned char *p, float *out)
 {
-    const unsigned char *p = t->raw;
-    const mango_idx n = t->count;
-    if (t->dtype == MGI_F16) {
+    if (d == MGI_F16) {
         for (mango_idx i = 0; i < n; i++, p += 2)
             out[i] = wt_half((uint32_t)p[0] | (uint32_t)p[1] << 8);
-    } else if (t->dtype == MGI_BF16) {
+    } else if (d == MGI_BF16) {
         for (mango_idx i = 0; i < n; i++, p += 2)
             out[i] = mgi_from_bf16((uint16_t)(p[0] | p[1] << 8));
-    } else if (t->dtype == MGI_F64) {
+    } else if (d == MGI_F64) {
         for (mango_idx i = 0; i < n; i++, p += 8) {
             const uint64_t b = wt_load(p, 8);
             double v;
@@ -367,6 +375,28 @@ static void wt_widen(const mgi_tensor *t, float *out)
             memcpy(&out[i], &b, sizeof b);
         }
     }
+}
+
+/* Widen all, block by block on all threads; the first block of which a value
+ * is not finite, or t->count. */
+static mango_idx wt_widen_all(const mgi_tensor *t, float *out)
+{
+    const mango_idx size = mgi_dtype_size(t->dtype);
+    mango_idx bad = t->count;
+    MGI_OMP(parallel for schedule(static) reduction(min : bad) if (t->count > 4 * WT_BLOCK))
+    for (mango_idx i = 0; i < t->count; i += WT_BLOCK) {
+        const mango_idx n = MGI_MIN(WT_BLOCK, t->count - i);
+        unsigned special = 0;
+        wt_widen(t->dtype, n, t->raw + i * size, out + i);
+        for (mango_idx k = 0; k < n; k++) {
+            uint32_t bits;
+            memcpy(&bits, out + i + k, sizeof bits);
+            special |= (bits & 0x7f800000u) == 0x7f800000u;
+        }
+        if (special && i < bad)
+            bad = i;
+    }
+    return bad;
 }
 
 static int wt_is_int(mgi_dtype d)
@@ -389,8 +419,7 @@ static int64_t wt_int(const mgi_tensor *t, mango_idx i)
 MGI_FN mango_status mgi_tensor_floats(const mgi_tensor *t, int finite, float *out,
                                       mango_err *err)
 {
-    if (!wt_is_int(t->dtype))
-        wt_widen(t, out);
+    const mango_idx bad = wt_is_int(t->dtype) ? t->count : wt_widen_all(t, out);
     for (mango_idx i = 0; wt_is_int(t->dtype) && i < t->count; i++) {
         const int64_t v = wt_int(t, i);
         if (v > 1 << 24 || v < -(1 << 24) || (t->dtype == MGI_BOOL && v > 1))
@@ -399,7 +428,7 @@ MGI_FN mango_status mgi_tensor_floats(const mgi_tensor *t, int finite, float *ou
                             t->name, (double)v, i);
         out[i] = (float)v;
     }
-    for (mango_idx i = 0; finite && i < t->count; i++)
+    for (mango_idx i = bad; finite && i < t->count; i++)
         if (!isfinite(out[i]))
             return mgi_fail(err, MANGO_E_NONFINITE,
                             "tensor '%.80s': NaN or infinite at index %td, expected finite values",
@@ -422,3 +451,5 @@ MGI_FN mango_status mgi_tensor_ints(const mgi_tensor *t, int32_t *out, mango_err
     }
     return MANGO_OK;
 }
+
+#undef WT_BLOCK

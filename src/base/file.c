@@ -1,0 +1,310 @@
+/* file.c - files: bounded reading, atomic writing, a log that only grows.
+ * SPDX-License-Identifier: MIT */
+#include "file.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#if defined(_WIN32)
+#include <io.h>
+#include <process.h>
+#include <share.h>
+#else
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
+#if defined(__GLIBC__) && !defined(__USE_POSIX)
+#error "include mango.h before any system header where MANGO_IMPLEMENTATION is defined"
+#endif
+
+#define FILE_PATH 4096
+#define FILE_CHUNK 65536
+
+/* ---- reading ---- */
+/* Bytes the file says it has; 0 for pipes and devices, -1 for a folder. */
+static mango_idx file_size(FILE *f)
+{
+    struct stat s;
+    if (fstat(fileno(f), &s) != 0)
+        return 0;
+    if ((s.st_mode & S_IFMT) == S_IFDIR)
+        return -1;
+    if ((s.st_mode & S_IFMT) != S_IFREG || s.st_size < 0)
+        return 0;
+    return s.st_size > PTRDIFF_MAX - 1 ? PTRDIFF_MAX - 1 : (mango_idx)s.st_size;
+}
+
+/* The rest of f into p (cap), which grows, at most limit bytes. */
+static mango_status file_slurp(FILE *f, mango_idx limit, const mango_alloc *al,
+                               unsigned char **p, mango_idx *cap, mango_idx *n)
+{
+    while (!feof(f)) {
+        if (*n == *cap) {
+            const mango_idx more = MGI_MAX(*cap, FILE_CHUNK);
+            unsigned char *q = mgi_resize(al, *p, *cap, *cap + more, 1);
+            if (!q)
+                return MANGO_E_MEM;
+            *p = q, *cap += more;
+        }
+        *n += (mango_idx)fread(*p + *n, 1, (size_t)(*cap - *n), f);
+        if (ferror(f))
+            return MANGO_E_IO;
+        if (*n > limit)
+            return MANGO_E_LIMIT;
+    }
+    return MANGO_OK;
+}
+
+/* One byte more than the file has meets its end; it becomes the NUL. */
+static mango_status file_take(FILE *f, const char *path, mango_idx limit,
+                              const mango_alloc *al, unsigned char **p, mango_idx *n,
+                              mango_err *err)
+{
+    const mango_alloc a = mgi_alloc_get(al);
+    const mango_idx size = file_size(f);
+    mango_idx cap = size > 0 ? size + 1 : FILE_CHUNK, got = 0;
+    unsigned char *q = NULL, *fit;
+    mango_status st = size > limit ? MANGO_E_LIMIT : MANGO_OK;
+    if (size < 0)
+        return mgi_fail(err, MANGO_E_IO, "%s: is a folder, a file was expected", path);
+    if (st == MANGO_OK && !(q = mgi_new(&a, cap, 1)))
+        st = MANGO_E_MEM;
+    if (st == MANGO_OK)
+        st = file_slurp(f, limit, &a, &q, &cap, &got);
+    if (st == MANGO_OK) { /* trim to the promised n + 1 bytes */
+        if ((fit = mgi_resize(&a, q, cap, got + 1, 1)) != NULL) {
+            fit[got] = 0;
+            *p = fit, *n = got;
+            return MANGO_OK;
+        }
+        st = MANGO_E_MEM;
+    }
+    mgi_del(&a, q, cap, 1);
+    if (st == MANGO_E_LIMIT)
+        return mgi_fail(err, st, "%s: larger than the limit of %lld bytes", path,
+                        (long long)limit);
+    if (st == MANGO_E_MEM)
+        return mgi_fail(err, st, "%s: out of memory for its %lld bytes", path,
+                        (long long)size);
+    return mgi_fail(err, st, "%s: read failed at byte %lld", path, (long long)got);
+}
+
+mango_status mgi_file_read(const char *path, mango_idx limit, const mango_alloc *al,
+                           unsigned char **p, mango_idx *n, mango_err *err)
+{
+    FILE *f = fopen(path, "rb");
+    if (!f)
+        return mgi_fail(err, MANGO_E_IO, "%s: %s", path, strerror(errno));
+    const mango_status st = file_take(f, path, limit, al, p, n, err);
+    fclose(f);
+    return st;
+}
+
+MGI_FN int mgi_file_map(const char *path, mango_idx limit, unsigned char **p, mango_idx *n)
+{
+#if defined(_WIN32)
+    (void)path, (void)limit, (void)p, (void)n;
+    return 0;
+#else
+    FILE *f = fopen(path, "rb");
+    const mango_idx size = f ? file_size(f) : 0;
+    void *at = MAP_FAILED;
+    if (size > 0 && size <= limit)
+        at = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fileno(f), 0);
+    if (f)
+        fclose(f);
+    if (at == MAP_FAILED)
+        return 0;
+    *p = at, *n = size;
+    return 1;
+#endif
+}
+
+MGI_FN void mgi_file_unmap(unsigned char *p, mango_idx n)
+{
+#if defined(_WIN32)
+    (void)p, (void)n;
+#else
+    munmap(p, (size_t)n);
+#endif
+}
+
+/* ---- writing ---- */
+/* What was written to f goes down to the disk; false with errno set. */
+static int file_sync(FILE *f)
+{
+    if (fflush(f) != 0)
+        return 0;
+#if defined(_WIN32)
+    return _commit(_fileno(f)) == 0;
+#else
+    return fsync(fileno(f)) == 0 || errno == EINVAL || errno == ENOTSUP;
+#endif
+}
+
+static int file_close(FILE *f)
+{
+    const int ok = file_sync(f), why = errno;
+    if (fclose(f) != 0)
+        return 0;
+    errno = why;
+    return ok;
+}
+/* Make the rename itself durable; what cannot be synced is left alone. */
+static void file_sync_folder(const char *path)
+{
+#if !defined(_WIN32)
+    char folder[FILE_PATH];
+    mgi_copy(folder, FILE_PATH, path);
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        slash[slash == folder] = '\0';
+    const int fd = open(slash ? folder : ".", O_RDONLY);
+    if (fd >= 0) {
+        (void)fsync(fd);
+        close(fd);
+    }
+#else
+    (void)path;
+#endif
+}
+
+static int file_replace(const char *from, const char *to)
+{
+#if defined(_WIN32)
+    remove(to); /* rename does not replace there */
+#endif
+    return rename(from, to) == 0;
+}
+
+mango_status mgi_file_write(const char *path, const void *p, mango_idx n, mango_err *err)
+{
+    char tmp[FILE_PATH];
+    struct stat s;
+    const int device = stat(path, &s) == 0 && (s.st_mode & S_IFMT) != S_IFREG;
+    const int len = device ? snprintf(tmp, sizeof tmp, "%s", path)
+                           : snprintf(tmp, sizeof tmp, "%s.%ld.tmp", path, (long)getpid());
+    if (len < 0 || len >= (int)sizeof tmp)
+        return mgi_fail(err, MANGO_E_IO, "%.100s...: the path is too long", path);
+    FILE *f = fopen(tmp, "wb");
+    if (!f)
+        return mgi_fail(err, MANGO_E_IO, "%s: %s", path, strerror(errno));
+    int ok = n == 0 || fwrite(p, 1, (size_t)n, f) == (size_t)n;
+    int why = errno;
+    if (!file_close(f) && ok) {
+        ok = 0;
+        why = errno;
+    }
+    if (ok && !device && !file_replace(tmp, path)) {
+        ok = 0;
+        why = errno;
+    }
+    if (!ok) {
+        if (!device)
+            remove(tmp);
+        return mgi_fail(err, MANGO_E_IO, "%s: %s", path, strerror(why));
+    }
+    if (!device)
+        file_sync_folder(path);
+    return MANGO_OK;
+}
+
+/* ---- a log ---- */
+#if !defined(_WIN32)
+/* Take the lock of an open file, do not wait; false with errno set. */
+static int log_lock(int fd)
+{
+#if defined(LOCK_EX)
+    return flock(fd, LOCK_EX | LOCK_NB) == 0;
+#else
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(fd, F_SETLK, &whole) == 0;
+#endif
+}
+#endif
+
+/* Open for reading and appending, locked; NULL with errno set, EAGAIN: in use. */
+static FILE *log_take(const char *path, int create)
+{
+#if defined(_WIN32)
+    int fd = -1;
+    const int how = _O_RDWR | _O_APPEND | _O_BINARY | (create ? _O_CREAT : 0);
+    if (_sopen_s(&fd, path, how, _SH_DENYWR, _S_IREAD | _S_IWRITE) != 0) {
+        errno = errno == EACCES && _access(path, 6) == 0 ? EAGAIN : errno;
+        return NULL;
+    }
+    return _fdopen(fd, "a+b");
+#else
+    const int fd = open(path, O_RDWR | O_APPEND | (create ? O_CREAT : 0), 0666);
+    if (fd < 0)
+        return NULL;
+    FILE *f = NULL;
+    if (log_lock(fd))
+        f = fdopen(fd, "a+b");
+    else if (errno == EWOULDBLOCK || errno == EACCES)
+        errno = EAGAIN;
+    else if (errno != EAGAIN) /* a file system without locks */
+        f = fdopen(fd, "a+b");
+    const int why = errno;
+    if (!f)
+        close(fd);
+    errno = why;
+    return f;
+#endif
+}
+
+static mango_status log_fail(const mgi_applog *l, mango_err *err)
+{
+    return mgi_fail(err, MANGO_E_IO, "%s: %s", l->name, strerror(errno));
+}
+
+MGI_FN mango_status mgi_applog_open(mgi_applog *l, const char *path, int create, mango_err *err)
+{
+    mgi_copy(l->name, sizeof l->name, path);
+    l->f = log_take(path, create);
+    if (!l->f && errno == EAGAIN)
+        return mgi_fail(err, MANGO_E_STATE, "%s: another process is using it", l->name);
+    if (!l->f)
+        return errno == ENOENT && !create ? MANGO_OK : log_fail(l, err);
+    if (!create || file_size(l->f) == 0)
+        return MANGO_OK;
+    mgi_applog_close(l);
+    return mgi_fail(err, MANGO_E_STATE, "%s: another process has just made it", l->name);
+}
+
+MGI_FN mango_status mgi_applog_read(mgi_applog *l, mango_idx limit, const mango_alloc *al,
+                                 unsigned char **p, mango_idx *n, mango_err *err)
+{
+    rewind(l->f);
+    return file_take(l->f, l->name, limit, al, p, n, err);
+}
+
+MGI_FN mango_status mgi_applog_cut(mgi_applog *l, mango_idx n, mango_err *err)
+{
+    rewind(l->f); /* between reading and writing */
+#if defined(_WIN32)
+    const int ok = _chsize_s(_fileno(l->f), n) == 0;
+#else
+    const int ok = ftruncate(fileno(l->f), (off_t)n) == 0;
+#endif
+    return ok ? MANGO_OK : log_fail(l, err);
+}
+
+MGI_FN mango_status mgi_applog_append(mgi_applog *l, const void *p, mango_idx n, int sync,
+                                   mango_err *err)
+{
+    int ok = fwrite(p, 1, (size_t)n, l->f) == (size_t)n;
+    ok = ok && (sync ? file_sync(l->f) : fflush(l->f) == 0);
+    return ok ? MANGO_OK : log_fail(l, err);
+}
+
+MGI_FN void mgi_applog_close(mgi_applog *l)
+{
+    if (l->f)
+        fclose(l->f);
+    l->f = NULL;
+}
+
+#undef FILE_PATH
+#undef FILE_CHUNK
