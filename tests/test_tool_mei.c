@@ -145,6 +145,27 @@ static void t_mei_killed(void)
     t_mei_stopped(SIGTERM, "ended", 4);
 }
 
+/* Two processes on one journal: the second is refused and changes nothing; a
+ * lock of a process that was killed holds nobody up, and the resume says so. */
+static void t_tool_mei_locked(void)
+{
+    const long pid = t_tool_start(T_MEI " --budget 1000000 --quiet --out locked");
+    int there = 0;
+    for (int i = 0; i < 400 && !there; i++) {
+        t_mei_sleep(25);
+        there = t_exists(t_work("locked/run.json"));
+    }
+    T_CHECK(there);
+    t_tool_is(T_MEI " --budget 9 --out locked --resume", 3, "another process");
+    t_tool_is(T_MEI " --budget 9 --out locked", 3, "another process");
+    T_CHECK(t_exists(t_work("locked/journal.jsonl")));
+    t_tool_signal(pid, SIGKILL);
+    t_ran r = t_tool_end(pid);
+    T_EQ(r.rc, -SIGKILL);
+    t_ran_free(&r);
+    t_tool_is(T_MEI " --budget 1 --out locked --resume", 0, "the process before: killed");
+}
+
 /* A disk that is full after so many bytes of the journal, here by a limit on file sizes:
  * a clear error, nothing lost, and --resume goes on. */
 static void t_tool_mei_full(void)
@@ -234,6 +255,7 @@ void t_tool_mei(void)
     T_CASE(t_mei_bits);
     T_CASE(t_tool_mei_extend);
     T_CASE(t_mei_killed);
+    T_CASE(t_tool_mei_locked);
     T_CASE(t_tool_mei_full);
     T_CASE(t_mei_missing);
     T_CASE(t_mei_shared);

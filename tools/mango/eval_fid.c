@@ -2,7 +2,7 @@
  * generated pictures (or of another split) and those of a data set's pictures.
  * SPDX-License-Identifier: MIT */
 #include "eval_fid.h"
-#include "image.h"
+#include "input.h"
 #include "../../src/base/rng.h"
 #include "../../src/data/data.h"
 #include "../../src/mei/mei.h"
@@ -35,22 +35,8 @@ typedef struct fid_job {
 static mango_status fid_data(const fid_job *j, mango_data **data, const char *split,
                              mango_err *err)
 {
-    const eval_fid_options *o = j->o;
-    mango_data_options d;
     mango_data_info info;
-    mango_data_defaults(&d);
-    d.codecs = *image_codecs();
-    if (!strcmp(o->data, "folder")) {
-        d.crop = j->in.H;
-        d.resize = j->in.H == 224 ? 256 : j->in.H;
-    }
-    MGI_TRY(mango_data_open(data, o->data, o->root, split, &d, NULL, err));
-    mango_data_describe(*data, &info);
-    if (info.C != j->in.C || info.H != j->in.H || info.W != j->in.W)
-        return mgi_fail(err, MANGO_E_SHAPE,
-                        "%s: pictures are %tdx%tdx%td, the network wants %tdx%tdx%td",
-                        o->data, info.C, info.H, info.W, j->in.C, j->in.H, j->in.W);
-    return MANGO_OK;
+    return input_data(data, &info, j->o->data, j->o->root, split, &j->in, err);
 }
 
 /* --fill is for those that are zoo:NAME. */

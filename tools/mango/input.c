@@ -183,3 +183,26 @@ void input_free(input_batch *b)
     memset(b, 0, sizeof *b);
     b->from = -1;
 }
+
+mango_status input_data(mango_data **data, mango_data_info *info, const char *name,
+                        const char *root, const char *split, const mango_layer *in,
+                        mango_err *err)
+{
+    mango_data_options o;
+    mango_data_defaults(&o);
+    o.codecs = *image_codecs();
+    if (!strcmp(name, "folder")) {
+        o.crop = in->H;
+        o.resize = in->H == 224 ? 256 : in->H;
+    }
+    *data = NULL;
+    MGI_TRY(mango_data_open(data, name, root, split, &o, NULL, err));
+    mango_data_describe(*data, info);
+    if (info->C == in->C && info->H == in->H && info->W == in->W)
+        return MANGO_OK;
+    mango_data_destroy(*data);
+    *data = NULL;
+    return mgi_fail(err, MANGO_E_SHAPE,
+                    "%s: pictures are %tdx%tdx%td, the network wants %tdx%tdx%td", name,
+                    info->C, info->H, info->W, in->C, in->H, in->W);
+}

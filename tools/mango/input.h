@@ -4,6 +4,7 @@
 #define INPUT_H
 
 #include "cli.h"
+#include "../../src/data/data.h"
 
 /* B inputs of `size` floats each, ready for mango_plan_run: raw 1 when they are
  * normalized already, 0 for [0,1] RGB; from: layer the values are fed to, or -1. */
@@ -21,5 +22,11 @@ mango_status input_read(input_batch *b, const mango_net *net, const char *path,
 mango_status input_fill(input_batch *b, const mango_net *net, uint64_t seed, mango_idx B,
                         mango_err *err);
 void input_free(input_batch *b);
+
+/* Open a data set for a network whose input is `in`: folders are resized and
+ * cropped to it, of anything else the size must fit. On an error *data is NULL. */
+mango_status input_data(mango_data **data, mango_data_info *info, const char *name,
+                        const char *root, const char *split, const mango_layer *in,
+                        mango_err *err);
 
 #endif

@@ -204,7 +204,9 @@ static void mei_report_facts(const mei_run *r, mgi_str *s)
 static void mei_report_setup(const mei_run *r, mgi_str *s)
 {
     char v[9][160];
+    mango_session_info si;
     const mango_opt_options *o = r->options;
+    mango_session_get(r->session, &si);
     snprintf(v[0], sizeof v[0], "%s", r->target);
     snprintf(v[1], sizeof v[1], "%s, T %td", r->net, r->info.T);
     snprintf(v[2], sizeof v[2], "%s", r->gen);
@@ -215,12 +217,15 @@ static void mei_report_setup(const mei_run *r, mgi_str *s)
     snprintf(v[6], sizeof v[6], "%s", r->info.gen);
     snprintf(v[7], sizeof v[7], "%s, kernels %s, %d threads", MANGO_VERSION,
              mgi_kernels_get()->name, mango_threads());
+    snprintf(v[8], sizeof v[8], "after query %td; the process before: %s", si.replayed,
+             r->before[0] ? r->before : "not known");
     const char *const cell[] = {
         "what",           "value", "target",           v[0], "network", v[1],
         "generator",      v[2],    "optimizer",        v[3], "seed",    v[4],
-        "network sha256", v[5],    "generator sha256", v[6], "mango",   v[7]};
+        "network sha256", v[5],    "generator sha256", v[6], "mango",   v[7],
+        "resumed",        v[8]};
     html_heading(s, "Set-up");
-    html_table(s, MGI_COUNT(cell) / 2, 2, cell);
+    html_table(s, MGI_COUNT(cell) / 2 - (si.replayed == 0), 2, cell);
     html_paragraph(
         s, "The same command with the same seed gives the same codes on any machine:");
     html_code(s, r->command);
@@ -341,6 +346,8 @@ mango_status mei_save_run(const mei_run *r, mango_err *err)
     mgi_str_init(&s, NULL);
     mei_json(r, &s);
     mei_key(&s, "state", r->state);
+    if (r->before[0])
+        mei_key(&s, "before", r->before);
     mei_key(&s, "target", r->target);
     mei_key(&s, "net", r->net);
     mei_key(&s, "net_sha256", r->info.net);
@@ -365,4 +372,24 @@ mango_status mei_save_run(const mei_run *r, mango_err *err)
         st = mgi_file_write(path, s.p, s.n, err);
     mgi_str_free(&s);
     return st;
+}
+
+void mei_last_state(const char *dir, char *state, mango_idx cap)
+{
+    char path[4096];
+    unsigned char *p = NULL;
+    mango_idx n = 0;
+    mgi_json j;
+    const mango_alloc al = mgi_alloc_get(NULL);
+    state[0] = 0;
+    if (cli_join(path, sizeof path, dir, "run.json", NULL) < 0 ||
+        mgi_file_read(path, 1 << 20, &al, &p, &n, NULL) < 0)
+        return;
+    if (mgi_json_parse(&j, (const char *)p, n, &al, NULL) == MANGO_OK) {
+        const mgi_json_value *v = mgi_json_get(&j, j.v, "state");
+        if (v && v->kind == MGI_JSON_STRING)
+            mgi_copy(state, cap, strcmp(v->str, "running") ? v->str : "killed");
+        mgi_json_free(&j);
+    }
+    mgi_del(&al, p, n + 1, 1);
 }

@@ -14,11 +14,15 @@ typedef struct mei_run {
     uint64_t seed;
     const mango_session *session;
     double seconds, opt_seconds, eval_seconds; /* of this process */
+    char before[32]; /* how the process before ended, when this one resumes; "": first */
     char command[1024];
 } mei_run;
 
 /* run.json: options, hashes, versions, and the result so far. */
 mango_status mei_save_run(const mei_run *r, mango_err *err);
+/* The state that DIR/run.json tells, "" without one. "running" of a process that is
+ * no more: it was killed. */
+void mei_last_state(const char *dir, char *state, mango_idx cap);
 /* scores.tsv, codes.npy, best.png, best.npy, progress.gif, curve.svg,
  * report.html; each is written beside its target, then renamed. */
 mango_status mei_save_all(const mei_run *r, mango_objective *o, mango_err *err);

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "cli.h"
 #include "eval_fid.h"
-#include "image.h"
+#include "input.h"
 #include "../../src/base/real.h"
 #include "../../src/data/data.h"
 #include <stdlib.h>
@@ -47,23 +47,10 @@ typedef struct eval_job {
 
 static mango_status eval_open(eval_job *j, mango_err *err)
 {
-    mango_data_options o;
     MGI_TRY(cli_net(&j->net, j->gen_name ? j->gen_name : j->net_name, j->fill, err));
     MGI_TRY(mango_net_layer(j->net, j->net->input, &j->in));
     MGI_TRY(mango_net_layer(j->net, mango_net_layers(j->net) - 1, &j->out));
-    mango_data_defaults(&o);
-    o.codecs = *image_codecs();
-    if (!strcmp(j->data_name, "folder")) {
-        o.crop = j->in.H;
-        o.resize = j->in.H == 224 ? 256 : j->in.H;
-    }
-    MGI_TRY(mango_data_open(&j->data, j->data_name, j->root, j->split, &o, NULL, err));
-    mango_data_describe(j->data, &j->info);
-    if (j->info.C != j->in.C || j->info.H != j->in.H || j->info.W != j->in.W)
-        return mgi_fail(err, MANGO_E_SHAPE,
-                        "%s: pictures are %tdx%tdx%td, the network wants %tdx%tdx%td",
-                        j->data_name, j->info.C, j->info.H, j->info.W, j->in.C, j->in.H,
-                        j->in.W);
+    MGI_TRY(input_data(&j->data, &j->info, j->data_name, j->root, j->split, &j->in, err));
     if (j->gen_name && (j->out.C != j->in.C || j->out.H != j->in.H || j->out.W != j->in.W))
         return mgi_fail(err, MANGO_E_SHAPE,
                         "%s: does not draw the picture that it is shown", j->gen_name);

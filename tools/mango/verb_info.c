@@ -170,6 +170,21 @@ static void info_meta(cli *c, const mango_net *net, mgi_str *s)
     mgi_str_puts(s, "}");
 }
 
+/* Mean and s.d. of each channel of a picture that is fed; what a picture drawn is. */
+static void info_input(cli *c, const mango_net *net)
+{
+    const mango_idx C = net->node[net->input].C;
+    char list[2][64];
+    const float *const v[2] = {net->mean, net->std};
+    for (int i = 0; i < 2; i++)
+        for (mango_idx k = 0, n = 0; k < (C == 1 ? 1 : 3); k++)
+            n += snprintf(list[i] + n, sizeof list[i] - (size_t)n, "%s%g", k ? "," : "",
+                          (double)v[i][k]);
+    if (C == 1 || C == 3)
+        cli_print(c, "input mean %s std %s; ", list[0], list[1]);
+    cli_print(c, "rgb = y*%g + %g\n", (double)net->out_scale, (double)net->out_shift);
+}
+
 static mango_status info_net(cli *c, const char *what, int graph, const char *plan,
                              mango_idx T, mgi_str *s, mango_err *err)
 {
@@ -183,10 +198,7 @@ static mango_status info_net(cli *c, const char *what, int graph, const char *pl
         return st;
     }
     cli_print(c, "%s: %s, T %td\n", what, net->arch, mango_net_steps(net));
-    cli_print(c, "input mean %g,%g,%g std %g,%g,%g; rgb = y*%g + %g\n",
-              (double)net->mean[0], (double)net->mean[1], (double)net->mean[2],
-              (double)net->std[0], (double)net->std[1], (double)net->std[2],
-              (double)net->out_scale, (double)net->out_shift);
+    info_input(c, net);
     mgi_str_printf(s, "{\"arch\":\"%s\",\"T\":%td", net->arch, mango_net_steps(net));
     info_meta(c, net, s);
     info_layers(c, net, s);

@@ -16,7 +16,8 @@ static const cli_doc mei_doc = {
     "none. The network sees the picture in 8 bits, so best.png holds exactly what it saw.\n"
     "Leaves in DIR: report.html, best.png, best.npy, codes.npy, scores.tsv, progress.gif,\n"
     "curve.svg, run.json, and journal.jsonl, which --resume goes on from, after ^C or kill "
-    "-9.\n",
+    "-9.\n"
+    "One process at a time writes a journal: a second one is refused.\n",
     "  mango mei --gen vae --net snn --target spiking1:3 --budget 1000 --T 20 --out mei-3\n"
     "  mango mei --gen vae --net snn --target spiking1:3 --budget 5000 --T 20 --out mei-3 "
     "--resume\n"
@@ -133,13 +134,14 @@ static mango_status mei_start(mei_job *j, mango_err *err)
 {
     mango_modes modes;
     MGI_TRY(cli_mkdir(j->out, err));
+    if (j->resume)
+        mei_last_state(j->out, j->run.before, (mango_idx)sizeof j->run.before);
     mango_space_modes(j->run.info.space, &modes);
     j->since = cli_now();
     mango_status st =
         mango_session_create(&j->session, &modes, &j->so, mei_evaluate, j, NULL, err);
     if (st < 0)
-        return st == MANGO_E_STATE ? MANGO_E_ARG
-                                   : st; /* refused input, not a failure of ours */
+        return st;
     j->run.session = j->session;
     return mei_save_run(&j->run, err);
 }
@@ -168,10 +170,10 @@ static mango_status mei_begin(mei_job *j, mango_err *err)
         return st;
     mango_session_destroy(j->session);
     j->session = NULL;
-    if (new_journal)
+    if (new_journal && st != MANGO_E_STATE) /* then it is another process's */
         remove(j->journal);
     cli_rmdir(j->out, new_folder);
-    return st;
+    return st == MANGO_E_STATE ? MANGO_E_ARG : st; /* refused input, not a failure of ours */
 }
 
 static mango_status mei_search(mei_job *j, mango_err *err)
@@ -211,6 +213,9 @@ static void mei_tell(mei_job *j, cli *c)
               "optimizer %.2f s\nreport: %s/report.html\n",
               j->target, si.best, si.queries, si.cached, j->run.seconds, j->run.opt_seconds,
               j->out);
+    if (j->run.before[0])
+        cli_print(c, "resumed after query %td; the process before: %s\n", si.replayed,
+                  j->run.before);
     if (!strcmp(j->run.state, "interrupted"))
         cli_note(c,
                  "interrupted, everything saved; the same command with --resume goes on");
