@@ -157,6 +157,25 @@ static void t_conv_random(void)
     }
 }
 
+/* Few outputs on wide maps: convthin.c, and what it leaves to conv.c. */
+static void t_conv_thin(void)
+{
+    mango_rng r;
+    mango_rng_init(&r, 5, 1, 0);
+    for (int i = 0; i < 40; i++) {
+        t_conv_case t = {.N = 1 + mango_rng_int(&r, 3)};
+        mgi_conv *c = &t.c;
+        const int most = i % 8 ? 4 : 11; /* 121 positions: more than one call */
+        c->transposed = i % 4 == 3;
+        c->kh = 1 + (int)mango_rng_int(&r, most), c->kw = 1 + (int)mango_rng_int(&r, most);
+        c->sh = 1 + (int)mango_rng_int(&r, 3), c->sw = c->transposed ? 2 : 1;
+        c->ph = (int)mango_rng_int(&r, c->kh), c->pw = (int)mango_rng_int(&r, c->kw);
+        c->H = 1 + mango_rng_int(&r, 20), c->W = 10 + mango_rng_int(&r, i % 5 ? 20 : 60);
+        c->C = 1 + mango_rng_int(&r, 9), c->O = 1 + mango_rng_int(&r, 9);
+        t_conv_all(&t, &r);
+    }
+}
+
 /* The kinds of layer that occur: stems, 1x1, tiny maps, power-of-two strides, k4 s2 p1. */
 static void t_conv_layers(void)
 {
@@ -166,7 +185,8 @@ static void t_conv_layers(void)
         {1, 1024, 3, 3, 5, 1, 1, 0, 0},  {2, 512, 3, 3, 6, 1, 2, 0, 0}, {9, 1024, 1, 1, 12, 1, 1, 0, 0},
         {10, 64, 4, 4, 8, 3, 1, 1, 0},   {2, 10, 8, 8, 3, 4, 2, 1, 1},  {9, 5, 4, 4, 40, 4, 2, 1, 1},
         {1, 4, 2, 300, 6, 3, 1, 1, 0},   {1, 3, 5, 5, 7, 1, 3, 0, 1},   {3, 2, 8, 8, 50, 5, 1, 2, 0},
-        {40, 6, 1, 1, 20, 1, 1, 0, 0},   {1, 40, 9, 9, 2, 9, 1, 4, 0},  {2, 300, 1, 1, 30, 1, 1, 0, 0}};
+        {40, 6, 1, 1, 20, 1, 1, 0, 0},   {1, 40, 9, 9, 2, 9, 1, 4, 0},  {2, 300, 1, 1, 30, 1, 1, 0, 0},
+        {1, 64, 32, 32, 3, 3, 1, 1, 0},  {5, 20, 16, 16, 3, 4, 2, 1, 1}};
     mango_rng r;
     mango_rng_init(&r, 4, 1, 0);
     for (mango_idx i = 0; i < MGI_COUNT(L); i++) {
@@ -181,4 +201,5 @@ void t_conv(void)
 {
     T_CASE(t_conv_random);
     T_CASE(t_conv_layers);
+    T_CASE(t_conv_thin);
 }

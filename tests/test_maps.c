@@ -215,6 +215,26 @@ static void t_maps_small(void)
     T_MEM(c, a, sizeof a);
 }
 
+/* y(j,i) = x(i,j), nothing else written; all remainders of the squares of 4. */
+static void t_maps_transpose(void)
+{
+    enum { LX = 14, LY = 13 };
+    float x[12 * LX], y[12 * LY];
+    mango_fill_u("transpose", 1, MGI_COUNT(x), x);
+    for (mango_idx m = 0; m <= 12; m++)
+        for (mango_idx n = 0; n <= 12; n++) {
+            int bad = 0;
+            for (mango_idx i = 0; i < MGI_COUNT(y); i++)
+                y[i] = 9.0f;
+            mgi_transpose(m, n, x, LX, y, LY);
+            for (mango_idx i = 0; i < MGI_COUNT(y); i++) {
+                const int in = i / LY < n && i % LY < m;
+                bad += y[i] != (in ? x[i % LY * LX + i / LY] : 9.0f);
+            }
+            T_CHECK(bad == 0);
+        }
+}
+
 /* ---- the same bits for any number of threads ---------------------------------------- */
 
 /* Every split operator once, outputs one after the other in `out`. */
@@ -270,5 +290,6 @@ void t_maps(void)
     T_CASE(t_maps_batchnorm_degenerate);
     T_CASE(t_maps_smoothing);
     T_CASE(t_maps_small);
+    T_CASE(t_maps_transpose);
     T_CASE(t_maps_threads);
 }

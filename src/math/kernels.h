@@ -57,6 +57,8 @@ typedef struct mgi_kernels {
     /* rows of nb channels */
     void (*scale_shift)(mango_idx rows, mango_idx nb, const float *s, const float *t,
                         const float *x, float *y);             /* y = fma(s[c], x, t[c]) */
+    /* z = 0.75 x + 0.25 y, each product and the sum rounded: half of a bilinear x2 */
+    void (*mix)(mango_idx n, const float *x, const float *y, float *z);
     /* One LIF step for n neurons, as lifstep.h says. X input current, U state,
      * S spikes out as 0/1 floats (never NULL). */
     void (*lif)(mango_idx n, const mgi_lif_rule *rule, const float *X, float *U, float *S);
@@ -119,5 +121,6 @@ MGI_FN void mgi_neon_gather(mango_idx panels, mango_idx m, mango_idx per,
 MGI_FN void mgi_ref_add(mango_idx n, const float *x, const float *y, float *z);
 MGI_FN void mgi_ref_relu(mango_idx n, const float *x, float *y);
 MGI_FN void mgi_ref_maximum(mango_idx n, const float *x, float *y);
+MGI_FN void mgi_ref_mix(mango_idx n, const float *x, const float *y, float *z);
 
 #endif

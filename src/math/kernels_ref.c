@@ -116,6 +116,12 @@ MGI_FN void mgi_ref_maximum(mango_idx n, const float *x, float *y)
         y[i] = x[i] > y[i] ? x[i] : y[i];
 }
 
+MGI_FN void mgi_ref_mix(mango_idx n, const float *x, const float *y, float *z)
+{
+    for (mango_idx i = 0; i < n; i++)
+        z[i] = 0.75f * x[i] + 0.25f * y[i];
+}
+
 static void ref_gather(mango_idx panels, mango_idx m, mango_idx per,
                        const mgi_gather *run, const float *b, mango_idx pitch,
                        float *acc, int load)
@@ -149,7 +155,7 @@ static void ref_gather(mango_idx panels, mango_idx m, mango_idx per,
     static const mgi_kernels ref_table_##sfx = {                                               \
         "ref",          REF_MR,       REF_NR,                ref_tile_##sfx,                   \
         ref_outer_##sfx, mgi_ref_finish, mgi_ref_add,         ref_axpy_##sfx,                  \
-        mgi_ref_relu,   mgi_ref_maximum, ref_scale_shift_##sfx, mgi_lif_ref,                      \
+        mgi_ref_relu,   mgi_ref_maximum, ref_scale_shift_##sfx, mgi_ref_mix, mgi_lif_ref,         \
         4,              ref_gather,   mgi_ref_lif_bits};
 
 #if !defined(REF_ALWAYS_HW)

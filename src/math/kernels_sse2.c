@@ -131,7 +131,7 @@ static void x2_gather(mango_idx panels, mango_idx m, mango_idx per,
 
 static const mgi_kernels x2_table = {"sse2", 4, 4, x2_tile, x2_outer, mgi_ref_finish, mgi_ref_add,
                                      x2_axpy, mgi_ref_relu, mgi_ref_maximum, x2_scale_shift,
-                                     mgi_lif_ref, 8, x2_gather, mgi_ref_lif_bits};
+                                     mgi_ref_mix, mgi_lif_ref, 8, x2_gather, mgi_ref_lif_bits};
 
 MGI_FN const mgi_kernels *mgi_kernels_sse2(void)
 {

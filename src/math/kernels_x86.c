@@ -391,7 +391,7 @@ X3 void x3_scale_shift(mango_idx rows, mango_idx nb, const float *s, const float
     }
 }
 
-/* ---- LIF, 8 neurons at a time -------------------------------------------- */
+/* ---- LIF and mix, 8 values at a time ------------------------------------- */
 /* No fma in the target: nothing can be contracted. The order is lifstep.h's. */
 #define XL static __attribute__((target("avx2")))
 #define XL_BODY static inline __attribute__((always_inline, target("avx2")))
@@ -437,6 +437,16 @@ XL void xl_lif(mango_idx n, const mgi_lif_rule *r, const float *X, float *U, flo
     mgi_lif_ref(n - i, r, X + i, U + i, S + i);
 }
 
+XL void xl_mix(mango_idx n, const float *x, const float *y, float *z)
+{
+    const __m256 a = _mm256_set1_ps(0.75f), b = _mm256_set1_ps(0.25f);
+    mango_idx i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm256_storeu_ps(z + i, _mm256_add_ps(_mm256_mul_ps(a, _mm256_loadu_ps(x + i)),
+                                              _mm256_mul_ps(b, _mm256_loadu_ps(y + i))));
+    mgi_ref_mix(n - i, x + i, y + i, z + i);
+}
+
 /* ---- the tables ---------------------------------------------------------- */
 /* GCC for Windows does not align the stack for wide registers: SSE2 only. */
 #if defined(_WIN32) && !defined(__clang__)
@@ -446,10 +456,10 @@ XL void xl_lif(mango_idx n, const mgi_lif_rule *r, const float *X, float *U, flo
 #endif
 
 static const mgi_kernels x3_table = {"avx2", 6, 16, x3_tile, x3_outer, x3_finish, x3_add, x3_axpy,
-                                     x3_relu, x3_maximum, x3_scale_shift, xl_lif, 4,
+                                     x3_relu, x3_maximum, x3_scale_shift, xl_mix, xl_lif, 4,
                                      mgi_avx2_gather, mgi_avx2_lif_bits};
 static const mgi_kernels x5_table = {"avx512", 14, 32, x5_tile, x5_outer, x5_finish, x5_add,
-                                     x5_axpy, x5_relu, x5_maximum, x5_scale_shift, xl_lif, 2,
+                                     x5_axpy, x5_relu, x5_maximum, x5_scale_shift, xl_mix, xl_lif, 2,
                                      mgi_avx512_gather, mgi_avx2_lif_bits};
 
 MGI_FN const mgi_kernels *mgi_kernels_avx2(void)

@@ -100,6 +100,21 @@ MGI_FN void mgi_nearest2x_backward(mango_idx N, mango_idx H, mango_idx W, mango_
 MGI_FN void mgi_bilinear2x(mango_idx N, mango_idx H, mango_idx W, mango_idx C, const float *x, float *y);
 MGI_FN void mgi_bilinear2x_backward(mango_idx N, mango_idx H, mango_idx W, mango_idx C, const float *dy, float *dx);
 
+/* The same in one pass over memory, with what stands before and after it:
+ *     y = relu?(bn?(up(relu?(bn?(x))) + residual)),  bn(v) = fma(scale, v, shift)
+ * each in this order, bit for bit as one after the other. Pointers NULL: none. */
+typedef struct mgi_up {
+    mango_idx H, W, C; /* of x                            */
+    int bilinear;
+    const float *scale, *shift; /* (C) before             */
+    int relu_before;
+    const float *residual;      /* (N,2H,2W,C)            */
+    const float *after_scale, *after_shift; /* (C)        */
+    int relu;
+} mgi_up;
+MGI_FN mango_idx mgi_upsample_work(const mgi_up *u); /* floats, all threads */
+MGI_FN void mgi_upsample(const mgi_up *u, mango_idx N, const float *x, float *y, float *work);
+
 /* ---- norm.c ------------------------------------------------------------- */
 /* Inference form: y = fma(s[c], x, t[c]), s = w/sqrt(var+eps), t = b - mean*s. */
 MGI_FN void mgi_batchnorm_fold(mango_idx C, const float *w, const float *b, const float *mean,

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "../base/real.h"
 #include "ops.h"
+#include "transpose.h"
 
 MGI_FN void mgi_relu_backward(mango_idx n, const float *y, const float *dy, float *dx)
 {
@@ -96,7 +97,7 @@ MGI_FN double mgi_crossentropy(mango_idx R, mango_idx C, const float *x,
 
 #define POINTWISE_TILE 16
 
-/* y (N,B,A) = x (N,A,B) with the last two axes exchanged, in square tiles. */
+/* y (N,B,A) = x (N,A,B) with the last two axes exchanged, some rows at a time. */
 static void pointwise_transpose(mango_idx N, mango_idx A, mango_idx B, const float *x,
                                 float *y)
 {
@@ -104,13 +105,8 @@ static void pointwise_transpose(mango_idx N, mango_idx A, mango_idx B, const flo
     MGI_OMP(parallel for schedule(static) if (N * A * B >= MGI_GRAIN))
     for (mango_idx k = 0; k < N * tiles; k++) {
         const mango_idx n = k / tiles, a0 = k % tiles * POINTWISE_TILE;
-        const mango_idx a1 = MGI_MIN(a0 + POINTWISE_TILE, A);
-        const float *in = x + n * A * B;
-        float *out = y + n * A * B;
-        for (mango_idx b0 = 0; b0 < B; b0 += POINTWISE_TILE)
-            for (mango_idx b = b0; b < MGI_MIN(b0 + POINTWISE_TILE, B); b++)
-                for (mango_idx a = a0; a < a1; a++)
-                    out[b * A + a] = in[a * B + b];
+        mgi_transpose(MGI_MIN(POINTWISE_TILE, A - a0), B, x + (n * A + a0) * B, B,
+                      y + n * A * B + a0, A);
     }
 }
 

@@ -230,12 +230,41 @@ static void fwd_resize(const mgi_node *g, const mgi_node *in, mango_idx N, const
     case MGI_ADAPTIVEAVG:
     case MGI_GLOBALAVG: mgi_adaptiveavg(&a, N, x, y); break;
     case MGI_GLOBALSUM: fwd_globalsum(N, in->H * in->W, in->C, x, y); break;
-    default:
-        if (g->bilinear)
-            mgi_bilinear2x(N, in->H, in->W, in->C, x, y);
-        else
-            mgi_nearest2x(N, in->H, in->W, in->C, x, y);
+    default: break;
     }
+}
+
+MGI_FN mgi_up mgi_step_up(const mango_plan *p, const mgi_step *s)
+{
+    const mgi_node *g = &p->net->node[s->up == MGI_UP_AFTER ? s->head : s->op];
+    const mgi_node *in = &p->net->node[g->in[0]];
+    mgi_up u = {.H = in->H, .W = in->W, .C = in->C, .bilinear = g->bilinear, .relu = s->relu};
+    if (s->up == MGI_UP_AFTER) {
+        u.C = s->conv.O;
+        u.after_scale = s->after < 0 ? NULL : s->after_scale;
+        u.after_shift = s->after_shift;
+    } else {
+        u.relu_before = s->relu_before;
+        u.scale = s->bias_n ? s->scale : NULL;
+        u.shift = s->bias;
+    }
+    return u;
+}
+
+/* With a 1x1 convolution in front, on the small map. */
+static void fwd_upsample(const mango_plan *p, const mgi_step *s, const float *x, float *y)
+{
+    const mango_idx N = fwd_maps(p, s);
+    mgi_up u = mgi_step_up(p, s);
+    float *low = fwd_scratch(p, s), *work = low;
+    if (s->up == MGI_UP_AFTER) {
+        const mgi_epilogue e = {s->bias, NULL, 0};
+        work += N * u.H * u.W * u.C;
+        mgi_conv_forward(&s->conv, N, x, s->packed, &e, low, work);
+        x = low;
+        u.residual = s->residual < 0 ? NULL : mgi_plan_value(p, s->residual);
+    }
+    mgi_upsample(&u, N, x, y, work);
 }
 
 /* What takes bits; y is bits too for a LIF or a max-pool. */
@@ -266,9 +295,13 @@ static void fwd_reshape(mango_plan *p, const mgi_step *s, const mgi_node *in,
 
 static void fwd_operator(mango_plan *p, const mgi_step *s, float *y)
 {
-    const mgi_node *g = &p->net->node[s->head], *in = &p->net->node[g->in[0]];
+    const mgi_node *g = &p->net->node[s->op], *in = &p->net->node[g->in[0]];
     const mango_idx N = fwd_maps(p, s);
-    const float *x = mgi_plan_value(p, g->in[0]);
+    const float *x = mgi_plan_value(p, p->net->node[s->head].in[0]);
+    if (s->up == MGI_UP_AFTER || g->kind == MGI_UPSAMPLE) {
+        fwd_upsample(p, s, x, y);
+        return;
+    }
     switch (g->kind) {
     case MGI_CONV:
     case MGI_CONVT:
@@ -300,7 +333,7 @@ MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s)
         fwd_bits(p, s, y);
     else
         fwd_operator(p, s, y);
-    if (s->relu && !mgi_is_matmul(k))
+    if (s->relu && !mgi_is_matmul(k) && s->op == s->head)
         fwd_relu(p, fwd_maps(p, s) * s->n, y, y);
 }
 

@@ -72,7 +72,7 @@ static void plan_reading_buffers(mango_plan *p)
 
 static double plan_step_macs(const mango_plan *p, const mgi_step *s)
 {
-    const mgi_conv *c = &s->conv;
+    const mgi_conv *c = s->up == MGI_UP_NONE ? &s->conv : &p->net->node[s->op].conv;
     if (!s->packed_n)
         return 0;
     const double area = c->transposed ? (double)(c->H * c->W) : (double)(c->OH * c->OW);
@@ -80,30 +80,43 @@ static double plan_step_macs(const mango_plan *p, const mgi_step *s)
            (s->dynamic ? (double)p->T : 1.0);
 }
 
+/* What node e, behind node `link` of the same chain, turns into. */
+static void plan_chain_node(const mango_net *net, mgi_step *s, int e, int link)
+{
+    const mgi_node *g = &net->node[e];
+    switch (g->kind) {
+    case MGI_BATCHNORM: *(net->node[link].kind == MGI_ADD ? &s->after : &s->bn) = e; break;
+    case MGI_RESHAPE: s->reshape = e; break;
+    case MGI_ADD: s->residual = g->in[0] == link ? g->in[1] : g->in[0]; break;
+    case MGI_CONV:
+        s->op = e;
+        s->up = mgi_plan_up_form(net, e);
+        break;
+    case MGI_UPSAMPLE: s->op = e; break;
+    default: *(s->op >= 0 ? &s->relu_before : &s->relu) = 1;
+    }
+}
+
 /* What the nodes from head to end turn into. */
 static void plan_chain(mango_plan *p, mgi_step *s)
 {
-    const mango_net *net = p->net;
-    for (int e = s->end;; e = p->node[e].link) {
-        const mgi_node *g = &net->node[e];
-        s->head = e;
-        if (p->node[e].link < 0)
-            break;
-        if (g->kind == MGI_BATCHNORM)
-            s->bn = e;
-        else if (g->kind == MGI_RESHAPE)
-            s->reshape = e;
-        else if (g->kind == MGI_ADD)
-            s->residual = g->in[0] == p->node[e].link ? g->in[1] : g->in[0];
-        else
-            s->relu = 1;
-    }
+    int e = s->end;
+    for (; p->node[e].link >= 0; e = p->node[e].link)
+        plan_chain_node(p->net, s, e, p->node[e].link);
+    s->head = e;
+    if (s->op >= 0 && p->net->node[e].kind == MGI_RELU)
+        s->relu_before = 1;
+    if (s->op < 0)
+        s->op = e;
 }
 
 /* The convolution that a step packs and runs. A linear layer on a map is one
  * whose kernel is the map: its weights (O, C*H*W) are the kernel's (O,C,kh,kw). */
-static mgi_conv plan_conv(const mango_net *net, const mgi_node *g)
+static mgi_conv plan_conv(const mango_net *net, const mgi_step *s)
 {
+    const mgi_node *g = &net->node[s->op];
+    if (s->up != MGI_UP_NONE)
+        return mgi_plan_up_conv(net, s->op);
     const mgi_node *in = &net->node[g->in[0]];
     mgi_conv c = {.C = in->C,
                   .H = in->H,
@@ -132,18 +145,19 @@ static void plan_step(mango_plan *p, int end)
     const mgi_node *last = &net->node[end];
     mgi_step *s = &p->step[p->n_steps];
     s->end = end;
-    s->bn = s->reshape = s->residual = s->aux = s->work = -1;
+    s->bn = s->reshape = s->residual = s->aux = s->work = s->op = s->after = -1;
     s->dynamic = p->node[end].dynamic;
     s->n = last->C * last->H * last->W;
     plan_chain(p, s);
-    const mgi_node *g = &net->node[s->head];
+    const mgi_node *g = &net->node[s->op];
     const int matmul = mgi_is_matmul(g->kind);
+    s->after_n = s->after >= 0 ? last->C : 0;
     if (s->head != p->from && (matmul || g->kind == MGI_VQ)) {
-        s->conv = plan_conv(net, g);
+        s->conv = plan_conv(net, s);
         s->packed_n = mgi_conv_packed(&s->conv);
         s->bias_n = !matmul || g->bias_p >= 0 || s->bn >= 0 ? s->conv.O : 0;
-    } else if (s->head != p->from && g->kind == MGI_BATCHNORM) {
-        s->bias_n = g->C;
+    } else if (s->head != p->from && net->node[s->head].kind == MGI_BATCHNORM) {
+        s->bias_n = net->node[s->head].C;
     }
     p->node[end].step = p->n_steps++;
     p->macs += plan_step_macs(p, s);

@@ -4,9 +4,13 @@
  * pass, the chain of nodes fused onto it:
  *     conv|convt|linear [+ batchnorm] [+ reshape] [+ add] [+ relu]
  *     batchnorm [+ relu]      add [+ relu]
+ *     [batchnorm] [+ relu] + upsample
+ *     upsample + conv ..., plan_rewrite.c; with a 1x1 conv [+ add [+ batchnorm]] [+ relu]
  * What is fused onto what depends on the graph alone, so a node's value has
  * the same bits whatever is read, fed, batched or chunked. Reading a node from
- * inside a chain plans a second, shorter chain that ends there.
+ * inside a chain plans a second, shorter chain that ends there. (Nothing
+ * folds into what is fed: a batch-norm behind a fed convolution and a
+ * convolution behind a fed upsampling stand alone and round otherwise.)
  *
  * Steps before `first_dynamic` have no LIF ancestor and run once for the b
  * inputs of a chunk; the others run over the t*b maps of all its steps, t
@@ -45,8 +49,21 @@ typedef struct mgi_buf {
     mango_idx bytes, offset;
 } mgi_buf;
 
+/* How an upsampling and the convolution behind it are one step. */
+typedef enum mgi_up_form {
+    MGI_UP_NONE,
+    MGI_UP_AFTER,   /* 1x1: the convolution first, then the upsampling     */
+    MGI_UP_SUBPIXEL /* nearest: one transposed convolution of stride 2     */
+} mgi_up_form;
+
 typedef struct mgi_step {
     int head, end;    /* first and last node of the chain                   */
+    int op;           /* whose operator it runs: the head, or what stands behind it:
+                         the convolution behind an upsampling, an upsampling
+                         behind batch-norm and ReLU                         */
+    mgi_up_form up;
+    int relu_before;  /* ahead of the operator, an upsampling               */
+    int after;        /* batch-norm behind the residual, -1: none           */
     int dynamic;
     int bn, reshape;  /* nodes folded into the weights, -1: none            */
     int residual;     /* node whose value is added at the end, -1: none     */
@@ -61,6 +78,8 @@ typedef struct mgi_step {
     float *packed;    /* packed weights, NULL: none                         */
     float *bias;      /* (bias_n) bias, or shift of a batch-norm; NULL      */
     float *scale;     /* (bias_n) of a batch-norm that stands alone         */
+    mango_idx after_n;
+    float *after_scale, *after_shift; /* (after_n) of the batch-norm `after` */
 } mgi_step;
 
 /* A reading: which step's buffer, and what to make of it. sum: buffer of the
@@ -76,6 +95,7 @@ typedef struct mgi_plan_reading {
 typedef struct mgi_plan_node {
     int link;      /* node whose chain it joins, -1                          */
     int uses;      /* inputs of the whole graph that name it                 */
+    int user;      /* the last node that does                                */
     int need;      /* its value is read or used                              */
     int dynamic;   /* a LIF, or after one                                    */
     int view;      /* node whose buffer it shares (a reshape without work), -1 */
@@ -112,6 +132,15 @@ MGI_FN mango_status mgi_plan_graph(mango_plan *p, mango_err *err);
 MGI_FN int mgi_plan_source(const mango_plan *p, int node); /* the node behind views */
 MGI_FN int mgi_is_matmul(mgi_kind k);  /* conv, convt, linear */
 
+/* plan_rewrite.c: how a convolution joins the upsampling in front of it, by the
+ * graph alone; whether a chain that ends at `node` is such one of MGI_UP_AFTER;
+ * the convolution that the step runs; the weights (C,O,k+1,k+1) of the sub-pixel form
+ * from (O,C,k,k) ones. */
+MGI_FN mgi_up_form mgi_plan_up_form(const mango_net *net, int conv);
+MGI_FN int mgi_plan_up_after(const mango_plan *p, int node);
+MGI_FN mgi_conv mgi_plan_up_conv(const mango_net *net, int conv);
+MGI_FN void mgi_plan_up_weights(const mgi_conv *c, const float *w, float *t);
+
 /* plan_spikes.c: which steps write bits, once all steps are there. Changes no result. */
 MGI_FN void mgi_plan_spikes(mango_plan *p);
 /* Is the value of a node held as bits? */
@@ -133,6 +162,7 @@ MGI_FN double mgi_spectral_sigma(mango_idx O, mango_idx K, const float *W, const
 
 /* forward.c, readout.c: run the steps of the chunk under way. */
 MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s);
+MGI_FN mgi_up mgi_step_up(const mango_plan *p, const mgi_step *s); /* its upsampling */
 MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r);
 MGI_FN void *mgi_plan_at(const mango_plan *p, int buf);
 MGI_FN const float *mgi_plan_value(const mango_plan *p, int node);

@@ -33,8 +33,9 @@ static int plan_takes_add(const mango_plan *p, int i)
     const mgi_kind k = p->net->node[i].kind;
     if (p->node[i].uses != 1)
         return 0;
-    return mgi_is_matmul(k) ||
-           ((k == MGI_BATCHNORM || k == MGI_RESHAPE) && p->node[i].link >= 0);
+    const int link = p->node[i].link;
+    return mgi_is_matmul(k) || (k == MGI_RESHAPE && link >= 0) ||
+           (k == MGI_BATCHNORM && link >= 0 && p->net->node[link].kind != MGI_ADD);
 }
 
 static int plan_link_add(const mango_plan *p, const mgi_node *g)
@@ -44,6 +45,19 @@ static int plan_link_add(const mango_plan *p, const mgi_node *g)
         if (plan_takes_add(p, g->in[j]) && g->in[j] > best)
             best = g->in[j];
     return best;
+}
+
+/* May upsampling i, behind node a, take over a's batch-norm and ReLU? Not when
+ * it merges with its convolution. */
+static int plan_takes_before(const mango_plan *p, int i, int a)
+{
+    const int r = p->node[a].link;
+    const mgi_kind k = p->net->node[a].kind;
+    if (p->node[i].uses == 1 && mgi_plan_up_form(p->net, p->node[i].user) != MGI_UP_NONE)
+        return 0;
+    if (k == MGI_RELU && r >= 0)
+        return p->net->node[r].kind == MGI_BATCHNORM && p->node[r].link < 0;
+    return (k == MGI_RELU || k == MGI_BATCHNORM) && r < 0;
 }
 
 /* The node that i is fused onto, by the graph alone; -1: i starts a step. */
@@ -59,7 +73,10 @@ static int plan_link(const mango_plan *p, int i)
     if (p->node[a].uses != 1)
         return -1;
     switch (g->kind) {
-    case MGI_BATCHNORM: return mgi_is_matmul(k) ? a : -1;
+    case MGI_BATCHNORM:
+        return mgi_is_matmul(k) || (k == MGI_ADD && mgi_plan_up_after(p, a)) ? a : -1;
+    case MGI_CONV: return mgi_plan_up_form(p->net, i) != MGI_UP_NONE ? a : -1;
+    case MGI_UPSAMPLE: return plan_takes_before(p, i, a) ? a : -1;
     case MGI_RESHAPE:
         if (plan_same_layout(&p->net->node[a], g) || p->net->node[a].H != 1 ||
             p->net->node[a].W != 1)
@@ -80,7 +97,7 @@ static void plan_links(mango_plan *p)
     const mango_net *net = p->net;
     for (int i = 0; i < net->n_nodes; i++)
         for (int j = 0; j < net->node[i].n_in; j++)
-            p->node[net->node[i].in[j]].uses++;
+            p->node[net->node[i].in[j]].uses++, p->node[net->node[i].in[j]].user = i;
     for (int i = 0; i < net->n_nodes; i++) {
         mgi_plan_node *q = &p->node[i];
         q->step = q->view = -1;
@@ -98,6 +115,10 @@ static int plan_still_joins(const mango_plan *p, int i)
     if (a < 0 || a == p->from || i == p->from)
         return 0;
     const mgi_kind k = p->net->node[a].kind, own = p->net->node[i].kind;
+    if (own == MGI_UPSAMPLE)
+        return 1;
+    if (own == MGI_BATCHNORM && k == MGI_ADD)
+        return mgi_plan_up_after(p, a);
     if (k == MGI_RESHAPE || (k == MGI_BATCHNORM && own != MGI_RELU))
         return p->node[a].link >= 0;
     return 1;

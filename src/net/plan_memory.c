@@ -15,9 +15,18 @@ MGI_FN size_t mgi_elem_size(mgi_elem e)
 
 MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps)
 {
-    const mgi_node *g = &p->net->node[s->head];
+    const mgi_node *g = &p->net->node[s->op];
     if (s->head == p->from || g->kind == MGI_INPUT)
         return 0;
+    if (s->up == MGI_UP_AFTER || g->kind == MGI_UPSAMPLE) {
+        const mgi_up u = mgi_step_up(p, s);
+        const mango_idx own = mgi_upsample_work(&u);
+        return s->up == MGI_UP_NONE
+                   ? own
+                   : maps * u.H * u.W * u.C + MGI_MAX(own, mgi_conv_work(&s->conv, maps));
+    }
+    if (s->up == MGI_UP_SUBPIXEL)
+        return mgi_conv_work(&s->conv, maps);
     if (mgi_is_matmul(g->kind))
         return mgi_plan_is_bits(p, g->in[0]) ? mgi_bits_conv_work(&s->conv, maps)
                                              : mgi_conv_work(&s->conv, maps);

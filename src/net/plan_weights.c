@@ -137,7 +137,7 @@ static void fold_batchnorm(const mango_plan *p, const mgi_node *g, float *s, flo
 /* Weights of a matrix product that need no change are packed from the net's. */
 static int fold_is_plain(const mango_plan *p, const mgi_step *s)
 {
-    return s->bn < 0 && s->reshape < 0 && !p->net->node[s->head].spectral;
+    return s->bn < 0 && s->reshape < 0 && !p->net->node[s->op].spectral;
 }
 
 /* ---- packing ---------------------------------------------------------------- */
@@ -145,7 +145,7 @@ static int fold_is_plain(const mango_plan *p, const mgi_step *s)
 static mango_status fold_matmul(mgi_fold *f, const mgi_step *s, mango_err *err)
 {
     const mango_net *net = f->p->net;
-    const mgi_node *g = &net->node[s->head];
+    const mgi_node *g = &net->node[s->op];
     const float *w = plan_param(f->p, g->weight);
     f->n = net->param[g->weight].count;
     if (s->bn >= 0)
@@ -155,8 +155,12 @@ static mango_status fold_matmul(mgi_fold *f, const mgi_step *s, mango_err *err)
         if (g->spectral)
             MGI_TRY(fold_spectral(f, g, err));
         if (s->bn >= 0)
-            fold_scale(f, &s->conv);
+            fold_scale(f, s->up == MGI_UP_NONE ? &s->conv : &g->conv);
         w = f->w;
+    }
+    if (s->up == MGI_UP_SUBPIXEL) {
+        mgi_plan_up_weights(&g->conv, w, f->w + f->n);
+        w = f->w + f->n;
     }
     if (s->reshape >= 0) {
         const mgi_node *r = &net->node[s->reshape];
@@ -188,13 +192,14 @@ static void fold_vq(mgi_fold *f, const mgi_step *s, const mgi_node *g)
 static mango_status fold_step(mgi_fold *f, mgi_step *s, mango_err *err)
 {
     const mango_plan *p = f->p;
-    const mgi_node *g = &p->net->node[s->head];
+    const mgi_node *g = &p->net->node[s->packed ? s->op : s->head];
     if (s->head == p->from)
         return g->kind == MGI_VQ ? plan_filled(p, g->weight, err) : MANGO_OK;
     if (!s->packed && !s->bias)
         return MANGO_OK;
-    for (int j = 0; j < 2; j++) {
-        const int i = j ? s->bn : s->head;
+    const int with[] = {s->packed ? s->op : s->head, s->bn, s->after};
+    for (int j = 0; j < 3; j++) {
+        const int i = with[j];
         const mgi_node *q = &p->net->node[MGI_MAX(i, 0)];
         if (i < 0)
             continue;
@@ -203,6 +208,8 @@ static mango_status fold_step(mgi_fold *f, mgi_step *s, mango_err *err)
         MGI_TRY(plan_filled(p, q->mean_p, err));
         MGI_TRY(plan_filled(p, q->var_p, err));
     }
+    if (s->after >= 0)
+        fold_batchnorm(p, &p->net->node[s->after], s->after_scale, s->after_shift);
     if (mgi_is_matmul(g->kind))
         return fold_matmul(f, s, err);
     if (g->kind == MGI_BATCHNORM)
@@ -218,13 +225,15 @@ static mango_status fold_plan(const mango_plan *p, mgi_fold *f, mgi_arena *a)
     mango_idx w = 0;
     for (int i = 0; i < p->n_steps; i++) {
         const mgi_step *s = &p->step[i];
-        const mgi_node *g = &p->net->node[s->head];
+        const mgi_node *g = &p->net->node[s->op];
         if (!s->packed_n)
             continue;
         const mango_idx n = p->net->param[g->weight].count;
         f->rows = MGI_MAX(f->rows, MGI_MAX(s->bias_n, p->net->param[g->weight].shape[0]));
         f->cols = MGI_MAX(f->cols, g->spectral ? n : 0);
-        if (g->kind == MGI_VQ || !fold_is_plain(p, s))
+        if (s->up == MGI_UP_SUBPIXEL)
+            w = MGI_MAX(w, n + s->conv.C * s->conv.O * s->conv.kh * s->conv.kw);
+        else if (g->kind == MGI_VQ || !fold_is_plain(p, s))
             w = MGI_MAX(w, s->reshape >= 0 ? 2 * n : n);
     }
     mgi_arena_plan(a, w, sizeof(float));
@@ -245,8 +254,10 @@ static mango_status plan_weights_alloc(mango_plan *p)
 {
     for (int i = 0; i < p->n_steps; i++) {
         mgi_arena_plan(&p->weights, p->step[i].packed_n, sizeof(float));
-        mgi_arena_plan(&p->weights, p->step[i].bias_n, sizeof(float));
-        mgi_arena_plan(&p->weights, p->step[i].bias_n, sizeof(float));
+        for (int j = 0; j < 2; j++) {
+            mgi_arena_plan(&p->weights, p->step[i].bias_n, sizeof(float));
+            mgi_arena_plan(&p->weights, p->step[i].after_n, sizeof(float));
+        }
     }
     MGI_TRY(mgi_arena_commit(&p->weights));
     for (int i = 0; i < p->n_steps; i++) {
@@ -257,6 +268,8 @@ static mango_status plan_weights_alloc(mango_plan *p)
         s->packed = s->packed_n ? w : NULL;
         s->bias = s->bias_n ? b : NULL;
         s->scale = s->bias_n ? c : NULL;
+        s->after_scale = mgi_arena_take(&p->weights, s->after_n, sizeof(float));
+        s->after_shift = mgi_arena_take(&p->weights, s->after_n, sizeof(float));
     }
     return MANGO_OK;
 }

@@ -66,6 +66,10 @@ static void read_mean(const mango_plan *p, const mgi_plan_reading *r, const mgi_
 {
     const mango_idx C = r->C, HW = r->HW;
     float *out = r->out + p->b0 * C * HW;
+    if (!v->d && v->T == 1.0) {
+        mgi_to_nchw(p->b, C, HW, v->f, out);
+        return;
+    }
     MGI_OMP(parallel for schedule(static) if (p->b * C * HW >= READ_GRAIN))
     for (mango_idx j = 0; j < p->b * C; j++) {
         const mango_idx at = j / C * HW * C + j % C;
