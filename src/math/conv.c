@@ -273,16 +273,15 @@ static void conv_split(conv_job *j)
 MGI_FN mango_idx mgi_conv_work(const mgi_conv *c, mango_idx N)
 {
     conv_job j = {.k = mgi_kernels_get(), .N = N};
-    mango_idx most = 0, thin = 0;
+    mango_idx most = 0;
     for (int f = 0; f < mgi_convgeo_phases(c); f++)
         for (int few = 0; few < 2; few++) {
             j.N = few ? 1 : N; /* a smaller batch must fit too */
             mgi_convgeo_phase(c, f, &j.g);
             const mango_idx s = j.g.TH && j.g.TW ? conv_mode(&j) : 0;
             most = MGI_MAX(most, s);
-            thin = MGI_MAX(thin, mgi_thin_fits(&j.g) ? mgi_thin_work(&j.g) : 0);
         }
-    return MGI_MAX(thin, mango_threads() * conv_up(most + CONV_MU * j.k->nr, 16));
+    return MGI_MAX(mgi_thin_work(c), mango_threads() * conv_up(most + CONV_MU * j.k->nr, 16));
 }
 
 static void conv_item(const conv_job *j, mango_idx item, float *scratch)
@@ -318,11 +317,11 @@ MGI_FN void mgi_conv_forward(const mgi_conv *c, mango_idx N, const float *x,
                              float *work)
 {
     conv_job j = {.k = mgi_kernels_get(), .N = N, .x = x, .packed = packed, .e = e, .y = y};
+    if (N > 0 && mgi_thin_forward(c, N, x, packed, e, y, work))
+        return;
     for (int f = 0; f < mgi_convgeo_phases(c); f++) {
         mgi_convgeo_phase(c, f, &j.g);
-        if (N > 0 && j.g.TH > 0 && j.g.TW > 0 && mgi_thin_fits(&j.g))
-            mgi_thin_phase(&j.g, N, x, j.packed, e, y, work);
-        else if (N > 0 && j.g.TH > 0 && j.g.TW > 0)
+        if (N > 0 && j.g.TH > 0 && j.g.TW > 0)
             conv_phase(&j, work);
         j.packed += mgi_pack_size(j.g.kh * j.g.kw * j.g.C, j.g.O);
     }

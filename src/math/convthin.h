@@ -5,11 +5,11 @@
 
 #include "convgeo.h"
 
-/* Is the thin form the faster one for this phase? It changes no bits. */
-MGI_FN int mgi_thin_fits(const mgi_convgeo *g);
-MGI_FN mango_idx mgi_thin_work(const mgi_convgeo *g); /* floats, all threads */
-/* One phase over N maps; packed: its weights as mgi_conv_pack leaves them. */
-MGI_FN void mgi_thin_phase(const mgi_convgeo *g, mango_idx N, const float *x,
-                           const float *packed, const mgi_epilogue *e, float *y, float *work);
+/* The thin form, where it is the faster one: true when it did the work. It
+ * changes no bits. packed: as mgi_conv_pack leaves it; work: mgi_thin_work floats
+ * (0: not for this shape). */
+MGI_FN mango_idx mgi_thin_work(const mgi_conv *c);
+MGI_FN int mgi_thin_forward(const mgi_conv *c, mango_idx N, const float *x, const float *packed,
+                            const mgi_epilogue *e, float *y, float *work);
 
 #endif
