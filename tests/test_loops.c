@@ -191,8 +191,124 @@ static void t_loops_norm(void)
     }
 }
 
+/* Maps of bits from floats, and what is neither 0 nor 1 found at any place. */
+static void t_loops_bits_set(const mgi_loops *l)
+{
+    static const mango_idx widths[] = {1, 5, 8, 24, 63, 64, 70, 96, 200};
+    float x[3 * 200];
+    uint64_t got[12], none[12];
+    for (mango_idx k = 0; k < MGI_COUNT(widths); k++) {
+        const mango_idx C = widths[k], words = mgi_bits_words(C);
+        int wrong = 0;
+        for (mango_idx i = 0; i < 3 * C; i++)
+            x[i] = (float)(i * i % 7 % 2);
+        T_CHECK(l->bits(3, C, x, got));
+        for (mango_idx i = 0; i < 3 * C; i++)
+            wrong += (got[i / C * words + i % C / 64] >> i % C % 64 & 1) != (x[i] == 1.0f);
+        T_EQ(wrong, 0);
+        for (mango_idx i = 0; i < 3 * C; i += MGI_MAX(1, C / 3)) {
+            const float kept = x[i];
+            x[i] = i % 2 ? NAN : -1.0f;
+            T_CHECK(!l->bits(3, C, x, none));
+            x[i] = -0.0f; /* is 0 */
+            T_CHECK(l->bits(3, C, x, none));
+            x[i] = kept;
+        }
+    }
+}
+
+static void t_loops_sums_set(const mgi_loops *l)
+{
+    enum { M = 5, LD = 67, W = 3 };
+    static float b[64 * W * LD], c[M * LD], want[M * LD];
+    uint64_t mask[M * W];
+    mango_fill_u("b", 1, MGI_COUNT(b), b);
+    for (int i = 0; i < M * W; i++)
+        mask[i] = i == 4 ? 0 : i == 5 ? ~(uint64_t)0 : (uint64_t)(i + 1) * 0x9e3779b97f4a7c15u;
+    for (mango_idx n = 1; n <= 64; n++) {
+        const int load = (int)(n % 2);
+        mango_fill_u("c", 1, MGI_COUNT(c), c);
+        memcpy(want, c, sizeof c);
+        l->sum_rows(M, n, W, mask, b, LD, c, LD, load);
+        for (mango_idx i = 0; i < M * n; i++) {
+            float s = load ? want[i / n * LD + i % n] : 0.0f;
+            for (mango_idx p = 0; p < 64 * W; p++)
+                if (mask[i / n * W + p / 64] >> p % 64 & 1)
+                    s += b[p * LD + i % n];
+            want[i / n * LD + i % n] = s;
+        }
+        T_MEM(c, want, sizeof c);
+    }
+}
+
+static void t_loops_bits(void)
+{
+    t_loops_each(t_loops_bits_set);
+    t_loops_each(t_loops_sums_set);
+}
+
+/* A convolution over a few spikes, forward and by its weights, against the same
+ * with one more image of 1/2 behind, which takes the dense way. */
+static void t_loops_conv_one(const mgi_conv *c, mango_idx N)
+{
+    const mango_idx in = c->H * c->W * c->C, out = c->OH * c->OW * c->O;
+    const mango_idx weights = c->O * c->C * c->kh * c->kw, M = N + 1;
+    const mango_idx work = mgi_conv_packed(c) +
+                           MGI_MAX(mgi_conv_either_work(c, M), mgi_conv_backward_work(c, M));
+    const mango_idx sizes[] = {M * in, M * out, 2 * N * out, M * out, weights, 2 * weights};
+    float *a[6], *scratch = calloc((size_t)work, sizeof(float));
+    for (int k = 0; k < 6; k++)
+        a[k] = calloc((size_t)sizes[k], sizeof(float));
+    float *x = a[0], *dy = a[1], *y = a[2], *y2 = a[3], *w = a[4], *dw = a[5];
+    mango_fill_u("x", 1, N * in, x);
+    for (mango_idx i = 0; i < N * in; i++)
+        x[i] = x[i] > 0.8f ? 1.0f : 0.0f;
+    for (mango_idx i = N * in; i < M * in; i++)
+        x[i] = 0.5f;
+    mango_fill_u("dy", 1, N * out, dy);
+    mango_fill_u("w", 1, weights, w);
+    uint64_t *bits = (uint64_t *)(void *)scratch;
+    T_CHECK(mgi_bits_pack(N * c->H * c->W, c->C, x, bits) &&
+            mgi_bits_few(N * c->H * c->W, c->C, c->O, bits));
+    T_CHECK(!mgi_bits_pack(M * c->H * c->W, c->C, x, bits));
+    mgi_conv_pack(c, w, scratch);
+    mgi_conv_either(c, N, x, scratch, w, y, scratch + mgi_conv_packed(c));
+    mgi_conv_either(c, M, x, scratch, w, y2, scratch + mgi_conv_packed(c));
+    T_MEM(y, y2, (size_t)(N * out) * sizeof *y);
+    mgi_conv_backward_weights(c, N, x, dy, dw, NULL, scratch);
+    mgi_conv_backward_weights(c, M, x, dy, dw + weights, NULL, scratch);
+    T_MEM(dw, dw + weights, (size_t)weights * sizeof *dw);
+    for (int k = 0; k < 6; k++)
+        free(a[k]);
+    free(scratch);
+}
+
+static void t_loops_conv_set(const mgi_loops *l)
+{
+    static const mgi_conv shapes[] = {
+        {.C = 20, .H = 9, .W = 7, .O = 17, .kh = 3, .kw = 3, .sh = 1, .sw = 1, .ph = 1, .pw = 1},
+        {.C = 70, .H = 6, .W = 6, .O = 64, .kh = 5, .kw = 5, .sh = 1, .sw = 1},
+        {.C = 64, .H = 4, .W = 4, .O = 130, .kh = 3, .kw = 3, .sh = 2, .sw = 2, .ph = 1, .pw = 1},
+        {.C = 32, .H = 1, .W = 1, .O = 48, .kh = 3, .kw = 3, .sh = 1, .sw = 1, .ph = 1, .pw = 1},
+        {.C = 128, .H = 5, .W = 2, .O = 33, .kh = 1, .kw = 1, .sh = 2, .sw = 2}};
+    static const mango_idx N[] = {2, 3, 33, 130, 70};
+    (void)l;
+    for (mango_idx k = 0; k < MGI_COUNT(shapes); k++) {
+        mgi_conv c = shapes[k];
+        T_REQUIRE(mgi_conv_shape(&c));
+        t_loops_conv_one(&c, N[k]);
+    }
+}
+
+static void t_loops_conv(void)
+{
+    t_loops_each(t_loops_conv_set);
+}
+
 void t_loops(void)
 {
+    T_CASE(t_loops_bits);
+    T_CASE(t_loops_conv);
     T_CASE(t_loops_lif);
     T_CASE(t_loops_optim);
     T_CASE(t_loops_pool);

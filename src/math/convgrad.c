@@ -10,7 +10,7 @@
  * chunks that stay in cache, the chains go on from chunk to chunk. A transposed
  * convolution is the same sum with x and dy in each other's place.
  * SPDX-License-Identifier: MIT */
-#include "convgeo.h"
+#include "spikegrad.h"
 
 #define GRAD_PIX 256      /* pixels in a chunk, about: a tile's share of x stays in L1 */
 #define GRAD_BLOCK 16     /* channels per item of grad_bias                            */
@@ -45,11 +45,17 @@ static mango_idx grad_up(mango_idx x, mango_idx to)
     return (x + to - 1) / to * to;
 }
 
+/* Floats that hold the input as bits; a transposed convolution has no use for them. */
+static mango_idx grad_bits(const mgi_conv *c, mango_idx N)
+{
+    return c->transposed ? 0 : 2 * N * c->H * c->W * mgi_bits_words(c->C);
+}
+
 MGI_FN mango_idx mgi_conv_backward_work(const mgi_conv *c, mango_idx N)
 {
     const mgi_conv f = mgi_conv_flip(c);
     const mango_idx data = grad_up(mgi_conv_packed(&f), 16) + mgi_conv_work(&f, N);
-    const mango_idx weights = c->O * c->C * c->kh * c->kw;
+    const mango_idx weights = grad_up(c->O * c->C * c->kh * c->kw, 16) + grad_bits(c, N);
     return MGI_MAX(data, weights);
 }
 
@@ -202,6 +208,20 @@ static void grad_bias(mango_idx rows, mango_idx O, const float *dy, float *db)
     }
 }
 
+/* R, from any input. */
+static void grad_dense(grad_job *j)
+{
+    /* the axis that wastes fewer lanes of 16 goes into the vectors */
+    j->swap = grad_up(j->Cs, 16) * j->Cb > grad_up(j->Cb, 16) * j->Cs;
+    j->rows = MGI_MAX(1, GRAD_PIX / j->Ws);
+    j->mt = ((j->swap ? j->Cs : j->Cb) + j->k->mr - 1) / j->k->mr;
+    j->nt = ((j->swap ? j->Cb : j->Cs) + j->k->nr - 1) / j->k->nr;
+    const mango_idx tiles = j->kh * j->kw * j->mt * j->nt, items = MGI_MIN(tiles, mango_threads());
+    MGI_OMP(parallel for if (tiles * j->N * j->Hs * j->Ws > 512))
+    for (mango_idx i = 0; i < items; i++)
+        grad_item(j, i * tiles / items, (i + 1) * tiles / items);
+}
+
 MGI_FN void mgi_conv_backward_weights(const mgi_conv *c, mango_idx N, const float *x,
                                       const float *dy, float *dw, float *db, float *work)
 {
@@ -218,18 +238,15 @@ MGI_FN void mgi_conv_backward_weights(const mgi_conv *c, mango_idx N, const floa
         grad_bias(N * c->OH * c->OW, c->O, dy, db);
     if (N <= 0 || g.kh == 0)
         return;
-    /* the axis that wastes fewer lanes of 16 goes into the vectors */
-    j.swap = grad_up(j.Cs, 16) * j.Cb > grad_up(j.Cb, 16) * j.Cs;
-    j.rows = MGI_MAX(1, GRAD_PIX / j.Ws);
-    j.mt = ((j.swap ? j.Cs : j.Cb) + j.k->mr - 1) / j.k->mr;
-    j.nt = ((j.swap ? j.Cb : j.Cs) + j.k->nr - 1) / j.k->nr;
-    const mango_idx tiles = j.kh * j.kw * j.mt * j.nt, items = MGI_MIN(tiles, mango_threads());
-    MGI_OMP(parallel for if (tiles * N * j.Hs * j.Ws > 512))
-    for (mango_idx i = 0; i < items; i++)
-        grad_item(&j, i * tiles / items, (i + 1) * tiles / items);
+    uint64_t *bits = (uint64_t *)(void *)(work + grad_up(c->O * c->C * c->kh * c->kw, 16));
+    const mango_idx pixels = N * c->H * c->W;
+    if (!t && mgi_bits_pack(pixels, c->C, x, bits) && mgi_bits_few(pixels, c->C, c->O, bits))
+        mgi_bits_conv_weights(&g, N, bits, dy, work);
+    else
+        grad_dense(&j);
     const mango_idx across = (j.Cs + GRAD_SMALL - 1) / GRAD_SMALL;
     const mango_idx squares = across * ((j.Cb + GRAD_SMALL - 1) / GRAD_SMALL);
-    MGI_OMP(parallel for if (tiles > 64))
+    MGI_OMP(parallel for if (squares > 1))
     for (mango_idx i = 0; i < squares; i++) {
         const mango_idx b0 = i / across * GRAD_SMALL;
         grad_store(&j, i % across * GRAD_SMALL, b0, MGI_MIN(j.Cb, b0 + GRAD_SMALL), dw);

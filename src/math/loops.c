@@ -1,4 +1,4 @@
-/* loops.c - elementwise loops of training, see loops.h.
+/* loops.c - the plain loops of training, see loops.h.
  *
  * A body is always inlined into its instances, whose target attribute decides
  * the vector width; what does not change in a loop is passed as a constant
@@ -6,10 +6,8 @@
  * at -O2, too; the iterations are independent, so the order is not at stake.
  * SPDX-License-Identifier: MIT */
 #include "loops.h"
+#include "spikes.h" /* mgi_bits_first */
 #include <math.h> /* sqrtf: correctly rounded everywhere */
-#if defined(__GNUC__) && defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 #if defined(__GNUC__)
 #define LOOPS_BODY static inline __attribute__((always_inline))
@@ -164,6 +162,45 @@ LOOPS_BODY void loops_pool_give(mango_idx n, int32_t q, const int32_t *place, co
         dx[j] += place[j] == q ? dy[j] : 0.0f;
 }
 
+/* ---- maps of bits ---------------------------------------------------------- */
+
+static int loops_bits_base(mango_idx rows, mango_idx C, const float *x, uint64_t *bits)
+{
+    for (mango_idx r = 0; r < rows; r++)
+        for (mango_idx c = 0; c < C; c += 64) {
+            const mango_idx m = MGI_MIN(64, C - c);
+            uint64_t w = 0;
+            int other = 0;
+            for (mango_idx j = 0; j < m; j++) {
+                const int one = x[j] == 1.0f;
+                w |= (uint64_t)one << j;
+                other |= !one & !(x[j] == 0.0f);
+            }
+            if (other)
+                return 0;
+            x += m;
+            *bits++ = w;
+        }
+    return 1;
+}
+
+static void loops_sum_rows_base(mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
+                                const float *b, mango_idx ldb, float *c, mango_idx ldc, int load)
+{
+    for (mango_idx i = 0; i < m; i++, mask += words, c += ldc) {
+        float s[64] = {0.0f};
+        if (load)
+            memcpy(s, c, (size_t)n * sizeof *s);
+        for (mango_idx p = 0; p < 64 * words; p += 64)
+            for (uint64_t w = mask[p / 64]; w; w &= w - 1) {
+                const float *row = b + (p + mgi_bits_first(w)) * ldb;
+                for (mango_idx j = 0; j < n; j++)
+                    s[j] += row[j];
+            }
+        memcpy(c, s, (size_t)n * sizeof *s);
+    }
+}
+
 /* ---- the instances --------------------------------------------------------- */
 
 #define LOOPS_SET(as, how)                                                                     \
@@ -195,58 +232,40 @@ LOOPS_BODY void loops_pool_give(mango_idx n, int32_t q, const int32_t *place, co
                                          const float *dy, float *dx)                           \
     {                                                                                          \
         loops_pool_give(n, q, place, dy, dx);                                                  \
-    }                                                                                          \
-    static const mgi_loops loops_table_##as = {                                                \
-        loops_charge_##as,  loops_back_##as,      loops_sgd_##as,      loops_adam_##as,        \
-        loops_average_##as, loops_pool_best_##as, loops_pool_give_##as};
+    }
 
 LOOPS_SET(base, )
 
-#if defined(__GNUC__) && defined(__x86_64__)
-
-/* By hand: sqrtf sets errno, which keeps compilers from making a vector of it. */
-__attribute__((target("avx2"))) static void loops_adam_avx2(mango_idx n, const mgi_optim_rule *r,
-                                                            const float *g, float *m, float *v,
-                                                            float *w)
+MGI_FN const mgi_loops *mgi_loops_base(void)
 {
-    const __m256 clip = _mm256_set1_ps(r->clip), wd = _mm256_set1_ps(r->decoupled ? 0.0f : r->wd);
-    const __m256 b1 = _mm256_set1_ps(r->b1), a1 = _mm256_set1_ps(1.0f - r->b1);
-    const __m256 b2 = _mm256_set1_ps(r->b2), a2 = _mm256_set1_ps(1.0f - r->b2);
-    const __m256 c1 = _mm256_set1_ps(r->c1), c2 = _mm256_set1_ps(r->c2);
-    const __m256 lr = _mm256_set1_ps(r->lr), eps = _mm256_set1_ps(r->eps);
-    const __m256 shrink = _mm256_set1_ps(r->lr * r->wd), none = _mm256_setzero_ps();
-    mango_idx i = 0;
-    for (; i + 8 <= n; i += 8) {
-        __m256 W = _mm256_loadu_ps(w + i), M = _mm256_loadu_ps(m + i), V = _mm256_loadu_ps(v + i);
-        const __m256 decay = r->decoupled ? none : _mm256_mul_ps(wd, W);
-        const __m256 d = _mm256_add_ps(_mm256_mul_ps(_mm256_loadu_ps(g + i), clip), decay);
-        M = _mm256_add_ps(_mm256_mul_ps(b1, M), _mm256_mul_ps(a1, d));
-        V = _mm256_add_ps(_mm256_mul_ps(b2, V), _mm256_mul_ps(_mm256_mul_ps(a2, d), d));
-        if (r->decoupled)
-            W = _mm256_sub_ps(W, _mm256_mul_ps(shrink, W));
-        const __m256 under = _mm256_add_ps(_mm256_sqrt_ps(_mm256_mul_ps(V, c2)), eps);
-        const __m256 over = _mm256_mul_ps(lr, _mm256_mul_ps(M, c1));
-        _mm256_storeu_ps(m + i, M);
-        _mm256_storeu_ps(v + i, V);
-        _mm256_storeu_ps(w + i, _mm256_sub_ps(W, _mm256_div_ps(over, under)));
-    }
-    loops_adam_base(n - i, r, g + i, m + i, v + i, w + i);
+    static const mgi_loops table = {
+        loops_charge_base,  loops_back_base,      loops_sgd_base,       loops_adam_base,
+        loops_average_base, loops_pool_best_base, loops_pool_give_base, loops_bits_base,
+        loops_sum_rows_base};
+    return &table;
 }
 
+#if defined(__GNUC__) && defined(__x86_64__)
 LOOPS_SET(avx2, __attribute__((target("avx2"))))
+
+#define LOOPS_AVX2                                                                             \
+    loops_charge_avx2, loops_back_avx2, loops_sgd_avx2, mgi_avx2_adam, loops_average_avx2,     \
+        loops_pool_best_avx2, loops_pool_give_avx2, mgi_avx2_bits
 
 MGI_FN const mgi_loops *mgi_loops_get(void)
 {
+    static const mgi_loops avx2 = {LOOPS_AVX2, mgi_avx2_sum_rows};
+    static const mgi_loops avx512 = {LOOPS_AVX2, mgi_avx512_sum_rows};
     const mgi_kernels *k = mgi_kernels_get();
-    return k == mgi_kernels_avx2() || k == mgi_kernels_avx512() ? &loops_table_avx2
-                                                                : &loops_table_base;
+    return k == mgi_kernels_avx512() ? &avx512 : k == mgi_kernels_avx2() ? &avx2 : mgi_loops_base();
 }
 #else
 MGI_FN const mgi_loops *mgi_loops_get(void)
 {
-    return &loops_table_base;
+    return mgi_loops_base();
 }
 #endif
 
 #undef LOOPS_BODY
 #undef LOOPS_SET
+#undef LOOPS_AVX2

@@ -1,8 +1,8 @@
-/* loops.h - elementwise loops of training, chosen with the kernel set.
+/* loops.h - loops of training, chosen with the kernel set.
  *
- * Each is one plain body in loops.c, compiled once for the base machine and
+ * Most are one plain body in loops.c, compiled once for the base machine and
  * once for AVX2 (without fma: nothing can be contracted), so all sets give the
- * same bits. They are apart from kernels.h because no set writes them by hand.
+ * same bits; a few are written by hand in loops_x86.c.
  * SPDX-License-Identifier: MIT */
 #ifndef MGI_LOOPS_H
 #define MGI_LOOPS_H
@@ -37,9 +37,28 @@ typedef struct mgi_loops {
      * `place` where x > best, best = max(best, x). */
     void (*pool_best)(mango_idx n, int32_t q, const float *x, float *best, int32_t *place);
     void (*pool_give)(mango_idx n, int32_t q, const int32_t *place, const float *dy, float *dx);
+    /* rows pixels of C channels, as in spikes.h: bits of what is 1. False, with
+     * the bits undefined, when something is neither 0 nor 1. */
+    int (*bits)(mango_idx rows, mango_idx C, const float *x, uint64_t *bits);
+    /* c(i,j) [+]= sum of b(p,j) over the bits p of mask(i), ascending, for i < m and
+     * j < n <= 64. mask: `words` words a row; load as in the kernel `tile`. */
+    void (*sum_rows)(mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
+                     const float *b, mango_idx ldb, float *c, mango_idx ldc, int load);
 } mgi_loops;
 
 /* The loops that go with the kernel set in force. */
 MGI_FN const mgi_loops *mgi_loops_get(void);
+
+MGI_FN const mgi_loops *mgi_loops_base(void); /* plain */
+#if defined(__GNUC__) && defined(__x86_64__)
+/* loops_x86.c */
+MGI_FN void mgi_avx2_adam(mango_idx n, const mgi_optim_rule *r, const float *g, float *m, float *v,
+                          float *w);
+MGI_FN int mgi_avx2_bits(mango_idx rows, mango_idx C, const float *x, uint64_t *bits);
+MGI_FN void mgi_avx2_sum_rows(mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
+                              const float *b, mango_idx ldb, float *c, mango_idx ldc, int load);
+MGI_FN void mgi_avx512_sum_rows(mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
+                                const float *b, mango_idx ldb, float *c, mango_idx ldc, int load);
+#endif
 
 #endif

@@ -4,6 +4,7 @@
  * "Training deep nets with sublinear memory cost", 2016): values that cross a
  * cut are held, the others are made again before the segment's backward steps.
  * SPDX-License-Identifier: MIT */
+#include "../math/spikegrad.h"
 #include "backward.h"
 #include <stdlib.h>
 
@@ -125,7 +126,7 @@ static mango_idx tape_forward_work(const mgi_tape *t, int i)
     switch (n->kind) {
     case MGI_CONV:
     case MGI_CONVT:
-        return mgi_conv_packed(&n->conv) + TAPE_ALIGN + mgi_conv_work(&n->conv, rows);
+        return mgi_conv_packed(&n->conv) + TAPE_ALIGN + mgi_conv_either_work(&n->conv, rows);
     case MGI_LINEAR: {
         const mango_idx K = in->C * in->H * in->W;
         return n->C * K + TAPE_ALIGN + mgi_gemm_work(rows, n->C, K, 'n', 't');

@@ -1,5 +1,6 @@
 /* tape_run.c - the forward steps of a tape.
  * SPDX-License-Identifier: MIT */
+#include "../math/spikegrad.h"
 #include "backward.h"
 
 #define RUN_CHUNK 16384
@@ -58,11 +59,9 @@ static void run_concat(const mgi_tape *t, int i, float *y)
 static void run_conv(const mgi_tape *t, const mgi_node *n, mango_idx N, const float *x,
                      float *work, float *y)
 {
-    mgi_epilogue e;
-    memset(&e, 0, sizeof e);
-    e.bias = n->bias_p >= 0 ? t->w[n->bias_p] : NULL;
+    const float *bias = n->bias_p >= 0 ? t->w[n->bias_p] : NULL;
     mgi_conv_pack(&n->conv, t->w[n->weight], work);
-    mgi_conv_forward(&n->conv, N, x, work, &e, y, work + run_align(mgi_conv_packed(&n->conv)));
+    mgi_conv_either(&n->conv, N, x, work, bias, y, work + run_align(mgi_conv_packed(&n->conv)));
 }
 
 /* Columns in blocks of one (O) row: (C,HW) <-> (HW,C). */
