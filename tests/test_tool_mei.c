@@ -145,6 +145,33 @@ static void t_mei_killed(void)
     t_mei_stopped(SIGTERM, "ended", 4);
 }
 
+/* With early stop the same codes, the same best; killed and resumed the same file. */
+#define T_EARLY                                                                        \
+    "mei --gen " T_GEN " --net " T_NET " --fill 7,0.7 --target spiking0:1:6:6 --T 12 --opt tt"
+static void t_tool_mei_early(void)
+{
+    mgi_json j;
+    const char *const plain = T_EARLY " --budget 60 --out slow";
+    t_tool_is(plain, 0, NULL);
+    t_ran r = t_tool_run(T_EARLY " --budget 60 --out fast --early-stop 1 --json");
+    T_REQUIRE(t_json(&r, &j));
+    T_CHECK(t_json_number(&j, "stopped") > 0 && t_json_number(&j, "steps_saved") > 0);
+    T_EQ(t_json_number(&j, "stopped"), t_json_number(&j, "missing"));
+    mgi_json_free(&j);
+    t_ran_free(&r);
+    t_same("slow", "fast", "codes.npy");
+    t_same("slow", "fast", "best.npy");
+    t_tool_is(T_EARLY " --budget 50 --out part --early-stop 1", 0, "stopped early");
+    t_tool_is(T_EARLY " --budget 60 --out part --early-stop 1 --resume", 0, NULL);
+    t_mei_same("fast", "part", 6);
+    t_tool_refuses(T_EARLY " --out fast --resume", 3, "notes");
+    t_tool_refuses(T_EARLY " --out fast --resume --early-stop 0.5", 3, "early_stop");
+    t_tool_refuses("mei --gen " T_GEN " --net " T_NET
+                   " --fill 7,1 --target class:3 --early-stop 1 --out early",
+                   3, "early stop");
+}
+#undef T_EARLY
+
 /* Two processes on one journal: the second is refused and changes nothing; a
  * lock of a process that was killed holds nobody up, and the resume says so. */
 static void t_tool_mei_locked(void)
@@ -255,6 +282,7 @@ void t_tool_mei(void)
     T_CASE(t_mei_bits);
     T_CASE(t_tool_mei_extend);
     T_CASE(t_mei_killed);
+    T_CASE(t_tool_mei_early);
     T_CASE(t_tool_mei_locked);
     T_CASE(t_tool_mei_full);
     T_CASE(t_mei_missing);

@@ -72,8 +72,15 @@ typedef struct mango_objective_options {
     mango_idx T;       /* steps; 0: the network's own        */
     mango_idx batch;   /* pictures at once, 1 .. 4096        */
     mango_idx memory;  /* cap for each of the two plans; 0: the plan's default */
+    /* Early stop of queries, for one target of a spiking layer: */
+    mango_idx elite;   /* > 0: a query that cannot be among the best `elite` of its
+                          batch any more is stopped, and its value is NaN; 0: off */
+    int minimize;      /* the best are the smallest                            */
+    double believed;   /* spikes per step that the rest of a query can reach at
+                          most, in (0,1]; 1 is certain                         */
 } mango_objective_options;
-MANGO_API void mango_objective_defaults(mango_objective_options *o); /* 0, 10, 0 */
+/* T 0, batch 10, memory 0, elite 0 (no early stop), minimize 0, believed 1. */
+MANGO_API void mango_objective_defaults(mango_objective_options *o);
 
 /* mango_objective_create - join a generator, a network and a target. Both nets
  * must outlive the objective and not change. Everything is planned here.
@@ -82,14 +89,31 @@ MANGO_API mango_status mango_objective_create(mango_objective **o, const mango_n
                                               const mango_net *net, const char *target,
                                               const mango_objective_options *opt,
                                               const mango_alloc *al, mango_err *err);
-/* mango_objective_eval - a mango_evaluator; ud is the mango_objective. Pictures
- * are rounded to 8 bits before the network sees them: round(255 x)/255. */
+/* mango_objective_create_many - the same for n targets at once, of any layers: a
+ * code's picture is drawn once, and the network runs once, to the deepest of
+ * the layers. Of each target its text is not needed: all channels of a layer are
+ *     mango_target_parse(&t[0], net, "layer4.1.sn2:0", &err);
+ *     for (u = 1; u < t[0].info.C; u++) t[u] = t[0], t[u].unit = u;
+ * Each value has the bits that an objective of this target alone gives. */
+MANGO_API mango_status mango_objective_create_many(mango_objective **o, const mango_net *gen,
+                                                   const mango_net *net, mango_idx n,
+                                                   const mango_target *targets,
+                                                   const mango_objective_options *opt,
+                                                   const mango_alloc *al, mango_err *err);
+/* mango_objective_eval - a mango_evaluator; ud is the mango_objective, of one
+ * target. Pictures are rounded to 8 bits before the network sees them:
+ * round(255 x)/255. With `elite`, each call, cut in pieces of `batch`, is a batch:
+ * with `believed` 1 the values of the best `elite` are what they are without. */
 MANGO_API mango_status mango_objective_eval(void *ud, mango_idx K, const mango_idx *I,
                                             double *y);
+/* mango_objective_eval_many - y (K,n) of codes I (K,d), n targets each. */
+MANGO_API mango_status mango_objective_eval_many(mango_objective *o, mango_idx K,
+                                                 const mango_idx *I, double *y);
 /* mango_objective_picture - rgb (C,H,W) of one code (d), k/255 with integer k. */
 MANGO_API mango_status mango_objective_picture(mango_objective *o, const mango_idx *I,
                                                float *rgb);
-/* mango_objective_look - y (K) of pictures rgb (K,C,H,W) in [0,1], unrounded. */
+/* mango_objective_look - y (K,n) of pictures rgb (K,C,H,W) in [0,1], unrounded,
+ * for n targets; none is stopped early. */
 MANGO_API mango_status mango_objective_look(mango_objective *o, mango_idx K,
                                             const float *rgb, double *y);
 typedef struct mango_objective_info {
@@ -97,7 +121,10 @@ typedef struct mango_objective_info {
     mango_idx T, bytes;    /* steps; memory of the plans        */
     double macs;           /* dense multiply-adds of a query    */
     const mango_space *space;
-    mango_target target;
+    mango_idx n_targets;
+    mango_target target;   /* the first                         */
+    mango_idx stopped;     /* queries stopped early so far      */
+    double steps, steps_all; /* with early stop: network steps made, and without */
     char gen[65], net[65]; /* SHA-256 of graph and parameters   */
 } mango_objective_info;
 MANGO_API void mango_objective_get(const mango_objective *o, mango_objective_info *info);

@@ -6,29 +6,15 @@
 #include "../base/hash.h"
 #include "../base/real.h"
 #include "../net/graph.h"
-#include "mei.h"
+#include "objective.h"
 #include <math.h>
-
-struct mango_objective {
-    mango_alloc al;
-    mgi_arena arena;
-    mango_space *space;
-    mango_plan *gen_plan, *net_plan;
-    mango_idx d, batch;
-    mango_idx C, H, W, size; /* of the picture; C*H*W          */
-    mango_idx row;           /* floats of one reading          */
-    float out_scale, out_shift;
-    mango_target target;
-    mango_idx T;
-    float *z, *rgb, *act;    /* (batch,d) (batch,size) (batch,row) */
-    char gen[65], net[65];
-};
 
 void mango_objective_defaults(mango_objective_options *o)
 {
     if (!o)
         return;
     o->T = 0, o->batch = 10, o->memory = 0;
+    o->elite = 0, o->minimize = 0, o->believed = 1.0;
 }
 
 /* A digest is the SHA-256 of the graph's text and of every parameter's name and
@@ -97,7 +83,6 @@ static mango_status objective_sizes(mango_objective *o, const mango_net *gen,
                                     const mango_net *net, mango_err *err)
 {
     const mgi_node *out = gen->node + gen->output, *in = net->node + net->input;
-    const mgi_node *read = net->node + o->target.layer;
     if (out->C != in->C || out->H != in->H || out->W != in->W)
         return mgi_fail(
             err, MANGO_E_SHAPE,
@@ -105,11 +90,51 @@ static mango_status objective_sizes(mango_objective *o, const mango_net *gen,
             out->H, out->W, in->C, in->H, in->W);
     o->C = out->C, o->H = out->H, o->W = out->W;
     o->size = o->C * o->H * o->W;
-    o->row = o->target.y < 0 ? read->C : read->C * read->H * read->W;
     o->out_scale = gen->out_scale, o->out_shift = gen->out_shift;
     return MANGO_OK;
 }
 
+/* The reading that target j needs: one that is there already, or another. */
+static mango_status objective_aim(mango_objective *o, const mango_net *net, mango_idx j,
+                                  mango_err *err)
+{
+    mgi_aim *a = o->aim + j;
+    mango_target *t = &a->t;
+    const int whole = t->y < 0;
+    int i = 0;
+    if (mango_net_layer(net, t->layer, &t->info) < 0 || t->unit < 0 ||
+        t->unit >= t->info.C || whole != (t->x < 0) || t->y >= t->info.H ||
+        t->x >= t->info.W)
+        return mgi_fail(err, MANGO_E_NAME, "target %td: no such layer, unit or place", j);
+    const mango_read what = whole ? MANGO_READ_RATE : MANGO_READ_MEAN;
+    while (i < o->n_looks && (o->look[i].layer != t->layer || o->look[i].what != what))
+        i++;
+    a->look = i;
+    a->at = whole ? t->unit : (t->unit * t->info.H + t->y) * t->info.W + t->x;
+    if (i == o->n_looks) {
+        o->look[i].layer = t->layer, o->look[i].what = what;
+        o->look[i].row = whole ? t->info.C : t->info.C * t->info.H * t->info.W;
+        o->n_looks++;
+    }
+    return MANGO_OK;
+}
+
+static mango_status objective_targets(mango_objective *o, const mango_net *net, mango_idx n,
+                                      const mango_target *t, mango_err *err)
+{
+    o->aim = mgi_new(&o->al, n, sizeof *o->aim);
+    o->look = mgi_new(&o->al, n, sizeof *o->look);
+    o->n = n;
+    if (!o->aim || !o->look)
+        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory for %td targets", n);
+    for (mango_idx j = 0; j < n; j++) {
+        o->aim[j].t = t[j];
+        MGI_TRY(objective_aim(o, net, j, err));
+    }
+    return MANGO_OK;
+}
+
+/* One plan draws, one looks: to the deepest target and no further. */
 static mango_status objective_plans(mango_objective *o, const mango_net *gen,
                                     const mango_net *net,
                                     const mango_objective_options *opt, mango_err *err)
@@ -124,37 +149,112 @@ static mango_status objective_plans(mango_objective *o, const mango_net *gen,
     const mango_reading picture = {gen->output, MANGO_READ_MEAN, o->rgb};
     MGI_TRY(mango_plan_create(&o->gen_plan, gen, &g, 1, &picture, &o->al, err));
     p.T = o->T = opt->T > 0 ? opt->T : mango_net_steps(net);
-    const mango_reading reading = {
-        o->target.layer, o->target.y < 0 ? MANGO_READ_RATE : MANGO_READ_MEAN, o->act};
-    return mango_plan_create(&o->net_plan, net, &p, 1, &reading, &o->al, err);
+    p.slice = o->elite > 0 ? MGI_MAX(o->T / 2, 1) : 0;
+    mango_reading *r = mgi_new(&o->al, o->n_looks, sizeof *r);
+    if (!r)
+        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
+    for (int i = 0; i < o->n_looks; i++)
+        r[i].layer = o->look[i].layer, r[i].what = o->look[i].what,
+        r[i].out = o->look[i].act;
+    const mango_status st =
+        mango_plan_create(&o->net_plan, net, &p, o->n_looks, r, &o->al, err);
+    mgi_del(&o->al, r, o->n_looks, sizeof *r);
+    return st;
+}
+
+/* One arena for everything that holds a batch. */
+static mango_status objective_buffers(mango_objective *o, mango_err *err)
+{
+    mgi_arena *a = &o->arena;
+    const mango_idx B = o->batch;
+    mango_idx z, rgb, act;
+    if (!mgi_mul(B, o->d, &z) || !mgi_mul(B, o->size, &rgb))
+        return mgi_fail(err, MANGO_E_MEM, "objective: batch %td is too large", B);
+    mgi_arena_plan(a, z, sizeof(float));
+    mgi_arena_plan(a, rgb, sizeof(float));
+    for (int i = 0; i < o->n_looks; i++)
+        mgi_arena_plan(a, mgi_mul(B, o->look[i].row, &act) ? act : PTRDIFF_MAX,
+                       sizeof(float));
+    mgi_arena_plan(a, 2 * B, sizeof *o->runs);
+    mgi_arena_plan(a, 2 * B, sizeof *o->low);
+    if (mgi_arena_commit(a) < 0)
+        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
+    o->z = mgi_arena_take(a, z, sizeof(float));
+    o->rgb = mgi_arena_take(a, rgb, sizeof(float));
+    for (int i = 0; i < o->n_looks; i++)
+        o->look[i].act = mgi_arena_take(a, B * o->look[i].row, sizeof(float));
+    o->runs = mgi_arena_take(a, 2 * B, sizeof *o->runs);
+    o->still = o->runs + B;
+    o->low = mgi_arena_take(a, 2 * B, sizeof *o->low);
+    o->rank = o->low + B;
+    return MANGO_OK;
+}
+
+/* A race counts spikes, which a reading tells exactly up to 2^22. */
+static mango_status objective_race(mango_objective *o, const mango_net *net,
+                                   const mango_objective_options *opt, mango_err *err)
+{
+    const mango_target *t = &o->aim->t;
+    const mango_idx T = opt->T > 0 ? opt->T : mango_net_steps(net);
+    o->elite = opt->elite, o->minimize = opt->minimize, o->believed = opt->believed;
+    if (o->elite > 0 && (o->n != 1 || !t->info.spiking || t->softmax))
+        return mgi_fail(err, MANGO_E_ARG,
+                        "early stop: one target of a spiking layer expected");
+    if (o->elite > 0 && T * t->info.H * t->info.W > (mango_idx)1 << 22)
+        return mgi_fail(err, MANGO_E_LIMIT, "early stop: more than 2^22 spikes to count");
+    return MANGO_OK;
 }
 
 static mango_status objective_build(mango_objective *o, const mango_net *gen,
-                                    const mango_net *net, const char *target,
+                                    const mango_net *net, mango_idx n,
+                                    const mango_target *t,
                                     const mango_objective_options *opt, mango_err *err)
 {
     mango_modes m;
-    MGI_TRY(mango_target_parse(&o->target, net, target, err));
+    o->batch = opt->batch;
+    MGI_TRY(objective_targets(o, net, n, t, err));
+    MGI_TRY(objective_race(o, net, opt, err));
     MGI_TRY(mango_space_of(&o->space, gen, &o->al, err));
     mango_space_modes(o->space, &m);
+    o->d = m.d;
     MGI_TRY(objective_sizes(o, gen, net, err));
-    o->d = m.d, o->batch = opt->batch;
-    mango_idx z, rgb, act;
-    if (!mgi_mul(o->batch, o->d, &z) || !mgi_mul(o->batch, o->size, &rgb) ||
-        !mgi_mul(o->batch, o->row, &act))
-        return mgi_fail(err, MANGO_E_MEM, "objective: batch %td is too large", o->batch);
-    mgi_arena_plan(&o->arena, z, sizeof(float));
-    mgi_arena_plan(&o->arena, rgb, sizeof(float));
-    mgi_arena_plan(&o->arena, act, sizeof(float));
-    if (mgi_arena_commit(&o->arena) < 0)
-        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
-    o->z = mgi_arena_take(&o->arena, z, sizeof(float));
-    o->rgb = mgi_arena_take(&o->arena, rgb, sizeof(float));
-    o->act = mgi_arena_take(&o->arena, act, sizeof(float));
+    MGI_TRY(objective_buffers(o, err));
     MGI_TRY(objective_plans(o, gen, net, opt, err));
     if (objective_digests(o, gen, net) < 0)
         return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
     return MANGO_OK;
+}
+
+mango_status mango_objective_create_many(mango_objective **o, const mango_net *gen,
+                                         const mango_net *net, mango_idx n,
+                                         const mango_target *targets,
+                                         const mango_objective_options *opt,
+                                         const mango_alloc *al, mango_err *err)
+{
+    mango_objective_options std;
+    MGI_REQUIRE(o && gen && net && targets);
+    *o = NULL;
+    mango_objective_defaults(&std);
+    const mango_objective_options *p = opt ? opt : &std;
+    if (p->T < 0 || p->T > 4096 || p->batch < 1 || p->batch > 4096 || p->memory < 0)
+        return mgi_fail(err, MANGO_E_ARG,
+                        "objective: T 0..4096, batch 1..4096, memory >= 0 expected");
+    if (n < 1 || n > (mango_idx)1 << 20 || p->elite < 0 ||
+        !(p->believed > 0.0 && p->believed <= 1.0))
+        return mgi_fail(err, MANGO_E_ARG,
+                        "objective: 1..2^20 targets, elite >= 0, believed in (0,1] expected");
+    const mango_alloc a = mgi_alloc_get(al);
+    mango_objective *x = mgi_new(&a, 1, sizeof *x);
+    if (!x)
+        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
+    x->al = a;
+    mgi_arena_init(&x->arena, &a);
+    const mango_status st = objective_build(x, gen, net, n, targets, p, err);
+    if (st < 0)
+        mango_objective_destroy(x);
+    else
+        *o = x;
+    return st;
 }
 
 mango_status mango_objective_create(mango_objective **o, const mango_net *gen,
@@ -162,26 +262,11 @@ mango_status mango_objective_create(mango_objective **o, const mango_net *gen,
                                     const mango_objective_options *opt,
                                     const mango_alloc *al, mango_err *err)
 {
-    mango_objective_options std;
+    mango_target t;
     MGI_REQUIRE(o && gen && net);
     *o = NULL;
-    mango_objective_defaults(&std);
-    const mango_objective_options *p = opt ? opt : &std;
-    if (p->T < 0 || p->T > 4096 || p->batch < 1 || p->batch > 4096 || p->memory < 0)
-        return mgi_fail(err, MANGO_E_ARG,
-                        "objective: T 0..4096, batch 1..4096, memory >= 0 expected");
-    const mango_alloc a = mgi_alloc_get(al);
-    mango_objective *x = mgi_new(&a, 1, sizeof *x);
-    if (!x)
-        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
-    x->al = a;
-    mgi_arena_init(&x->arena, &a);
-    const mango_status st = objective_build(x, gen, net, target, p, err);
-    if (st < 0)
-        mango_objective_destroy(x);
-    else
-        *o = x;
-    return st;
+    MGI_TRY(mango_target_parse(&t, net, target, err));
+    return mango_objective_create_many(o, gen, net, 1, &t, opt, al, err);
 }
 
 void mango_objective_destroy(mango_objective *o)
@@ -193,6 +278,8 @@ void mango_objective_destroy(mango_objective *o)
     mango_plan_destroy(o->net_plan);
     mango_space_destroy(o->space);
     mgi_arena_free(&o->arena);
+    mgi_del(&al, o->aim, o->n, sizeof *o->aim);
+    mgi_del(&al, o->look, o->n, sizeof *o->look);
     mgi_del(&al, o, 1, sizeof *o);
 }
 
@@ -218,18 +305,19 @@ static double objective_softmax(mango_idx n, const float *v, mango_idx k)
     return mgi_exp((double)v[k] - (double)top) / sum;                           /* (2) */
 }
 
-/* y (K) of K <= batch pictures. */
+/* y (K,n) of K <= batch pictures. */
 static mango_status objective_read(mango_objective *o, mango_idx K, const float *rgb,
                                    double *y)
 {
-    const mango_target *t = &o->target;
     MGI_TRY(mango_plan_run(o->net_plan, K, rgb));
-    for (mango_idx k = 0; k < K; k++) {
-        const float *v = o->act + k * o->row;
-        const mango_idx at =
-            t->y < 0 ? t->unit : (t->unit * t->info.H + t->y) * t->info.W + t->x;
-        y[k] = t->softmax ? objective_softmax(o->row, v, t->unit) : (double)v[at];
-    }
+    for (mango_idx k = 0; k < K; k++)
+        for (mango_idx j = 0; j < o->n; j++) {
+            const mgi_aim *a = o->aim + j;
+            const mgi_look *l = o->look + a->look;
+            const float *v = l->act + k * l->row;
+            y[k * o->n + j] =
+                a->t.softmax ? objective_softmax(l->row, v, a->t.unit) : (double)v[a->at];
+        }
     return MANGO_OK;
 }
 
@@ -242,16 +330,24 @@ static mango_status objective_draw(mango_objective *o, mango_idx K, const mango_
     return MANGO_OK;
 }
 
+mango_status mango_objective_eval_many(mango_objective *o, mango_idx K, const mango_idx *I,
+                                       double *y)
+{
+    MGI_REQUIRE(o && K >= 0 && (K == 0 || (I && y)));
+    for (mango_idx k = 0; k < K; k += o->batch) {
+        const mango_idx m = MGI_MIN(o->batch, K - k);
+        MGI_TRY(objective_draw(o, m, I + k * o->d));
+        MGI_TRY(o->elite > 0 ? mgi_race(o, m, y + k)
+                             : objective_read(o, m, o->rgb, y + k * o->n));
+    }
+    return MANGO_OK;
+}
+
 mango_status mango_objective_eval(void *ud, mango_idx K, const mango_idx *I, double *y)
 {
     mango_objective *o = ud;
-    MGI_REQUIRE(o && K >= 0 && (K == 0 || (I && y)));
-    for (mango_idx k = 0; k < K; k += o->batch) {
-        const mango_idx n = MGI_MIN(o->batch, K - k);
-        MGI_TRY(objective_draw(o, n, I + k * o->d));
-        MGI_TRY(objective_read(o, n, o->rgb, y + k));
-    }
-    return MANGO_OK;
+    MGI_REQUIRE(o && o->n == 1);
+    return mango_objective_eval_many(o, K, I, y);
 }
 
 mango_status mango_objective_picture(mango_objective *o, const mango_idx *I, float *rgb)
@@ -267,7 +363,8 @@ mango_status mango_objective_look(mango_objective *o, mango_idx K, const float *
 {
     MGI_REQUIRE(o && K >= 0 && (K == 0 || (rgb && y)));
     for (mango_idx k = 0; k < K; k += o->batch)
-        MGI_TRY(objective_read(o, MGI_MIN(o->batch, K - k), rgb + k * o->size, y + k));
+        MGI_TRY(objective_read(o, MGI_MIN(o->batch, K - k), rgb + k * o->size,
+                               y + k * o->n));
     return MANGO_OK;
 }
 
@@ -279,7 +376,10 @@ void mango_objective_get(const mango_objective *o, mango_objective_info *info)
     info->bytes = mango_plan_bytes(o->gen_plan) + mango_plan_bytes(o->net_plan);
     info->macs = mango_plan_macs(o->gen_plan) + mango_plan_macs(o->net_plan);
     info->space = o->space;
-    info->target = o->target;
+    info->n_targets = o->n;
+    info->target = o->aim->t;
+    info->stopped = o->stopped;
+    info->steps = o->steps, info->steps_all = o->steps_all;
     memcpy(info->gen, o->gen, sizeof info->gen);
     memcpy(info->net, o->net, sizeof info->net);
 }

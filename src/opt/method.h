@@ -22,6 +22,10 @@ typedef struct mgi_method {
      * `epoch` >= 1. NULL: nothing to forget. */
     void (*restart)(mango_opt *o, uint64_t epoch);
     void (*destroy)(mango_opt *o); /* o->state may be NULL */
+    /* Of the values told between two asks the best so many are learnt from, the
+     * others are not looked at. NULL: all are. */
+    mango_idx (*elite)(const mango_opt_options *o);
+    int oblivious; /* 1: what it asks does not depend on what it is told */
 } mgi_method;
 
 struct mango_opt {

@@ -53,6 +53,22 @@ mango_status mango_opt_defaults(const char *name, mango_opt_options *o, mango_er
     return MANGO_OK;
 }
 
+mango_idx mango_opt_elite(const char *name, const mango_opt_options *o)
+{
+    const opt_preset *p = opt_find(name, NULL);
+    if (!p)
+        return 0;
+    const mango_opt_options *use = o ? o : &p->o;
+    const mgi_method *m = p->method();
+    return m->elite ? m->elite(use) : use->k;
+}
+
+int mango_opt_oblivious(const char *name)
+{
+    const opt_preset *p = opt_find(name, NULL);
+    return p && p->method()->oblivious;
+}
+
 static mango_status opt_check(const mango_opt_options *o, mango_err *err)
 {
     const struct { const char *name; mango_idx v, lo, hi; } field[] = {

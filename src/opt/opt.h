@@ -37,6 +37,15 @@ MANGO_API const char *const *mango_opt_names(void);
 MANGO_API mango_status mango_opt_defaults(const char *name, mango_opt_options *o,
                                           mango_err *err);
 
+/* mango_opt_elite - of the values told between two asks, how many of the best the
+ * method learns from: any other may as well be told as missing, as long as it
+ * is smaller (minimize: larger) than these. k for a method that uses all of them.
+ * mango_opt_oblivious - 1 when what it asks does not depend on what it is told,
+ * so that any number of batches can be asked ahead; 0 for one that learns.
+ * name as in mango_opt_create, o may be NULL; 0 for an unknown name. */
+MANGO_API mango_idx mango_opt_elite(const char *name, const mango_opt_options *o);
+MANGO_API int mango_opt_oblivious(const char *name);
+
 /* mango_opt_create - an optimizer ready for its first ask.
  *   opt    out  the new object; NULL on failure
  *   name   in   a preset's name: it chooses the method

@@ -124,10 +124,15 @@ static mango_status protes_create(mango_opt *o, mango_err *err)
     return MANGO_OK;
 }
 
+static mango_idx protes_elite(const mango_opt_options *o)
+{
+    return o->k_top;
+}
+
 const mgi_method *mgi_method_protes(void)
 {
     static const mgi_method method = {protes_create, protes_ask, protes_tell,
-                                      protes_restart, protes_destroy};
+                                      protes_restart, protes_destroy, protes_elite, 0};
     return &method;
 }
 

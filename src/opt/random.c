@@ -18,9 +18,15 @@ static mango_status random_ask(mango_opt *o, mango_idx K, mango_idx *I)
     return MANGO_OK;
 }
 
+static mango_idx random_elite(const mango_opt_options *o)
+{
+    (void)o;
+    return 1; /* learns nothing; the best is kept */
+}
+
 const mgi_method *mgi_method_random(void)
 {
-    static const mgi_method method = {NULL, random_ask, NULL, NULL, NULL};
+    static const mgi_method method = {NULL, random_ask, NULL, NULL, NULL, random_elite, 1};
     return &method;
 }
 

@@ -326,6 +326,9 @@ void mei_json(const mei_run *r, mgi_str *s)
                    "seconds\":%.3f,\"eval_seconds\":%.3f",
                    si.queries, si.cached, si.missing, r->seconds, r->opt_seconds,
                    r->eval_seconds);
+    if (r->info.steps_all > 0)
+        mgi_str_printf(s, ",\"stopped\":%td,\"steps_saved\":%.4f", r->info.stopped,
+                       1.0 - r->info.steps / r->info.steps_all);
     mgi_str_puts(s, ",\"code\":[");
     if (I && mango_session_best(r->session, &y, I) >= 0)
         for (mango_idx j = 0; j < si.d; j++)

@@ -17,7 +17,10 @@ static const cli_doc mei_doc = {
     "Leaves in DIR: report.html, best.png, best.npy, codes.npy, scores.tsv, progress.gif,\n"
     "curve.svg, run.json, and journal.jsonl, which --resume goes on from, after ^C or kill "
     "-9.\n"
-    "One process at a time writes a journal: a second one is refused.\n",
+    "One process at a time writes a journal: a second one is refused.\n"
+    "A query that --early-stop cuts is told to the optimizer, and noted in the journal, as\n"
+    "missing (null): it learns from the elite alone, which is the same for R = 1. Such a\n"
+    "code costs a query again when it comes again.\n",
     "  mango mei --gen vae --net snn --target spiking1:3 --budget 1000 --T 20 --out mei-3\n"
     "  mango mei --gen vae --net snn --target spiking1:3 --budget 5000 --T 20 --out mei-3 "
     "--resume\n"
@@ -27,15 +30,15 @@ static const cli_doc mei_doc = {
 typedef struct mei_job {
     const char *gen_name, *net_name, *fill, *target, *opt, *out;
     int64_t budget, T, batch, k, k_top, k_gd, rank, memory;
-    double lr, stop_at;
+    double lr, stop_at, early;
     int resume, minimize;
     mango_net *gen, *net;
     mango_objective *objective;
     mango_session *session;
     mango_session_options so;
     mei_run run;
-    char out_dir[512], journal[4096], T_text[24];
-    mango_note notes[5];
+    char out_dir[512], journal[4096], T_text[24], early_text[32];
+    mango_note notes[6];
     double since, eval_seconds;
     cli *c;
 } mei_job;
@@ -82,14 +85,18 @@ static mango_status mei_open(mei_job *j, mango_err *err)
     if (j->batch)
         oo.batch = j->batch;
     oo.memory = j->memory << 20;
+    if (j->early > 0) {
+        oo.elite = mango_opt_elite(j->opt, &j->so.o);
+        oo.minimize = j->minimize, oo.believed = j->early;
+        oo.batch = j->batch ? j->batch : MGI_MIN(j->so.o.k, 4096); /* a race of them all */
+    }
     MGI_TRY(
         mango_objective_create(&j->objective, j->gen, j->net, j->target, &oo, NULL, err));
     mango_objective_get(j->objective, &j->run.info);
     return MANGO_OK;
 }
 
-/* Optimizer options from the preset and the command line; the facts that a
- * resumed run must share with the journal. */
+/* Optimizer options from the preset and the command line. */
 static mango_status mei_options(mei_job *j, mango_err *err)
 {
     mango_session_options *so = &j->so;
@@ -106,16 +113,23 @@ static mango_status mei_options(mei_job *j, mango_err *err)
     so->observe = mei_observe;
     so->observe_ud = j;
     so->resume = j->resume;
+    return MANGO_OK;
+}
+
+/* The facts that a resumed run must share with the journal. */
+static void mei_notes(mei_job *j)
+{
     snprintf(j->T_text, sizeof j->T_text, "%td", j->run.info.T);
     const mango_note notes[] = {{"target", j->target},
                                 {"T", j->T_text},
                                 {"gen", j->run.info.gen},
                                 {"net", j->run.info.net},
-                                {"pixels", "8 bit"}};
+                                {"pixels", "8 bit"},
+                                {"early_stop", j->early_text}};
+    snprintf(j->early_text, sizeof j->early_text, "%g", j->early);
     memcpy(j->notes, notes, sizeof notes);
-    so->notes = j->notes;
-    so->n_notes = MGI_COUNT(notes);
-    return MANGO_OK;
+    j->so.notes = j->notes;
+    j->so.n_notes = MGI_COUNT(notes) - (j->early > 0 ? 0 : 1);
 }
 
 static void mei_default_out(mei_job *j)
@@ -149,8 +163,9 @@ static mango_status mei_start(mei_job *j, mango_err *err)
 /* Open and check everything; whatever is refused leaves no trace. */
 static mango_status mei_begin(mei_job *j, mango_err *err)
 {
-    MGI_TRY(mei_open(j, err));
     MGI_TRY(mei_options(j, err));
+    MGI_TRY(mei_open(j, err));
+    mei_notes(j);
     if (!j->out)
         mei_default_out(j);
     MGI_TRY(
@@ -195,6 +210,7 @@ static mango_status mei_search(mei_job *j, mango_err *err)
                    : st == MANGO_STOP_TARGET ? "target reached"
                    : st == MANGO_STOP_SPACE  ? "nothing new"
                                              : "done";
+    mango_objective_get(j->objective, &j->run.info); /* how many were stopped early */
     MGI_TRY(mei_save_all(&j->run, j->objective, err));
     MGI_TRY(mei_save_run(&j->run, err));
     return st;
@@ -213,6 +229,10 @@ static void mei_tell(mei_job *j, cli *c)
               "optimizer %.2f s\nreport: %s/report.html\n",
               j->target, si.best, si.queries, si.cached, j->run.seconds, j->run.opt_seconds,
               j->out);
+    if (j->early > 0)
+        cli_print(c, "stopped early: %td queries; %.1f%% of the network's steps saved\n",
+                  j->run.info.stopped,
+                  100.0 - 100.0 * j->run.info.steps / MGI_MAX(j->run.info.steps_all, 1.0));
     if (j->run.before[0])
         cli_print(c, "resumed after query %td; the process before: %s\n", si.replayed,
                   j->run.before);
@@ -280,6 +300,10 @@ int verb_mei(int argc, char **argv)
          "stop when the best reaches Y", 0},
         {"--batch", CLI_INT, &j.batch, 1, 4096, "B",
          "pictures evaluated at once (default 10)", 0},
+        {"--early-stop", CLI_REAL, &j.early, 1e-3, 1, "R",
+         "stop queries that cannot be of the elite when the rest of a query makes at most "
+         "R spikes per step; 1 is certain and finds the same pictures (default: off)",
+         0},
         {"--memory", CLI_INT, &j.memory, 1, 1 << 20, "MIB",
          "cap for each network's memory (default 1024)", 0},
         {"--fill", CLI_STR, &j.fill, 0, 0, "SEED,GAIN",

@@ -1,0 +1,51 @@
+/* objective.h - the inside of an objective, shared by objective.c and race.c.
+ * SPDX-License-Identifier: MIT */
+#ifndef MGI_OBJECTIVE_H
+#define MGI_OBJECTIVE_H
+
+#include "../base/mgi.h"
+#include "mei.h"
+
+/* One reading of the network; several targets may look into it. */
+typedef struct mgi_look {
+    mango_idx layer;
+    mango_read what;
+    mango_idx row;  /* floats of one picture */
+    float *act;     /* (batch,row)           */
+} mgi_look;
+
+typedef struct mgi_aim {
+    mango_target t;
+    int look;       /* index of the reading  */
+    mango_idx at;   /* its place in a row    */
+} mgi_aim;
+
+struct mango_objective {
+    mango_alloc al;
+    mgi_arena arena;
+    mango_space *space;
+    mango_plan *gen_plan, *net_plan;
+    mango_idx d, batch;
+    mango_idx C, H, W, size; /* of the picture; C*H*W          */
+    float out_scale, out_shift;
+    mango_idx n;             /* targets                        */
+    mgi_aim *aim;            /* (n)                            */
+    mgi_look *look;          /* (n) of which n_looks are used  */
+    int n_looks;
+    mango_idx T;
+    float *z, *rgb;          /* (batch,d) (batch,size)         */
+    char gen[65], net[65];
+    /* early stop (race.c) */
+    mango_idx elite;         /* 0: every query runs to its end */
+    int minimize;
+    double believed;         /* highest rate of the rest of a query */
+    mango_idx *runs, *still; /* (batch) queries still running; their places in the plan */
+    double *low, *rank;      /* (batch) counts; scratch        */
+    mango_idx stopped;       /* queries so far that were cut   */
+    double steps, steps_all; /* network steps made; without early stop */
+};
+
+/* mgi_race - values of K <= batch pictures in o->rgb, NaN for the stopped ones. */
+MGI_FN mango_status mgi_race(mango_objective *o, mango_idx K, double *y);
+
+#endif
