@@ -20,7 +20,7 @@ int main(int argc, char **argv)
     const char *target = argc == 4 ? argv[3] : argc == 2 ? argv[1] : "spiking1:3";
     mango_net *gen, *net;
     mango_objective *f;
-    mango_objective_options fo = {20, 25, 0}; /* T = 20 steps, 25 pictures at once */
+    mango_objective_options fo;
     mango_objective_info info;
     mango_session_options o;
     mango_session *s;
@@ -39,6 +39,8 @@ int main(int argc, char **argv)
         TRY(mango_net_fill(gen, 7, 1.5));
         TRY(mango_net_fill(net, 7, 1.0));
     }
+    mango_objective_defaults(&fo);
+    fo.T = 20, fo.batch = 25; /* steps; pictures at once */
     TRY(mango_objective_create(&f, gen, net, target, &fo, NULL, &err));
     mango_objective_get(f, &info);
     mango_space_modes(info.space, &modes);

@@ -284,6 +284,87 @@ static void t_race_same_search(void)
     t_race_close(&p);
 }
 
+/* ---- batches asked ahead --------------------------------------------------- */
+
+typedef struct t_race_calls {
+    mango_idx calls, codes, most;
+} t_race_calls;
+
+static mango_status t_race_count_calls(void *ud, mango_idx K, const mango_idx *I, double *y)
+{
+    t_race_calls *c = ud;
+    c->calls++, c->codes += K, c->most = MGI_MAX(c->most, K);
+    for (mango_idx k = 0; k < K; k++)
+        y[k] = (double)((I[3 * k] * 7 + I[3 * k + 1] * 3 + I[3 * k + 2]) % 11);
+    return MANGO_OK;
+}
+
+/* A whole search of 343 codes: `ahead` and where its steps stop and go on. */
+static t_race_calls t_race_ahead(const char *opt, mango_idx ahead, mango_idx budget,
+                                 const char *journal, mango_session_info *info)
+{
+    const mango_idx n[3] = {7, 7, 7};
+    const mango_modes m = {3, n};
+    t_race_calls c = {0, 0, 0};
+    mango_session_options so;
+    mango_session *s = NULL;
+    mango_err err = {""};
+    T_OK(mango_session_defaults(opt, &so, &err), &err);
+    so.budget = budget, so.seed = 4, so.ahead = ahead, so.journal = journal;
+    so.resume = 1, so.sync = 0;
+    T_OK(mango_session_create(&s, &m, &so, t_race_count_calls, &c, NULL, &err), &err);
+    if (!s)
+        return c;
+    T_CHECK(mango_session_run(s) > 0);
+    mango_session_get(s, info);
+    mango_session_destroy(s);
+    return c;
+}
+
+static void t_race_same_journal(void)
+{
+    char path[3][1024];
+    const mango_alloc al = mgi_alloc_get(NULL);
+    unsigned char *p[3] = {NULL, NULL, NULL};
+    mango_idx size[3];
+    mango_session_info a, b;
+    for (int i = 0; i < 3; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "ahead%d.jsonl", i);
+        mgi_copy(path[i], sizeof path[i], t_tmp(name));
+    }
+    const t_race_calls one = t_race_ahead("random", 0, 300, path[0], &a);
+    const t_race_calls many = t_race_ahead("random", 64, 300, path[1], &b);
+    T_CHECK(one.codes == 300 && many.codes == 300 && one.most <= 10 && many.most == 64);
+    T_CHECK(many.calls < one.calls / 4);
+    T_CHECK(a.cached == b.cached && a.cached > 0 && a.best == b.best && a.asks == b.asks);
+    t_race_ahead("random", 64, 130, path[2], &b); /* in two goes */
+    t_race_ahead("random", 33, 300, path[2], &b);
+    for (int i = 0; i < 3; i++)
+        T_STATUS(mgi_file_read(path[i], 1 << 20, &al, &p[i], &size[i], NULL), MANGO_OK);
+    T_REQUIRE(p[0] && p[1] && p[2]);
+    T_EQ(size[1], size[0]);
+    if (size[1] == size[0])
+        T_MEM(p[1], p[0], size[0]);
+    T_CHECK(b.queries == a.queries && b.best == a.best && b.cached == a.cached);
+    for (int i = 0; i < 3; i++)
+        mgi_del(&al, p[i], size[i] + 1, 1);
+    const t_race_calls learns = t_race_ahead("tt", 64, 60, NULL, &b);
+    T_CHECK(learns.most <= 10); /* what it asks next depends on what it is told */
+    T_CHECK(mango_opt_oblivious("random") && !mango_opt_oblivious("tt-b"));
+}
+
+/* The whole space, to the last code: restarts and stalls as without. */
+static void t_race_ahead_space(void)
+{
+    mango_session_info a, b;
+    const t_race_calls one = t_race_ahead("random", 0, 1000, NULL, &a);
+    const t_race_calls many = t_race_ahead("random", 100, 1000, NULL, &b);
+    T_CHECK(one.codes == 343 && many.codes >= 343 && many.calls < one.calls);
+    T_CHECK(a.queries == 343 && b.queries == 343);
+    T_CHECK(a.asks == b.asks && a.restarts == b.restarts && a.cached == b.cached);
+}
+
 void t_race(void)
 {
     T_CASE(t_race_many);
@@ -291,4 +372,6 @@ void t_race(void)
     T_CASE(t_race_stops);
     T_CASE(t_race_refused);
     T_CASE(t_race_same_search);
+    T_CASE(t_race_same_journal);
+    T_CASE(t_race_ahead_space);
 }

@@ -149,6 +149,10 @@ typedef struct mango_session_options {
                                    optimizer is restarted, 1 .. 10^6              */
     int repeat;                 /* 1: a repeated code is a query again (noise);
                                    0: it is answered from the cache, for nothing  */
+    mango_idx ahead;            /* codes that one call of the function should hold:
+                                   of a method that does not learn (mango_opt_oblivious)
+                                   the codes of the next batches are evaluated together
+                                   with the present one; nothing else changes. 0: off */
     const char *journal;        /* path; NULL: none                               */
     int resume;                 /* 1: go on with the journal when it exists;
                                    0: a journal that holds anything is refused    */

@@ -240,7 +240,7 @@ mango_status mango_objective_create_many(mango_objective **o, const mango_net *g
         return mgi_fail(err, MANGO_E_ARG,
                         "objective: T 0..4096, batch 1..4096, memory >= 0 expected");
     if (n < 1 || n > (mango_idx)1 << 20 || p->elite < 0 ||
-        !(p->believed > 0.0 && p->believed <= 1.0))
+        (p->elite > 0 && !(p->believed > 0.0 && p->believed <= 1.0)))
         return mgi_fail(err, MANGO_E_ARG,
                         "objective: 1..2^20 targets, elite >= 0, believed in (0,1] expected");
     const mango_alloc a = mgi_alloc_get(al);

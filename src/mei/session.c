@@ -180,7 +180,7 @@ static mango_status session_evaluate(mango_session *s, mango_idx m)
     mgi_cache *c = &s->cache;
     for (mango_idx i = 0; i < m; i++)
         mgi_cache_code(c, c->done + i, s->J + i * s->d);
-    const mango_status st = s->f(s->ud, m, s->J, s->y);
+    const mango_status st = mgi_session_values(s, m);
     if (st < 0)
         return mgi_fail(&s->err, st, "evaluation of query %td failed: %s", c->done,
                         mango_status_text(st));

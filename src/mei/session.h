@@ -27,6 +27,11 @@ struct mango_session {
     mango_idx *I, *J;         /* (cap,d) proposals; codes to evaluate */
     mango_idx *row;           /* (cap) their rows in the cache */
     double *y;                /* (cap) */
+    /* codes of batches to come, evaluated with an earlier one (ahead.c) */
+    mango_idx ahead;          /* codes of one evaluation, wanted; 0: none ahead */
+    mango_idx n_ahead;        /* waiting: aI (n_ahead,d) in the order to come, ay */
+    mango_idx *aI, *peek;     /* (ahead,d), (cap,d) */
+    double *ay;               /* (ahead) */
     /* counters */
     mango_idx asks, restarts, cached, missing, replayed;
     mango_idx stalled, dry;   /* batches, restarts without a new code */
@@ -35,6 +40,10 @@ struct mango_session {
     mango_status dead;        /* the journal failed: no further step */
     mango_err err;
 };
+
+/* ahead.c: values into s->y of the m codes in s->J, the next pending rows; with them
+ * codes of batches to come. As s->f, and its statuses. */
+MGI_FN mango_status mgi_session_values(mango_session *s, mango_idx m);
 
 /* Take all steps that the journal holds. */
 MGI_FN mango_status mgi_session_replay(mango_session *s);

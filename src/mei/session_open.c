@@ -12,6 +12,9 @@ static mango_status session_check(const mango_modes *m, const mango_session_opti
     if (o->budget < 1)
         return mgi_fail(err, MANGO_E_ARG, "session: budget is %td, expected 1 or more",
                         o->budget);
+    if (o->ahead < 0 || o->ahead > (mango_idx)1 << 20)
+        return mgi_fail(err, MANGO_E_ARG, "session: ahead is %td, expected 0..2^20",
+                        o->ahead);
     if (o->stall < 1 || o->stall > 1000000)
         return mgi_fail(err, MANGO_E_ARG, "session: stall is %td, expected 1..1000000",
                         o->stall);
@@ -153,6 +156,18 @@ static mango_status session_build(mango_session *s, const mango_modes *m,
     s->y = mgi_new(&s->al, s->cap, sizeof *s->y);
     if (!s->I || !s->J || !s->row || !s->y)
         return mgi_fail(err, MANGO_E_MEM, "session: out of memory");
+    if (o->ahead > s->cap && !o->repeat && mango_opt_oblivious(o->opt)) {
+        s->ahead = o->ahead;
+        mango_idx all;
+        if (!mgi_mul(s->ahead, s->d, &all))
+            return mgi_fail(err, MANGO_E_MEM, "session: %td codes ahead are too many",
+                            s->ahead);
+        s->aI = mgi_new(&s->al, all, sizeof *s->aI);
+        s->ay = mgi_new(&s->al, s->ahead, sizeof *s->ay);
+        s->peek = mgi_new(&s->al, cells, sizeof *s->peek);
+        if (!s->aI || !s->ay || !s->peek)
+            return mgi_fail(err, MANGO_E_MEM, "session: out of memory");
+    }
     return o->journal ? session_journal_open(s, m, o, err) : MANGO_OK;
 }
 
@@ -198,6 +213,9 @@ void mango_session_destroy(mango_session *s)
     mgi_del(&al, s->J, cells, sizeof *s->J);
     mgi_del(&al, s->row, s->cap, sizeof *s->row);
     mgi_del(&al, s->y, s->cap, sizeof *s->y);
+    mgi_del(&al, s->aI, s->ahead * s->d, sizeof *s->aI);
+    mgi_del(&al, s->ay, s->ahead, sizeof *s->ay);
+    mgi_del(&al, s->peek, cells, sizeof *s->peek);
     mgi_del(&al, s->better, s->cap_better, sizeof *s->better);
     mgi_del(&al, s, 1, sizeof *s);
 }

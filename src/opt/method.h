@@ -43,6 +43,10 @@ struct mango_opt {
     mango_err err;
 };
 
+/* Of an oblivious method: proposals asked+skip .. asked+skip+K-1, as asks will give
+ * them; nothing changes. MANGO_E_UNSUPPORTED for one that learns. */
+MGI_FN mango_status mgi_opt_peek(mango_opt *o, mango_idx skip, mango_idx K, mango_idx *I);
+
 MGI_FN const mgi_method *mgi_method_random(void);
 MGI_FN const mgi_method *mgi_method_protes(void);
 

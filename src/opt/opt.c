@@ -158,6 +158,17 @@ mango_status mango_opt_ask(mango_opt *opt, mango_idx cap, mango_idx *K, mango_id
     return st;
 }
 
+MGI_FN mango_status mgi_opt_peek(mango_opt *opt, mango_idx skip, mango_idx K, mango_idx *I)
+{
+    if (!opt->method->oblivious)
+        return MANGO_E_UNSUPPORTED;
+    const uint64_t asked = opt->asked;
+    opt->asked += (uint64_t)skip;
+    const mango_status st = opt->method->ask(opt, K, I);
+    opt->asked = asked;
+    return st;
+}
+
 static void opt_best(mango_opt *opt, const mango_idx *I, double y)
 {
     if (opt->has_best && !(opt->opt.minimize ? y < opt->best_y : y > opt->best_y))

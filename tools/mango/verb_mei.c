@@ -90,6 +90,7 @@ static mango_status mei_open(mei_job *j, mango_err *err)
         oo.minimize = j->minimize, oo.believed = j->early;
         oo.batch = j->batch ? j->batch : MGI_MIN(j->so.o.k, 4096); /* a race of them all */
     }
+    j->so.ahead = j->early > 0 ? 0 : oo.batch; /* a race is one batch's own */
     MGI_TRY(
         mango_objective_create(&j->objective, j->gen, j->net, j->target, &oo, NULL, err));
     mango_objective_get(j->objective, &j->run.info);
