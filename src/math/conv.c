@@ -13,6 +13,7 @@
  * of a zero sum can differ, after an underflow.) Inputs and weights are finite.
  * SPDX-License-Identifier: MIT */
 #include "convthin.h"
+#include "winograd.h"
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
@@ -274,6 +275,8 @@ MGI_FN mango_idx mgi_conv_work(const mgi_conv *c, mango_idx N)
 {
     conv_job j = {.k = mgi_kernels_get(), .N = N};
     mango_idx most = 0;
+    if (c->winograd)
+        return mgi_winograd_work(c, N);
     for (int f = 0; f < mgi_convgeo_phases(c); f++)
         for (int few = 0; few < 2; few++) {
             j.N = few ? 1 : N; /* a smaller batch must fit too */
@@ -317,6 +320,10 @@ MGI_FN void mgi_conv_forward(const mgi_conv *c, mango_idx N, const float *x,
                              float *work)
 {
     conv_job j = {.k = mgi_kernels_get(), .N = N, .x = x, .packed = packed, .e = e, .y = y};
+    if (c->winograd) {
+        mgi_winograd_forward(c, N, x, packed, e, y, work);
+        return;
+    }
     if (N > 0 && mgi_thin_forward(c, N, x, packed, e, y, work))
         return;
     for (int f = 0; f < mgi_convgeo_phases(c); f++) {

@@ -2,6 +2,7 @@
  * kernel table: per stride phase, panels of nr outputs, rows k = (ky,kx,c).
  * SPDX-License-Identifier: MIT */
 #include "convgeo.h"
+#include "winograd.h"
 #include "../base/real.h"
 
 #define CONV_PACK_TAPS 16
@@ -26,6 +27,7 @@ MGI_FN mgi_conv mgi_conv_flip(const mgi_conv *c)
     f.C = c->O, f.H = c->OH, f.W = c->OW;
     f.O = c->C, f.OH = c->H, f.OW = c->W;
     f.transposed = !c->transposed;
+    f.winograd = 0;
     return f;
 }
 
@@ -81,6 +83,8 @@ MGI_FN void mgi_convgeo_phase(const mgi_conv *c, int phase, mgi_convgeo *g)
 
 MGI_FN mango_idx mgi_conv_packed(const mgi_conv *c)
 {
+    if (c->winograd)
+        return mgi_winograd_packed(c);
     mango_idx sum = 0;
     for (int f = 0; f < mgi_convgeo_phases(c); f++) {
         mgi_convgeo g;
@@ -121,6 +125,10 @@ static void conv_pack_panel(const mgi_convgeo *g, const mgi_conv *c, mango_idx p
 MGI_FN void mgi_conv_pack(const mgi_conv *c, const float *w, float *packed)
 {
     const mango_idx nr = mgi_kernels_get()->nr, panels = (c->O + nr - 1) / nr;
+    if (c->winograd) {
+        mgi_winograd_pack(c, w, packed);
+        return;
+    }
     for (int f = 0; f < mgi_convgeo_phases(c); f++) {
         mgi_convgeo g;
         mgi_convgeo_phase(c, f, &g);

@@ -42,6 +42,7 @@ typedef struct mgi_conv {
     mango_idx O, OH, OW;  /* output                          */
     int kh, kw, sh, sw, ph, pw;
     int transposed;       /* 1: ConvTranspose2d, weights (C,O,kh,kw) */
+    int winograd;         /* m of F(m x m, 3 x 3), see winograd.h; 0: the plain form */
 } mgi_conv;
 /* Fill OH, OW from the rest; false when the output would be empty. */
 MGI_FN int mgi_conv_shape(mgi_conv *c);

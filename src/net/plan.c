@@ -1,6 +1,7 @@
 /* plan.c - decides everything about a reading of a network before the first
  * query; plan_run.c answers queries.
  * SPDX-License-Identifier: MIT */
+#include "../math/winograd.h"
 #include "plan.h"
 
 /* ---- buffers ------------------------------------------------------------------ */
@@ -139,6 +140,14 @@ static mgi_conv plan_conv(const mango_net *net, const mgi_step *s)
     return c;
 }
 
+/* May a node's value be held as bits, in this plan or in another one? */
+static int plan_spikes_in(const mango_net *net, int i)
+{
+    while (net->node[i].kind == MGI_MAXPOOL || net->node[i].kind == MGI_RESHAPE)
+        i = net->node[i].in[0];
+    return net->node[i].kind == MGI_LIF;
+}
+
 static void plan_step(mango_plan *p, int end)
 {
     const mango_net *net = p->net;
@@ -154,6 +163,8 @@ static void plan_step(mango_plan *p, int end)
     s->after_n = s->after >= 0 ? last->C : 0;
     if (s->head != p->from && (matmul || g->kind == MGI_VQ)) {
         s->conv = plan_conv(net, s);
+        if (g->kind == MGI_CONV && !plan_spikes_in(net, g->in[0]))
+            s->conv.winograd = mgi_winograd_rule(&s->conv);
         s->packed_n = mgi_conv_packed(&s->conv);
         s->bias_n = !matmul || g->bias_p >= 0 || s->bn >= 0 ? s->conv.O : 0;
     } else if (s->head != p->from && net->node[s->head].kind == MGI_BATCHNORM) {

@@ -1,0 +1,42 @@
+/* winograd_ref.c - the tile transforms in plain C, and which set goes with
+ * which kernel table.
+ * SPDX-License-Identifier: MIT */
+#include "winobody.h"
+
+#define WINO_T float
+#define WINO_W 1
+#define WINO_GET(p) (*(p))
+#define WINO_PUT(p, v) (*(p) = (v))
+#define WINO_ADD(a, b) ((a) + (b))
+#define WINO_SUB(a, b) ((a) - (b))
+#define WINO_MAC(k, a, b) ((k) * (a) + (b)) /* k*a is exact: k is a power of 2 */
+#define WINO_RELU(v) ((v) > 0.0f ? (v) : 0.0f)
+MGI_WINO_SET(wino_ref, static);
+
+MGI_FN const mgi_winograd_set *mgi_winograd_ref(void)
+{
+    return &wino_ref_set;
+}
+
+MGI_FN const mgi_winograd_set *mgi_winograd_get(const mgi_kernels *k)
+{
+    const mgi_winograd_set *s = NULL;
+    if (k == mgi_kernels_avx512())
+        s = mgi_winograd_avx512();
+    else if (k == mgi_kernels_avx2())
+        s = mgi_winograd_avx2();
+    else if (k == mgi_kernels_sse2())
+        s = mgi_winograd_sse2();
+    else if (k == mgi_kernels_neon())
+        s = mgi_winograd_neon();
+    return s ? s : mgi_winograd_ref();
+}
+
+#undef WINO_T
+#undef WINO_W
+#undef WINO_GET
+#undef WINO_PUT
+#undef WINO_ADD
+#undef WINO_SUB
+#undef WINO_MAC
+#undef WINO_RELU
