@@ -56,6 +56,15 @@
         y3 = WINO_ADD(WINO_MAC(8.0f, R, r), m5);                                               \
     }
 
+/* m = 3:  m0 + m1 + m2,  m1 - m2,  m1 + m2 - m3. */
+#define MGI_WINO_A3(m0, m1, m2, m3, y0, y1, y2)                                                \
+    {                                                                                          \
+        const WINO_T x1 = m1, x2 = m2, s = WINO_ADD(x1, x2);                                   \
+        y0 = WINO_ADD(m0, s);                                                                  \
+        y1 = WINO_SUB(x1, x2);                                                                 \
+        y2 = WINO_SUB(s, m3);                                                                  \
+    }
+
 /* A column of pixels into t; a row of t into V. */
 #define MGI_WINO_IN2_COL(j)                                                                    \
     MGI_WINO_B2(WINO_GET(px[j] + c), WINO_GET(px[4 + j] + c), WINO_GET(px[8 + j] + c),         \
@@ -91,6 +100,9 @@
 #define MGI_WINO_OUT2_COL(j)                                                                   \
     MGI_WINO_A2(MGI_WINO_AT(j), MGI_WINO_AT(4 + j), MGI_WINO_AT(8 + j), MGI_WINO_AT(12 + j),   \
                 t[j], t[4 + j])
+#define MGI_WINO_OUT3_COL(j)                                                                   \
+    MGI_WINO_A3(MGI_WINO_AT(j), MGI_WINO_AT(4 + j), MGI_WINO_AT(8 + j), MGI_WINO_AT(12 + j),   \
+                t[j], t[4 + j], t[8 + j])
 #define MGI_WINO_OUT4_COL(j)                                                                   \
     MGI_WINO_A4(MGI_WINO_AT(j), MGI_WINO_AT(6 + j), MGI_WINO_AT(12 + j), MGI_WINO_AT(18 + j),  \
                 MGI_WINO_AT(24 + j), MGI_WINO_AT(30 + j), t[j], t[6 + j], t[12 + j], t[18 + j])
@@ -112,6 +124,14 @@
         MGI_WINO_PIXEL(2 * i, v0)                                                              \
         MGI_WINO_PIXEL(2 * i + 1, v1)                                                          \
     }
+#define MGI_WINO_OUT3_ROW(i)                                                                   \
+    {                                                                                          \
+        WINO_T v0, v1, v2;                                                                     \
+        MGI_WINO_A3(t[4 * i], t[4 * i + 1], t[4 * i + 2], t[4 * i + 3], v0, v1, v2)            \
+        MGI_WINO_PIXEL(3 * i, v0)                                                              \
+        MGI_WINO_PIXEL(3 * i + 1, v1)                                                          \
+        MGI_WINO_PIXEL(3 * i + 2, v2)                                                          \
+    }
 #define MGI_WINO_OUT4_ROW(i)                                                                   \
     {                                                                                          \
         WINO_T v0, v1, v2, v3;                                                                 \
@@ -123,7 +143,7 @@
         MGI_WINO_PIXEL(4 * i + 3, v3)                                                          \
     }
 
-/* The four transforms of a kernel set; attr: its target, static. */
+/* The five transforms of a kernel set; attr: its target, static. */
 #define MGI_WINO_INPUT(name, attr, m, size, body)                                              \
     attr void name(mango_idx c0, mango_idx n, const float *const *px, float *V,                \
                    mango_idx plane)                                                            \
@@ -146,7 +166,7 @@
             body                                                                               \
         }                                                                                      \
         if (WINO_W > 1 && c < n)                                                               \
-            mgi_winograd_ref()->output[m / 4](c, n, M, plane, bias, res, relu, y);             \
+            mgi_winograd_ref()->output[MGI_WINOGRAD_OUTPUT(m)](c, n, M, plane, bias, res, relu, y);             \
     }
 #define MGI_WINO_SET(prefix, attr)                                                             \
     MGI_WINO_INPUT(prefix##_in2, attr, 2, 16,                                                  \
@@ -166,7 +186,11 @@
                     MGI_WINO_OUT4_COL(3) MGI_WINO_OUT4_COL(4) MGI_WINO_OUT4_COL(5)             \
                     MGI_WINO_OUT4_ROW(0) MGI_WINO_OUT4_ROW(1) MGI_WINO_OUT4_ROW(2)             \
                     MGI_WINO_OUT4_ROW(3))                                                      \
-    static const mgi_winograd_set prefix##_set = {{prefix##_in2, prefix##_in4},                \
-                                                  {prefix##_out2, prefix##_out4}}
+    MGI_WINO_OUTPUT(prefix##_out3, attr, 3, 12,                                                \
+                    MGI_WINO_OUT3_COL(0) MGI_WINO_OUT3_COL(1) MGI_WINO_OUT3_COL(2)             \
+                    MGI_WINO_OUT3_COL(3) MGI_WINO_OUT3_ROW(0) MGI_WINO_OUT3_ROW(1)             \
+                    MGI_WINO_OUT3_ROW(2))                                                      \
+    static const mgi_winograd_set prefix##_set = {                                             \
+        {prefix##_in2, prefix##_in4}, {prefix##_out2, prefix##_out4, prefix##_out3}}
 
 #endif

@@ -35,7 +35,8 @@ typedef struct wino_job {
     const mgi_epilogue *e;
     const float *x, *U;
     float *y;
-    int m, a, points;
+    int m, a, points, phases; /* transposed: 4 phases of the output  */
+    mango_idx O;              /* outputs of all phases               */
     mango_idx TY, TX, tiles; /* tiles of an image; of the batch         */
     mango_idx T, blocks;     /* tiles of a block, at most               */
     int team;
@@ -76,16 +77,19 @@ static mango_idx wino_plane(mango_idx T, mango_idx pitch)
 /* Sizes of a job over N images; T and the way do not change a bit of y. */
 static wino_job wino_plan(const mgi_conv *c, mango_idx N)
 {
-    wino_job j = {.k = mgi_kernels_get(), .c = c, .m = c->winograd, .a = c->winograd + 2};
+    wino_job j = {.k = mgi_kernels_get(), .c = c, .m = c->winograd, .a = c->winograd == 4 ? 6 : 4};
     const mango_idx mr = j.k->mr, threads = mango_threads();
+    const mango_idx RH = c->transposed ? c->H + 1 : c->OH, RW = c->transposed ? c->W + 1 : c->OW;
     j.set = mgi_winograd_get(j.k);
     j.points = j.a * j.a;
-    j.TY = (c->OH + j.m - 1) / j.m;
-    j.TX = (c->OW + j.m - 1) / j.m;
+    j.phases = c->transposed ? 4 : 1;
+    j.O = c->O * j.phases;
+    j.TY = (RH + j.m - 1) / j.m;
+    j.TX = (RW + j.m - 1) / j.m;
     j.tiles = N * j.TY * j.TX;
-    j.panels = (c->O + j.k->nr - 1) / j.k->nr;
+    j.panels = (j.O + j.k->nr - 1) / j.k->nr;
     j.pitchV = wino_up(c->C, WINO_LINE) + WINO_LINE;
-    j.pitchM = wino_up(c->O, WINO_LINE) + WINO_LINE;
+    j.pitchM = wino_up(j.O, WINO_LINE) + WINO_LINE;
     const mango_idx each = j.points * (j.pitchV + j.pitchM);
     j.T = WINO_ALONE / each / mr * mr;
     j.team = j.T < 2 * mr;
@@ -139,7 +143,9 @@ static mango_idx wino_taps(mango_idx out, mango_idx pad, mango_idx size)
  * repay: it wants four, and fewer products; m = 2 a fifth fewer than plain. */
 MGI_FN int mgi_winograd_rule(const mgi_conv *c)
 {
-    if (c->transposed || c->kh != 3 || c->kw != 3 || c->sh != 1 || c->sw != 1 || c->C < 8 ||
+    if (c->transposed)
+        return mgi_winograd_up_rule(c);
+    if (c->kh != 3 || c->kw != 3 || c->sh != 1 || c->sw != 1 || c->C < 8 ||
         c->O < 8 || c->C * c->O < 192)
         return 0;
     const mango_idx t2 = ((c->OH + 1) / 2) * ((c->OW + 1) / 2);
@@ -193,8 +199,8 @@ MGI_FN void mgi_winograd_filter(int m, mango_idx n, const float *g, float *U)
 
 MGI_FN mango_idx mgi_winograd_packed(const mgi_conv *c)
 {
-    const int a = c->winograd + 2;
-    return a * a * mgi_pack_size(c->C, c->O);
+    const int a = c->winograd == 4 ? 6 : 4;
+    return a * a * mgi_pack_size(c->C, c->transposed ? 4 * c->O : c->O);
 }
 
 /* w (O,C,3,3) -> per point a packed (C,O): panels of nr outputs, row c. The
@@ -204,6 +210,10 @@ MGI_FN void mgi_winograd_pack(const mgi_conv *c, const float *w, float *packed)
     const int m = c->winograd, points = (m + 2) * (m + 2);
     const mango_idx nr = mgi_kernels_get()->nr, panels = (c->O + nr - 1) / nr;
     const mango_idx plane = mgi_pack_size(c->C, c->O);
+    if (c->transposed) {
+        mgi_winograd_up_pack(c, w, packed);
+        return;
+    }
     MGI_OMP(parallel for if (c->C * c->O >= MGI_GRAIN / 8))
     for (mango_idx i = 0; i < panels * c->C; i++) {
         const mango_idx o0 = i / c->C * nr, n = MGI_MIN(nr, c->O - o0);
@@ -270,7 +280,7 @@ static void wino_input(const wino_job *j, const wino_block *b, mango_idx i0, man
             for (mango_idx k = 0; k < j->a; k++)
                 *at++ = y >= 0 && y < c->H && x0 + k >= 0 && x0 + k < c->W ? row + k * c->C
                                                                            : b->zero;
-        j->set->input[j->m / 4](0, c->C, px, b->V + i * j->pitchV, j->planeV);
+        j->set->input[MGI_WINOGRAD_INPUT(j->m)](0, c->C, px, b->V + i * j->pitchV, j->planeV);
     }
 }
 
@@ -279,7 +289,7 @@ static void wino_gemm(const wino_job *j, const wino_block *b, mango_idx p, mango
                       mango_idx q1)
 {
     const mgi_kernels *k = j->k;
-    const mango_idx C = j->c->C, O = j->c->O, nr = k->nr;
+    const mango_idx C = j->c->C, O = j->O, nr = k->nr;
     const mango_idx strips = (b->n + k->mr - 1) / k->mr, step = (b->n + strips - 1) / strips;
     const float *V = b->V + p * j->planeV, *row[32];
     for (mango_idx q = q0; q < q1; q++)
@@ -299,11 +309,32 @@ static void wino_gemm(const wino_job *j, const wino_block *b, mango_idx p, mango
 static void wino_fetch_output(const wino_job *j, mango_idx t, const float *y)
 {
     const mgi_conv *c = j->c;
+    const mango_idx up = c->transposed ? 2 : 1;
     mango_idx n, y0, x0;
     wino_tile(j, t, &n, &y0, &x0);
-    const mango_idx run = MGI_MIN(j->m, c->OW - x0) * c->O;
-    for (mango_idx oy = y0; oy < MGI_MIN(c->OH, y0 + j->m); oy++)
-        wino_fetch(y + ((n * c->OH + oy) * c->OW + x0) * c->O, run);
+    const mango_idx top = up * y0 - up + 1, left = up * x0 - up + 1;
+    const mango_idx from = MGI_MAX(0, left), to = MGI_MIN(c->OW, left + up * j->m);
+    for (mango_idx oy = MGI_MAX(0, top); oy < MGI_MIN(c->OH, top + up * j->m); oy++)
+        wino_fetch(y + ((n * c->OH + oy) * c->OW + from) * c->O, (to - from) * c->O);
+}
+
+/* Where the outputs of phase f of the tile at (y0,x0) of image n go; what is
+ * outside the map to `dump`. res: the same of the residual. */
+static void wino_places(const wino_job *j, mango_idx n, mango_idx y0, mango_idx x0, int f,
+                        const wino_block *b, float *dump, const float **res, float **y)
+{
+    const mgi_conv *c = j->c;
+    const mango_idx up = c->transposed ? 2 : 1;
+    const mango_idx top = up * y0 + (up > 1 ? f / 2 - 1 : 0);
+    const mango_idx left = up * x0 + (up > 1 ? f % 2 - 1 : 0);
+    const float *from = j->e ? j->e->residual : NULL;
+    for (mango_idx oy = top; oy < top + up * j->m; oy += up)
+        for (mango_idx ox = left; ox < left + up * j->m; ox += up) {
+            const int inside = oy >= 0 && oy < c->OH && ox >= 0 && ox < c->OW;
+            const mango_idx off = ((n * c->OH + oy) * c->OW + ox) * c->O;
+            *y++ = inside ? j->y + off : dump;
+            *res++ = inside && from ? from + off : b->zero;
+        }
 }
 
 /* Tiles i0 .. i1 of the block from M to y. */
@@ -315,22 +346,19 @@ static void wino_output(const wino_job *j, const wino_block *b, mango_idx i0, ma
     const float *res[MGI_WINOGRAD_OUT], *from = e ? e->residual : NULL;
     float *y[MGI_WINOGRAD_OUT];
     for (mango_idx i = i0; i < i1; i++) {
-        mango_idx n, y0, x0, q = 0;
+        mango_idx n, y0, x0;
         wino_tile(j, b->t0 + i, &n, &y0, &x0);
         if (i + 1 < i1) {
             wino_fetch_output(j, b->t0 + i + 1, j->y);
             if (from)
                 wino_fetch_output(j, b->t0 + i + 1, from);
         }
-        mango_idx off = ((n * c->OH + y0) * c->OW + x0) * c->O;
-        for (mango_idx oy = y0; oy < y0 + j->m; oy++, off += (c->OW - j->m) * c->O)
-            for (mango_idx ox = x0; ox < x0 + j->m; ox++, q++, off += c->O) {
-                const int inside = oy < c->OH && ox < c->OW;
-                y[q] = inside ? j->y + off : dump;
-                res[q] = inside && from ? from + off : b->zero;
-            }
-        j->set->output[j->m / 4](0, c->O, b->M + i * j->pitchM, j->planeM,
-                                 e ? e->bias : NULL, from ? res : NULL, e && e->relu, y);
+        for (int f = 0; f < j->phases; f++) {
+            wino_places(j, n, y0, x0, f, b, dump, res, y);
+            j->set->output[MGI_WINOGRAD_OUTPUT(j->m)](
+                0, c->O, b->M + i * j->pitchM + f * c->O, j->planeM, e ? e->bias : NULL,
+                from ? res : NULL, e && e->relu, y);
+        }
     }
 }
 
@@ -386,7 +414,7 @@ MGI_FN void mgi_winograd_forward(const mgi_conv *c, mango_idx N, const float *x,
             wino_team(&j, i, work);
         return;
     }
-    MGI_OMP(parallel for schedule(dynamic) if (j.tiles * c->C * c->O > 16384))
+    MGI_OMP(parallel for schedule(dynamic) if (j.tiles * c->C * j.O > 16384))
     for (mango_idx i = 0; i < j.blocks; i++)
         wino_alone(&j, i, work + wino_thread() * each);
 }

@@ -32,6 +32,14 @@
  * m = 2, up to 8e-6 for m = 4. tests/test_winograd.c checks the bound.
  * Inputs so large that 100 times as much overflows are not covered.
  *
+ * Transposed, 4x4, stride 2, padding 1 (winograd = 3): each of the four phases of
+ * the output (rows and columns odd or even) is a 2x2 convolution of stride 1 on
+ * the same map: F(3x3, 2x2), a = 4, 16/36 of the work, with the B' of m = 2. The
+ * phases read the same tiles if those of the odd ones start one output earlier,
+ *     output 2(y0+i) + f - 1 of phase f = 0 (odd), 1 (even),  i = 0..2, from rows y0-1 .. y0+2
+ * so V is made once and the 4 O outputs of a tile are one product. r = 1, s = 2;
+ * k = 36, where sum |w||x| has 4. About the plain form's error.
+ *
  * Source: S. Winograd, Arithmetic Complexity of Computations, 1980; A. Lavin,
  * S. Gray, Fast Algorithms for Convolutional Neural Networks, 2015 (F(4x4)).
  * SPDX-License-Identifier: MIT */
@@ -42,6 +50,9 @@
 
 #define MGI_WINOGRAD_POINTS 36 /* a*a, at most */
 #define MGI_WINOGRAD_OUT 16    /* m*m, at most */
+/* Place in a set of what belongs to m. */
+#define MGI_WINOGRAD_INPUT(m) ((m) / 4)
+#define MGI_WINOGRAD_OUTPUT(m) ((m) == 3 ? 2 : (m) / 4)
 
 /* m for a layer of this shape, as measured; 0: the plain form. N, the kernel
  * set and the number of threads have no say. */
@@ -57,6 +68,12 @@ MGI_FN void mgi_winograd_forward(const mgi_conv *c, mango_idx N, const float *x,
 /* U (a,a,n) of n <= 32 kernels g (3,3,n). */
 MGI_FN void mgi_winograd_filter(int m, mango_idx n, const float *g, float *U);
 
+/* winograd_up.c: the same of a transposed convolution. The filter takes the
+ * kernels of four phases, (2,2) each in the order of ascending inputs. */
+MGI_FN int mgi_winograd_up_rule(const mgi_conv *c);
+MGI_FN void mgi_winograd_up_filter(mango_idx n, const float *g, float *U);
+MGI_FN void mgi_winograd_up_pack(const mgi_conv *c, const float *w, float *packed);
+
 /* The transforms of one tile, channels c0 .. n-1.
  * input   V[p][c] = B'dB at point p = i*a + j; d's pixel (i,j) is px[p] (n)
  *         V at V + p*plane
@@ -68,8 +85,8 @@ typedef void mgi_winograd_out(mango_idx c0, mango_idx n, const float *M, mango_i
                               const float *bias, const float *const *res, int relu,
                               float *const *y);
 typedef struct mgi_winograd_set {
-    mgi_winograd_in *input[2]; /* m = 2, 4 */
-    mgi_winograd_out *output[2];
+    mgi_winograd_in *input[2];   /* m = 2 and 3, 4 */
+    mgi_winograd_out *output[3]; /* m = 2, 4, 3    */
 } mgi_winograd_set;
 /* The set that goes with a kernel table; ref is the oracle. */
 MGI_FN const mgi_winograd_set *mgi_winograd_get(const mgi_kernels *k);

@@ -163,7 +163,7 @@ static void plan_step(mango_plan *p, int end)
     s->after_n = s->after >= 0 ? last->C : 0;
     if (s->head != p->from && (matmul || g->kind == MGI_VQ)) {
         s->conv = plan_conv(net, s);
-        if (g->kind == MGI_CONV && !plan_spikes_in(net, g->in[0]))
+        if (g->kind != MGI_VQ && g->kind != MGI_LINEAR && !plan_spikes_in(net, g->in[0]))
             s->conv.winograd = mgi_winograd_rule(&s->conv);
         s->packed_n = mgi_conv_packed(&s->conv);
         s->bias_n = !matmul || g->bias_p >= 0 || s->bn >= 0 ? s->conv.O : 0;
