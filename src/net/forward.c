@@ -6,6 +6,7 @@
 #include "plan.h"
 
 #define FWD_BLOCK 1024            /* neurons whose membranes stay in cache over all steps */
+#define FWD_LOW 131072            /* values between a 1x1 convolution and its upsampling */
 #define FWD_GRAIN (8 * MGI_GRAIN) /* values below which one thread does it */
 
 MGI_FN void *mgi_plan_at(const mango_plan *p, int buf)
@@ -234,6 +235,11 @@ static void fwd_resize(const mgi_node *g, const mgi_node *in, mango_idx N, const
     }
 }
 
+MGI_FN mango_idx mgi_up_maps(const mgi_up *u)
+{
+    return MGI_MAX(FWD_LOW / (u->H * u->W * u->C), 1);
+}
+
 MGI_FN mgi_up mgi_step_up(const mango_plan *p, const mgi_step *s)
 {
     const mgi_node *g = &p->net->node[s->up == MGI_UP_AFTER ? s->head : s->op];
@@ -251,20 +257,33 @@ MGI_FN mgi_up mgi_step_up(const mango_plan *p, const mgi_step *s)
     return u;
 }
 
-/* With a 1x1 convolution in front, on the small map. */
+/* A 1x1 convolution on the small map, then the upsampling, for so many maps at
+ * a time that the values between the two stay in cache. */
+static void fwd_upsample_after(const mango_plan *p, const mgi_step *s, mango_idx N,
+                               const float *x, float *y)
+{
+    const mgi_epilogue e = {s->bias, NULL, 0};
+    mgi_up u = mgi_step_up(p, s);
+    const mango_idx in = u.H * u.W * s->conv.C, out = u.H * u.W * u.C;
+    const mango_idx most = mgi_up_maps(&u);
+    const float *res = s->residual < 0 ? NULL : mgi_plan_value(p, s->residual);
+    float *low = fwd_scratch(p, s), *work = low + MGI_MIN(most, N) * out;
+    for (mango_idx n = 0; n < N; n += most) {
+        const mango_idx m = MGI_MIN(most, N - n);
+        u.residual = res ? res + n * 4 * out : NULL;
+        mgi_conv_forward(&s->conv, m, x + n * in, s->packed, &e, low, work);
+        mgi_upsample(&u, m, low, y + n * 4 * out, work);
+    }
+}
+
 static void fwd_upsample(const mango_plan *p, const mgi_step *s, const float *x, float *y)
 {
     const mango_idx N = fwd_maps(p, s);
-    mgi_up u = mgi_step_up(p, s);
-    float *low = fwd_scratch(p, s), *work = low;
-    if (s->up == MGI_UP_AFTER) {
-        const mgi_epilogue e = {s->bias, NULL, 0};
-        work += N * u.H * u.W * u.C;
-        mgi_conv_forward(&s->conv, N, x, s->packed, &e, low, work);
-        x = low;
-        u.residual = s->residual < 0 ? NULL : mgi_plan_value(p, s->residual);
-    }
-    mgi_upsample(&u, N, x, y, work);
+    const mgi_up u = mgi_step_up(p, s);
+    if (s->up == MGI_UP_AFTER)
+        fwd_upsample_after(p, s, N, x, y);
+    else
+        mgi_upsample(&u, N, x, y, fwd_scratch(p, s));
 }
 
 /* What takes bits; y is bits too for a LIF or a max-pool. */
@@ -338,4 +357,5 @@ MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s)
 }
 
 #undef FWD_BLOCK
+#undef FWD_LOW
 #undef FWD_GRAIN

@@ -71,7 +71,7 @@ static void plan_reading_buffers(mango_plan *p)
 
 /* ---- steps ---------------------------------------------------------------------- */
 
-static double plan_step_macs(const mango_plan *p, const mgi_step *s)
+MGI_FN double mgi_step_macs(const mango_plan *p, const mgi_step *s)
 {
     const mgi_conv *c = s->up == MGI_UP_NONE ? &s->conv : &p->net->node[s->op].conv;
     if (!s->packed_n)
@@ -171,7 +171,7 @@ static void plan_step(mango_plan *p, int end)
         s->bias_n = net->node[s->head].C;
     }
     p->node[end].step = p->n_steps++;
-    p->macs += plan_step_macs(p, s);
+    p->macs += mgi_step_macs(p, s);
 }
 
 /* A step for every needed node, static ones first; then buffers. */
@@ -370,6 +370,6 @@ MGI_FN void mgi_plan_describe(const mango_plan *p, mgi_str *s)
         mgi_str_printf(s, " %lldx%lldx%lld %s %lld@%lld used to %d macs=%.0f\n",
                        (long long)g->C, (long long)g->H, (long long)g->W,
                        u->elem == MGI_ELEM_BITS ? "bits" : "f32", (long long)u->bytes,
-                       (long long)u->offset, u->last, plan_step_macs(p, q));
+                       (long long)u->offset, u->last, mgi_step_macs(p, q));
     }
 }

@@ -25,7 +25,9 @@
 #define MGI_MAX_BATCH 4096
 #define MGI_PLAN_MEMORY ((mango_idx)1 << 30) /* default cap, bytes          */
 #define MGI_PLAN_SPAN ((mango_idx)16 << 20)  /* chunks shrink to this arena */
+#define MGI_PLAN_STATIC ((mango_idx)4 << 20) /* ... this one where nothing spikes: near the cores */
 #define MGI_PLAN_MAPS 32                     /* ... but not under so many maps */
+#define MGI_PLAN_ROWS 512                    /* or rows of the matrix products */
 
 /* How the values of a buffer are stored; bits: 0/1 maps as in spikes.h, words. */
 typedef enum mgi_elem { MGI_ELEM_F32, MGI_ELEM_F64, MGI_ELEM_BITS } mgi_elem;
@@ -148,6 +150,7 @@ MGI_FN int mgi_plan_is_bits(const mango_plan *p, int node);
 
 /* plan_memory.c: sizes and places of buffers for chunks of b inputs and t
  * steps; the choice of a chunk under the cap. A plan for slices holds all inputs. */
+MGI_FN double mgi_step_macs(const mango_plan *p, const mgi_step *s); /* plan.c: dense */
 MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps);
 MGI_FN int mgi_plan_place(mango_plan *p, mango_idx b, mango_idx t, mango_idx *bytes);
 MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err);
@@ -163,6 +166,7 @@ MGI_FN double mgi_spectral_sigma(mango_idx O, mango_idx K, const float *W, const
 /* forward.c, readout.c: run the steps of the chunk under way. */
 MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s);
 MGI_FN mgi_up mgi_step_up(const mango_plan *p, const mgi_step *s); /* its upsampling */
+MGI_FN mango_idx mgi_up_maps(const mgi_up *u); /* maps at a time, of MGI_UP_AFTER */
 MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r);
 MGI_FN void *mgi_plan_at(const mango_plan *p, int buf);
 MGI_FN const float *mgi_plan_value(const mango_plan *p, int node);

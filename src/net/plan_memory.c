@@ -7,6 +7,9 @@
 #include "plan.h"
 
 #define PLAN_ALIGN 64
+#define PLAN_NEAR 4194304.0 /* weights that a shared cache holds                 */
+#define PLAN_USES 192.0     /* products for each weight of a chunk, from there   */
+#define PLAN_USES_FAR 512.0 /* ... or from memory                                */
 
 MGI_FN size_t mgi_elem_size(mgi_elem e)
 {
@@ -21,9 +24,10 @@ MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx
     if (s->up == MGI_UP_AFTER || g->kind == MGI_UPSAMPLE) {
         const mgi_up u = mgi_step_up(p, s);
         const mango_idx own = mgi_upsample_work(&u);
-        return s->up == MGI_UP_NONE
-                   ? own
-                   : maps * u.H * u.W * u.C + MGI_MAX(own, mgi_conv_work(&s->conv, maps));
+        if (s->up == MGI_UP_NONE)
+            return own;
+        maps = MGI_MIN(maps, mgi_up_maps(&u));
+        return maps * u.H * u.W * u.C + MGI_MAX(own, mgi_conv_work(&s->conv, maps));
     }
     if (s->up == MGI_UP_SUBPIXEL)
         return mgi_conv_work(&s->conv, maps);
@@ -150,19 +154,49 @@ static mango_idx plan_even(mango_idx whole, mango_idx part)
     return (whole + chunks - 1) / chunks;
 }
 
-/* The first chunk under the cap that also stays in MGI_PLAN_SPAN, or whose next
- * smaller one would have too few maps for the matrix products. */
+/* With `maps` maps, do the matrix products of a tenth of the work or more have
+ * too few rows, pixels of all maps? */
+static int plan_few_rows(const mango_plan *p, mango_idx maps)
+{
+    double macs = 0;
+    for (int i = 0; i < p->n_steps; i++)
+        if (maps * p->step[i].conv.OH * p->step[i].conv.OW < MGI_PLAN_ROWS)
+            macs += mgi_step_macs(p, &p->step[i]);
+    return 10 * macs > p->macs;
+}
+
+/* Maps that a chunk should not go below: rows as above, and enough products for
+ * each weight that a chunk reads once, more so when they lie outside the caches. */
+static mango_idx plan_few(const mango_plan *p)
+{
+    double weights = 0;
+    mango_idx maps = 1;
+    if (p->first_dynamic < p->n_steps)
+        return MGI_PLAN_MAPS;
+    for (int i = 0; i < p->n_steps; i++)
+        weights += (double)p->step[i].packed_n;
+    const double uses = weights > PLAN_NEAR ? PLAN_USES_FAR : PLAN_USES;
+    while (maps < MGI_PLAN_MAPS &&
+           (plan_few_rows(p, maps) || (double)maps * p->macs < uses * weights))
+        maps++;
+    return maps;
+}
+
+/* The first chunk under the cap that also stays in a span of memory, or whose
+ * next smaller one would have too few maps for the matrix products. */
 MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err)
 {
     const mango_idx most = p->slice > 0 ? p->slice : p->T;
     const mango_idx T = p->first_dynamic < p->n_steps ? most : 1;
+    const mango_idx few = plan_few(p);
+    const mango_idx span = p->first_dynamic < p->n_steps ? MGI_PLAN_SPAN : MGI_PLAN_STATIC;
     mango_idx b = p->B, t = T, bytes = 0;
     int fits = 0;
     for (;;) {
         mango_idx nb = b, nt = t;
         fits = mgi_plan_place(p, b, t, &bytes) && bytes <= p->memory;
         const int more = plan_halve(p, &nb, &nt);
-        if (!more || (fits && (bytes <= MGI_PLAN_SPAN || nb * nt < MGI_PLAN_MAPS)))
+        if (!more || (fits && (bytes <= span || nb * nt < few)))
             break;
         b = nb;
         t = nt;
@@ -179,3 +213,6 @@ MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err)
 }
 
 #undef PLAN_ALIGN
+#undef PLAN_NEAR
+#undef PLAN_USES
+#undef PLAN_USES_FAR
