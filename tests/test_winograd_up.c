@@ -198,6 +198,31 @@ static void t_winograd_up_bound(void)
     }
 }
 
+/* Scratch for a batch serves every smaller one, with as many threads or fewer,
+ * though these are cut in other blocks. */
+static void t_winograd_up_work(void)
+{
+    static const int L[][5] = {/* C H O k m */
+        {256, 16, 256, 3, 4}, {128, 8, 64, 4, 3}, {64, 16, 64, 3, 4}, {512, 6, 512, 3, 2},
+        {16, 30, 16, 3, 4}};
+    const int threads = mango_threads();
+    for (mango_idx i = 0; i < MGI_COUNT(L); i++) {
+        mgi_conv c = {.C = L[i][0], .H = L[i][1], .W = L[i][1], .O = L[i][2], .kh = L[i][3],
+                      .kw = L[i][3], .sh = L[i][3] - 2, .sw = L[i][3] - 2, .ph = 1, .pw = 1,
+                      .transposed = L[i][3] == 4, .winograd = L[i][4]};
+        mango_idx below[4] = {0}, bad = 0;
+        T_CHECK(mgi_conv_shape(&c));
+        for (mango_idx N = 1; N <= 40; N++)
+            for (int t = 1; t <= 3; t++) {
+                mango_set_threads(t);
+                below[t] = MGI_MAX(below[t], MGI_MAX(below[t - 1], mgi_conv_work(&c, N)));
+                bad += mgi_conv_work(&c, N) < below[t];
+            }
+        T_EQ(bad, 0);
+    }
+    mango_set_threads(threads);
+}
+
 /* ---- the choice ------------------------------------------------------------------ */
 
 static int t_winograd_up_choice(mango_idx C, mango_idx O, mango_idx H, int k, int s, int p)
@@ -225,5 +250,6 @@ void t_winograd_up(void)
     T_CASE(t_winograd_up_exact);
     T_CASE(t_winograd_up_bits);
     T_CASE(t_winograd_up_bound);
+    T_CASE(t_winograd_up_work);
     T_CASE(t_winograd_up_rule);
 }

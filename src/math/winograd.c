@@ -39,6 +39,7 @@ typedef struct wino_job {
     mango_idx O;              /* outputs of all phases               */
     mango_idx TY, TX, tiles; /* tiles of an image; of the batch         */
     mango_idx T, blocks;     /* tiles of a block, at most               */
+    mango_idx most;          /* tiles of a block of fewer images, at most */
     int team;
     mango_idx pitchV, pitchM; /* floats from tile to tile                */
     mango_idx planeV, planeM; /* ... from point to point                 */
@@ -95,6 +96,7 @@ static wino_job wino_plan(const mgi_conv *c, mango_idx N)
     j.team = j.T < 2 * mr;
     if (j.team)
         j.T = MGI_MAX(4 * mr, WINO_TEAM / each / mr * mr);
+    j.most = MGI_MIN(j.T, MGI_MAX(j.tiles, 1));
     j.blocks = (j.tiles + j.T - 1) / j.T;
     if (!j.team)
         j.blocks = wino_up(j.blocks, threads);
@@ -124,7 +126,9 @@ static mango_idx wino_scratch(const wino_job *j)
 
 MGI_FN mango_idx mgi_winograd_work(const mgi_conv *c, mango_idx N)
 {
-    const wino_job j = wino_plan(c, N);
+    wino_job j = wino_plan(c, N);
+    j.planeV = wino_plane(j.most, j.pitchV); /* fewer images can have larger blocks */
+    j.planeM = wino_plane(j.most, j.pitchM);
     return wino_scratch(&j) * (j.team ? 1 : mango_threads());
 }
 
