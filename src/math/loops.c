@@ -17,32 +17,30 @@
 
 /* ---- LIF backwards --------------------------------------------------------- */
 
-LOOPS_BODY void loops_charge_as(mgi_charge charge, mgi_reset reset, int delay, int on_equal,
-                                mango_idx n, const mgi_lif_rule *rule, const float *X, float *U,
-                                float *H)
-{
-    mgi_lif_rule r = *rule;
-    r.charge = charge, r.reset = reset, r.delay = delay, r.on_equal = on_equal;
-    MGI_OMP(simd)
-    for (mango_idx j = 0; j < n; j++) {
-        const float h = mgi_lif_charge(&r, U[j], X[j]);
-        H[j] = h;
-        U[j] = mgi_lif_leave(&r, h);
-    }
-}
+#define LOOPS_CHARGE(hint, charge_, reset_, delay_, on_equal_)                                 \
+    do {                                                                                       \
+        mgi_lif_rule r = *rule;                                                                \
+        r.charge = charge_, r.reset = reset_, r.delay = delay_, r.on_equal = on_equal_;        \
+        hint for (mango_idx j = 0; j < n; j++)                                                 \
+        {                                                                                      \
+            const float h = mgi_lif_charge(&r, U[j], X[j]);                                    \
+            H[j] = h;                                                                          \
+            U[j] = mgi_lif_leave(&r, h);                                                       \
+        }                                                                                      \
+    } while (0)
 
 /* The two presets as constants, any other rule as it comes. */
-LOOPS_BODY void loops_charge(mango_idx n, const mgi_lif_rule *r, const float *X, float *U,
+LOOPS_BODY void loops_charge(mango_idx n, const mgi_lif_rule *rule, const float *X, float *U,
                              float *H)
 {
-    if (r->charge == MGI_CHARGE_LEAK && r->reset == MGI_RESET_SUBTRACT && r->delay &&
-        !r->on_equal)
-        loops_charge_as(MGI_CHARGE_LEAK, MGI_RESET_SUBTRACT, 1, 0, n, r, X, U, H);
-    else if (r->charge == MGI_CHARGE_TAU && r->reset == MGI_RESET_VALUE && !r->delay &&
-             r->on_equal)
-        loops_charge_as(MGI_CHARGE_TAU, MGI_RESET_VALUE, 0, 1, n, r, X, U, H);
+    if (rule->charge == MGI_CHARGE_LEAK && rule->reset == MGI_RESET_SUBTRACT && rule->delay &&
+        !rule->on_equal)
+        LOOPS_CHARGE(MGI_OMP(simd), MGI_CHARGE_LEAK, MGI_RESET_SUBTRACT, 1, 0);
+    else if (rule->charge == MGI_CHARGE_TAU && rule->reset == MGI_RESET_VALUE && !rule->delay &&
+             rule->on_equal)
+        LOOPS_CHARGE(MGI_OMP(simd), MGI_CHARGE_TAU, MGI_RESET_VALUE, 0, 1);
     else
-        loops_charge_as(r->charge, r->reset, r->delay, r->on_equal, n, r, X, U, H);
+        LOOPS_CHARGE(, rule->charge, rule->reset, rule->delay, rule->on_equal);
 }
 
 /* theta'(d) at d = H - U_thr. */
@@ -267,5 +265,6 @@ MGI_FN const mgi_loops *mgi_loops_get(void)
 #endif
 
 #undef LOOPS_BODY
+#undef LOOPS_CHARGE
 #undef LOOPS_SET
 #undef LOOPS_AVX2
