@@ -283,6 +283,49 @@ static void t_loops_conv_one(const mgi_conv *c, mango_idx N)
     free(scratch);
 }
 
+/* dx from a dy of mostly zeros, against the same with as many images of another
+ * kind behind, which takes the dense way. */
+static void t_loops_few_one(const mgi_conv *c, mango_idx N)
+{
+    const mango_idx in = c->H * c->W * c->C, out = c->OH * c->OW * c->O;
+    const mango_idx weights = c->O * c->C * c->kh * c->kw, M = 2 * N;
+    float *dy = calloc((size_t)(M * out), sizeof *dy), *w = calloc((size_t)weights, sizeof *w);
+    float *dx = calloc((size_t)(2 * M * in), sizeof *dx);
+    float *work = calloc((size_t)mgi_conv_backward_work(c, M), sizeof *work);
+    mango_fill_u("dy", 1, M * out, dy);
+    mango_fill_u("w", 1, weights, w);
+    for (mango_idx i = 0; i < N * out; i++)
+        dy[i] = i * i % 11 < 3 ? dy[i] : 0.0f;
+    memset(dy, 0, (size_t)(N * out / 5) * sizeof *dy);
+    T_CHECK(mgi_few_backward_data(c, N, dy, w, dx, work));
+    T_CHECK(!mgi_few_backward_data(c, M, dy, w, dx, work));
+    memset(dx, 1, (size_t)(M * in) * sizeof *dx);
+    mgi_conv_backward_data(c, N, dy, w, dx, work);
+    mgi_conv_backward_data(c, M, dy, w, dx + M * in, work);
+    T_MEM(dx, dx + M * in, (size_t)(N * in) * sizeof *dx);
+    free(dy), free(w), free(dx), free(work);
+}
+
+static void t_loops_few_set(const mgi_loops *l)
+{
+    static const mgi_conv shapes[] = {
+        {.C = 20, .H = 9, .W = 7, .O = 17, .kh = 3, .kw = 3, .sh = 1, .sw = 1, .ph = 1, .pw = 1},
+        {.C = 200, .H = 8, .W = 7, .O = 64, .kh = 5, .kw = 5, .sh = 1, .sw = 1},
+        {.C = 67, .H = 5, .W = 5, .O = 16, .kh = 2, .kw = 3, .sh = 1, .sw = 1, .ph = 1, .pw = 2},
+        {.C = 16, .H = 1, .W = 1, .O = 48, .kh = 3, .kw = 3, .sh = 1, .sw = 1, .ph = 1, .pw = 1}};
+    (void)l;
+    for (mango_idx k = 0; k < MGI_COUNT(shapes); k++) {
+        mgi_conv c = shapes[k];
+        T_REQUIRE(mgi_conv_shape(&c));
+        t_loops_few_one(&c, 3 + k);
+    }
+}
+
+static void t_loops_few(void)
+{
+    t_loops_each(t_loops_few_set);
+}
+
 static void t_loops_conv_set(const mgi_loops *l)
 {
     static const mgi_conv shapes[] = {
@@ -309,6 +352,7 @@ void t_loops(void)
 {
     T_CASE(t_loops_bits);
     T_CASE(t_loops_conv);
+    T_CASE(t_loops_few);
     T_CASE(t_loops_lif);
     T_CASE(t_loops_optim);
     T_CASE(t_loops_pool);

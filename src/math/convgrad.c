@@ -56,13 +56,15 @@ MGI_FN mango_idx mgi_conv_backward_work(const mgi_conv *c, mango_idx N)
     const mgi_conv f = mgi_conv_flip(c);
     const mango_idx data = grad_up(mgi_conv_packed(&f), 16) + mgi_conv_work(&f, N);
     const mango_idx weights = grad_up(c->O * c->C * c->kh * c->kw, 16) + grad_bits(c, N);
-    return MGI_MAX(data, weights);
+    return MGI_MAX(MGI_MAX(data, weights), mgi_few_work(c));
 }
 
 MGI_FN void mgi_conv_backward_data(const mgi_conv *c, mango_idx N, const float *dy,
                                    const float *w, float *dx, float *work)
 {
     const mgi_conv f = mgi_conv_flip(c);
+    if (mgi_few_backward_data(c, N, dy, w, dx, work))
+        return;
     mgi_conv_pack(&f, w, work);
     mgi_conv_forward(&f, N, dy, work, NULL, dx, work + grad_up(mgi_conv_packed(&f), 16));
 }

@@ -6,6 +6,7 @@
  * at -O2, too; the iterations are independent, so the order is not at stake.
  * SPDX-License-Identifier: MIT */
 #include "loops.h"
+#include "../base/real.h"
 #include "spikes.h" /* mgi_bits_first */
 #include <math.h> /* sqrtf: correctly rounded everywhere */
 
@@ -199,6 +200,15 @@ static void loops_sum_rows_base(mango_idx m, mango_idx n, mango_idx words, const
     }
 }
 
+static void loops_few_base(mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e,
+                           const float *b, mango_idx nr, float *c, mango_idx ldc)
+{
+    for (mango_idx i = 0; i < m; i++, c += ldc)
+        for (uint32_t k = from[i]; k < from[i + 1]; k++)
+            for (mango_idx j = 0; j < n; j++)
+                c[j] = mgi_fmaf(e[k].v, b[e[k].at * nr + j], c[j]);
+}
+
 /* ---- the instances --------------------------------------------------------- */
 
 #define LOOPS_SET(as, how)                                                                     \
@@ -239,7 +249,7 @@ MGI_FN const mgi_loops *mgi_loops_base(void)
     static const mgi_loops table = {
         loops_charge_base,  loops_back_base,      loops_sgd_base,       loops_adam_base,
         loops_average_base, loops_pool_best_base, loops_pool_give_base, loops_bits_base,
-        loops_sum_rows_base};
+        loops_sum_rows_base, loops_few_base};
     return &table;
 }
 
@@ -252,8 +262,8 @@ LOOPS_SET(avx2, __attribute__((target("avx2"))))
 
 MGI_FN const mgi_loops *mgi_loops_get(void)
 {
-    static const mgi_loops avx2 = {LOOPS_AVX2, mgi_avx2_sum_rows};
-    static const mgi_loops avx512 = {LOOPS_AVX2, mgi_avx512_sum_rows};
+    static const mgi_loops avx2 = {LOOPS_AVX2, mgi_avx2_sum_rows, mgi_avx2_few};
+    static const mgi_loops avx512 = {LOOPS_AVX2, mgi_avx512_sum_rows, mgi_avx512_few};
     const mgi_kernels *k = mgi_kernels_get();
     return k == mgi_kernels_avx512() ? &avx512 : k == mgi_kernels_avx2() ? &avx2 : mgi_loops_base();
 }

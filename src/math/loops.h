@@ -23,6 +23,12 @@ typedef struct mgi_optim_rule {
     int nesterov, decoupled;
 } mgi_optim_rule;
 
+/* A value of a map that is not zero: row `at` (its channel) of the weights. */
+typedef struct mgi_few {
+    float v;
+    uint32_t at;
+} mgi_few;
+
 typedef struct mgi_loops {
     /* H = the membrane at firing from U and X; U = what the step leaves. */
     void (*lif_charge)(mango_idx n, const mgi_lif_rule *r, const float *X, float *U, float *H);
@@ -44,6 +50,10 @@ typedef struct mgi_loops {
      * j < n <= 64. mask: `words` words a row; load as in the kernel `tile`. */
     void (*sum_rows)(mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
                      const float *b, mango_idx ldb, float *c, mango_idx ldc, int load);
+    /* For each of m pixels i and its entries e = from(i) .. from(i+1), ascending:
+     * c(i,j) = fma(e.v, b(e.at,j), c(i,j)), j < n <= nr. b: rows of nr floats. */
+    void (*few)(mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e, const float *b,
+                mango_idx nr, float *c, mango_idx ldc);
 } mgi_loops;
 
 /* The loops that go with the kernel set in force. */
@@ -59,6 +69,10 @@ MGI_FN void mgi_avx2_sum_rows(mango_idx m, mango_idx n, mango_idx words, const u
                               const float *b, mango_idx ldb, float *c, mango_idx ldc, int load);
 MGI_FN void mgi_avx512_sum_rows(mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
                                 const float *b, mango_idx ldb, float *c, mango_idx ldc, int load);
+MGI_FN void mgi_avx2_few(mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e,
+                         const float *b, mango_idx nr, float *c, mango_idx ldc);
+MGI_FN void mgi_avx512_few(mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e,
+                           const float *b, mango_idx nr, float *c, mango_idx ldc);
 #endif
 
 #endif

@@ -158,6 +158,83 @@ L2 void mgi_avx2_sum_rows(mango_idx m, mango_idx n, mango_idx words, const uint6
         mgi_avx2_sum_rows(m, n - full, words, mask, b + full, ldb, c + full, ldc, load);
 }
 
+/* ---- rows times values --------------------------------------------------------- */
+
+#define L5_FEW(i)                                                                              \
+    if (V > i)                                                                                 \
+        s##i = _mm512_fmadd_ps(v, L5_AT(i, row), s##i);
+
+L5_BODY void loops_few_512(int V, mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e,
+                           const float *b, mango_idx nr, float *c, mango_idx ldc)
+{
+    const __mmask16 last = (__mmask16)(0xffffu >> (16 * V - n));
+    const int load = 1;
+    for (mango_idx i = 0; i < m; i++, c += ldc) {
+        if (from[i] == from[i + 1])
+            continue;
+        L5_EACH(L5_START)
+        for (const mgi_few *p = e + from[i], *end = e + from[i + 1]; p < end; p++) {
+            const float *row = b + (mango_idx)p->at * nr;
+            const __m512 v = _mm512_set1_ps(p->v);
+            L5_EACH(L5_FEW)
+        }
+        L5_EACH(L5_STORE)
+    }
+}
+
+__attribute__((target("avx512f"))) MGI_FN void
+mgi_avx512_few(mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e, const float *b,
+               mango_idx nr, float *c, mango_idx ldc)
+{
+    if (n == 64 && nr == 64)
+        loops_few_512(4, m, 64, from, e, b, 64, c, ldc);
+    else if (n > 48)
+        loops_few_512(4, m, n, from, e, b, nr, c, ldc);
+    else if (n > 32)
+        loops_few_512(3, m, n, from, e, b, nr, c, ldc);
+    else if (n > 16)
+        loops_few_512(2, m, n, from, e, b, nr, c, ldc);
+    else if (n > 0)
+        loops_few_512(1, m, n, from, e, b, nr, c, ldc);
+}
+
+#define L2_FEW(i)                                                                              \
+    if (V > i)                                                                                 \
+        s##i = _mm256_fmadd_ps(v, L2_AT(i, row), s##i);
+
+static inline __attribute__((always_inline, target("avx2,fma"))) void
+loops_few_256(int V, mango_idx m, const uint32_t *from, const mgi_few *e, const float *b,
+              mango_idx nr, float *c, mango_idx ldc)
+{
+    const int load = 1;
+    for (mango_idx i = 0; i < m; i++, c += ldc) {
+        L2_EACH(L2_START)
+        for (const mgi_few *p = e + from[i], *end = e + from[i + 1]; p < end; p++) {
+            const float *row = b + (mango_idx)p->at * nr;
+            const __m256 v = _mm256_set1_ps(p->v);
+            L2_EACH(L2_FEW)
+        }
+        L2_EACH(L2_STORE)
+    }
+}
+
+__attribute__((target("avx2,fma"))) MGI_FN void
+mgi_avx2_few(mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e, const float *b,
+             mango_idx nr, float *c, mango_idx ldc)
+{
+    const mango_idx full = n >= 64 ? 64 : n >= 32 ? 32 : n >= 8 ? 8 : 0;
+    if (full == 64)
+        loops_few_256(8, m, from, e, b, nr, c, ldc);
+    else if (full == 32)
+        loops_few_256(4, m, from, e, b, nr, c, ldc);
+    else if (full == 8)
+        loops_few_256(1, m, from, e, b, nr, c, ldc);
+    else
+        mgi_loops_base()->few(m, n, from, e, b, nr, c, ldc);
+    if (full > 0 && n > full)
+        mgi_avx2_few(m, n - full, from, e, b + full, nr, c + full, ldc);
+}
+
 #undef L2
 #undef L2_BODY
 #undef L2_EACH
@@ -165,10 +242,12 @@ L2 void mgi_avx2_sum_rows(mango_idx m, mango_idx n, mango_idx words, const uint6
 #undef L2_START
 #undef L2_ADD
 #undef L2_STORE
+#undef L2_FEW
 #undef L5_BODY
 #undef L5_EACH
 #undef L5_AT
 #undef L5_START
 #undef L5_ADD
 #undef L5_STORE
+#undef L5_FEW
 #endif

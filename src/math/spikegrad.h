@@ -1,4 +1,5 @@
-/* spikegrad.h - convolutions over float maps that hold only 0 and 1, in training.
+/* spikegrad.h - convolutions in training that skip zeros: over float maps that
+ * hold only 0 and 1, and over gradients that a max-pool has thinned.
  * SPDX-License-Identifier: MIT */
 #ifndef MGI_SPIKEGRAD_H
 #define MGI_SPIKEGRAD_H
@@ -18,5 +19,10 @@ MGI_FN void mgi_bits_conv_weights(const mgi_convgeo *g, mango_idx N, const uint6
 MGI_FN mango_idx mgi_conv_either_work(const mgi_conv *c, mango_idx N); /* floats */
 MGI_FN void mgi_conv_either(const mgi_conv *c, mango_idx N, const float *x, const float *packed,
                             const float *bias, float *y, float *work);
+/* fewconv.c: mgi_conv_backward_data when most of dy is zero, as behind a
+ * max-pool, with the same bits. False, and nothing done, when it is not. */
+MGI_FN mango_idx mgi_few_work(const mgi_conv *c);
+MGI_FN int mgi_few_backward_data(const mgi_conv *c, mango_idx N, const float *dy, const float *w,
+                                 float *dx, float *work);
 
 #endif
