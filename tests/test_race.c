@@ -311,7 +311,7 @@ static t_race_calls t_race_ahead(const char *opt, mango_idx ahead, mango_idx bud
     mango_err err = {""};
     T_OK(mango_session_defaults(opt, &so, &err), &err);
     so.budget = budget, so.seed = 4, so.ahead = ahead, so.journal = journal;
-    so.resume = 1, so.sync = 0;
+    so.resume = 1, so.sync = ahead ? 2 : 0;
     T_OK(mango_session_create(&s, &m, &so, t_race_count_calls, &c, NULL, &err), &err);
     if (!s)
         return c;

@@ -20,8 +20,10 @@ static mango_idx ahead_take(mango_session *s, mango_idx m)
         n++;
     }
     const mango_idx left = n < m ? 0 : s->n_ahead - n; /* another order: start anew */
-    memmove(s->aI, s->aI + n * s->d, (size_t)left * row);
-    memmove(s->ay, s->ay + n, (size_t)left * sizeof *s->ay);
+    if (left > 0) {
+        memmove(s->aI, s->aI + n * s->d, (size_t)left * row);
+        memmove(s->ay, s->ay + n, (size_t)left * sizeof *s->ay);
+    }
     s->n_ahead = left;
     return n;
 }

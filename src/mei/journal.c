@@ -141,13 +141,18 @@ mango_status mgi_journal_write(mgi_journal *j, mgi_str *body, int now, mango_err
     mgi_str_printf(body, ",\"crc\":\"%08lx\"}\n", (unsigned long)crc);
     if (body->bad)
         return mgi_fail(err, MANGO_E_MEM, "journal: out of memory for a line");
-    MGI_TRY(mgi_applog_append(&j->log, body->p, body->n, j->sync && now, err));
+    const time_t second = j->sync == 2 ? time(NULL) : 0;
+    const int sync = now && (j->sync == 1 || (j->sync == 2 && second != j->synced));
+    MGI_TRY(mgi_applog_append(&j->log, body->p, body->n, sync, err));
+    j->due = j->sync && !sync, j->synced = sync ? second : j->synced;
     j->crc = crc;
     return MANGO_OK;
 }
 
 void mgi_journal_close(mgi_journal *j)
 {
+    if (j->log.f && j->due)
+        (void)mgi_applog_append(&j->log, "", 0, 1, NULL);
     mgi_applog_close(&j->log);
     journal_forget(j);
     mgi_str_free(&j->path);

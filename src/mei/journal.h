@@ -8,12 +8,15 @@
 #define MGI_JOURNAL_H
 
 #include "../base/json.h"
+#include <time.h>
 
 typedef struct mgi_journal {
     mango_alloc al;
     mgi_str path;
     mgi_applog log;           /* open from the start when it exists; locked */
-    int sync;              /* flush to the disk */
+    int sync;              /* 1: to the disk with each line; 2: once a second; 0: never */
+    int due;               /* lines wait for the disk */
+    time_t synced;         /* when they last went there */
     uint32_t crc;          /* of the chain so far */
     unsigned char *text;   /* the file as found; good bytes, all bytes */
     mango_idx good, size;
@@ -35,7 +38,8 @@ MGI_FN int mgi_journal_is(const mgi_journal *j, const char *kind);
 /* mgi_journal_append - done reading: cut the tail, open for writing. */
 MGI_FN mango_status mgi_journal_append(mgi_journal *j, mango_err *err);
 /* mgi_journal_write - body is an object without its closing brace. now: to the
- * disk when sync is on; else it follows with the next such line. */
+ * disk when sync is 1, or 2 and the last time was in an earlier second; else it
+ * follows with the next such line, or when the journal is closed. */
 MGI_FN mango_status mgi_journal_write(mgi_journal *j, mgi_str *body, int now,
                                       mango_err *err);
 MGI_FN void mgi_journal_close(mgi_journal *j);

@@ -156,7 +156,11 @@ typedef struct mango_session_options {
     const char *journal;        /* path; NULL: none                               */
     int resume;                 /* 1: go on with the journal when it exists;
                                    0: a journal that holds anything is refused    */
-    int sync;                   /* 1: each line is on the disk before the next query */
+    int sync;                   /* 1: each line is on the disk before the next query:
+                                   for queries that cannot be had again. 2: within a
+                                   second; a power cut then costs what is computed
+                                   again. 0: when the system likes. A killed process
+                                   loses nothing in any case */
     const mango_note *notes;    /* (n_notes) up to 32                             */
     mango_idx n_notes;
     int (*observe)(void *ud, const mango_session *s); /* after each step; non-zero

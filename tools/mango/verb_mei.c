@@ -114,6 +114,7 @@ static mango_status mei_options(mei_job *j, mango_err *err)
     so->observe = mei_observe;
     so->observe_ud = j;
     so->resume = j->resume;
+    so->sync = 2; /* the networks would give the same values again */
     return MANGO_OK;
 }
 
