@@ -56,6 +56,15 @@
      is refused. No -march is needed: kernels are chosen at run time, and
      the environment variable MANGO_SIMD=ref|sse2|avx2|avx512|neon forces a set.
 
+   MANY TARGETS
+     Every channel of a layer for a batch of codes, pictures drawn once, one pass:
+         mango_target t[64]; // one text, then its units
+         mango_target_parse(&t[0], net, "spiking1:0", &err);
+         for (int u = 1; u < 64; u++)
+             t[u] = t[0], t[u].unit = u;
+         mango_objective_create_many(&f, gen, net, 64, t, &options, NULL, &err);
+         mango_objective_eval_many(f, K, I, y); // y (K,64)
+
    ERRORS
      Calls that can fail return a mango_status: 0 done, < 0 an error, > 0 why an
      optimizer stopped. mango_status_text() says it in words; many calls also fill
@@ -87,10 +96,12 @@
      net/net.h: mango_net_zoo mango_net_parse mango_net_load mango_net_save
        mango_net_destroy mango_net_fill mango_fill_u mango_net_meta_get mango_net_meta_set
        mango_net_layers mango_net_layer mango_net_find mango_net_steps mango_net_param
-       mango_plan_defaults mango_plan_create mango_plan_run mango_plan_output
-       mango_plan_bytes mango_plan_macs mango_plan_destroy
-     opt/opt.h: mango_opt_names mango_opt_defaults mango_opt_create mango_opt_ask
-       mango_opt_tell mango_opt_restart mango_opt_best mango_opt_error mango_opt_destroy
+       mango_plan_defaults mango_plan_create mango_plan_run mango_plan_start
+       mango_plan_advance mango_plan_keep mango_plan_output mango_plan_bytes mango_plan_macs
+       mango_plan_destroy
+     opt/opt.h: mango_opt_names mango_opt_defaults mango_opt_elite mango_opt_oblivious
+       mango_opt_create mango_opt_ask mango_opt_tell mango_opt_restart mango_opt_best
+       mango_opt_error mango_opt_destroy
      data/data.h: mango_data_defaults mango_data_open mango_data_make mango_data_describe
        mango_data_get mango_data_pixels mango_data_labels mango_data_class mango_data_path
        mango_data_destroy mango_image_read mango_image_resize mango_image_fit mango_npy_read
@@ -99,11 +110,12 @@
        mango_checkpoint_get mango_checkpoint_floats mango_checkpoint_destroy
      mei/mei.h: mango_space_create mango_space_of mango_space_modes mango_space_layer
        mango_space_latent mango_space_destroy mango_target_parse mango_objective_defaults
-       mango_objective_create mango_objective_eval mango_objective_picture
-       mango_objective_look mango_objective_get mango_objective_destroy
-       mango_session_defaults mango_session_create mango_session_step mango_session_run
-       mango_session_extend mango_session_error mango_session_destroy mango_session_get
-       mango_session_best mango_session_query mango_session_improvement
+       mango_objective_create mango_objective_create_many mango_objective_eval
+       mango_objective_eval_many mango_objective_picture mango_objective_look
+       mango_objective_get mango_objective_destroy mango_session_defaults
+       mango_session_create mango_session_step mango_session_run mango_session_extend
+       mango_session_error mango_session_destroy mango_session_get mango_session_best
+       mango_session_query mango_session_improvement
      study/fid.h: mango_moments_create mango_moments_add mango_moments_merge
        mango_moments_count mango_moments_get mango_moments_destroy mango_fid
      train/train.h: mango_train_defaults mango_train_check mango_train_init
@@ -414,8 +426,11 @@ typedef struct mango_plan_options {
                               (B,H*W) as floats 0..K-1 in row-major (H,W) order */
     int raw;               /* 1: input is normalized already; 0: input is [0,1] RGB
                               and the plan applies the network's mean and std */
+    mango_idx slice;       /* > 0: mango_plan_start and mango_plan_advance can be used, best
+                              with so many steps at a time; all inputs of a batch are then
+                              held at a time. 0: mango_plan_run only */
 } mango_plan_options;
-/* mango_plan_defaults - T 0, batch 1, memory 0, from -1, raw 0. */
+/* mango_plan_defaults - T 0, batch 1, memory 0, from -1, raw 0, slice 0. */
 MANGO_API void mango_plan_defaults(mango_plan_options *o);
 
 /* mango_plan_create - decide everything before the first query: only what the
@@ -447,6 +462,36 @@ MANGO_API mango_status mango_plan_create(mango_plan **plan, const mango_net *net
  *          then nothing is written.
  * Memory   none allocated. */
 MANGO_API mango_status mango_plan_run(mango_plan *plan, mango_idx B, const float *x);
+
+/* A run in slices of time, for a caller who may have seen enough before T:
+ *
+ *     mango_plan_start(plan, B, x);
+ *     for (t = 0; t < T && n > 0; t += dt) {
+ *         mango_plan_advance(plan, min(dt, T - t));  readings: means so far
+ *         n = inputs that still matter, their places in which[0..n-1];
+ *         mango_plan_keep(plan, n, which);
+ *     }
+ *
+ * Membranes and sums stay in the plan in between. After T steps in any slices
+ * the readings hold the bits that mango_plan_run gives, for the inputs kept.
+ *
+ * mango_plan_start - what does not depend on time: membranes are at rest after
+ * it, and the readings of time-independent layers are filled.
+ * mango_plan_advance - the next `steps` >= 1 steps, at most up to T, then the
+ * readings: MEAN and RATE over the steps done so far, SPIKES of the new steps.
+ * mango_plan_keep - go on with n >= 1 of the present inputs: those at the places
+ * which[0] < which[1] < ... From then on readings are of n inputs in this order.
+ * Readings of SPIKES keep the layout of the B inputs of the start, so with one
+ * of these nothing can be dropped.
+ *
+ * Returns  as mango_plan_run; MANGO_E_STATE for a plan without `slice` or,
+ *          in advance and keep, not started (mango_plan_run ends a sliced run);
+ *          MANGO_E_ARG for steps or places out of range, a dropped input with
+ *          a reading of SPIKES. Then nothing is changed.
+ * Memory   none allocated. */
+MANGO_API mango_status mango_plan_start(mango_plan *plan, mango_idx B, const float *x);
+MANGO_API mango_status mango_plan_advance(mango_plan *plan, mango_idx steps);
+MANGO_API mango_status mango_plan_keep(mango_plan *plan, mango_idx n, const mango_idx *which);
 
 /* mango_plan_output - another buffer for a reading, from the next run on. */
 MANGO_API mango_status mango_plan_output(mango_plan *plan, mango_idx reading, float *out);
@@ -501,6 +546,15 @@ typedef struct mango_opt mango_opt;
 MANGO_API const char *const *mango_opt_names(void);
 MANGO_API mango_status mango_opt_defaults(const char *name, mango_opt_options *o,
                                           mango_err *err);
+
+/* mango_opt_elite - of the values told between two asks, how many of the best the
+ * method learns from: any other may as well be told as missing, as long as it
+ * is smaller (minimize: larger) than these. k for a method that uses all of them.
+ * mango_opt_oblivious - 1 when what it asks does not depend on what it is told,
+ * so that any number of batches can be asked ahead; 0 for one that learns.
+ * name as in mango_opt_create, o may be NULL; 0 for an unknown name. */
+MANGO_API mango_idx mango_opt_elite(const char *name, const mango_opt_options *o);
+MANGO_API int mango_opt_oblivious(const char *name);
 
 /* mango_opt_create - an optimizer ready for its first ask.
  *   opt    out  the new object; NULL on failure
@@ -834,8 +888,15 @@ typedef struct mango_objective_options {
     mango_idx T;       /* steps; 0: the network's own        */
     mango_idx batch;   /* pictures at once, 1 .. 4096        */
     mango_idx memory;  /* cap for each of the two plans; 0: the plan's default */
+    /* Early stop of queries, for one target of a spiking layer: */
+    mango_idx elite;   /* > 0: a query that cannot be among the best `elite` of its
+                          batch any more is stopped, and its value is NaN; 0: off */
+    int minimize;      /* the best are the smallest                            */
+    double believed;   /* spikes per step that the rest of a query can reach at
+                          most, in (0,1]; 1 is certain                         */
 } mango_objective_options;
-MANGO_API void mango_objective_defaults(mango_objective_options *o); /* 0, 10, 0 */
+/* T 0, batch 10, memory 0, elite 0 (no early stop), minimize 0, believed 1. */
+MANGO_API void mango_objective_defaults(mango_objective_options *o);
 
 /* mango_objective_create - join a generator, a network and a target. Both nets
  * must outlive the objective and not change. Everything is planned here.
@@ -844,14 +905,31 @@ MANGO_API mango_status mango_objective_create(mango_objective **o, const mango_n
                                               const mango_net *net, const char *target,
                                               const mango_objective_options *opt,
                                               const mango_alloc *al, mango_err *err);
-/* mango_objective_eval - a mango_evaluator; ud is the mango_objective. Pictures
- * are rounded to 8 bits before the network sees them: round(255 x)/255. */
+/* mango_objective_create_many - the same for n targets at once, of any layers: a
+ * code's picture is drawn once, and the network runs once, to the deepest of
+ * the layers. Of each target its text is not needed: all channels of a layer are
+ *     mango_target_parse(&t[0], net, "layer4.1.sn2:0", &err);
+ *     for (u = 1; u < t[0].info.C; u++) t[u] = t[0], t[u].unit = u;
+ * Each value has the bits that an objective of this target alone gives. */
+MANGO_API mango_status mango_objective_create_many(mango_objective **o, const mango_net *gen,
+                                                   const mango_net *net, mango_idx n,
+                                                   const mango_target *targets,
+                                                   const mango_objective_options *opt,
+                                                   const mango_alloc *al, mango_err *err);
+/* mango_objective_eval - a mango_evaluator; ud is the mango_objective, of one
+ * target. Pictures are rounded to 8 bits before the network sees them:
+ * round(255 x)/255. With `elite`, each call, cut in pieces of `batch`, is a batch:
+ * with `believed` 1 the values of the best `elite` are what they are without. */
 MANGO_API mango_status mango_objective_eval(void *ud, mango_idx K, const mango_idx *I,
                                             double *y);
+/* mango_objective_eval_many - y (K,n) of codes I (K,d), n targets each. */
+MANGO_API mango_status mango_objective_eval_many(mango_objective *o, mango_idx K,
+                                                 const mango_idx *I, double *y);
 /* mango_objective_picture - rgb (C,H,W) of one code (d), k/255 with integer k. */
 MANGO_API mango_status mango_objective_picture(mango_objective *o, const mango_idx *I,
                                                float *rgb);
-/* mango_objective_look - y (K) of pictures rgb (K,C,H,W) in [0,1], unrounded. */
+/* mango_objective_look - y (K,n) of pictures rgb (K,C,H,W) in [0,1], unrounded,
+ * for n targets; none is stopped early. */
 MANGO_API mango_status mango_objective_look(mango_objective *o, mango_idx K,
                                             const float *rgb, double *y);
 typedef struct mango_objective_info {
@@ -859,7 +937,10 @@ typedef struct mango_objective_info {
     mango_idx T, bytes;    /* steps; memory of the plans        */
     double macs;           /* dense multiply-adds of a query    */
     const mango_space *space;
-    mango_target target;
+    mango_idx n_targets;
+    mango_target target;   /* the first                         */
+    mango_idx stopped;     /* queries stopped early so far      */
+    double steps, steps_all; /* with early stop: network steps made, and without */
     char gen[65], net[65]; /* SHA-256 of graph and parameters   */
 } mango_objective_info;
 MANGO_API void mango_objective_get(const mango_objective *o, mango_objective_info *info);
@@ -884,10 +965,18 @@ typedef struct mango_session_options {
                                    optimizer is restarted, 1 .. 10^6              */
     int repeat;                 /* 1: a repeated code is a query again (noise);
                                    0: it is answered from the cache, for nothing  */
+    mango_idx ahead;            /* codes that one call of the function should hold:
+                                   of a method that does not learn (mango_opt_oblivious)
+                                   the codes of the next batches are evaluated together
+                                   with the present one; nothing else changes. 0: off */
     const char *journal;        /* path; NULL: none                               */
     int resume;                 /* 1: go on with the journal when it exists;
                                    0: a journal that holds anything is refused    */
-    int sync;                   /* 1: each line is on the disk before the next query */
+    int sync;                   /* 1: each line is on the disk before the next query:
+                                   for queries that cannot be had again. 2: within a
+                                   second; a power cut then costs what is computed
+                                   again. 0: when the system likes. A killed process
+                                   loses nothing in any case */
     const mango_note *notes;    /* (n_notes) up to 32                             */
     mango_idx n_notes;
     int (*observe)(void *ud, const mango_session *s); /* after each step; non-zero
@@ -1327,8 +1416,53 @@ MGI_FN uint16_t mgi_to_bf16(float x);
 #endif
 /* ---- end base/real.h ---------------------------------------------------------------- */
 
+/* ---- begin base/file.h -------------------------------------------------------------- */
+/* file.h - files: bounded reading, atomic writing, a log that only grows.
+ */
+#ifndef MGI_FILE_H
+#define MGI_FILE_H
+
+#include <stdio.h>
+
+/* Reading is bounded: a file over `limit` bytes is MANGO_E_LIMIT before
+ * anything is allocated. A NUL that *n does not count follows the bytes, so
+ * free them with mgi_del(al, p, n + 1, 1). */
+MGI_FN mango_status mgi_file_read(const char *path, mango_idx limit, const mango_alloc *al,
+                                  unsigned char **p, mango_idx *n, mango_err *err);
+/* mgi_file_map - the bytes of a regular file without a copy, read-only, until
+ * mgi_file_unmap. false: not here or not this file; then read it. Who cuts the
+ * file short meanwhile kills the reader: map for moments, not for hours. */
+MGI_FN int mgi_file_map(const char *path, mango_idx limit, unsigned char **p, mango_idx *n);
+MGI_FN void mgi_file_unmap(unsigned char *p, mango_idx n);
+/* Writing goes to a temporary name beside the target, is flushed to disk, then
+ * renamed: the target is old or new, never half. */
+MGI_FN mango_status mgi_file_write(const char *path, const void *p, mango_idx n,
+                                   mango_err *err);
+
+/* A log: one process at a time may have it open. The lock goes with the file's
+ * handle, so the system frees it when the process ends in whatever way. */
+typedef struct mgi_applog {
+    FILE *f;      /* NULL: not open */
+    char name[160];
+} mgi_applog;
+/* mgi_applog_open - open and lock. create 0: a file that is not there is no error,
+ * l->f stays NULL; create 1: it is made, and refused if it holds anything.
+ * Returns MANGO_E_STATE when another process has it. */
+MGI_FN mango_status mgi_applog_open(mgi_applog *l, const char *path, int create, mango_err *err);
+/* All that it holds; as mgi_file_read. */
+MGI_FN mango_status mgi_applog_read(mgi_applog *l, mango_idx limit, const mango_alloc *al,
+                                 unsigned char **p, mango_idx *n, mango_err *err);
+MGI_FN mango_status mgi_applog_cut(mgi_applog *l, mango_idx n, mango_err *err); /* keep n bytes */
+/* n bytes more, handed to the system; sync: and on the disk on return. */
+MGI_FN mango_status mgi_applog_append(mgi_applog *l, const void *p, mango_idx n, int sync,
+                                   mango_err *err);
+MGI_FN void mgi_applog_close(mgi_applog *l);
+
+#endif
+/* ---- end base/file.h ---------------------------------------------------------------- */
+
 /* ---- begin base/text.h -------------------------------------------------------------- */
-/* text.h - growing strings, strict numbers, name lists, atomic files.
+/* text.h - growing strings, strict numbers, name lists.
  */
 #ifndef MGI_TEXT_H
 #define MGI_TEXT_H
@@ -1363,15 +1497,6 @@ MGI_FN int mgi_glob(const char *pattern, const char *name);
 /* Up to 4 of `names` nearest to `name` by edit distance, ", "-joined into out. */
 MGI_FN void mgi_near(const char *name, mango_idx n, const char *const *names, char *out,
                      mango_idx cap);
-
-/* Files. Reading is bounded: a file over `limit` bytes is MANGO_E_LIMIT before
- * anything is allocated. A NUL that *n does not count follows the bytes, so
- * free them with mgi_del(al, p, n + 1, 1). Writing goes to a temporary name beside the target,
- * is flushed to disk, then renamed: the target is old or new, never half. */
-MGI_FN mango_status mgi_file_read(const char *path, mango_idx limit, const mango_alloc *al,
-                                  unsigned char **p, mango_idx *n, mango_err *err);
-MGI_FN mango_status mgi_file_write(const char *path, const void *p, mango_idx n,
-                                   mango_err *err);
 
 #endif
 /* ---- end base/text.h ---------------------------------------------------------------- */
@@ -1435,6 +1560,12 @@ MGI_FN void mgi_json_quote(mgi_str *s, const char *bytes, mango_idx n);
  * pieces in order. */
 MGI_FN uint32_t mgi_crc32(uint32_t crc, const void *p, mango_idx n);
 
+/* The rounds of SHA-256 over n blocks of 64 bytes (sha256.c): in plain C, and
+ * the fastest that this processor has. Both give the same bits. */
+typedef void (*mgi_sha256_fn)(uint32_t H[8], const unsigned char *p, mango_idx n);
+MGI_FN void mgi_sha256_ref(uint32_t H[8], const unsigned char *p, mango_idx n);
+MGI_FN mgi_sha256_fn mgi_sha256_best(void);
+
 /* A running MD5 (RFC 1321) or SHA-256 (FIPS 180-4): init, add any number of
  * pieces, then end writes the lower-case hex digest, NUL-terminated. */
 typedef struct mgi_hash {
@@ -1442,6 +1573,7 @@ typedef struct mgi_hash {
     uint64_t bytes;
     unsigned char block[64];
     int is_md5;
+    mgi_sha256_fn sha256; /* set by init */
 } mgi_hash;
 MGI_FN void mgi_md5_init(mgi_hash *s);
 MGI_FN void mgi_sha256_init(mgi_hash *s);
@@ -1578,6 +1710,8 @@ typedef struct mgi_kernels {
     /* rows of nb channels */
     void (*scale_shift)(mango_idx rows, mango_idx nb, const float *s, const float *t,
                         const float *x, float *y);             /* y = fma(s[c], x, t[c]) */
+    /* z = 0.75 x + 0.25 y, each product and the sum rounded: half of a bilinear x2 */
+    void (*mix)(mango_idx n, const float *x, const float *y, float *z);
     /* One LIF step for n neurons, as lifstep.h says. X input current, U state,
      * S spikes out as 0/1 floats (never NULL). */
     void (*lif)(mango_idx n, const mgi_lif_rule *rule, const float *X, float *U, float *S);
@@ -1640,6 +1774,7 @@ MGI_FN void mgi_neon_gather(mango_idx panels, mango_idx m, mango_idx per,
 MGI_FN void mgi_ref_add(mango_idx n, const float *x, const float *y, float *z);
 MGI_FN void mgi_ref_relu(mango_idx n, const float *x, float *y);
 MGI_FN void mgi_ref_maximum(mango_idx n, const float *x, float *y);
+MGI_FN void mgi_ref_mix(mango_idx n, const float *x, const float *y, float *z);
 
 #endif
 /* ---- end math/kernels.h ------------------------------------------------------------- */
@@ -1688,6 +1823,7 @@ typedef struct mgi_conv {
     mango_idx O, OH, OW;  /* output                          */
     int kh, kw, sh, sw, ph, pw;
     int transposed;       /* 1: ConvTranspose2d, weights (C,O,kh,kw) */
+    int winograd;         /* m of F(m x m, 3 x 3), see winograd.h; 0: the plain form */
 } mgi_conv;
 /* Fill OH, OW from the rest; false when the output would be empty. */
 MGI_FN int mgi_conv_shape(mgi_conv *c);
@@ -1745,6 +1881,21 @@ MGI_FN void mgi_nearest2x(mango_idx N, mango_idx H, mango_idx W, mango_idx C, co
 MGI_FN void mgi_nearest2x_backward(mango_idx N, mango_idx H, mango_idx W, mango_idx C, const float *dy, float *dx);
 MGI_FN void mgi_bilinear2x(mango_idx N, mango_idx H, mango_idx W, mango_idx C, const float *x, float *y);
 MGI_FN void mgi_bilinear2x_backward(mango_idx N, mango_idx H, mango_idx W, mango_idx C, const float *dy, float *dx);
+
+/* The same in one pass over memory, with what stands before and after it:
+ *     y = relu?(bn?(up(relu?(bn?(x))) + residual)),  bn(v) = fma(scale, v, shift)
+ * each in this order, bit for bit as one after the other. Pointers NULL: none. */
+typedef struct mgi_up {
+    mango_idx H, W, C; /* of x                            */
+    int bilinear;
+    const float *scale, *shift; /* (C) before             */
+    int relu_before;
+    const float *residual;      /* (N,2H,2W,C)            */
+    const float *after_scale, *after_shift; /* (C)        */
+    int relu;
+} mgi_up;
+MGI_FN mango_idx mgi_upsample_work(const mgi_up *u); /* floats, all threads */
+MGI_FN void mgi_upsample(const mgi_up *u, mango_idx N, const float *x, float *y, float *work);
 
 /* ---- norm.c ------------------------------------------------------------- */
 /* Inference form: y = fma(s[c], x, t[c]), s = w/sqrt(var+eps), t = b - mean*s. */
@@ -1817,6 +1968,37 @@ static inline void mgi_conv_clip(mango_idx t, mango_idx s, mango_idx p, mango_id
 #endif
 /* ---- end math/convgeo.h ------------------------------------------------------------- */
 
+/* ---- begin math/convthin.h ---------------------------------------------------------- */
+/* convthin.h - private to conv.c: convolutions with few outputs.
+ */
+#ifndef MGI_CONVTHIN_H
+#define MGI_CONVTHIN_H
+
+
+/* The thin form, where it is the faster one: true when it did the work. It
+ * changes no bits. packed: as mgi_conv_pack leaves it; work: mgi_thin_work floats
+ * (0: not for this shape). */
+MGI_FN mango_idx mgi_thin_work(const mgi_conv *c);
+MGI_FN int mgi_thin_forward(const mgi_conv *c, mango_idx N, const float *x, const float *packed,
+                            const mgi_epilogue *e, float *y, float *work);
+
+#endif
+/* ---- end math/convthin.h ------------------------------------------------------------ */
+
+/* ---- begin math/transpose.h --------------------------------------------------------- */
+/* transpose.h - a matrix with its axes exchanged.
+ */
+#ifndef MGI_TRANSPOSE_H
+#define MGI_TRANSPOSE_H
+
+
+/* y(j,i) = x(i,j) for i < m, j < n; rows of x lie ldx floats apart, of y ldy. */
+MGI_FN void mgi_transpose(mango_idx m, mango_idx n, const float *x, mango_idx ldx, float *y,
+                          mango_idx ldy);
+
+#endif
+/* ---- end math/transpose.h ----------------------------------------------------------- */
+
 /* ---- begin math/spikes.h ------------------------------------------------------------ */
 /* spikes.h - feature maps of 0 and 1 held as bits, and what can be done on them.
  *
@@ -1875,6 +2057,414 @@ MGI_FN void mgi_bits_conv(const mgi_conv *c, mango_idx N, const uint64_t *x,
 #endif
 /* ---- end math/spikes.h -------------------------------------------------------------- */
 
+/* ---- begin math/loops.h ------------------------------------------------------------- */
+/* loops.h - loops of training, chosen with the kernel set.
+ *
+ * Most are one plain body in loops.c, compiled once for the base machine and
+ * once for AVX2 (without fma: nothing can be contracted), so all sets give the
+ * same bits; a few are written by hand in loops_x86.c.
+ */
+#ifndef MGI_LOOPS_H
+#define MGI_LOOPS_H
+
+
+/* What one step of a LIF layer backwards needs, see net/lif.c. */
+typedef struct mgi_lif_grad {
+    mgi_lif_rule r;
+    float rest, a, g, kick; /* kick: dS gains kick * D[t+1] when subtracting */
+    int atan, through;      /* through: the reset passes gradient */
+    float slope;
+} mgi_lif_grad;
+
+/* One update of Adam or SGD, see train/optim.c. */
+typedef struct mgi_optim_rule {
+    float clip, lr, wd, mu, b1, b2, eps, c1, c2;
+    int nesterov, decoupled;
+} mgi_optim_rule;
+
+/* A value of a map that is not zero: row `at` (its channel) of the weights. */
+typedef struct mgi_few {
+    float v;
+    uint32_t at;
+} mgi_few;
+
+typedef struct mgi_loops {
+    /* H = the membrane at firing from U and X; U = what the step leaves. */
+    void (*lif_charge)(mango_idx n, const mgi_lif_rule *r, const float *X, float *U, float *H);
+    /* D from D[t+1] to D[t]; dX = g D, or dX += g D. H may be dX. */
+    void (*lif_back)(mango_idx n, const mgi_lif_grad *k, const float *H, const float *dS, int add,
+                     float *D, float *dX);
+    void (*sgd)(mango_idx n, const mgi_optim_rule *r, const float *g, float *m, float *w);
+    void (*adam)(mango_idx n, const mgi_optim_rule *r, const float *g, float *m, float *v,
+                 float *w);
+    void (*average)(mango_idx n, float c, const float *w, float *e); /* e += c (w - e) */
+    /* n channels of one place of a pooling window: number q is written into
+     * `place` where x > best, best = max(best, x). */
+    void (*pool_best)(mango_idx n, int32_t q, const float *x, float *best, int32_t *place);
+    void (*pool_give)(mango_idx n, int32_t q, const int32_t *place, const float *dy, float *dx);
+    /* rows pixels of C channels, as in spikes.h: bits of what is 1. False, with
+     * the bits undefined, when something is neither 0 nor 1. */
+    int (*bits)(mango_idx rows, mango_idx C, const float *x, uint64_t *bits);
+    /* c(i,j) [+]= sum of b(p,j) over the bits p of mask(i), ascending, for i < m and
+     * j < n <= 64. mask: `words` words a row; load as in the kernel `tile`. */
+    void (*sum_rows)(mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
+                     const float *b, mango_idx ldb, float *c, mango_idx ldc, int load);
+    /* For each of m pixels i and its entries e = from(i) .. from(i+1), ascending:
+     * c(i,j) = fma(e.v, b(e.at,j), c(i,j)), j < n <= nr. b: rows of nr floats. */
+    void (*few)(mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e, const float *b,
+                mango_idx nr, float *c, mango_idx ldc);
+} mgi_loops;
+
+/* The loops that go with the kernel set in force. */
+MGI_FN const mgi_loops *mgi_loops_get(void);
+
+MGI_FN const mgi_loops *mgi_loops_base(void); /* plain */
+#if defined(__GNUC__) && defined(__x86_64__)
+/* loops_x86.c */
+MGI_FN void mgi_avx2_adam(mango_idx n, const mgi_optim_rule *r, const float *g, float *m, float *v,
+                          float *w);
+MGI_FN int mgi_avx2_bits(mango_idx rows, mango_idx C, const float *x, uint64_t *bits);
+MGI_FN void mgi_avx2_sum_rows(mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
+                              const float *b, mango_idx ldb, float *c, mango_idx ldc, int load);
+MGI_FN void mgi_avx512_sum_rows(mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
+                                const float *b, mango_idx ldb, float *c, mango_idx ldc, int load);
+MGI_FN void mgi_avx2_few(mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e,
+                         const float *b, mango_idx nr, float *c, mango_idx ldc);
+MGI_FN void mgi_avx512_few(mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e,
+                           const float *b, mango_idx nr, float *c, mango_idx ldc);
+#endif
+
+#endif
+/* ---- end math/loops.h --------------------------------------------------------------- */
+
+/* ---- begin math/spikegrad.h --------------------------------------------------------- */
+/* spikegrad.h - convolutions in training that skip zeros: over float maps that
+ * hold only 0 and 1, and over gradients that a max-pool has thinned.
+ */
+#ifndef MGI_SPIKEGRAD_H
+#define MGI_SPIKEGRAD_H
+
+
+/* Rows pixels of C channels as bits. False, and soon, for any other map. */
+MGI_FN int mgi_bits_pack(mango_idx rows, mango_idx C, const float *x, uint64_t *bits);
+/* Are so few bits set that adding up O outputs for each beats the dense way? */
+MGI_FN int mgi_bits_few(mango_idx rows, mango_idx C, mango_idx O, const uint64_t *bits);
+/* R (kh,kw,C,O) of an ordinary convolution: the sums of dy (N,OH,OW,O) over the
+ * pixels whose input is 1, the bits of convgrad.c's sums. */
+MGI_FN void mgi_bits_conv_weights(const mgi_convgeo *g, mango_idx N, const uint64_t *x,
+                                  const float *dy, float *R);
+/* mgi_conv_forward, over bits when x allows it and has few: the same y. */
+MGI_FN mango_idx mgi_conv_either_work(const mgi_conv *c, mango_idx N); /* floats */
+MGI_FN void mgi_conv_either(const mgi_conv *c, mango_idx N, const float *x, const float *packed,
+                            const float *bias, float *y, float *work);
+/* fewconv.c: mgi_conv_backward_data when most of dy is zero, as behind a
+ * max-pool, with the same bits. False, and nothing done, when it is not. */
+MGI_FN mango_idx mgi_few_work(const mgi_conv *c);
+MGI_FN int mgi_few_backward_data(const mgi_conv *c, mango_idx N, const float *dy, const float *w,
+                                 float *dx, float *work);
+
+#endif
+/* ---- end math/spikegrad.h ----------------------------------------------------------- */
+
+/* ---- begin math/winograd.h ---------------------------------------------------------- */
+/* winograd.h - 3x3 convolutions of stride 1 by Winograd's minimal filtering
+ * F(m x m, 3 x 3), m = 2 or 4. Private.
+ *
+ * The output is cut in tiles of m x m. A tile needs a = m + 2 rows and columns
+ * of the input, and is, summed over the input channels c,
+ *
+ *     Y = A' [ sum_c (G g_c G') o (B' d_c B) ] A        o: element by element
+ *
+ * a*a products in place of 9 m*m: 16/36 of the work for m = 2, 36/144 for
+ * m = 4. U = G g G' is made when weights are packed, in double, rounded once.
+ * V = B'dB and the outer A'[.]A use the factors 1, 2, 4, 8 alone, so that a
+ * product is exact and it does not matter whether it is fused with its sum.
+ *
+ * Bits. Every V, every chain over c (ascending, by fma, from +0) and every Y
+ * is computed in one fixed order: the same for all kernel sets, thread counts
+ * and batch sizes. They are not those of the plain form: hence the choice
+ * between the two looks at the shape of a layer and nothing else, and layers
+ * that may read spikes, and training, never take this one.
+ *
+ * Error. Along any path from d to Y there are, in order, 2 r roundings in V, 1
+ * in U, C in the chain and 2 s in Y, with r = 1, s = 2 for m = 2 and r = 2,
+ * s = 3 for m = 4; the sums as written never cancel more than the matrices
+ * themselves do. To first order in u = 2^-24, against exact arithmetic,
+ *
+ *     |error of Y| <= (C + 2r + 2s + 1) u S,   S = |A'| [ sum_c |U_c| o (|B'||d_c||B|) ] |A|
+ *
+ * element by element. The plain form has 9 C u sum |w||x|. With |x| <= X and
+ * |w_c| <= w_c, S <= k X sum_c w_c, k the square of max_i sum_p |A'|_ip (|G|1)_p
+ * (|B'|1)_p: k = 64 for m = 2 and 2304 (at the last row and column of a tile;
+ * 256 to 1152 elsewhere) for m = 4, where sum |w||x| has 9. Real errors are far
+ * smaller, 1/100 of the bound and less: 5e-7 of the largest output of a layer for
+ * m = 2, up to 8e-6 for m = 4. tests/test_winograd.c checks the bound.
+ * Inputs so large that 100 times as much overflows are not covered.
+ *
+ * Transposed, 4x4, stride 2, padding 1 (winograd = 3): each of the four phases of
+ * the output (rows and columns odd or even) is a 2x2 convolution of stride 1 on
+ * the same map: F(3x3, 2x2), a = 4, 16/36 of the work, with the B' of m = 2. The
+ * phases read the same tiles if those of the odd ones start one output earlier,
+ *     output 2(y0+i) + f - 1 of phase f = 0 (odd), 1 (even),  i = 0..2, from rows y0-1 .. y0+2
+ * so V is made once and the 4 O outputs of a tile are one product. r = 1, s = 2;
+ * k = 36, where sum |w||x| has 4. About the plain form's error.
+ *
+ * Source: S. Winograd, Arithmetic Complexity of Computations, 1980; A. Lavin,
+ * S. Gray, Fast Algorithms for Convolutional Neural Networks, 2015 (F(4x4)).
+ */
+#ifndef MGI_WINOGRAD_H
+#define MGI_WINOGRAD_H
+
+
+#define MGI_WINOGRAD_POINTS 36 /* a*a, at most */
+#define MGI_WINOGRAD_OUT 16    /* m*m, at most */
+/* Place in a set of what belongs to m. */
+#define MGI_WINOGRAD_INPUT(m) ((m) / 4)
+#define MGI_WINOGRAD_OUTPUT(m) ((m) == 3 ? 2 : (m) / 4)
+
+/* m for a layer of this shape, as measured; 0: the plain form. N, the kernel
+ * set and the number of threads have no say. */
+MGI_FN int mgi_winograd_rule(const mgi_conv *c);
+
+/* What mgi_conv_* do for c->winograd = m: sizes in floats. */
+MGI_FN mango_idx mgi_winograd_packed(const mgi_conv *c);
+MGI_FN void mgi_winograd_pack(const mgi_conv *c, const float *w, float *packed);
+MGI_FN mango_idx mgi_winograd_work(const mgi_conv *c, mango_idx N);
+MGI_FN void mgi_winograd_forward(const mgi_conv *c, mango_idx N, const float *x,
+                                 const float *packed, const mgi_epilogue *e, float *y,
+                                 float *work);
+/* U (a,a,n) of n <= 32 kernels g (3,3,n). */
+MGI_FN void mgi_winograd_filter(int m, mango_idx n, const float *g, float *U);
+
+/* winograd_up.c: the same of a transposed convolution. The filter takes the
+ * kernels of four phases, (2,2) each in the order of ascending inputs. */
+MGI_FN int mgi_winograd_up_rule(const mgi_conv *c);
+MGI_FN void mgi_winograd_up_filter(mango_idx n, const float *g, float *U);
+MGI_FN void mgi_winograd_up_pack(const mgi_conv *c, const float *w, float *packed);
+
+/* The transforms of one tile, channels c0 .. n-1.
+ * input   V[p][c] = B'dB at point p = i*a + j; d's pixel (i,j) is px[p] (n)
+ *         V at V + p*plane
+ * output  y = act(A'MA + bias + res): pixel (i,j) to y[i*m+j] (n), M as V.
+ *         bias (n), res[i*m+j] (n): NULL for none; order as in kernels.h finish */
+typedef void mgi_winograd_in(mango_idx c0, mango_idx n, const float *const *px, float *V,
+                             mango_idx plane);
+typedef void mgi_winograd_out(mango_idx c0, mango_idx n, const float *M, mango_idx plane,
+                              const float *bias, const float *const *res, int relu,
+                              float *const *y);
+typedef struct mgi_winograd_set {
+    mgi_winograd_in *input[2];   /* m = 2 and 3, 4 */
+    mgi_winograd_out *output[3]; /* m = 2, 4, 3    */
+} mgi_winograd_set;
+/* The set that goes with a kernel table; ref is the oracle. */
+MGI_FN const mgi_winograd_set *mgi_winograd_get(const mgi_kernels *k);
+MGI_FN const mgi_winograd_set *mgi_winograd_ref(void);
+MGI_FN const mgi_winograd_set *mgi_winograd_sse2(void); /* NULL: not compiled in */
+MGI_FN const mgi_winograd_set *mgi_winograd_avx2(void);
+MGI_FN const mgi_winograd_set *mgi_winograd_avx512(void);
+MGI_FN const mgi_winograd_set *mgi_winograd_neon(void);
+
+#endif
+/* ---- end math/winograd.h ------------------------------------------------------------ */
+
+/* ---- begin math/winobody.h ---------------------------------------------------------- */
+/* winobody.h - the transforms of winograd.h, written once for every kernel
+ * set. A file defines, before MGI_WINO_SET and for as long as it uses it:
+ *     WINO_T                a vector of WINO_W channels
+ *     WINO_GET(p), WINO_PUT(p, v)     from and to memory, any alignment
+ *     WINO_ADD(a, b), WINO_SUB(a, b), WINO_MAC(k, a, b)     k*a + b
+ *     WINO_RELU(v)          v > 0 ? v : +0
+ * A tile's a*a vectors live in t[]; its indices are constants, so that t is
+ * registers as far as they reach. First columns (the y direction), then rows.
+ * Channels that fill no vector are left to the plain set.
+ */
+#ifndef MGI_WINOBODY_H
+#define MGI_WINOBODY_H
+
+
+/* t = B'd: one column or row. m = 2:  d0-d2, d1+d2, d2-d1, d1-d3. */
+#define MGI_WINO_B2(d0, d1, d2, d3, t0, t1, t2, t3)                                            \
+    {                                                                                          \
+        const WINO_T x0 = d0, x1 = d1, x2 = d2, x3 = d3;                                       \
+        t0 = WINO_SUB(x0, x2);                                                                 \
+        t1 = WINO_ADD(x1, x2);                                                                 \
+        t2 = WINO_SUB(x2, x1);                                                                 \
+        t3 = WINO_SUB(x1, x3);                                                                 \
+    }
+/* m = 4:  4 d0 - 5 d2 + d4,   -4 d1 - 4 d2 + d3 + d4,   4 d1 - 4 d2 - d3 + d4,
+ *        -2 d1 - d2 + 2 d3 + d4,   2 d1 - d2 - 2 d3 + d4,   4 d1 - 5 d3 + d5 */
+#define MGI_WINO_B4(d0, d1, d2, d3, d4, d5, t0, t1, t2, t3, t4, t5)                            \
+    {                                                                                          \
+        const WINO_T x1 = d1, x2 = d2, x3 = d3, x4 = d4;                                       \
+        const WINO_T e = WINO_SUB(x4, x2), f = WINO_SUB(x3, x1);                               \
+        const WINO_T p = WINO_MAC(-4.0f, x2, x4), q = WINO_MAC(-4.0f, x1, x3);                 \
+        t0 = WINO_MAC(4.0f, WINO_SUB(d0, x2), e);                                              \
+        t1 = WINO_ADD(p, q);                                                                   \
+        t2 = WINO_SUB(p, q);                                                                   \
+        t3 = WINO_MAC(2.0f, f, e);                                                             \
+        t4 = WINO_MAC(-2.0f, f, e);                                                            \
+        t5 = WINO_MAC(-4.0f, f, WINO_SUB(d5, x3));                                             \
+    }
+/* y = A'm. m = 2:  m0 + m1 + m2,  m1 - m2 - m3. */
+#define MGI_WINO_A2(m0, m1, m2, m3, y0, y1)                                                    \
+    {                                                                                          \
+        const WINO_T x1 = m1, x2 = m2;                                                         \
+        y0 = WINO_ADD(m0, WINO_ADD(x1, x2));                                                   \
+        y1 = WINO_SUB(WINO_SUB(x1, x2), m3);                                                   \
+    }
+/* m = 4, with s = m1 + m2, r = m1 - m2, S = m3 + m4, R = m3 - m4:
+ *     m0 + s + S,   r + 2 R,   s + 4 S,   r + 8 R + m5 */
+#define MGI_WINO_A4(m0, m1, m2, m3, m4, m5, y0, y1, y2, y3)                                    \
+    {                                                                                          \
+        const WINO_T x1 = m1, x2 = m2, x3 = m3, x4 = m4;                                       \
+        const WINO_T s = WINO_ADD(x1, x2), r = WINO_SUB(x1, x2);                               \
+        const WINO_T S = WINO_ADD(x3, x4), R = WINO_SUB(x3, x4);                               \
+        y0 = WINO_ADD(WINO_ADD(m0, s), S);                                                     \
+        y1 = WINO_MAC(2.0f, R, r);                                                             \
+        y2 = WINO_MAC(4.0f, S, s);                                                             \
+        y3 = WINO_ADD(WINO_MAC(8.0f, R, r), m5);                                               \
+    }
+
+/* m = 3:  m0 + m1 + m2,  m1 - m2,  m1 + m2 - m3. */
+#define MGI_WINO_A3(m0, m1, m2, m3, y0, y1, y2)                                                \
+    {                                                                                          \
+        const WINO_T x1 = m1, x2 = m2, s = WINO_ADD(x1, x2);                                   \
+        y0 = WINO_ADD(m0, s);                                                                  \
+        y1 = WINO_SUB(x1, x2);                                                                 \
+        y2 = WINO_SUB(s, m3);                                                                  \
+    }
+
+/* A column of pixels into t; a row of t into V. */
+#define MGI_WINO_IN2_COL(j)                                                                    \
+    MGI_WINO_B2(WINO_GET(px[j] + c), WINO_GET(px[4 + j] + c), WINO_GET(px[8 + j] + c),         \
+                WINO_GET(px[12 + j] + c), t[j], t[4 + j], t[8 + j], t[12 + j])
+#define MGI_WINO_IN2_ROW(i)                                                                    \
+    {                                                                                          \
+        WINO_T v0, v1, v2, v3;                                                                 \
+        MGI_WINO_B2(t[4 * i], t[4 * i + 1], t[4 * i + 2], t[4 * i + 3], v0, v1, v2, v3)        \
+        WINO_PUT(V + (4 * i) * plane + c, v0);                                                 \
+        WINO_PUT(V + (4 * i + 1) * plane + c, v1);                                             \
+        WINO_PUT(V + (4 * i + 2) * plane + c, v2);                                             \
+        WINO_PUT(V + (4 * i + 3) * plane + c, v3);                                             \
+    }
+#define MGI_WINO_IN4_COL(j)                                                                    \
+    MGI_WINO_B4(WINO_GET(px[j] + c), WINO_GET(px[6 + j] + c), WINO_GET(px[12 + j] + c),        \
+                WINO_GET(px[18 + j] + c), WINO_GET(px[24 + j] + c), WINO_GET(px[30 + j] + c),  \
+                t[j], t[6 + j], t[12 + j], t[18 + j], t[24 + j], t[30 + j])
+#define MGI_WINO_IN4_ROW(i)                                                                    \
+    {                                                                                          \
+        WINO_T v0, v1, v2, v3, v4, v5;                                                         \
+        MGI_WINO_B4(t[6 * i], t[6 * i + 1], t[6 * i + 2], t[6 * i + 3], t[6 * i + 4],          \
+                    t[6 * i + 5], v0, v1, v2, v3, v4, v5)                                      \
+        WINO_PUT(V + (6 * i) * plane + c, v0);                                                 \
+        WINO_PUT(V + (6 * i + 1) * plane + c, v1);                                             \
+        WINO_PUT(V + (6 * i + 2) * plane + c, v2);                                             \
+        WINO_PUT(V + (6 * i + 3) * plane + c, v3);                                             \
+        WINO_PUT(V + (6 * i + 4) * plane + c, v4);                                             \
+        WINO_PUT(V + (6 * i + 5) * plane + c, v5);                                             \
+    }
+
+/* A column of M into t; a row of t, finished, into y. */
+#define MGI_WINO_AT(p) WINO_GET(M + (p) * plane + c)
+#define MGI_WINO_OUT2_COL(j)                                                                   \
+    MGI_WINO_A2(MGI_WINO_AT(j), MGI_WINO_AT(4 + j), MGI_WINO_AT(8 + j), MGI_WINO_AT(12 + j),   \
+                t[j], t[4 + j])
+#define MGI_WINO_OUT3_COL(j)                                                                   \
+    MGI_WINO_A3(MGI_WINO_AT(j), MGI_WINO_AT(4 + j), MGI_WINO_AT(8 + j), MGI_WINO_AT(12 + j),   \
+                t[j], t[4 + j], t[8 + j])
+#define MGI_WINO_OUT4_COL(j)                                                                   \
+    MGI_WINO_A4(MGI_WINO_AT(j), MGI_WINO_AT(6 + j), MGI_WINO_AT(12 + j), MGI_WINO_AT(18 + j),  \
+                MGI_WINO_AT(24 + j), MGI_WINO_AT(30 + j), t[j], t[6 + j], t[12 + j], t[18 + j])
+#define MGI_WINO_PIXEL(q, v)                                                                   \
+    {                                                                                          \
+        WINO_T z = v;                                                                          \
+        if (bias)                                                                              \
+            z = WINO_ADD(z, b);                                                                \
+        if (res)                                                                               \
+            z = WINO_ADD(z, WINO_GET(res[q] + c));                                             \
+        if (relu)                                                                              \
+            z = WINO_RELU(z);                                                                  \
+        WINO_PUT(y[q] + c, z);                                                                 \
+    }
+#define MGI_WINO_OUT2_ROW(i)                                                                   \
+    {                                                                                          \
+        WINO_T v0, v1;                                                                         \
+        MGI_WINO_A2(t[4 * i], t[4 * i + 1], t[4 * i + 2], t[4 * i + 3], v0, v1)                \
+        MGI_WINO_PIXEL(2 * i, v0)                                                              \
+        MGI_WINO_PIXEL(2 * i + 1, v1)                                                          \
+    }
+#define MGI_WINO_OUT3_ROW(i)                                                                   \
+    {                                                                                          \
+        WINO_T v0, v1, v2;                                                                     \
+        MGI_WINO_A3(t[4 * i], t[4 * i + 1], t[4 * i + 2], t[4 * i + 3], v0, v1, v2)            \
+        MGI_WINO_PIXEL(3 * i, v0)                                                              \
+        MGI_WINO_PIXEL(3 * i + 1, v1)                                                          \
+        MGI_WINO_PIXEL(3 * i + 2, v2)                                                          \
+    }
+#define MGI_WINO_OUT4_ROW(i)                                                                   \
+    {                                                                                          \
+        WINO_T v0, v1, v2, v3;                                                                 \
+        MGI_WINO_A4(t[6 * i], t[6 * i + 1], t[6 * i + 2], t[6 * i + 3], t[6 * i + 4],          \
+                    t[6 * i + 5], v0, v1, v2, v3)                                              \
+        MGI_WINO_PIXEL(4 * i, v0)                                                              \
+        MGI_WINO_PIXEL(4 * i + 1, v1)                                                          \
+        MGI_WINO_PIXEL(4 * i + 2, v2)                                                          \
+        MGI_WINO_PIXEL(4 * i + 3, v3)                                                          \
+    }
+
+/* The five transforms of a kernel set; attr: its target, static. */
+#define MGI_WINO_INPUT(name, attr, m, size, body)                                              \
+    attr void name(mango_idx c0, mango_idx n, const float *const *px, float *V,                \
+                   mango_idx plane)                                                            \
+    {                                                                                          \
+        mango_idx c = c0;                                                                      \
+        for (; c + WINO_W <= n; c += WINO_W) {                                                 \
+            WINO_T t[size];                                                                    \
+            body                                                                               \
+        }                                                                                      \
+        if (WINO_W > 1 && c < n)                                                               \
+            mgi_winograd_ref()->input[m / 4](c, n, px, V, plane);                              \
+    }
+#define MGI_WINO_OUTPUT(name, attr, m, size, body)                                             \
+    attr void name(mango_idx c0, mango_idx n, const float *M, mango_idx plane,                 \
+                   const float *bias, const float *const *res, int relu, float *const *y)      \
+    {                                                                                          \
+        mango_idx c = c0;                                                                      \
+        for (; c + WINO_W <= n; c += WINO_W) {                                                 \
+            WINO_T t[size], b = WINO_GET(bias ? bias + c : M + c);                             \
+            body                                                                               \
+        }                                                                                      \
+        if (WINO_W > 1 && c < n)                                                               \
+            mgi_winograd_ref()->output[MGI_WINOGRAD_OUTPUT(m)](c, n, M, plane, bias, res, relu, y);             \
+    }
+#define MGI_WINO_SET(prefix, attr)                                                             \
+    MGI_WINO_INPUT(prefix##_in2, attr, 2, 16,                                                  \
+                   MGI_WINO_IN2_COL(0) MGI_WINO_IN2_COL(1) MGI_WINO_IN2_COL(2)                 \
+                   MGI_WINO_IN2_COL(3) MGI_WINO_IN2_ROW(0) MGI_WINO_IN2_ROW(1)                 \
+                   MGI_WINO_IN2_ROW(2) MGI_WINO_IN2_ROW(3))                                    \
+    MGI_WINO_INPUT(prefix##_in4, attr, 4, 36,                                                  \
+                   MGI_WINO_IN4_COL(0) MGI_WINO_IN4_COL(1) MGI_WINO_IN4_COL(2)                 \
+                   MGI_WINO_IN4_COL(3) MGI_WINO_IN4_COL(4) MGI_WINO_IN4_COL(5)                 \
+                   MGI_WINO_IN4_ROW(0) MGI_WINO_IN4_ROW(1) MGI_WINO_IN4_ROW(2)                 \
+                   MGI_WINO_IN4_ROW(3) MGI_WINO_IN4_ROW(4) MGI_WINO_IN4_ROW(5))                \
+    MGI_WINO_OUTPUT(prefix##_out2, attr, 2, 8,                                                 \
+                    MGI_WINO_OUT2_COL(0) MGI_WINO_OUT2_COL(1) MGI_WINO_OUT2_COL(2)             \
+                    MGI_WINO_OUT2_COL(3) MGI_WINO_OUT2_ROW(0) MGI_WINO_OUT2_ROW(1))            \
+    MGI_WINO_OUTPUT(prefix##_out4, attr, 4, 24,                                                \
+                    MGI_WINO_OUT4_COL(0) MGI_WINO_OUT4_COL(1) MGI_WINO_OUT4_COL(2)             \
+                    MGI_WINO_OUT4_COL(3) MGI_WINO_OUT4_COL(4) MGI_WINO_OUT4_COL(5)             \
+                    MGI_WINO_OUT4_ROW(0) MGI_WINO_OUT4_ROW(1) MGI_WINO_OUT4_ROW(2)             \
+                    MGI_WINO_OUT4_ROW(3))                                                      \
+    MGI_WINO_OUTPUT(prefix##_out3, attr, 3, 12,                                                \
+                    MGI_WINO_OUT3_COL(0) MGI_WINO_OUT3_COL(1) MGI_WINO_OUT3_COL(2)             \
+                    MGI_WINO_OUT3_COL(3) MGI_WINO_OUT3_ROW(0) MGI_WINO_OUT3_ROW(1)             \
+                    MGI_WINO_OUT3_ROW(2))                                                      \
+    static const mgi_winograd_set prefix##_set = {                                             \
+        {prefix##_in2, prefix##_in4}, {prefix##_out2, prefix##_out4, prefix##_out3}}
+
+#endif
+/* ---- end math/winobody.h ------------------------------------------------------------ */
+
 /* ---- begin net/lifrule.h ------------------------------------------------------------ */
 /* lifrule.h - from the public rule record to the one the kernels take.
  */
@@ -1913,6 +2503,7 @@ typedef struct mgi_tensors {
     mango_alloc al;
     unsigned char *image;    /* the whole file */
     mango_idx size, room;    /* its bytes; bytes allocated */
+    int mapped;              /* image is the file itself, not a copy */
     mgi_json header;
     mango_idx n;
     mgi_tensor *t;           /* in order of their names' bytes */
@@ -2193,9 +2784,13 @@ MGI_FN void mgi_zoo_vgg19(mango_net *n, const mgi_zoo *z);
  * pass, the chain of nodes fused onto it:
  *     conv|convt|linear [+ batchnorm] [+ reshape] [+ add] [+ relu]
  *     batchnorm [+ relu]      add [+ relu]
+ *     [batchnorm] [+ relu] + upsample
+ *     upsample + conv ..., plan_rewrite.c; with a 1x1 conv [+ add [+ batchnorm]] [+ relu]
  * What is fused onto what depends on the graph alone, so a node's value has
  * the same bits whatever is read, fed, batched or chunked. Reading a node from
- * inside a chain plans a second, shorter chain that ends there.
+ * inside a chain plans a second, shorter chain that ends there. (Nothing
+ * folds into what is fed: a batch-norm behind a fed convolution and a
+ * convolution behind a fed upsampling stand alone and round otherwise.)
  *
  * Steps before `first_dynamic` have no LIF ancestor and run once for the b
  * inputs of a chunk; the others run over the t*b maps of all its steps, t
@@ -2208,7 +2803,9 @@ MGI_FN void mgi_zoo_vgg19(mango_net *n, const mgi_zoo *z);
 #define MGI_MAX_BATCH 4096
 #define MGI_PLAN_MEMORY ((mango_idx)1 << 30) /* default cap, bytes          */
 #define MGI_PLAN_SPAN ((mango_idx)16 << 20)  /* chunks shrink to this arena */
+#define MGI_PLAN_STATIC ((mango_idx)4 << 20) /* ... this one where nothing spikes: near the cores */
 #define MGI_PLAN_MAPS 32                     /* ... but not under so many maps */
+#define MGI_PLAN_ROWS 512                    /* or rows of the matrix products */
 
 /* How the values of a buffer are stored; bits: 0/1 maps as in spikes.h, words. */
 typedef enum mgi_elem { MGI_ELEM_F32, MGI_ELEM_F64, MGI_ELEM_BITS } mgi_elem;
@@ -2232,8 +2829,21 @@ typedef struct mgi_buf {
     mango_idx bytes, offset;
 } mgi_buf;
 
+/* How an upsampling and the convolution behind it are one step. */
+typedef enum mgi_up_form {
+    MGI_UP_NONE,
+    MGI_UP_AFTER,   /* 1x1: the convolution first, then the upsampling     */
+    MGI_UP_SUBPIXEL /* nearest: one transposed convolution of stride 2     */
+} mgi_up_form;
+
 typedef struct mgi_step {
     int head, end;    /* first and last node of the chain                   */
+    int op;           /* whose operator it runs: the head, or what stands behind it:
+                         the convolution behind an upsampling, an upsampling
+                         behind batch-norm and ReLU                         */
+    mgi_up_form up;
+    int relu_before;  /* ahead of the operator, an upsampling               */
+    int after;        /* batch-norm behind the residual, -1: none           */
     int dynamic;
     int bn, reshape;  /* nodes folded into the weights, -1: none            */
     int residual;     /* node whose value is added at the end, -1: none     */
@@ -2248,6 +2858,8 @@ typedef struct mgi_step {
     float *packed;    /* packed weights, NULL: none                         */
     float *bias;      /* (bias_n) bias, or shift of a batch-norm; NULL      */
     float *scale;     /* (bias_n) of a batch-norm that stands alone         */
+    mango_idx after_n;
+    float *after_scale, *after_shift; /* (after_n) of the batch-norm `after` */
 } mgi_step;
 
 /* A reading: which step's buffer, and what to make of it. sum: buffer of the
@@ -2263,6 +2875,7 @@ typedef struct mgi_plan_reading {
 typedef struct mgi_plan_node {
     int link;      /* node whose chain it joins, -1                          */
     int uses;      /* inputs of the whole graph that name it                 */
+    int user;      /* the last node that does                                */
     int need;      /* its value is read or used                              */
     int dynamic;   /* a LIF, or after one                                    */
     int view;      /* node whose buffer it shares (a reshape without work), -1 */
@@ -2272,7 +2885,7 @@ typedef struct mgi_plan_node {
 struct mango_plan {
     mango_alloc al;
     const mango_net *net;
-    mango_idx T, B, memory;
+    mango_idx T, B, memory, slice;
     int from, raw;
     mgi_plan_node *node;   /* (net->n_nodes)                 */
     mgi_step *step;
@@ -2291,6 +2904,7 @@ struct mango_plan {
     const float *x;        /* the run under way: input, its batch, */
     mango_idx run_B;       /* and the chunk: inputs b0..b0+b-1,    */
     mango_idx b0, b, t0, t;/* steps t0..t0+t-1                     */
+    mango_idx at, until;   /* in slices: steps done, -1: not started; readings are due at `until` */
 };
 
 /* plan_graph.c: links, needs, dynamics. */
@@ -2298,13 +2912,23 @@ MGI_FN mango_status mgi_plan_graph(mango_plan *p, mango_err *err);
 MGI_FN int mgi_plan_source(const mango_plan *p, int node); /* the node behind views */
 MGI_FN int mgi_is_matmul(mgi_kind k);  /* conv, convt, linear */
 
+/* plan_rewrite.c: how a convolution joins the upsampling in front of it, by the
+ * graph alone; whether a chain that ends at `node` is such one of MGI_UP_AFTER;
+ * the convolution that the step runs; the weights (C,O,k+1,k+1) of the sub-pixel form
+ * from (O,C,k,k) ones. */
+MGI_FN mgi_up_form mgi_plan_up_form(const mango_net *net, int conv);
+MGI_FN int mgi_plan_up_after(const mango_plan *p, int node);
+MGI_FN mgi_conv mgi_plan_up_conv(const mango_net *net, int conv);
+MGI_FN void mgi_plan_up_weights(const mgi_conv *c, const float *w, float *t);
+
 /* plan_spikes.c: which steps write bits, once all steps are there. Changes no result. */
 MGI_FN void mgi_plan_spikes(mango_plan *p);
 /* Is the value of a node held as bits? */
 MGI_FN int mgi_plan_is_bits(const mango_plan *p, int node);
 
 /* plan_memory.c: sizes and places of buffers for chunks of b inputs and t
- * steps; the choice of a chunk under the cap. */
+ * steps; the choice of a chunk under the cap. A plan for slices holds all inputs. */
+MGI_FN double mgi_step_macs(const mango_plan *p, const mgi_step *s); /* plan.c: dense */
 MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps);
 MGI_FN int mgi_plan_place(mango_plan *p, mango_idx b, mango_idx t, mango_idx *bytes);
 MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err);
@@ -2319,6 +2943,8 @@ MGI_FN double mgi_spectral_sigma(mango_idx O, mango_idx K, const float *W, const
 
 /* forward.c, readout.c: run the steps of the chunk under way. */
 MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s);
+MGI_FN mgi_up mgi_step_up(const mango_plan *p, const mgi_step *s); /* its upsampling */
+MGI_FN mango_idx mgi_up_maps(const mgi_up *u); /* maps at a time, of MGI_UP_AFTER */
 MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r);
 MGI_FN void *mgi_plan_at(const mango_plan *p, int buf);
 MGI_FN const float *mgi_plan_value(const mango_plan *p, int node);
@@ -2555,6 +3181,10 @@ typedef struct mgi_method {
      * `epoch` >= 1. NULL: nothing to forget. */
     void (*restart)(mango_opt *o, uint64_t epoch);
     void (*destroy)(mango_opt *o); /* o->state may be NULL */
+    /* Of the values told between two asks the best so many are learnt from, the
+     * others are not looked at. NULL: all are. */
+    mango_idx (*elite)(const mango_opt_options *o);
+    int oblivious; /* 1: what it asks does not depend on what it is told */
 } mgi_method;
 
 struct mango_opt {
@@ -2571,6 +3201,10 @@ struct mango_opt {
     void *state;
     mango_err err;
 };
+
+/* Of an oblivious method: proposals asked+skip .. asked+skip+K-1, as asks will give
+ * them; nothing changes. MANGO_E_UNSUPPORTED for one that learns. */
+MGI_FN mango_status mgi_opt_peek(mango_opt *o, mango_idx skip, mango_idx K, mango_idx *I);
 
 MGI_FN const mgi_method *mgi_method_random(void);
 MGI_FN const mgi_method *mgi_method_protes(void);
@@ -2842,6 +3476,58 @@ MGI_FN mango_status mgi_pickle_grow(mgi_pickle *k, void *array, mango_idx *cap,
 #endif
 /* ---- end data/pickle.h -------------------------------------------------------------- */
 
+/* ---- begin mei/objective.h ---------------------------------------------------------- */
+/* objective.h - the inside of an objective, shared by objective.c and race.c.
+ */
+#ifndef MGI_OBJECTIVE_H
+#define MGI_OBJECTIVE_H
+
+
+/* One reading of the network; several targets may look into it. */
+typedef struct mgi_look {
+    mango_idx layer;
+    mango_read what;
+    mango_idx row;  /* floats of one picture */
+    float *act;     /* (batch,row)           */
+} mgi_look;
+
+typedef struct mgi_aim {
+    mango_target t;
+    int look;       /* index of the reading  */
+    mango_idx at;   /* its place in a row    */
+} mgi_aim;
+
+struct mango_objective {
+    mango_alloc al;
+    mgi_arena arena;
+    mango_space *space;
+    mango_plan *gen_plan, *net_plan;
+    mango_idx d, batch;
+    mango_idx C, H, W, size; /* of the picture; C*H*W          */
+    float out_scale, out_shift;
+    mango_idx n;             /* targets                        */
+    mgi_aim *aim;            /* (n)                            */
+    mgi_look *look;          /* (n) of which n_looks are used  */
+    int n_looks;
+    mango_idx T;
+    float *z, *rgb;          /* (batch,d) (batch,size)         */
+    char gen[65], net[65];
+    /* early stop (race.c) */
+    mango_idx elite;         /* 0: every query runs to its end */
+    int minimize;
+    double believed;         /* highest rate of the rest of a query */
+    mango_idx *runs, *still; /* (batch) queries still running; their places in the plan */
+    double *low, *rank;      /* (batch) counts; scratch        */
+    mango_idx stopped;       /* queries so far that were cut   */
+    double steps, steps_all; /* network steps made; without early stop */
+};
+
+/* mgi_race - values of K <= batch pictures in o->rgb, NaN for the stopped ones. */
+MGI_FN mango_status mgi_race(mango_objective *o, mango_idx K, double *y);
+
+#endif
+/* ---- end mei/objective.h ------------------------------------------------------------ */
+
 /* ---- begin mei/cache.h -------------------------------------------------------------- */
 /* cache.h - every query of a search, in order, found by its code.
  */
@@ -2881,13 +3567,15 @@ MGI_FN void mgi_cache_code(const mgi_cache *c, mango_idx row, mango_idx *I);
 #ifndef MGI_JOURNAL_H
 #define MGI_JOURNAL_H
 
-#include <stdio.h>
+#include <time.h>
 
 typedef struct mgi_journal {
     mango_alloc al;
     mgi_str path;
-    FILE *f;               /* open for appending, or NULL */
-    int sync;              /* flush to the disk */
+    mgi_applog log;           /* open from the start when it exists; locked */
+    int sync;              /* 1: to the disk with each line; 2: once a second; 0: never */
+    int due;               /* lines wait for the disk */
+    time_t synced;         /* when they last went there */
     uint32_t crc;          /* of the chain so far */
     unsigned char *text;   /* the file as found; good bytes, all bytes */
     mango_idx good, size;
@@ -2896,7 +3584,8 @@ typedef struct mgi_journal {
 
 /* mgi_journal_open - read and check the file. `resume` 0: it must be absent or
  * empty. Damage in the last line is cut off (later, by mgi_journal_append);
- * before it MANGO_E_FORMAT with the line's number. */
+ * before it MANGO_E_FORMAT with the line's number. MANGO_E_STATE when another
+ * process has it open: a journal has one writer. */
 MGI_FN mango_status mgi_journal_open(mgi_journal *j, const char *path, int resume, int sync,
                                      const mango_alloc *al, mango_err *err);
 MGI_FN int mgi_journal_more(const mgi_journal *j);
@@ -2908,7 +3597,8 @@ MGI_FN int mgi_journal_is(const mgi_journal *j, const char *kind);
 /* mgi_journal_append - done reading: cut the tail, open for writing. */
 MGI_FN mango_status mgi_journal_append(mgi_journal *j, mango_err *err);
 /* mgi_journal_write - body is an object without its closing brace. now: to the
- * disk when sync is on; else it follows with the next such line. */
+ * disk when sync is 1, or 2 and the last time was in an earlier second; else it
+ * follows with the next such line, or when the journal is closed. */
 MGI_FN mango_status mgi_journal_write(mgi_journal *j, mgi_str *body, int now,
                                       mango_err *err);
 MGI_FN void mgi_journal_close(mgi_journal *j);
@@ -2943,6 +3633,11 @@ struct mango_session {
     mango_idx *I, *J;         /* (cap,d) proposals; codes to evaluate */
     mango_idx *row;           /* (cap) their rows in the cache */
     double *y;                /* (cap) */
+    /* codes of batches to come, evaluated with an earlier one (ahead.c) */
+    mango_idx ahead;          /* codes of one evaluation, wanted; 0: none ahead */
+    mango_idx n_ahead;        /* waiting: aI (n_ahead,d) in the order to come, ay */
+    mango_idx *aI, *peek;     /* (ahead,d), (cap,d) */
+    double *ay;               /* (ahead) */
     /* counters */
     mango_idx asks, restarts, cached, missing, replayed;
     mango_idx stalled, dry;   /* batches, restarts without a new code */
@@ -2951,6 +3646,10 @@ struct mango_session {
     mango_status dead;        /* the journal failed: no further step */
     mango_err err;
 };
+
+/* ahead.c: values into s->y of the m codes in s->J, the next pending rows; with them
+ * codes of batches to come. As s->f, and its statuses. */
+MGI_FN mango_status mgi_session_values(mango_session *s, mango_idx m);
 
 /* Take all steps that the journal holds. */
 MGI_FN mango_status mgi_session_replay(mango_session *s);
@@ -3284,6 +3983,8 @@ void *mgi_new(const mango_alloc *al, mango_idx count, size_t size)
     size_t bytes;
     if (!alloc_bytes(count, size, &bytes))
         return NULL;
+    if (al->fn == alloc_libc)
+        return calloc(bytes, 1); /* large blocks come zeroed: pages are touched in use */
     void *p = al->fn(al->ud, NULL, 0, bytes);
     if (p)
         memset(p, 0, bytes);
@@ -3904,27 +4605,14 @@ uint16_t mgi_to_bf16(float x)
 /* ---- end base/real.c ---------------------------------------------------------------- */
 
 /* ---- begin base/text.c -------------------------------------------------------------- */
-/* text.c - growing strings, strict numbers, name lists, atomic files.
+/* text.c - growing strings, strict numbers, name lists.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#if defined(_WIN32)
-#include <io.h>
-#include <process.h>
-#else
-#include <fcntl.h>
-#include <unistd.h>
-#endif
-#if defined(__GLIBC__) && !defined(__USE_POSIX)
-#error "include mango.h before any system header where MANGO_IMPLEMENTATION is defined"
-#endif
 
 #define TEXT_NUMBER 400 /* longest number, in bytes */
 #define TEXT_NAME 128   /* names are compared up to here */
 #define TEXT_NEAR 4
-#define TEXT_PATH 4096
 
 /* ---- growing strings ---- */
 void mgi_str_init(mgi_str *s, const mango_alloc *al)
@@ -4238,9 +4926,37 @@ void mgi_near(const char *name, mango_idx n, const char *const *names, char *out
     }
 }
 
-/* ---- files ---- */
+#undef TEXT_NUMBER
+#undef TEXT_NAME
+#undef TEXT_NEAR
+/* ---- end base/text.c ---------------------------------------------------------------- */
+
+/* ---- begin base/file.c -------------------------------------------------------------- */
+/* file.c - files: bounded reading, atomic writing, a log that only grows.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#if defined(_WIN32)
+#include <io.h>
+#include <process.h>
+#include <share.h>
+#else
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
+#if defined(__GLIBC__) && !defined(__USE_POSIX)
+#error "include mango.h before any system header where MANGO_IMPLEMENTATION is defined"
+#endif
+
+#define FILE_PATH 4096
+#define FILE_CHUNK 65536
+
+/* ---- reading ---- */
 /* Bytes the file says it has; 0 for pipes and devices, -1 for a folder. */
-static mango_idx text_file_size(FILE *f)
+static mango_idx file_size(FILE *f)
 {
     struct stat s;
     if (fstat(fileno(f), &s) != 0)
@@ -4252,83 +4968,128 @@ static mango_idx text_file_size(FILE *f)
     return s.st_size > PTRDIFF_MAX - 1 ? PTRDIFF_MAX - 1 : (mango_idx)s.st_size;
 }
 
-/* The rest of f into s, at most limit bytes. */
-static mango_status text_slurp(FILE *f, mango_idx limit, mango_idx expected, mgi_str *s)
+/* The rest of f into p (cap), which grows, at most limit bytes. */
+static mango_status file_slurp(FILE *f, mango_idx limit, const mango_alloc *al,
+                               unsigned char **p, mango_idx *cap, mango_idx *n)
 {
-    mango_idx chunk = expected > 0 ? expected + 1 : 65536; /* +1 meets the end of file */
     while (!feof(f)) {
-        chunk = MGI_MIN(chunk, limit - s->n + 1); /* one more than allowed shows */
-        if (!text_room(s, chunk))
-            return MANGO_E_MEM;
-        s->n += (mango_idx)fread(s->p + s->n, 1, (size_t)chunk, f);
-        s->p[s->n] = '\0';
+        if (*n == *cap) {
+            const mango_idx more = MGI_MAX(*cap, FILE_CHUNK);
+            unsigned char *q = mgi_resize(al, *p, *cap, *cap + more, 1);
+            if (!q)
+                return MANGO_E_MEM;
+            *p = q, *cap += more;
+        }
+        *n += (mango_idx)fread(*p + *n, 1, (size_t)(*cap - *n), f);
         if (ferror(f))
             return MANGO_E_IO;
-        if (s->n > limit)
+        if (*n > limit)
             return MANGO_E_LIMIT;
-        chunk = 65536;
     }
     return MANGO_OK;
+}
+
+/* One byte more than the file has meets its end; it becomes the NUL. */
+static mango_status file_take(FILE *f, const char *path, mango_idx limit,
+                              const mango_alloc *al, unsigned char **p, mango_idx *n,
+                              mango_err *err)
+{
+    const mango_alloc a = mgi_alloc_get(al);
+    const mango_idx size = file_size(f);
+    mango_idx cap = size > 0 ? size + 1 : FILE_CHUNK, got = 0;
+    unsigned char *q = NULL, *fit;
+    mango_status st = size > limit ? MANGO_E_LIMIT : MANGO_OK;
+    if (size < 0)
+        return mgi_fail(err, MANGO_E_IO, "%s: is a folder, a file was expected", path);
+    if (st == MANGO_OK && !(q = mgi_new(&a, cap, 1)))
+        st = MANGO_E_MEM;
+    if (st == MANGO_OK)
+        st = file_slurp(f, limit, &a, &q, &cap, &got);
+    if (st == MANGO_OK) { /* trim to the promised n + 1 bytes */
+        if ((fit = mgi_resize(&a, q, cap, got + 1, 1)) != NULL) {
+            fit[got] = 0;
+            *p = fit, *n = got;
+            return MANGO_OK;
+        }
+        st = MANGO_E_MEM;
+    }
+    mgi_del(&a, q, cap, 1);
+    if (st == MANGO_E_LIMIT)
+        return mgi_fail(err, st, "%s: larger than the limit of %lld bytes", path,
+                        (long long)limit);
+    if (st == MANGO_E_MEM)
+        return mgi_fail(err, st, "%s: out of memory for its %lld bytes", path,
+                        (long long)size);
+    return mgi_fail(err, st, "%s: read failed at byte %lld", path, (long long)got);
 }
 
 mango_status mgi_file_read(const char *path, mango_idx limit, const mango_alloc *al,
                            unsigned char **p, mango_idx *n, mango_err *err)
 {
-    mgi_str s;
-    mgi_str_init(&s, al);
     FILE *f = fopen(path, "rb");
     if (!f)
         return mgi_fail(err, MANGO_E_IO, "%s: %s", path, strerror(errno));
-    const mango_idx size = text_file_size(f);
-    mango_status st;
-    if (size < 0)
-        st = mgi_fail(err, MANGO_E_IO, "%s: is a folder, a file was expected", path);
-    else if (size > limit)
-        st = MANGO_E_LIMIT;
-    else
-        st = text_slurp(f, limit, size, &s);
-    if (st == MANGO_E_LIMIT)
-        mgi_fail(err, st, "%s: larger than the limit of %lld bytes", path, (long long)limit);
-    else if (st == MANGO_E_MEM)
-        mgi_fail(err, st, "%s: out of memory for its %lld bytes", path, (long long)size);
-    else if (st == MANGO_E_IO && size >= 0)
-        mgi_fail(err, st, "%s: read failed at byte %lld", path, (long long)s.n);
+    const mango_status st = file_take(f, path, limit, al, p, n, err);
     fclose(f);
-    if (st == MANGO_OK) { /* trim to the promised n + 1 bytes */
-        unsigned char *fit = mgi_resize(&s.al, s.p, s.cap, s.n + 1, 1);
-        if (fit) {
-            *p = fit;
-            *n = s.n;
-            return MANGO_OK;
-        }
-        st = mgi_fail(err, MANGO_E_MEM, "%s: out of memory", path);
-    }
-    mgi_str_free(&s);
     return st;
 }
 
-/* Flush f down to the disk and close it; false with errno set. */
-static int text_close(FILE *f)
+MGI_FN int mgi_file_map(const char *path, mango_idx limit, unsigned char **p, mango_idx *n)
 {
-    int ok = fflush(f) == 0;
 #if defined(_WIN32)
-    ok = ok && _commit(_fileno(f)) == 0;
+    (void)path, (void)limit, (void)p, (void)n;
+    return 0;
 #else
-    ok = ok && (fsync(fileno(f)) == 0 || errno == EINVAL || errno == ENOTSUP);
+    FILE *f = fopen(path, "rb");
+    const mango_idx size = f ? file_size(f) : 0;
+    void *at = MAP_FAILED;
+    if (size > 0 && size <= limit)
+        at = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fileno(f), 0);
+    if (f)
+        fclose(f);
+    if (at == MAP_FAILED)
+        return 0;
+    *p = at, *n = size;
+    return 1;
 #endif
-    const int why = errno;
+}
+
+MGI_FN void mgi_file_unmap(unsigned char *p, mango_idx n)
+{
+#if defined(_WIN32)
+    (void)p, (void)n;
+#else
+    munmap(p, (size_t)n);
+#endif
+}
+
+/* ---- writing ---- */
+/* What was written to f goes down to the disk; false with errno set. */
+static int file_sync(FILE *f)
+{
+    if (fflush(f) != 0)
+        return 0;
+#if defined(_WIN32)
+    return _commit(_fileno(f)) == 0;
+#else
+    return fsync(fileno(f)) == 0 || errno == EINVAL || errno == ENOTSUP;
+#endif
+}
+
+static int file_close(FILE *f)
+{
+    const int ok = file_sync(f), why = errno;
     if (fclose(f) != 0)
         return 0;
     errno = why;
     return ok;
 }
-
 /* Make the rename itself durable; what cannot be synced is left alone. */
-static void text_sync_folder(const char *path)
+static void file_sync_folder(const char *path)
 {
 #if !defined(_WIN32)
-    char folder[TEXT_PATH];
-    mgi_copy(folder, TEXT_PATH, path);
+    char folder[FILE_PATH];
+    mgi_copy(folder, FILE_PATH, path);
     char *slash = strrchr(folder, '/');
     if (slash)
         slash[slash == folder] = '\0';
@@ -4342,7 +5103,7 @@ static void text_sync_folder(const char *path)
 #endif
 }
 
-static int text_replace(const char *from, const char *to)
+static int file_replace(const char *from, const char *to)
 {
 #if defined(_WIN32)
     remove(to); /* rename does not replace there */
@@ -4352,7 +5113,7 @@ static int text_replace(const char *from, const char *to)
 
 mango_status mgi_file_write(const char *path, const void *p, mango_idx n, mango_err *err)
 {
-    char tmp[TEXT_PATH];
+    char tmp[FILE_PATH];
     struct stat s;
     const int device = stat(path, &s) == 0 && (s.st_mode & S_IFMT) != S_IFREG;
     const int len = device ? snprintf(tmp, sizeof tmp, "%s", path)
@@ -4364,11 +5125,11 @@ mango_status mgi_file_write(const char *path, const void *p, mango_idx n, mango_
         return mgi_fail(err, MANGO_E_IO, "%s: %s", path, strerror(errno));
     int ok = n == 0 || fwrite(p, 1, (size_t)n, f) == (size_t)n;
     int why = errno;
-    if (!text_close(f) && ok) {
+    if (!file_close(f) && ok) {
         ok = 0;
         why = errno;
     }
-    if (ok && !device && !text_replace(tmp, path)) {
+    if (ok && !device && !file_replace(tmp, path)) {
         ok = 0;
         why = errno;
     }
@@ -4378,15 +5139,109 @@ mango_status mgi_file_write(const char *path, const void *p, mango_idx n, mango_
         return mgi_fail(err, MANGO_E_IO, "%s: %s", path, strerror(why));
     }
     if (!device)
-        text_sync_folder(path);
+        file_sync_folder(path);
     return MANGO_OK;
 }
 
-#undef TEXT_NUMBER
-#undef TEXT_NAME
-#undef TEXT_NEAR
-#undef TEXT_PATH
-/* ---- end base/text.c ---------------------------------------------------------------- */
+/* ---- a log ---- */
+#if !defined(_WIN32)
+/* Take the lock of an open file, do not wait; false with errno set. */
+static int log_lock(int fd)
+{
+#if defined(LOCK_EX)
+    return flock(fd, LOCK_EX | LOCK_NB) == 0;
+#else
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(fd, F_SETLK, &whole) == 0;
+#endif
+}
+#endif
+
+/* Open for reading and appending, locked; NULL with errno set, EAGAIN: in use. */
+static FILE *log_take(const char *path, int create)
+{
+#if defined(_WIN32)
+    int fd = -1;
+    const int how = _O_RDWR | _O_APPEND | _O_BINARY | (create ? _O_CREAT : 0);
+    if (_sopen_s(&fd, path, how, _SH_DENYWR, _S_IREAD | _S_IWRITE) != 0) {
+        errno = errno == EACCES && _access(path, 6) == 0 ? EAGAIN : errno;
+        return NULL;
+    }
+    return _fdopen(fd, "a+b");
+#else
+    const int fd = open(path, O_RDWR | O_APPEND | (create ? O_CREAT : 0), 0666);
+    if (fd < 0)
+        return NULL;
+    FILE *f = NULL;
+    if (log_lock(fd))
+        f = fdopen(fd, "a+b");
+    else if (errno == EWOULDBLOCK || errno == EACCES)
+        errno = EAGAIN;
+    else if (errno != EAGAIN) /* a file system without locks */
+        f = fdopen(fd, "a+b");
+    const int why = errno;
+    if (!f)
+        close(fd);
+    errno = why;
+    return f;
+#endif
+}
+
+static mango_status log_fail(const mgi_applog *l, mango_err *err)
+{
+    return mgi_fail(err, MANGO_E_IO, "%s: %s", l->name, strerror(errno));
+}
+
+MGI_FN mango_status mgi_applog_open(mgi_applog *l, const char *path, int create, mango_err *err)
+{
+    mgi_copy(l->name, sizeof l->name, path);
+    l->f = log_take(path, create);
+    if (!l->f && errno == EAGAIN)
+        return mgi_fail(err, MANGO_E_STATE, "%s: another process is using it", l->name);
+    if (!l->f)
+        return errno == ENOENT && !create ? MANGO_OK : log_fail(l, err);
+    if (!create || file_size(l->f) == 0)
+        return MANGO_OK;
+    mgi_applog_close(l);
+    return mgi_fail(err, MANGO_E_STATE, "%s: another process has just made it", l->name);
+}
+
+MGI_FN mango_status mgi_applog_read(mgi_applog *l, mango_idx limit, const mango_alloc *al,
+                                 unsigned char **p, mango_idx *n, mango_err *err)
+{
+    rewind(l->f);
+    return file_take(l->f, l->name, limit, al, p, n, err);
+}
+
+MGI_FN mango_status mgi_applog_cut(mgi_applog *l, mango_idx n, mango_err *err)
+{
+    rewind(l->f); /* between reading and writing */
+#if defined(_WIN32)
+    const int ok = _chsize_s(_fileno(l->f), n) == 0;
+#else
+    const int ok = ftruncate(fileno(l->f), (off_t)n) == 0;
+#endif
+    return ok ? MANGO_OK : log_fail(l, err);
+}
+
+MGI_FN mango_status mgi_applog_append(mgi_applog *l, const void *p, mango_idx n, int sync,
+                                   mango_err *err)
+{
+    int ok = fwrite(p, 1, (size_t)n, l->f) == (size_t)n;
+    ok = ok && (sync ? file_sync(l->f) : fflush(l->f) == 0);
+    return ok ? MANGO_OK : log_fail(l, err);
+}
+
+MGI_FN void mgi_applog_close(mgi_applog *l)
+{
+    if (l->f)
+        fclose(l->f);
+    l->f = NULL;
+}
+
+#undef FILE_PATH
+#undef FILE_CHUNK
+/* ---- end base/file.c ---------------------------------------------------------------- */
 
 /* ---- begin base/json.c -------------------------------------------------------------- */
 /* json.c - a strict, bounded JSON reader (RFC 8259).
@@ -4818,7 +5673,7 @@ void mgi_json_quote(mgi_str *s, const char *bytes, mango_idx n)
 /* ---- end base/json.c ---------------------------------------------------------------- */
 
 /* ---- begin base/hash.c -------------------------------------------------------------- */
-/* hash.c - CRC-32 (eight bytes a round), MD5 (RFC 1321), SHA-256 (FIPS 180-4).
+/* hash.c - CRC-32 (eight bytes a round), MD5 (RFC 1321), SHA-256 around sha256.c.
  */
 
 /* ---- CRC-32 ---------------------------------------------------------------- */
@@ -4912,48 +5767,6 @@ static void hash_md5_block(uint32_t h[8], const unsigned char *p)
     h[0] += a, h[1] += b, h[2] += c, h[3] += d;
 }
 
-/* Fractional parts of the cube roots of the first 64 primes. */
-static const uint32_t hash_sha_k[64] = {
-    0x428a2f98u, 0x71374491u, 0xb5c0fbcfu, 0xe9b5dba5u, 0x3956c25bu, 0x59f111f1u,
-    0x923f82a4u, 0xab1c5ed5u, 0xd807aa98u, 0x12835b01u, 0x243185beu, 0x550c7dc3u,
-    0x72be5d74u, 0x80deb1feu, 0x9bdc06a7u, 0xc19bf174u, 0xe49b69c1u, 0xefbe4786u,
-    0x0fc19dc6u, 0x240ca1ccu, 0x2de92c6fu, 0x4a7484aau, 0x5cb0a9dcu, 0x76f988dau,
-    0x983e5152u, 0xa831c66du, 0xb00327c8u, 0xbf597fc7u, 0xc6e00bf3u, 0xd5a79147u,
-    0x06ca6351u, 0x14292967u, 0x27b70a85u, 0x2e1b2138u, 0x4d2c6dfcu, 0x53380d13u,
-    0x650a7354u, 0x766a0abbu, 0x81c2c92eu, 0x92722c85u, 0xa2bfe8a1u, 0xa81a664bu,
-    0xc24b8b70u, 0xc76c51a3u, 0xd192e819u, 0xd6990624u, 0xf40e3585u, 0x106aa070u,
-    0x19a4c116u, 0x1e376c08u, 0x2748774cu, 0x34b0bcb5u, 0x391c0cb3u, 0x4ed8aa4au,
-    0x5b9cca4fu, 0x682e6ff3u, 0x748f82eeu, 0x78a5636fu, 0x84c87814u, 0x8cc70208u,
-    0x90befffau, 0xa4506cebu, 0xbef9a3f7u, 0xc67178f2u,
-};
-
-static void hash_sha_block(uint32_t h[8], const unsigned char *p)
-{
-    uint32_t w[64], s[8];
-    for (int i = 0; i < 16; i++, p += 4)
-        w[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 |
-               (uint32_t)p[3];
-    for (int i = 16; i < 64; i++) {
-        uint32_t x = w[i - 15], y = w[i - 2];
-        x = hash_rotl(x, 25) ^ hash_rotl(x, 14) ^ x >> 3;
-        y = hash_rotl(y, 15) ^ hash_rotl(y, 13) ^ y >> 10;
-        w[i] = w[i - 16] + x + w[i - 7] + y;
-    }
-    memcpy(s, h, sizeof s);
-    for (int i = 0; i < 64; i++) {
-        uint32_t e = s[4], a = s[0];
-        uint32_t t1 = s[7] + (hash_rotl(e, 26) ^ hash_rotl(e, 21) ^ hash_rotl(e, 7)) +
-                      ((e & s[5]) ^ (~e & s[6])) + hash_sha_k[i] + w[i];
-        uint32_t t2 = (hash_rotl(a, 30) ^ hash_rotl(a, 19) ^ hash_rotl(a, 10)) +
-                      ((a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]));
-        memmove(s + 1, s, 7 * sizeof s[0]);
-        s[4] += t1;
-        s[0] = t1 + t2;
-    }
-    for (int i = 0; i < 8; i++)
-        h[i] += s[i];
-}
-
 MGI_FN void mgi_md5_init(mgi_hash *s)
 {
     static const uint32_t h[4] = {0x67452301u, 0xefcdab89u, 0x98badcfeu, 0x10325476u};
@@ -4968,14 +5781,16 @@ MGI_FN void mgi_sha256_init(mgi_hash *s)
                                   0x510e527fu, 0x9b05688cu, 0x1f83d9abu, 0x5be0cd19u};
     memset(s, 0, sizeof *s);
     memcpy(s->h, h, sizeof h);
+    s->sha256 = mgi_sha256_best();
 }
 
-static void hash_block(mgi_hash *s, const unsigned char *p)
+/* n blocks of 64 bytes */
+static void hash_blocks(mgi_hash *s, const unsigned char *p, mango_idx n)
 {
-    if (s->is_md5)
+    if (!s->is_md5)
+        s->sha256(s->h, p, n);
+    for (; s->is_md5 && n > 0; n--, p += 64)
         hash_md5_block(s->h, p);
-    else
-        hash_sha_block(s->h, p);
 }
 
 MGI_FN void mgi_hash_add(mgi_hash *s, const void *p, mango_idx n)
@@ -4986,12 +5801,13 @@ MGI_FN void mgi_hash_add(mgi_hash *s, const void *p, mango_idx n)
     while (n > 0) {
         mango_idx m = MGI_MIN(64 - have, n);
         if (m == 64) {
-            hash_block(s, b);
+            m = n / 64 * 64;
+            hash_blocks(s, b, m / 64);
         } else {
             memcpy(s->block + have, b, (size_t)m);
             have += m;
             if (have == 64)
-                hash_block(s, s->block);
+                hash_blocks(s, s->block, 1);
             have %= 64;
         }
         b += m;
@@ -5026,6 +5842,137 @@ MGI_FN void mgi_sha256(const void *p, mango_idx n, char hex[65])
     mgi_hash_end(&s, hex);
 }
 /* ---- end base/hash.c ---------------------------------------------------------------- */
+
+/* ---- begin base/sha256.c ------------------------------------------------------------ */
+/* sha256.c - the rounds of SHA-256 (FIPS 180-4, section 6.2), n blocks a call:
+ * plain C, and the instructions that newer x86 processors have for them.
+ *
+ *   T1 = h + S1(e) + Ch(e,f,g) + K[i] + W[i]      T2 = S0(a) + Maj(a,b,c)     (1)
+ *   W[i] = s1(W[i-2]) + W[i-7] + s0(W[i-15]) + W[i-16]                        (2)
+ */
+#if defined(__GNUC__) && defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
+
+/* K: fractional parts of the cube roots of the first 64 primes. */
+static const uint32_t sha_k[64] = {
+    0x428a2f98u, 0x71374491u, 0xb5c0fbcfu, 0xe9b5dba5u, 0x3956c25bu, 0x59f111f1u,
+    0x923f82a4u, 0xab1c5ed5u, 0xd807aa98u, 0x12835b01u, 0x243185beu, 0x550c7dc3u,
+    0x72be5d74u, 0x80deb1feu, 0x9bdc06a7u, 0xc19bf174u, 0xe49b69c1u, 0xefbe4786u,
+    0x0fc19dc6u, 0x240ca1ccu, 0x2de92c6fu, 0x4a7484aau, 0x5cb0a9dcu, 0x76f988dau,
+    0x983e5152u, 0xa831c66du, 0xb00327c8u, 0xbf597fc7u, 0xc6e00bf3u, 0xd5a79147u,
+    0x06ca6351u, 0x14292967u, 0x27b70a85u, 0x2e1b2138u, 0x4d2c6dfcu, 0x53380d13u,
+    0x650a7354u, 0x766a0abbu, 0x81c2c92eu, 0x92722c85u, 0xa2bfe8a1u, 0xa81a664bu,
+    0xc24b8b70u, 0xc76c51a3u, 0xd192e819u, 0xd6990624u, 0xf40e3585u, 0x106aa070u,
+    0x19a4c116u, 0x1e376c08u, 0x2748774cu, 0x34b0bcb5u, 0x391c0cb3u, 0x4ed8aa4au,
+    0x5b9cca4fu, 0x682e6ff3u, 0x748f82eeu, 0x78a5636fu, 0x84c87814u, 0x8cc70208u,
+    0x90befffau, 0xa4506cebu, 0xbef9a3f7u, 0xc67178f2u,
+};
+
+#define SHA_ROTR(x, n) ((x) >> (n) | (x) << (32 - (n)))
+
+/* (1): instead of moving eight words along, the caller moves their names. */
+#define SHA_ROUND(a, b, c, d, e, f, g, h, i)                                             \
+    do {                                                                                 \
+        const uint32_t t1 = h + (SHA_ROTR(e, 6) ^ SHA_ROTR(e, 11) ^ SHA_ROTR(e, 25)) +   \
+                            (g ^ (e & (f ^ g))) + sha_k[i] + w[(i) & 15];                \
+        d += t1;                                                                         \
+        h = t1 + (SHA_ROTR(a, 2) ^ SHA_ROTR(a, 13) ^ SHA_ROTR(a, 22)) +                  \
+            ((a & b) | (c & (a | b)));                                                   \
+    } while (0)
+
+/* (2), in a ring of 16 words. */
+static void sha_schedule(uint32_t w[16])
+{
+    for (int i = 0; i < 16; i++) {
+        const uint32_t x = w[(i + 1) & 15], y = w[(i + 14) & 15];
+        w[i] += (SHA_ROTR(x, 7) ^ SHA_ROTR(x, 18) ^ x >> 3) + w[(i + 9) & 15] +
+                (SHA_ROTR(y, 17) ^ SHA_ROTR(y, 19) ^ y >> 10);
+    }
+}
+
+MGI_FN void mgi_sha256_ref(uint32_t H[8], const unsigned char *p, mango_idx n)
+{
+    for (; n > 0; n--) {
+        uint32_t a = H[0], b = H[1], c = H[2], d = H[3], e = H[4], f = H[5], g = H[6],
+                 h = H[7], w[16];
+        for (int i = 0; i < 16; i++, p += 4)
+            w[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 |
+                   (uint32_t)p[3];
+        for (int i = 0; i < 64; i += 8) {
+            if (i > 0 && i % 16 == 0)
+                sha_schedule(w);
+            SHA_ROUND(a, b, c, d, e, f, g, h, i);
+            SHA_ROUND(h, a, b, c, d, e, f, g, i + 1);
+            SHA_ROUND(g, h, a, b, c, d, e, f, i + 2);
+            SHA_ROUND(f, g, h, a, b, c, d, e, i + 3);
+            SHA_ROUND(e, f, g, h, a, b, c, d, i + 4);
+            SHA_ROUND(d, e, f, g, h, a, b, c, i + 5);
+            SHA_ROUND(c, d, e, f, g, h, a, b, i + 6);
+            SHA_ROUND(b, c, d, e, f, g, h, a, i + 7);
+        }
+        H[0] += a, H[1] += b, H[2] += c, H[3] += d;
+        H[4] += e, H[5] += f, H[6] += g, H[7] += h;
+    }
+}
+
+#if defined(__GNUC__) && defined(__x86_64__)
+/* The state lies in two registers as (a,b,e,f) and (c,d,g,h), highest word
+ * first; one instruction makes two rounds. w[0..3]: the next 16 words. */
+__attribute__((target("sha,sse4.1"))) static void sha_x86(uint32_t H[8],
+                                                          const unsigned char *p,
+                                                          mango_idx n)
+{
+    const __m128i swap = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
+    __m128i lo = _mm_loadu_si128((const __m128i *)(const void *)H);       /* d c b a */
+    __m128i hi = _mm_loadu_si128((const __m128i *)(const void *)(H + 4)); /* h g f e */
+    lo = _mm_shuffle_epi32(lo, 0xB1), hi = _mm_shuffle_epi32(hi, 0x1B);
+    __m128i abef = _mm_alignr_epi8(lo, hi, 8), cdgh = _mm_blend_epi16(hi, lo, 0xF0);
+    for (; n > 0; n--, p += 64) {
+        const __m128i abef0 = abef, cdgh0 = cdgh;
+        __m128i w[4];
+        for (int i = 0; i < 4; i++)
+            w[i] = _mm_shuffle_epi8(
+                _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i)), swap);
+        for (int i = 0; i < 16; i++) {
+            const __m128i k = _mm_add_epi32(
+                w[0], _mm_loadu_si128((const __m128i *)(const void *)(sha_k + 4 * i)));
+            cdgh = _mm_sha256rnds2_epu32(cdgh, abef, k);
+            abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(k, 0x0E));
+            const __m128i next = _mm_sha256msg2_epu32(
+                _mm_add_epi32(_mm_sha256msg1_epu32(w[0], w[1]),
+                              _mm_alignr_epi8(w[3], w[2], 4)),
+                w[3]);                                                             /* (2) */
+            w[0] = w[1], w[1] = w[2], w[2] = w[3], w[3] = next;
+        }
+        abef = _mm_add_epi32(abef, abef0), cdgh = _mm_add_epi32(cdgh, cdgh0);
+    }
+    lo = _mm_shuffle_epi32(abef, 0x1B), hi = _mm_shuffle_epi32(cdgh, 0xB1);
+    _mm_storeu_si128((__m128i *)(void *)H, _mm_blend_epi16(lo, hi, 0xF0));
+    _mm_storeu_si128((__m128i *)(void *)(H + 4), _mm_alignr_epi8(hi, lo, 8));
+}
+
+MGI_FN mgi_sha256_fn mgi_sha256_best(void)
+{
+    unsigned a, b = 0, c, d, ssse3_sse41;
+    if (!__get_cpuid(1, &a, &b, &c, &d))
+        return mgi_sha256_ref;
+    ssse3_sse41 = (c >> 9 & 1) & (c >> 19 & 1);
+    if (!ssse3_sse41 || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b >> 29 & 1))
+        return mgi_sha256_ref;
+    return sha_x86;
+}
+#else
+MGI_FN mgi_sha256_fn mgi_sha256_best(void)
+{
+    return mgi_sha256_ref;
+}
+#endif
+
+#undef SHA_ROTR
+#undef SHA_ROUND
+/* ---- end base/sha256.c -------------------------------------------------------------- */
 
 /* ---- begin math/lifstep.c ----------------------------------------------------------- */
 /* lifstep.c - one time step of leaky integrate-and-fire neurons, the plain loop.
@@ -5239,6 +6186,12 @@ MGI_FN void mgi_ref_maximum(mango_idx n, const float *x, float *y)
         y[i] = x[i] > y[i] ? x[i] : y[i];
 }
 
+MGI_FN void mgi_ref_mix(mango_idx n, const float *x, const float *y, float *z)
+{
+    for (mango_idx i = 0; i < n; i++)
+        z[i] = 0.75f * x[i] + 0.25f * y[i];
+}
+
 static void ref_gather(mango_idx panels, mango_idx m, mango_idx per,
                        const mgi_gather *run, const float *b, mango_idx pitch,
                        float *acc, int load)
@@ -5272,7 +6225,7 @@ static void ref_gather(mango_idx panels, mango_idx m, mango_idx per,
     static const mgi_kernels ref_table_##sfx = {                                               \
         "ref",          REF_MR,       REF_NR,                ref_tile_##sfx,                   \
         ref_outer_##sfx, mgi_ref_finish, mgi_ref_add,         ref_axpy_##sfx,                  \
-        mgi_ref_relu,   mgi_ref_maximum, ref_scale_shift_##sfx, mgi_lif_ref,                      \
+        mgi_ref_relu,   mgi_ref_maximum, ref_scale_shift_##sfx, mgi_ref_mix, mgi_lif_ref,         \
         4,              ref_gather,   mgi_ref_lif_bits};
 
 #if !defined(REF_ALWAYS_HW)
@@ -5436,7 +6389,7 @@ static void x2_gather(mango_idx panels, mango_idx m, mango_idx per,
 
 static const mgi_kernels x2_table = {"sse2", 4, 4, x2_tile, x2_outer, mgi_ref_finish, mgi_ref_add,
                                      x2_axpy, mgi_ref_relu, mgi_ref_maximum, x2_scale_shift,
-                                     mgi_lif_ref, 8, x2_gather, mgi_ref_lif_bits};
+                                     mgi_ref_mix, mgi_lif_ref, 8, x2_gather, mgi_ref_lif_bits};
 
 MGI_FN const mgi_kernels *mgi_kernels_sse2(void)
 {
@@ -5846,7 +6799,7 @@ X3 void x3_scale_shift(mango_idx rows, mango_idx nb, const float *s, const float
     }
 }
 
-/* ---- LIF, 8 neurons at a time -------------------------------------------- */
+/* ---- LIF and mix, 8 values at a time ------------------------------------- */
 /* No fma in the target: nothing can be contracted. The order is lifstep.h's. */
 #define XL static __attribute__((target("avx2")))
 #define XL_BODY static inline __attribute__((always_inline, target("avx2")))
@@ -5892,6 +6845,16 @@ XL void xl_lif(mango_idx n, const mgi_lif_rule *r, const float *X, float *U, flo
     mgi_lif_ref(n - i, r, X + i, U + i, S + i);
 }
 
+XL void xl_mix(mango_idx n, const float *x, const float *y, float *z)
+{
+    const __m256 a = _mm256_set1_ps(0.75f), b = _mm256_set1_ps(0.25f);
+    mango_idx i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm256_storeu_ps(z + i, _mm256_add_ps(_mm256_mul_ps(a, _mm256_loadu_ps(x + i)),
+                                              _mm256_mul_ps(b, _mm256_loadu_ps(y + i))));
+    mgi_ref_mix(n - i, x + i, y + i, z + i);
+}
+
 /* ---- the tables ---------------------------------------------------------- */
 /* GCC for Windows does not align the stack for wide registers: SSE2 only. */
 #if defined(_WIN32) && !defined(__clang__)
@@ -5901,10 +6864,10 @@ XL void xl_lif(mango_idx n, const mgi_lif_rule *r, const float *X, float *U, flo
 #endif
 
 static const mgi_kernels x3_table = {"avx2", 6, 16, x3_tile, x3_outer, x3_finish, x3_add, x3_axpy,
-                                     x3_relu, x3_maximum, x3_scale_shift, xl_lif, 4,
+                                     x3_relu, x3_maximum, x3_scale_shift, xl_mix, xl_lif, 4,
                                      mgi_avx2_gather, mgi_avx2_lif_bits};
 static const mgi_kernels x5_table = {"avx512", 14, 32, x5_tile, x5_outer, x5_finish, x5_add,
-                                     x5_axpy, x5_relu, x5_maximum, x5_scale_shift, xl_lif, 2,
+                                     x5_axpy, x5_relu, x5_maximum, x5_scale_shift, xl_mix, xl_lif, 2,
                                      mgi_avx512_gather, mgi_avx2_lif_bits};
 
 MGI_FN const mgi_kernels *mgi_kernels_avx2(void)
@@ -6210,7 +7173,7 @@ static void neon_lif(mango_idx n, const mgi_lif_rule *r, const float *X, float *
 
 static const mgi_kernels neon_table = {"neon", 6, 16, neon_tile, neon_outer, neon_finish, neon_add,
                                        neon_axpy, neon_relu, neon_maximum, neon_scale_shift,
-                                       neon_lif, 4, mgi_neon_gather, mgi_neon_lif_bits};
+                                       mgi_ref_mix, neon_lif, 4, mgi_neon_gather, mgi_neon_lif_bits};
 
 MGI_FN const mgi_kernels *mgi_kernels_neon(void)
 {
@@ -6239,17 +7202,87 @@ MGI_FN const mgi_kernels *mgi_kernels_neon(void)
 /* ---- end math/kernels_neon.c -------------------------------------------------------- */
 
 /* ---- begin math/gemm.c -------------------------------------------------------------- */
-/* gemm.c - C = A B for any size: B packed in panels of nr columns, K cut in
- * blocks that stay in cache, C tiles of mr x nr from the kernel table. The
- * chain of an output goes on over the blocks (load = 1), so that its bits are
- * those of mgi_gemm_ref.
+/* gemm.c - C = A B for any size. C is cut in blocks of rows and columns, one for
+ * each thread; a thread walks its block in the order
+ *
+ *   columns, NC at a time         so much of B stays in the caches as it is packed
+ *     k, KC at a time             the chains go on: load = 1
+ *       rows, mc at a time        A (mc,kc) is copied to rows without cache conflicts
+ *         panels of nr columns    B (kc,nr) is packed when the first rows meet it
+ *           tiles of mr rows      the kernel: C (mr,nr) in registers
+ *
+ * A stays in L2 over the panels, a panel over the tiles. Nothing packed is
+ * shared, so threads never wait for each other. Whatever the cut, the chain of
+ * an output runs over k ascending: its bits are those of mgi_gemm_ref.
  */
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
 
-#define GEMM_KC 512 /* k per block: B slice KC x nr and A block MC x KC stay in L2 */
-#define GEMM_MC 112 /* rows of A per block, at most (rounded to mr) */
+#define GEMM_KC 512  /* k per block                                        */
+#define GEMM_MC 112  /* rows of A per block, at most: 112 x 512 x 4 = 224 KiB */
+#define GEMM_NC 1024 /* columns per block, at most                        */
+#define GEMM_WIDE 32 /* floats of a row of B that are packed in one go     */
+#define GEMM_TURN 16 /* k per square when rows of B are turned             */
+
+#if defined(__GNUC__)
+#define GEMM_FETCH(p) __builtin_prefetch(p, 0, 2)
+#else
+#define GEMM_FETCH(p) ((void)(p))
+#endif
+
+/* ---- packing ------------------------------------------------------------- */
+/* Rows that lie in one piece: nr is a constant in the callers below. */
+static inline void pack_rows(mango_idx kc, mango_idx nr, const float *src, mango_idx sk,
+                             float *dst)
+{
+    for (mango_idx k = 0; k < kc; k++)
+        memcpy(dst + k * nr, src + k * sk, (size_t)nr * sizeof *dst);
+}
+
+/* Columns lie in one piece (B transposed): squares of 4 x 4, GEMM_TURN k at a
+ * time so that what is read and written meanwhile stays in L1. */
+static void pack_square(mango_idx nr, const float *src, mango_idx sn, float *dst)
+{
+    const float *a = src, *b = a + sn, *c = b + sn, *d = c + sn;
+    for (int k = 0; k < 4; k++, dst += nr) {
+        const float r[4] = {a[k], b[k], c[k], d[k]};
+        memcpy(dst, r, sizeof r);
+    }
+}
+
+static void pack_turn(mango_idx kc, mango_idx n, mango_idx nr, const float *src,
+                      mango_idx sn, float *dst)
+{
+    for (mango_idx k0 = 0; k0 < kc; k0 += GEMM_TURN) {
+        const mango_idx kt = MGI_MIN(GEMM_TURN, kc - k0), k4 = k0 + kt / 4 * 4;
+        for (mango_idx j = 0; j < n; j++) {
+            const int four = j + 4 <= n && j % 4 == 0;
+            for (mango_idx k = k0; four && k < k4; k += 4)
+                pack_square(nr, src + j * sn + k, sn, dst + k * nr + j);
+            for (mango_idx k = j < n / 4 * 4 ? k4 : k0; k < k0 + kt; k++)
+                dst[k * nr + j] = src[j * sn + k];
+        }
+    }
+}
+
+/* One panel: kc rows of n <= nr floats, zeros up to nr. */
+static void pack_panel(mango_idx kc, mango_idx n, mango_idx nr, const float *src,
+                       mango_idx sk, mango_idx sn, float *dst)
+{
+    if (sn == 1 && n == nr && nr == 32)
+        pack_rows(kc, 32, src, sk, dst);
+    else if (sn == 1 && n == nr && nr == 16)
+        pack_rows(kc, 16, src, sk, dst);
+    else if (sk == 1)
+        pack_turn(kc, n, nr, src, sn, dst);
+    else
+        for (mango_idx k = 0; k < kc; k++)
+            for (mango_idx j = 0; j < n; j++)
+                dst[k * nr + j] = src[k * sk + j * sn];
+    for (mango_idx k = 0; n < nr && k < kc; k++)
+        memset(dst + k * nr + n, 0, (size_t)(nr - n) * sizeof *dst);
+}
 
 MGI_FN mango_idx mgi_pack_size(mango_idx K, mango_idx N)
 {
@@ -6262,32 +7295,31 @@ MGI_FN void mgi_pack(mango_idx K, mango_idx N, const float *B, mango_idx sk, man
 {
     const mango_idx nr = mgi_kernels_get()->nr, panels = (N + nr - 1) / nr;
     MGI_OMP(parallel for if (K * N >= MGI_GRAIN))
-    for (mango_idx p = 0; p < panels; p++) {
-        const mango_idx n = MGI_MIN(nr, N - p * nr);
-        const float *src = B + p * nr * sn;
-        float *dst = P + p * nr * K;
-        for (mango_idx k = 0; k < K; k++, src += sk, dst += nr) {
-            if (sn == 1)
-                memcpy(dst, src, (size_t)n * sizeof *dst);
-            for (mango_idx j = sn == 1 ? n : 0; j < n; j++)
-                dst[j] = src[j * sn];
-            for (mango_idx j = n; j < nr; j++)
-                dst[j] = 0.0f;
-        }
-    }
+    for (mango_idx p = 0; p < panels; p++)
+        pack_panel(K, MGI_MIN(nr, N - p * nr), nr, B + p * nr * sn, sk, sn, P + p * nr * K);
 }
 
-/* One product, cut in items of mc rows times a group of B panels. */
+/* ---- the cut ------------------------------------------------------------- */
+/* One product: blocks of C, `down` by `across`. */
 typedef struct gemm_job {
     const mgi_kernels *k;
     mango_idx M, N, K, lda, ldc;
-    const float *A, *B; /* B packed */
+    const float *A, *B;
+    mango_idx sk, sn; /* steps of B along k and along its columns   */
     float *C;
     int opa, load;
-    int copy;                 /* 1: rows of A go through scratch        */
-    mango_idx mc, pitch;      /* rows per item; floats per scratch row  */
-    mango_idx mblocks, groups;
+    mango_idx mtiles, panels; /* of the whole of C                          */
+    mango_idx down, across;
+    mango_idx pitch; /* floats per row of copied A                 */
 } gemm_job;
+
+/* Where a thread is in its block: m rows from i0, panels p0..p1, kc k from k0. */
+typedef struct gemm_at {
+    mango_idx i0, m, p0, p1, k0, kc;
+    int first, last; /* rows of the block: B is to be packed; is not needed again */
+    const float *A;  /* copied rows, NULL: read where they are     */
+    float *B;        /* scratch for panels                         */
+} gemm_at;
 
 static mango_idx gemm_up(mango_idx x, mango_idx to)
 {
@@ -6299,103 +7331,213 @@ static mango_idx gemm_mc(const mgi_kernels *k)
     return gemm_up(GEMM_MC, k->mr);
 }
 
-/* Scratch of one thread: rows of KC (op n), or KC rows of mc (op t). */
-static mango_idx gemm_scratch(const mgi_kernels *k)
+/* Copied A: floats per row, and rows; op n keeps rows of kc, op t kc rows of mc. */
+static mango_idx gemm_pitch(const mgi_kernels *k, int opa, mango_idx M, mango_idx K)
 {
-    return MGI_MAX(gemm_mc(k) * (GEMM_KC + 16), GEMM_KC * gemm_up(gemm_mc(k) + 16, 16));
+    return gemm_up(opa == 't' ? MGI_MIN(gemm_mc(k), M) : MGI_MIN(GEMM_KC, K), 16) + 16;
+}
+
+static mango_idx gemm_room_a(const mgi_kernels *k, int opa, mango_idx M, mango_idx K)
+{
+    const mango_idx rows = opa == 't' ? MGI_MIN(GEMM_KC, K) : MGI_MIN(gemm_mc(k), M);
+    return gemm_up(rows, 16) * gemm_pitch(k, opa, M, K);
+}
+
+/* Floats for packed B. */
+static mango_idx gemm_room_b(const mgi_kernels *k, mango_idx N, mango_idx K)
+{
+    return MGI_MIN(GEMM_NC, gemm_up(N, k->nr)) * gemm_up(MGI_MIN(GEMM_KC, K), 16);
 }
 
 MGI_FN mango_idx mgi_gemm_work(mango_idx M, mango_idx N, mango_idx K, int opa, int opb)
 {
-    (void)M, (void)opa, (void)opb;
-    return gemm_up(mgi_pack_size(K, N), 16) + mango_threads() * gemm_scratch(mgi_kernels_get());
+    const mgi_kernels *k = mgi_kernels_get();
+    (void)opb;
+    return mango_threads() * (gemm_room_a(k, opa, M, K) + gemm_room_b(k, N, K));
 }
 
-/* Bring rows i0.. of block k0.. into scratch: op n keeps rows, op t keeps k-rows. */
-static void gemm_copy(const gemm_job *g, mango_idx i0, mango_idx m, mango_idx k0, mango_idx kc,
-                      float *s)
+/* Work of the largest of down x across blocks, in multiply-adds: the product,
+ * and about what it costs to pack B and to copy A. */
+static double gemm_cost(const gemm_job *g, mango_idx down, mango_idx across)
+{
+    const double m = (double)((g->mtiles + down - 1) / down * g->k->mr);
+    const double n = (double)((g->panels + across - 1) / across * g->k->nr);
+    return m * n + 24.0 * n + 8.0 * m;
+}
+
+/* As many blocks as threads, as equal and as square as they can be. */
+static void gemm_cut(gemm_job *g)
+{
+    const mango_idx T = mango_threads();
+    double least = 0;
+    g->mtiles = (g->M + g->k->mr - 1) / g->k->mr;
+    g->panels = (g->N + g->k->nr - 1) / g->k->nr;
+    g->down = g->across = 0;
+    for (mango_idx down = 1; down <= T; down++) {
+        const double cost = gemm_cost(g, down, T / down);
+        if (down == 1 || cost < least) {
+            least = cost;
+            g->down = MGI_MIN(down, g->mtiles);
+            g->across = MGI_MIN(T / down, g->panels);
+        }
+    }
+    g->pitch = gemm_pitch(g->k, g->opa, g->M, g->K);
+}
+
+/* ---- the walk ------------------------------------------------------------ */
+/* Bring the rows of A into scratch: op n keeps rows, op t keeps k-rows. */
+static void gemm_copy(const gemm_job *g, const gemm_at *at, float *s)
 {
     const int t = g->opa == 't';
-    const mango_idx rows = t ? kc : m;
-    const size_t bytes = (size_t)(t ? m : kc) * sizeof *s;
-    const float *src = t ? g->A + k0 * g->lda + i0 : g->A + i0 * g->lda + k0;
+    const mango_idx rows = t ? at->kc : at->m;
+    const size_t bytes = (size_t)(t ? at->m : at->kc) * sizeof *s;
+    const float *src =
+        t ? g->A + at->k0 * g->lda + at->i0 : g->A + at->i0 * g->lda + at->k0;
     for (mango_idx r = 0; r < rows; r++)
         memcpy(s + r * g->pitch, src + r * g->lda, bytes);
 }
 
-/* Rows i0 .. i0+m, k from k0, one panel of n columns: tile after tile. */
-static void gemm_panel(const gemm_job *g, mango_idx i0, mango_idx m, mango_idx k0, mango_idx kc,
-                       mango_idx panel, const float *s)
+/* Panels are packed `wide` at a time; rows of A that are alone need none twice. */
+static mango_idx gemm_wide(const gemm_job *g)
+{
+    return MGI_MAX(1, GEMM_WIDE / g->k->nr);
+}
+
+static float *gemm_packed(const gemm_job *g, const gemm_at *at, mango_idx panel)
+{
+    const mango_idx q = panel - at->p0, alone = at->first && at->last;
+    return at->B + (alone ? q % (2 * gemm_wide(g)) : q) * at->kc * g->k->nr;
+}
+
+/* Pack part i of n of the panels from q on, and ask for the next part: rows of B
+ * are pieces too short for the CPU to foresee, and a column of it may fall on
+ * few cache sets, so that only a part stays in cache until it is packed. */
+static void gemm_feed(const gemm_job *g, const gemm_at *at, mango_idx q, mango_idx i,
+                      mango_idx n)
+{
+    const mango_idx nr = g->k->nr, end = MGI_MIN(at->p1, q + gemm_wide(g));
+    const mango_idx k0 = i * at->kc / n, k1 = (i + 1) * at->kc / n;
+    const float *B = g->B + (at->k0 + k0) * g->sk;
+    for (mango_idx p = q; p < end; p++)
+        pack_panel(k1 - k0, MGI_MIN(nr, g->N - p * nr), nr, B + p * nr * g->sn, g->sk,
+                   g->sn, gemm_packed(g, at, p) + k0 * nr);
+    const mango_idx c0 = q * nr, c1 = MGI_MIN(g->N, end * nr);
+    for (mango_idx k = k1 - k0; g->sn == 1 && k < MGI_MIN(2 * k1 - k0, at->kc) - k0; k++)
+        for (mango_idx c = c0; c < c1; c += 16)
+            GEMM_FETCH(B + k * g->sk + c);
+}
+
+/* The rows times one packed panel: tile after tile. Between them the panels
+ * from `next` on (0: none) are packed, part i of n in the order of the tiles. */
+static void gemm_panel(const gemm_job *g, const gemm_at *at, mango_idx panel,
+                       mango_idx next, mango_idx part, mango_idx parts)
 {
     const mgi_kernels *k = g->k;
-    const mango_idx n = MGI_MIN(k->nr, g->N - panel * k->nr);
-    const float *B = g->B + panel * k->nr * g->K + k0 * k->nr;
+    const mango_idx n = MGI_MIN(k->nr, g->N - panel * k->nr), m = at->m;
     const mango_idx tiles = (m + k->mr - 1) / k->mr, step = (m + tiles - 1) / tiles;
-    const int load = g->load || k0 > 0;
-    const mgi_tap run = {0, 0, kc};
+    const mango_idx pitch = at->A ? g->pitch : g->lda;
+    const float *A = at->A           ? at->A
+                     : g->opa == 't' ? g->A + at->k0 * g->lda + at->i0
+                                     : g->A + at->i0 * g->lda + at->k0;
+    const float *B = gemm_packed(g, at, panel);
+    const int load = g->load || at->k0 > 0;
+    const mgi_tap run = {0, 0, at->kc};
     for (mango_idx i = 0; i < m; i += step) {
         const mango_idx mt = MGI_MIN(step, m - i);
-        float *C = g->C + (i0 + i) * g->ldc + panel * k->nr;
+        float *C = g->C + (at->i0 + i) * g->ldc + panel * k->nr;
+        if (next)
+            gemm_feed(g, at, next, part * tiles + i / step, parts * tiles);
         if (g->opa == 't') {
-            const float *a = g->copy ? s + i : g->A + k0 * g->lda + i0 + i;
-            k->outer(mt, n, a, g->copy ? g->pitch : g->lda, B, k->nr, 1, &run, C, g->ldc, load);
+            k->outer(mt, n, A + i, pitch, B, k->nr, 1, &run, C, g->ldc, load);
         } else {
             const float *row[32];
             for (mango_idx r = 0; r < mt; r++)
-                row[r] = g->copy ? s + (i + r) * g->pitch : g->A + (i0 + i + r) * g->lda + k0;
+                row[r] = A + (i + r) * pitch;
             k->tile(mt, n, row, 1, &run, B, C, g->ldc, load);
         }
     }
 }
 
-static void gemm_item(const gemm_job *g, mango_idx item, float *s)
+/* All panels of a stretch of columns. */
+static void gemm_rows(const gemm_job *g, const gemm_at *at)
 {
-    const mango_idx i0 = item / g->groups * g->mc, m = MGI_MIN(g->mc, g->M - i0);
-    const mango_idx panels = (g->N + g->k->nr - 1) / g->k->nr, q = item % g->groups;
-    const mango_idx p0 = q * panels / g->groups, p1 = (q + 1) * panels / g->groups;
-    for (mango_idx k0 = 0; k0 < g->K || k0 == 0; k0 += GEMM_KC) {
-        const mango_idx kc = MGI_MIN(GEMM_KC, g->K - k0);
-        if (g->copy)
-            gemm_copy(g, i0, m, k0, kc, s);
-        for (mango_idx p = p0; p < p1; p++)
-            gemm_panel(g, i0, m, k0, kc, p, s);
+    const mango_idx wide = gemm_wide(g);
+    if (at->first)
+        gemm_feed(g, at, at->p0, 0, 1);
+    for (mango_idx q = at->p0; q < at->p1; q += wide) {
+        const mango_idx end = MGI_MIN(at->p1, q + wide),
+                        next = at->first && end < at->p1 ? end : 0;
+        for (mango_idx p = q; p < end; p++)
+            gemm_panel(g, at, p, next, p - q, end - q);
     }
 }
 
-/* Cut M and the panels so that the threads get equal shares. */
-static void gemm_split(gemm_job *g)
+/* Rows r0..r1 of C, all panels of the stretch, one block of k. */
+static void gemm_stretch(const gemm_job *g, gemm_at *at, mango_idx r0, mango_idx r1,
+                         float *s)
 {
-    const mango_idx T = mango_threads(), mr = g->k->mr, mc = gemm_mc(g->k);
-    const mango_idx panels = (g->N + g->k->nr - 1) / g->k->nr;
-    g->mblocks = (g->M + mc - 1) / mc;
-    if (g->M >= T * mr * 2 || panels < T)
-        g->mblocks = gemm_up(g->mblocks, T);
-    g->mc = gemm_up((g->M + g->mblocks - 1) / g->mblocks, mr);
-    g->mblocks = (g->M + g->mc - 1) / g->mc;
-    g->groups = g->mblocks >= T ? 1 : MGI_MIN(panels, (2 * T + g->mblocks - 1) / g->mblocks);
+    const mango_idx mc = gemm_mc(g->k), cuts = (r1 - r0 + mc - 1) / mc;
+    const mango_idx step = gemm_up((r1 - r0 + cuts - 1) / cuts, g->k->mr);
     /* A few panels do not repay a copy of A, unless its rows fall on few cache sets. */
-    g->copy = panels > 2 || g->lda % 1024 == 0;
-    g->pitch = g->opa == 't' ? gemm_up(g->mc, 16) + 16 : GEMM_KC + 16;
+    const int copy = at->p1 - at->p0 > 2 || g->lda % 1024 == 0;
+    at->A = copy ? s : NULL;
+    for (at->i0 = r0; at->i0 < r1; at->i0 += step) {
+        at->m = MGI_MIN(step, r1 - at->i0);
+        at->first = at->i0 == r0;
+        at->last = at->i0 + at->m == r1;
+        if (copy)
+            gemm_copy(g, at, s);
+        gemm_rows(g, at);
+    }
 }
 
-MGI_FN void mgi_gemm(int opa, int opb, mango_idx M, mango_idx N, mango_idx K, const float *A,
-                     mango_idx lda, const float *B, mango_idx ldb, float *C, mango_idx ldc,
-                     int load, float *work)
+/* Block `item` of C. */
+static void gemm_item(const gemm_job *g, mango_idx item, float *s)
 {
-    gemm_job g = {.k = mgi_kernels_get(), .M = M, .N = N, .K = K, .lda = lda, .ldc = ldc,
-                  .A = A, .B = work, .C = C, .opa = opa, .load = load};
+    const mango_idx d = item / g->across, a = item % g->across, mr = g->k->mr;
+    const mango_idx r0 = d * g->mtiles / g->down * mr;
+    const mango_idx r1 = MGI_MIN(g->M, (d + 1) * g->mtiles / g->down * mr);
+    const mango_idx q0 = a * g->panels / g->across, q1 = (a + 1) * g->panels / g->across;
+    const mango_idx nc = MGI_MAX(1, GEMM_NC / g->k->nr), cuts = (q1 - q0 + nc - 1) / nc;
+    gemm_at at = {.B = s + gemm_room_a(g->k, g->opa, g->M, g->K)};
+    for (mango_idx c = 0; c < cuts; c++) {
+        at.p0 = q0 + c * (q1 - q0) / cuts;
+        at.p1 = q0 + (c + 1) * (q1 - q0) / cuts;
+        for (at.k0 = 0; at.k0 < g->K || at.k0 == 0; at.k0 += GEMM_KC) {
+            at.kc = MGI_MIN(GEMM_KC, g->K - at.k0);
+            gemm_stretch(g, &at, r0, r1, s);
+        }
+    }
+}
+
+MGI_FN void mgi_gemm(int opa, int opb, mango_idx M, mango_idx N, mango_idx K,
+                     const float *A, mango_idx lda, const float *B, mango_idx ldb, float *C,
+                     mango_idx ldc, int load, float *work)
+{
+    gemm_job g = {.k = mgi_kernels_get(),
+                  .M = M,
+                  .N = N,
+                  .K = K,
+                  .lda = lda,
+                  .ldc = ldc,
+                  .A = A,
+                  .B = B,
+                  .C = C,
+                  .opa = opa,
+                  .load = load,
+                  .sk = opb == 't' ? 1 : ldb,
+                  .sn = opb == 't' ? ldb : 1};
     if (M <= 0 || N <= 0)
         return;
-    mgi_pack(K, N, B, opb == 't' ? 1 : ldb, opb == 't' ? ldb : 1, work);
-    gemm_split(&g);
-    float *scratch = work + gemm_up(mgi_pack_size(K, N), 16);
-    const mango_idx items = g.mblocks * g.groups, each = gemm_scratch(g.k);
+    gemm_cut(&g);
+    const mango_idx items = g.down * g.across;
+    const mango_idx each = gemm_room_a(g.k, opa, M, K) + gemm_room_b(g.k, N, K);
     MGI_OMP(parallel for schedule(dynamic) if (M * N * K > 65536))
     for (mango_idx i = 0; i < items; i++) {
 #if defined(_OPENMP)
-        gemm_item(&g, i, scratch + omp_get_thread_num() * each);
+        gemm_item(&g, i, work + omp_get_thread_num() * each);
 #else
-        gemm_item(&g, i, scratch + 0 * each);
+        gemm_item(&g, i, work + 0 * each);
 #endif
     }
 }
@@ -6416,6 +7558,10 @@ MGI_FN void mgi_gemm_ref(int opa, int opb, mango_idx M, mango_idx N, mango_idx K
 
 #undef GEMM_KC
 #undef GEMM_MC
+#undef GEMM_NC
+#undef GEMM_WIDE
+#undef GEMM_TURN
+#undef GEMM_FETCH
 /* ---- end math/gemm.c ---------------------------------------------------------------- */
 
 /* ---- begin math/convpack.c ---------------------------------------------------------- */
@@ -6445,6 +7591,7 @@ MGI_FN mgi_conv mgi_conv_flip(const mgi_conv *c)
     f.C = c->O, f.H = c->OH, f.W = c->OW;
     f.O = c->C, f.OH = c->H, f.OW = c->W;
     f.transposed = !c->transposed;
+    f.winograd = 0;
     return f;
 }
 
@@ -6500,6 +7647,8 @@ MGI_FN void mgi_convgeo_phase(const mgi_conv *c, int phase, mgi_convgeo *g)
 
 MGI_FN mango_idx mgi_conv_packed(const mgi_conv *c)
 {
+    if (c->winograd)
+        return mgi_winograd_packed(c);
     mango_idx sum = 0;
     for (int f = 0; f < mgi_convgeo_phases(c); f++) {
         mgi_convgeo g;
@@ -6540,6 +7689,10 @@ static void conv_pack_panel(const mgi_convgeo *g, const mgi_conv *c, mango_idx p
 MGI_FN void mgi_conv_pack(const mgi_conv *c, const float *w, float *packed)
 {
     const mango_idx nr = mgi_kernels_get()->nr, panels = (c->O + nr - 1) / nr;
+    if (c->winograd) {
+        mgi_winograd_pack(c, w, packed);
+        return;
+    }
     for (int f = 0; f < mgi_convgeo_phases(c); f++) {
         mgi_convgeo g;
         mgi_convgeo_phase(c, f, &g);
@@ -6587,6 +7740,307 @@ MGI_FN void mgi_conv_forward_ref(const mgi_conv *c, mango_idx N, const float *x,
 #undef CONV_PACK_TAPS
 #undef CONV_PACK_NR
 /* ---- end math/convpack.c ------------------------------------------------------------ */
+
+/* ---- begin math/transpose.c --------------------------------------------------------- */
+/* transpose.c - squares of 4 x 4 go through registers: four rows are read, four
+ * columns written, with the instructions that every x86-64 and every AArch64
+ * has. Values are moved, never computed, so this is not part of a kernel set.
+ */
+
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#define TRANSPOSE_SQUARE 4
+static inline void transpose_square(const float *x, mango_idx ldx, float *y, mango_idx ldy)
+{
+    __m128 a = _mm_loadu_ps(x), b = _mm_loadu_ps(x + ldx);
+    __m128 c = _mm_loadu_ps(x + 2 * ldx), d = _mm_loadu_ps(x + 3 * ldx);
+    _MM_TRANSPOSE4_PS(a, b, c, d);
+    _mm_storeu_ps(y, a);
+    _mm_storeu_ps(y + ldy, b);
+    _mm_storeu_ps(y + 2 * ldy, c);
+    _mm_storeu_ps(y + 3 * ldy, d);
+}
+#elif defined(__ARM_NEON) && defined(__aarch64__)
+#include <arm_neon.h>
+#define TRANSPOSE_SQUARE 4
+static inline void transpose_square(const float *x, mango_idx ldx, float *y, mango_idx ldy)
+{
+    const float32x4x2_t ab = vtrnq_f32(vld1q_f32(x), vld1q_f32(x + ldx));
+    const float32x4x2_t cd = vtrnq_f32(vld1q_f32(x + 2 * ldx), vld1q_f32(x + 3 * ldx));
+    vst1q_f32(y, vcombine_f32(vget_low_f32(ab.val[0]), vget_low_f32(cd.val[0])));
+    vst1q_f32(y + ldy, vcombine_f32(vget_low_f32(ab.val[1]), vget_low_f32(cd.val[1])));
+    vst1q_f32(y + 2 * ldy, vcombine_f32(vget_high_f32(ab.val[0]), vget_high_f32(cd.val[0])));
+    vst1q_f32(y + 3 * ldy, vcombine_f32(vget_high_f32(ab.val[1]), vget_high_f32(cd.val[1])));
+}
+#else
+#define TRANSPOSE_SQUARE 1
+static inline void transpose_square(const float *x, mango_idx ldx, float *y, mango_idx ldy)
+{
+    (void)ldx, (void)ldy;
+    *y = *x;
+}
+#endif
+
+/* Plain: rows i0..i1, columns j0..j1. */
+static void transpose_rest(mango_idx i0, mango_idx i1, mango_idx j0, mango_idx j1,
+                           const float *x, mango_idx ldx, float *y, mango_idx ldy)
+{
+    for (mango_idx i = i0; i < i1; i++)
+        for (mango_idx j = j0; j < j1; j++)
+            y[j * ldy + i] = x[i * ldx + j];
+}
+
+MGI_FN void mgi_transpose(mango_idx m, mango_idx n, const float *x, mango_idx ldx, float *y,
+                          mango_idx ldy)
+{
+    const mango_idx Q = TRANSPOSE_SQUARE, m0 = m / Q * Q, n0 = n / Q * Q;
+    for (mango_idx i = 0; i < m0; i += Q)
+        for (mango_idx j = 0; j < n0; j += Q)
+            transpose_square(x + i * ldx + j, ldx, y + j * ldy + i, ldy);
+    transpose_rest(m0, m, 0, n0, x, ldx, y, ldy);
+    transpose_rest(0, m, n0, n, x, ldx, y, ldy);
+}
+
+#undef TRANSPOSE_SQUARE
+/* ---- end math/transpose.c ----------------------------------------------------------- */
+
+/* ---- begin math/convthin.c ---------------------------------------------------------- */
+/* convthin.c - convolutions with at most 8 outputs, such as the last layer of a
+ * generator: pixels in the lanes instead of outputs.
+ *
+ * The tile of conv.c has nr outputs side by side; with 3 of them 3 lanes of 16
+ * work. Here an input row is first transposed, (W,C) to (C,wide), between its
+ * zeros of padding. Then nr neighbouring pixels of channel c are one row of B
+ * and the O weights of (ky,kx,c) one column of A, which is the form of the
+ * `outer` kernel: per k it reads nr pixels, O weights, and does O*nr
+ * multiply-adds. A kernel position (ky,kx) is a run of C such rows; it starts
+ * kx floats further right, so one transposed row serves kw positions and kh
+ * output rows. kh rows are kept in a ring, which stays in the second cache.
+ * The phases of a transposed convolution share the rows: each starts at its
+ * own offset. Each output is the same chain over (ky,kx,c) as everywhere: same bits.
+ */
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+#define THIN_OUTPUTS 8 /* at most                                       */
+#define THIN_PHASES 4  /* at most                                       */
+#define THIN_WIDE 12   /* pixels in a row, at least: lanes to fill      */
+#define THIN_TAPS 4    /* kernel positions, at least: pay the transpose */
+#define THIN_RUNS 64   /* runs per call of the kernel                   */
+#define THIN_LANES 64  /* more than the widest nr                       */
+#define THIN_ROWS 8    /* output rows per item, at least                */
+
+typedef struct thin_job {
+    const mgi_kernels *k;
+    const mgi_conv *c;
+    mgi_convgeo g[THIN_PHASES];
+    const float *w[THIN_PHASES]; /* (K,O) of each phase */
+    int phases;
+    mango_idx TH, TW;            /* the largest of the phases                 */
+    mango_idx px, py;            /* the largest padding                       */
+    mango_idx wide, ring, pitch; /* pixels of a row, rows; from channel to channel */
+    const float *x;
+    const mgi_epilogue *e;
+    float *y;
+    mango_idx bands;
+} thin_job;
+
+static mango_idx thin_up(mango_idx x, mango_idx to)
+{
+    return (x + to - 1) / to * to;
+}
+
+static int thin_phase_fits(const mgi_convgeo *g)
+{
+    return g->TW >= THIN_WIDE && g->TH > 0 && g->sw == 1 && g->kh * g->kw >= THIN_TAPS;
+}
+
+/* The phases, and the rows and pixels that they see together. Pitch: an odd
+ * number of half cache lines, so that neighbouring channels fall on different
+ * sets. False: not for this form. */
+static int thin_plan(const mgi_conv *c, thin_job *j)
+{
+    mango_idx right = 0, below = 0;
+    j->c = c;
+    j->phases = mgi_convgeo_phases(c);
+    if (c->O > THIN_OUTPUTS || j->phases > THIN_PHASES)
+        return 0;
+    for (int f = 0; f < j->phases; f++) {
+        const mgi_convgeo *g = &j->g[f];
+        mgi_convgeo_phase(c, f, &j->g[f]);
+        if (!thin_phase_fits(g))
+            return 0;
+        j->TH = MGI_MAX(j->TH, g->TH);
+        j->TW = MGI_MAX(j->TW, g->TW);
+        j->px = f ? MGI_MAX(j->px, g->px) : g->px;
+        j->py = f ? MGI_MAX(j->py, g->py) : g->py;
+        right = MGI_MAX(right, g->TW - 1 + g->kw - g->px);
+        below = f ? MGI_MAX(below, g->kh - g->py) : g->kh - g->py;
+    }
+    j->wide = right + j->px;
+    j->ring = below + j->py;
+    j->pitch = thin_up(j->wide + 8, 16) - 8;
+    return 1;
+}
+
+static mango_idx thin_ring(const thin_job *j)
+{
+    return thin_up(j->ring * j->c->C * j->pitch, 16);
+}
+
+static mango_idx thin_weights(const thin_job *j)
+{
+    mango_idx sum = 0;
+    for (int f = 0; f < j->phases; f++)
+        sum += j->g[f].kh * j->g[f].kw * j->c->C * j->c->O;
+    return thin_up(sum, 16);
+}
+
+MGI_FN mango_idx mgi_thin_work(const mgi_conv *c)
+{
+    thin_job j = {.TH = 0};
+    return thin_plan(c, &j) ? thin_weights(&j) + mango_threads() * thin_ring(&j) : 0;
+}
+
+/* Asks for the lines of n floats, which a transpose reads in an order that the
+ * CPU does not foresee. */
+static void thin_fetch(const float *p, mango_idx n)
+{
+#if defined(__GNUC__)
+    for (mango_idx i = 0; i < n; i += 16)
+        __builtin_prefetch(p + i);
+#else
+    (void)p, (void)n;
+#endif
+}
+
+/* Input row iy of map n into its place in the ring; the padding is there. */
+static void thin_load(const thin_job *j, mango_idx n, mango_idx iy, float *ring)
+{
+    const mgi_conv *c = j->c;
+    const mango_idx x0 = MGI_MIN(j->wide, MGI_MAX(0, j->px));
+    const mango_idx x1 = MGI_MAX(x0, MGI_MIN(j->wide, c->W + j->px));
+    const float *row = j->x + ((n * c->H + iy) * c->W + x0 - j->px) * c->C;
+    if (iy + 1 < c->H)
+        thin_fetch(row + c->W * c->C, c->W * c->C);
+    mgi_transpose(x1 - x0, c->C, row, c->C, ring + iy % j->ring * c->C * j->pitch + x0, j->pitch);
+}
+
+/* acc (O,nr): the chains of m outputs of phase f, row ty, from column tx on. */
+static void thin_sums(const thin_job *j, int f, mango_idx ty, mango_idx tx, mango_idx m,
+                      const float *ring, float *acc)
+{
+    const mgi_convgeo *g = &j->g[f];
+    const mango_idx C = g->C, O = g->O, mr = j->k->mr, nr = j->k->nr, at = tx + j->px - g->px;
+    mango_idx ky0, ky1, r = 0;
+    mgi_tap run[THIN_RUNS];
+    int load = 0;
+    mgi_conv_clip(ty, g->sh, g->py, g->kh, g->H, &ky0, &ky1);
+    const mango_idx runs = (ky1 - ky0) * g->kw;
+    do {
+        mango_idx k = 0;
+        for (; k < THIN_RUNS && r < runs; k++, r++) {
+            const mango_idx ky = ky0 + r / g->kw, kx = r % g->kw;
+            const mango_idx slot = (ty * g->sh - g->py + ky) % j->ring;
+            const mgi_tap t = {(ky * g->kw + kx) * C * O, slot * C * j->pitch + kx + at, C};
+            run[k] = t;
+        }
+        for (mango_idx o = 0; o < O; o += mr)
+            j->k->outer(MGI_MIN(mr, O - o), m, j->w[f] + o, O, ring, j->pitch, k, run,
+                        acc + o * nr, nr, load);
+        load = 1;
+    } while (r < runs);
+}
+
+/* As the kernel `finish`, from acc (O,nr). */
+static void thin_store(const thin_job *j, int f, mango_idx n, mango_idx ty, mango_idx tx,
+                       mango_idx m, const float *acc)
+{
+    const mgi_convgeo *g = &j->g[f];
+    const mgi_epilogue *e = j->e;
+    const mango_idx nr = j->k->nr, step = g->osx * g->O;
+    const mango_idx at = ((n * g->OH + g->oy0 + ty * g->osy) * g->OW + g->ox0 + tx * g->osx) * g->O;
+    for (mango_idx o = 0; o < g->O; o++) {
+        const float *a = acc + o * nr, *b = e && e->bias ? e->bias + o : NULL;
+        const float *res = e && e->residual ? e->residual + at + o : NULL;
+        float *y = j->y + at + o;
+        for (mango_idx i = 0; i < m; i++)
+            y[i * step] = b ? a[i] + *b : a[i];
+        for (mango_idx i = 0; res && i < m; i++)
+            y[i * step] += res[i * step];
+        for (mango_idx i = 0; e && e->relu && i < m; i++)
+            y[i * step] = y[i * step] > 0.0f ? y[i * step] : 0.0f;
+    }
+}
+
+/* A band of output rows of one map. Rows of input are loaded as the first
+ * phase comes to need them; none is needed any more by then that they replace. */
+static void thin_item(const thin_job *j, mango_idx item, float *ring)
+{
+    const mango_idx n = item / j->bands, b = item % j->bands, nr = j->k->nr, sh = j->g[0].sh;
+    const mango_idx ty0 = b * j->TH / j->bands, ty1 = (b + 1) * j->TH / j->bands;
+    float acc[THIN_OUTPUTS * THIN_LANES];
+    mango_idx next = 0;
+    memset(ring, 0, (size_t)thin_ring(j) * sizeof *ring);
+    for (mango_idx ty = ty0; ty < ty1; ty++) {
+        const mango_idx first = ty * sh - j->py, last = MGI_MIN(j->c->H, first + j->ring);
+        for (next = MGI_MAX(next, MGI_MAX(first, 0)); next < last; next++)
+            thin_load(j, n, next, ring);
+        for (int f = 0; f < j->phases; f++)
+            for (mango_idx tx = 0; ty < j->g[f].TH && tx < j->g[f].TW; tx += nr) {
+                const mango_idx m = MGI_MIN(nr, j->g[f].TW - tx);
+                thin_sums(j, f, ty, tx, m, ring, acc);
+                thin_store(j, f, n, ty, tx, m, acc);
+            }
+    }
+}
+
+/* Packed panels (k,nr) of all phases to w (K,O) of each. */
+static void thin_unpack(thin_job *j, const float *packed, float *w)
+{
+    const mango_idx nr = j->k->nr, O = j->c->O;
+    for (int f = 0; f < j->phases; f++) {
+        const mango_idx K = j->g[f].kh * j->g[f].kw * j->c->C;
+        j->w[f] = w;
+        for (mango_idx o = 0; o < O; o++)
+            for (mango_idx k = 0; k < K; k++)
+                w[k * O + o] = packed[o / nr * nr * K + k * nr + o % nr];
+        w += K * O;
+        packed += mgi_pack_size(K, O);
+    }
+}
+
+MGI_FN int mgi_thin_forward(const mgi_conv *c, mango_idx N, const float *x, const float *packed,
+                            const mgi_epilogue *e, float *y, float *work)
+{
+    thin_job j = {.k = mgi_kernels_get(), .x = x, .e = e, .y = y};
+    const mango_idx T = mango_threads();
+    if (!thin_plan(c, &j))
+        return 0;
+    const mango_idx each = thin_ring(&j);
+    float *rings = work + thin_weights(&j);
+    j.bands = MGI_MAX(1, MGI_MIN(j.TH / THIN_ROWS, (4 * T + N - 1) / MGI_MAX(N, 1)));
+    thin_unpack(&j, packed, work);
+    MGI_OMP(parallel for schedule(dynamic) if (N * j.TH * j.TW * c->C > 4096))
+    for (mango_idx i = 0; i < N * j.bands; i++) {
+#if defined(_OPENMP)
+        thin_item(&j, i, rings + omp_get_thread_num() * each);
+#else
+        thin_item(&j, i, rings + 0 * each);
+#endif
+    }
+    return 1;
+}
+
+#undef THIN_OUTPUTS
+#undef THIN_PHASES
+#undef THIN_WIDE
+#undef THIN_TAPS
+#undef THIN_RUNS
+#undef THIN_LANES
+#undef THIN_ROWS
+/* ---- end math/convthin.c ------------------------------------------------------------ */
 
 /* ---- begin math/conv.c -------------------------------------------------------------- */
 /* conv.c - convolution as a GEMM without a patch matrix (indirect GEMM).
@@ -6864,6 +8318,8 @@ MGI_FN mango_idx mgi_conv_work(const mgi_conv *c, mango_idx N)
 {
     conv_job j = {.k = mgi_kernels_get(), .N = N};
     mango_idx most = 0;
+    if (c->winograd)
+        return mgi_winograd_work(c, N);
     for (int f = 0; f < mgi_convgeo_phases(c); f++)
         for (int few = 0; few < 2; few++) {
             j.N = few ? 1 : N; /* a smaller batch must fit too */
@@ -6871,7 +8327,7 @@ MGI_FN mango_idx mgi_conv_work(const mgi_conv *c, mango_idx N)
             const mango_idx s = j.g.TH && j.g.TW ? conv_mode(&j) : 0;
             most = MGI_MAX(most, s);
         }
-    return mango_threads() * conv_up(most + CONV_MU * j.k->nr, 16);
+    return MGI_MAX(mgi_thin_work(c), mango_threads() * conv_up(most + CONV_MU * j.k->nr, 16));
 }
 
 static void conv_item(const conv_job *j, mango_idx item, float *scratch)
@@ -6907,6 +8363,12 @@ MGI_FN void mgi_conv_forward(const mgi_conv *c, mango_idx N, const float *x,
                              float *work)
 {
     conv_job j = {.k = mgi_kernels_get(), .N = N, .x = x, .packed = packed, .e = e, .y = y};
+    if (c->winograd) {
+        mgi_winograd_forward(c, N, x, packed, e, y, work);
+        return;
+    }
+    if (N > 0 && mgi_thin_forward(c, N, x, packed, e, y, work))
+        return;
     for (int f = 0; f < mgi_convgeo_phases(c); f++) {
         mgi_convgeo_phase(c, f, &j.g);
         if (N > 0 && j.g.TH > 0 && j.g.TW > 0)
@@ -6922,6 +8384,325 @@ MGI_FN void mgi_conv_forward(const mgi_conv *c, mango_idx N, const float *x,
 #undef CONV_ALIAS
 #undef CONV_GAP
 /* ---- end math/conv.c ---------------------------------------------------------------- */
+
+/* ---- begin math/spikegrad.c --------------------------------------------------------- */
+/* spikegrad.c - the gradient by the weights of a convolution over 0 and 1.
+ *
+ * dW(k,o) is then the sum of dy(pixel,o) over the pixels where input k is 1,
+ * ascending: what convgrad.c sums, without the terms that are zero. A chain
+ * that starts at +0 never becomes -0, so nothing else changes. For a kernel
+ * position, a block of pixels and 64 channels, the words of the pixels (a bit a
+ * channel) are turned into words of the channels (a bit a pixel); each channel
+ * then adds up its rows of dy, 64 outputs at a time, in registers. A block of
+ * dy is 16 KiB and stays in the first-level cache for the 64 channels; larger
+ * stretches of pixels stay in the second for all kernel positions.
+ */
+
+#define SPG_BLOCK 4096    /* floats of dy in use at a time         */
+#define SPG_STRETCH 65536 /* floats of dy for all kernel positions */
+#define SPG_WORDS 16      /* words of a block, at most             */
+
+typedef struct spg_job {
+    const mgi_loops *l;
+    mgi_convgeo g;
+    mango_idx N, words, block, stretch; /* of pixels, block in words */
+    const uint64_t *x;
+    const float *dy;
+    float *R; /* (kh,kw,C,O) */
+} spg_job;
+
+/* a(i) bit j becomes a(j) bit i; squares of 32, 16, ... 1 change places. */
+static void spg_turn(uint64_t *a)
+{
+    uint64_t m = 0xffffffffu;
+    for (int j = 32; j > 0; j /= 2, m ^= m << j)
+        for (int i = 0; i < 64; i += 2 * j)
+            for (int k = i; k < i + j; k++) {
+                const uint64_t t = ((a[k] >> j) ^ a[k + j]) & m;
+                a[k] ^= t << j;
+                a[k + j] ^= t;
+            }
+}
+
+/* Word w of the inputs at kernel position (ky,kx) of pixels p .. p+n <= 64. */
+static void spg_words(const spg_job *j, mango_idx ky, mango_idx kx, mango_idx w, mango_idx p,
+                      mango_idx n, uint64_t *a)
+{
+    const mgi_convgeo *g = &j->g;
+    mango_idx ox = p % g->OW, oy = p / g->OW % g->OH, image = p / g->OW / g->OH;
+    memset(a, 0, 64 * sizeof *a);
+    while (n > 0) {
+        const mango_idx iy = oy * g->sh - g->py + ky, m = MGI_MIN(n, g->OW - ox);
+        const uint64_t *row = j->x + (image * g->H + iy) * g->W * j->words + w;
+        mango_idx ix = ox * g->sw - g->px + kx;
+        for (mango_idx i = 0; iy >= 0 && iy < g->H && i < m; i++, ix += g->sw)
+            a[i] = ix >= 0 && ix < g->W ? row[ix * j->words] : 0;
+        a += m, n -= m, ox = 0;
+        if (++oy == g->OH)
+            oy = 0, image++;
+    }
+}
+
+/* Kernel position t and channels from 64*w on, pixels p0 .. p1. */
+static void spg_part(const spg_job *j, mango_idx t, mango_idx w, mango_idx p0, mango_idx p1)
+{
+    const mgi_convgeo *g = &j->g;
+    const mango_idx C = MGI_MIN(64, g->C - 64 * w), O = g->O;
+    float *R = j->R + (t * g->C + 64 * w) * O;
+    uint64_t a[64], mask[64 * SPG_WORDS];
+    for (mango_idx p = p0; p < p1; p += 64 * j->block) {
+        const mango_idx left = p1 - p, words = MGI_MIN(j->block, (left + 63) / 64);
+        for (mango_idx k = 0; k < words; k++) {
+            spg_words(j, t / g->kw, t % g->kw, w, p + 64 * k, MGI_MIN(64, left - 64 * k), a);
+            spg_turn(a);
+            for (mango_idx c = 0; c < C; c++)
+                mask[c * words + k] = a[c];
+        }
+        for (mango_idx o = 0; o < O; o += 64)
+            j->l->sum_rows(C, MGI_MIN(64, O - o), words, mask, j->dy + p * O + o, O, R + o, O,
+                           p > 0);
+    }
+}
+
+static void spg_item(const spg_job *j, mango_idx i0, mango_idx i1)
+{
+    const mango_idx P = j->N * j->g.OH * j->g.OW;
+    for (mango_idx p = 0; p < P; p += j->stretch)
+        for (mango_idx i = i0; i < i1; i++)
+            spg_part(j, i / j->words, i % j->words, p, MGI_MIN(P, p + j->stretch));
+}
+
+MGI_FN int mgi_bits_pack(mango_idx rows, mango_idx C, const float *x, uint64_t *bits)
+{
+    const mgi_loops *l = mgi_loops_get();
+    const mango_idx words = mgi_bits_words(C), chunks = (rows * C + 32767) / 32768;
+    const mango_idx each = chunks > 0 ? (rows + chunks - 1) / chunks : 0;
+    int good = l->bits(MGI_MIN(rows, 4), C, x, bits); /* most other maps stop here */
+    if (!good)
+        return 0;
+    MGI_OMP(parallel for if (chunks > 1) reduction(&& : good))
+    for (mango_idx k = 0; k < chunks; k++) {
+        const mango_idx r = k * each, n = MGI_MAX(0, MGI_MIN(each, rows - r));
+        good = good && l->bits(n, C, x + r * C, bits + r * words);
+    }
+    return good;
+}
+
+MGI_FN int mgi_bits_few(mango_idx rows, mango_idx C, mango_idx O, const uint64_t *bits)
+{
+    const double most = O >= 48 ? 0.5 : O >= 32 ? 0.4 : O >= 16 ? 0.25 : 0;
+    return C >= 16 && (double)mgi_bits_total(rows * mgi_bits_words(C), bits) <=
+                          most * (double)(rows * C);
+}
+
+MGI_FN void mgi_bits_conv_weights(const mgi_convgeo *g, mango_idx N, const uint64_t *x,
+                                  const float *dy, float *R)
+{
+    spg_job j = {.l = mgi_loops_get(), .g = *g, .N = N, .words = mgi_bits_words(g->C), .x = x,
+                 .dy = dy, .R = R};
+    const mango_idx wide = 64 * MGI_MIN(64, g->O);
+    j.block = MGI_MAX(1, MGI_MIN(SPG_WORDS, SPG_BLOCK / wide));
+    j.stretch = MGI_MAX(1, SPG_STRETCH / (64 * g->O * j.block)) * 64 * j.block;
+    const mango_idx items = g->kh * g->kw * j.words, T = MGI_MIN(items, mango_threads());
+    MGI_OMP(parallel for if (T > 1))
+    for (mango_idx i = 0; i < T; i++)
+        spg_item(&j, i * items / T, (i + 1) * items / T);
+}
+
+/* ---- forward --------------------------------------------------------------- */
+
+/* Floats that hold x as bits. */
+static mango_idx spg_bits(const mgi_conv *c, mango_idx N)
+{
+    return (2 * N * c->H * c->W * mgi_bits_words(c->C) + 15) / 16 * 16;
+}
+
+MGI_FN mango_idx mgi_conv_either_work(const mgi_conv *c, mango_idx N)
+{
+    const mango_idx dense = mgi_conv_work(c, N);
+    return c->transposed ? dense : MGI_MAX(dense, spg_bits(c, N) + mgi_bits_conv_work(c, N));
+}
+
+MGI_FN void mgi_conv_either(const mgi_conv *c, mango_idx N, const float *x, const float *packed,
+                            const float *bias, float *y, float *work)
+{
+    const mgi_epilogue e = {.bias = bias};
+    const mgi_bits_epilogue be = {.bias = bias};
+    uint64_t *bits = (uint64_t *)(void *)work;
+    const mango_idx pixels = N * c->H * c->W;
+    if (!c->transposed && mgi_bits_pack(pixels, c->C, x, bits) &&
+        mgi_bits_few(pixels, c->C, c->O, bits))
+        mgi_bits_conv(c, N, bits, packed, &be, y, work + spg_bits(c, N));
+    else
+        mgi_conv_forward(c, N, x, packed, &e, y, work);
+}
+
+#undef SPG_BLOCK
+#undef SPG_STRETCH
+#undef SPG_WORDS
+/* ---- end math/spikegrad.c ----------------------------------------------------------- */
+
+/* ---- begin math/fewconv.c ----------------------------------------------------------- */
+/* fewconv.c - the gradient by the input of a convolution behind a max-pool.
+ *
+ * There most of dy is zero: each window gave its gradient to one pixel. dx is
+ * the flipped convolution of dy; here an output pixel and a kernel position add
+ * only the rows of weights where dy is not zero, in the order of the dense sum,
+ * whose other terms are exact zeros and change nothing. Some images at a time
+ * are turned into lists of (value, channel); for 64 channels of dx and one
+ * kernel position the weights, turned into rows of 64, stay in the first-level
+ * cache while all pixels of these images go by. The sums wait in dx.
+ */
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+#define FEW_DENSITY 0.35  /* part of dy above which dense is faster     */
+#define FEW_WIDE 64       /* channels of dx at a time                   */
+#define FEW_ENTRIES 65536 /* of the lists of an item, about             */
+#define FEW_LARGEST 262144 /* floats of a map of dy that is worth lists */
+
+typedef struct few_job {
+    const mgi_loops *l;
+    mgi_convgeo g;
+    mango_idx N, images;   /* images per item                                */
+    const float *x, *rows; /* weights (groups of outputs,kh,kw,C,FEW_WIDE) */
+    float *y;
+} few_job;
+
+/* The flipped convolution is an ordinary one only with stride 1. */
+static int few_fits(const mgi_conv *c)
+{
+    return !c->transposed && c->sh == 1 && c->sw == 1 && c->O >= 16 && c->C >= 16 &&
+           c->O * c->OH * c->OW <= FEW_LARGEST;
+}
+
+static mango_idx few_up(mango_idx n)
+{
+    return (n + 15) / 16 * 16;
+}
+
+static mango_idx few_images(const mgi_conv *c)
+{
+    return MGI_MAX(1, FEW_ENTRIES / (c->O * c->OH * c->OW));
+}
+
+/* Floats of one thread: the starts of the pixels, the entries. */
+static mango_idx few_each(const mgi_conv *c)
+{
+    const mango_idx pixels = few_images(c) * c->OH * c->OW;
+    return few_up(pixels + 1) + few_up(2 * pixels * c->O);
+}
+
+static mango_idx few_rows(const mgi_conv *c)
+{
+    return (c->C + FEW_WIDE - 1) / FEW_WIDE * FEW_WIDE * c->O * c->kh * c->kw;
+}
+
+MGI_FN mango_idx mgi_few_work(const mgi_conv *c)
+{
+    return few_fits(c) ? few_up(few_rows(c)) + mango_threads() * few_each(c) : 0;
+}
+
+/* The kernel positions of the flipped convolution, from w (O,C,kh,kw): row
+ * (ky,kx,o) of a group of channels of dx. */
+static void few_turn(const mgi_conv *c, const mgi_convgeo *g, const float *w, float *rows)
+{
+    const mango_idx groups = (c->C + FEW_WIDE - 1) / FEW_WIDE, taps = g->kh * g->kw;
+    const mango_idx area = (mango_idx)c->kh * c->kw;
+    MGI_OMP(parallel for if (groups * taps > 1))
+    for (mango_idx i = 0; i < groups * taps; i++) {
+        const mango_idx ky = i % taps / g->kw, kx = i % taps % g->kw, c0 = i / taps * FEW_WIDE;
+        const mango_idx n = MGI_MIN(FEW_WIDE, c->C - c0);
+        const float *from = w + (g->ky0 + ky * g->kys) * c->kw + g->kx0 + kx * g->kxs;
+        float *to = rows + i * c->O * FEW_WIDE;
+        for (mango_idx o = 0; o < c->O; o++, to += FEW_WIDE)
+            for (mango_idx k = 0; k < n; k++)
+                to[k] = from[(o * c->C + c0 + k) * area];
+    }
+}
+
+static void few_lists(const few_job *j, const float *x, mango_idx pixels, uint32_t *from,
+                      mgi_few *e)
+{
+    uint32_t at = 0;
+    for (mango_idx p = 0; p < pixels; p++, x += j->g.C) {
+        from[p] = at;
+        for (mango_idx c = 0; c < j->g.C; c++) {
+            const mgi_few f = {x[c], (uint32_t)c};
+            e[at] = f;
+            at += x[c] != 0.0f;
+        }
+    }
+    from[pixels] = at;
+}
+
+/* One kernel position of one image, n channels from o0 on. */
+static void few_tap(const few_job *j, mango_idx ky, mango_idx kx, mango_idx o0, mango_idx n,
+                    const float *b, const uint32_t *from, const mgi_few *e, float *y)
+{
+    const mgi_convgeo *g = &j->g;
+    const mango_idx x0 = MGI_MAX(0, g->px - kx), x1 = MGI_MIN(g->TW, g->W + g->px - kx);
+    for (mango_idx ty = MGI_MAX(0, g->py - ky); ty < MGI_MIN(g->TH, g->H + g->py - ky); ty++)
+        if (x1 > x0)
+            j->l->few(x1 - x0, n, from + (ty - g->py + ky) * g->W + x0 - g->px + kx, e, b,
+                      FEW_WIDE, y + (ty * g->TW + x0) * g->O + o0, g->O);
+}
+
+static void few_item(const few_job *j, mango_idx item, float *scratch)
+{
+    const mgi_convgeo *g = &j->g;
+    const mango_idx n0 = item * j->images, m = MGI_MIN(j->images, j->N - n0);
+    const mango_idx in = g->H * g->W, out = g->TH * g->TW * g->O, taps = g->kh * g->kw;
+    uint32_t *from = (uint32_t *)(void *)scratch;
+    mgi_few *e = (mgi_few *)(void *)(scratch + few_up(j->images * in + 1));
+    few_lists(j, j->x + n0 * in * g->C, m * in, from, e);
+    memset(j->y + n0 * out, 0, (size_t)(m * out) * sizeof(float));
+    for (mango_idx o = 0; o < g->O; o += FEW_WIDE)
+        for (mango_idx t = 0; t < taps; t++)
+            for (mango_idx k = 0; k < m; k++)
+                few_tap(j, t / g->kw, t % g->kw, o, MGI_MIN(FEW_WIDE, g->O - o),
+                        j->rows + (o / FEW_WIDE * taps + t) * g->C * FEW_WIDE, from + k * in, e,
+                        j->y + (n0 + k) * out);
+}
+
+static int few_enough(mango_idx n, const float *x)
+{
+    mango_idx some = 0;
+    MGI_OMP(parallel for reduction(+ : some) if (n >= MGI_GRAIN))
+    for (mango_idx i = 0; i < n; i++)
+        some += x[i] != 0.0f;
+    return (double)some <= FEW_DENSITY * (double)n;
+}
+
+MGI_FN int mgi_few_backward_data(const mgi_conv *c, mango_idx N, const float *dy, const float *w,
+                                 float *dx, float *work)
+{
+    const mgi_conv f = mgi_conv_flip(c);
+    few_job j = {.l = mgi_loops_get(), .N = N, .images = few_images(c), .x = dy, .rows = work,
+                 .y = dx};
+    const mango_idx each = few_each(c), items = (N + j.images - 1) / j.images;
+    if (!few_fits(c) || !few_enough(N * c->OH * c->OW * c->O, dy))
+        return 0;
+    mgi_convgeo_phase(&f, 0, &j.g);
+    few_turn(c, &j.g, w, work);
+    work += few_up(few_rows(c));
+    MGI_OMP(parallel for schedule(dynamic) if (items > 1))
+    for (mango_idx i = 0; i < items; i++) {
+#if defined(_OPENMP)
+        few_item(&j, i, work + omp_get_thread_num() * each);
+#else
+        few_item(&j, i, work + 0 * each);
+#endif
+    }
+    return 1;
+}
+
+#undef FEW_DENSITY
+#undef FEW_WIDE
+#undef FEW_ENTRIES
+#undef FEW_LARGEST
+/* ---- end math/fewconv.c ------------------------------------------------------------- */
 
 /* ---- begin math/convgrad.c ---------------------------------------------------------- */
 /* convgrad.c - gradients of a convolution.
@@ -6970,18 +8751,26 @@ static mango_idx grad_up(mango_idx x, mango_idx to)
     return (x + to - 1) / to * to;
 }
 
+/* Floats that hold the input as bits; a transposed convolution has no use for them. */
+static mango_idx grad_bits(const mgi_conv *c, mango_idx N)
+{
+    return c->transposed ? 0 : 2 * N * c->H * c->W * mgi_bits_words(c->C);
+}
+
 MGI_FN mango_idx mgi_conv_backward_work(const mgi_conv *c, mango_idx N)
 {
     const mgi_conv f = mgi_conv_flip(c);
     const mango_idx data = grad_up(mgi_conv_packed(&f), 16) + mgi_conv_work(&f, N);
-    const mango_idx weights = c->O * c->C * c->kh * c->kw;
-    return MGI_MAX(data, weights);
+    const mango_idx weights = grad_up(c->O * c->C * c->kh * c->kw, 16) + grad_bits(c, N);
+    return MGI_MAX(MGI_MAX(data, weights), mgi_few_work(c));
 }
 
 MGI_FN void mgi_conv_backward_data(const mgi_conv *c, mango_idx N, const float *dy,
                                    const float *w, float *dx, float *work)
 {
     const mgi_conv f = mgi_conv_flip(c);
+    if (mgi_few_backward_data(c, N, dy, w, dx, work))
+        return;
     mgi_conv_pack(&f, w, work);
     mgi_conv_forward(&f, N, dy, work, NULL, dx, work + grad_up(mgi_conv_packed(&f), 16));
 }
@@ -7127,6 +8916,20 @@ static void grad_bias(mango_idx rows, mango_idx O, const float *dy, float *db)
     }
 }
 
+/* R, from any input. */
+static void grad_dense(grad_job *j)
+{
+    /* the axis that wastes fewer lanes of 16 goes into the vectors */
+    j->swap = grad_up(j->Cs, 16) * j->Cb > grad_up(j->Cb, 16) * j->Cs;
+    j->rows = MGI_MAX(1, GRAD_PIX / j->Ws);
+    j->mt = ((j->swap ? j->Cs : j->Cb) + j->k->mr - 1) / j->k->mr;
+    j->nt = ((j->swap ? j->Cb : j->Cs) + j->k->nr - 1) / j->k->nr;
+    const mango_idx tiles = j->kh * j->kw * j->mt * j->nt, items = MGI_MIN(tiles, mango_threads());
+    MGI_OMP(parallel for if (tiles * j->N * j->Hs * j->Ws > 512))
+    for (mango_idx i = 0; i < items; i++)
+        grad_item(j, i * tiles / items, (i + 1) * tiles / items);
+}
+
 MGI_FN void mgi_conv_backward_weights(const mgi_conv *c, mango_idx N, const float *x,
                                       const float *dy, float *dw, float *db, float *work)
 {
@@ -7143,18 +8946,15 @@ MGI_FN void mgi_conv_backward_weights(const mgi_conv *c, mango_idx N, const floa
         grad_bias(N * c->OH * c->OW, c->O, dy, db);
     if (N <= 0 || g.kh == 0)
         return;
-    /* the axis that wastes fewer lanes of 16 goes into the vectors */
-    j.swap = grad_up(j.Cs, 16) * j.Cb > grad_up(j.Cb, 16) * j.Cs;
-    j.rows = MGI_MAX(1, GRAD_PIX / j.Ws);
-    j.mt = ((j.swap ? j.Cs : j.Cb) + j.k->mr - 1) / j.k->mr;
-    j.nt = ((j.swap ? j.Cb : j.Cs) + j.k->nr - 1) / j.k->nr;
-    const mango_idx tiles = j.kh * j.kw * j.mt * j.nt, items = MGI_MIN(tiles, mango_threads());
-    MGI_OMP(parallel for if (tiles * N * j.Hs * j.Ws > 512))
-    for (mango_idx i = 0; i < items; i++)
-        grad_item(&j, i * tiles / items, (i + 1) * tiles / items);
+    uint64_t *bits = (uint64_t *)(void *)(work + grad_up(c->O * c->C * c->kh * c->kw, 16));
+    const mango_idx pixels = N * c->H * c->W;
+    if (!t && mgi_bits_pack(pixels, c->C, x, bits) && mgi_bits_few(pixels, c->C, c->O, bits))
+        mgi_bits_conv_weights(&g, N, bits, dy, work);
+    else
+        grad_dense(&j);
     const mango_idx across = (j.Cs + GRAD_SMALL - 1) / GRAD_SMALL;
     const mango_idx squares = across * ((j.Cb + GRAD_SMALL - 1) / GRAD_SMALL);
-    MGI_OMP(parallel for if (tiles > 64))
+    MGI_OMP(parallel for if (squares > 1))
     for (mango_idx i = 0; i < squares; i++) {
         const mango_idx b0 = i / across * GRAD_SMALL;
         grad_store(&j, i % across * GRAD_SMALL, b0, MGI_MIN(j.Cb, b0 + GRAD_SMALL), dw);
@@ -7168,6 +8968,1229 @@ MGI_FN void mgi_conv_backward_weights(const mgi_conv *c, mango_idx N, const floa
 #undef GRAD_PREFETCH
 /* ---- end math/convgrad.c ------------------------------------------------------------ */
 
+/* ---- begin math/loops.c ------------------------------------------------------------- */
+/* loops.c - the plain loops of training, see loops.h.
+ *
+ * A body is always inlined into its instances, whose target attribute decides
+ * the vector width; what does not change in a loop is passed as a constant
+ * where it pays, so that no branch is left inside. `omp simd` asks for vectors
+ * at -O2, too; the iterations are independent, so the order is not at stake.
+ */
+#include <math.h> /* sqrtf: correctly rounded everywhere */
+
+#if defined(__GNUC__)
+#define LOOPS_BODY static inline __attribute__((always_inline))
+#else
+#define LOOPS_BODY static inline
+#endif
+
+/* ---- LIF backwards --------------------------------------------------------- */
+
+#define LOOPS_CHARGE(hint, charge_, reset_, delay_, on_equal_)                                 \
+    do {                                                                                       \
+        mgi_lif_rule r = *rule;                                                                \
+        r.charge = charge_, r.reset = reset_, r.delay = delay_, r.on_equal = on_equal_;        \
+        hint for (mango_idx j = 0; j < n; j++)                                                 \
+        {                                                                                      \
+            const float h = mgi_lif_charge(&r, U[j], X[j]);                                    \
+            H[j] = h;                                                                          \
+            U[j] = mgi_lif_leave(&r, h);                                                       \
+        }                                                                                      \
+    } while (0)
+
+/* The two presets as constants, any other rule as it comes. */
+LOOPS_BODY void loops_charge(mango_idx n, const mgi_lif_rule *rule, const float *X, float *U,
+                             float *H)
+{
+    if (rule->charge == MGI_CHARGE_LEAK && rule->reset == MGI_RESET_SUBTRACT && rule->delay &&
+        !rule->on_equal)
+        LOOPS_CHARGE(MGI_OMP(simd), MGI_CHARGE_LEAK, MGI_RESET_SUBTRACT, 1, 0);
+    else if (rule->charge == MGI_CHARGE_TAU && rule->reset == MGI_RESET_VALUE && !rule->delay &&
+             rule->on_equal)
+        LOOPS_CHARGE(MGI_OMP(simd), MGI_CHARGE_TAU, MGI_RESET_VALUE, 0, 1);
+    else
+        LOOPS_CHARGE(, rule->charge, rule->reset, rule->delay, rule->on_equal);
+}
+
+/* theta'(d) at d = H - U_thr. */
+LOOPS_BODY float loops_surrogate(int is_atan, float k, float d)
+{
+    if (is_atan) {
+        const float v = 1.57079633f * k * d;
+        return 0.5f * k / (1.0f + v * v);
+    }
+    const float v = 1.0f + k * (d < 0.0f ? -d : d);
+    return 1.0f / (v * v);
+}
+
+LOOPS_BODY void loops_back_as(int is_atan, int value, int through, int on_equal, int add,
+                              mango_idx n, const mgi_lif_grad *k, const float *H,
+                              const float *dS, float *D, float *dX)
+{
+    const float a = k->a, g = k->g, kick = k->kick, slope = k->slope;
+    const float U_thr = k->r.U_thr, U_reset = k->r.U_reset;
+    MGI_OMP(simd)
+    for (mango_idx j = 0; j < n; j++) {
+        const float h = H[j], theta = loops_surrogate(is_atan, slope, h - U_thr);
+        const float aD = a * D[j];
+        float s = dS[j];
+        if (through)
+            s += value ? (U_reset - h) * aD : kick * D[j];
+        const int fires = on_equal ? h >= U_thr : h > U_thr;
+        const float keep = value && fires ? 0.0f : aD;
+        const float d = keep + theta * s;
+        D[j] = d;
+        dX[j] = add ? dX[j] + g * d : g * d;
+    }
+}
+
+/* The presets with either surrogate as constants, any other rule as it comes. */
+LOOPS_BODY void loops_back(mango_idx n, const mgi_lif_grad *k, const float *H, const float *dS,
+                           int add, float *D, float *dX)
+{
+    const int value = k->r.reset == MGI_RESET_VALUE;
+    if (add || k->through || (value && !k->r.on_equal))
+        loops_back_as(k->atan, value, k->through, k->r.on_equal, add, n, k, H, dS, D, dX);
+    else if (value && k->atan)
+        loops_back_as(1, 1, 0, 1, 0, n, k, H, dS, D, dX);
+    else if (value)
+        loops_back_as(0, 1, 0, 1, 0, n, k, H, dS, D, dX);
+    else if (k->atan)
+        loops_back_as(1, 0, 0, 0, 0, n, k, H, dS, D, dX);
+    else
+        loops_back_as(0, 0, 0, 0, 0, n, k, H, dS, D, dX);
+}
+
+/* ---- the optimizer --------------------------------------------------------- */
+
+LOOPS_BODY void loops_sgd(mango_idx n, const mgi_optim_rule *rule, const float *g, float *m,
+                          float *w)
+{
+    const mgi_optim_rule r = *rule;
+    const float now = r.nesterov ? 1.0f : 0.0f;
+    MGI_OMP(simd)
+    for (mango_idx i = 0; i < n; i++) {
+        const float d = g[i] * r.clip + r.wd * w[i];
+        const float v = r.mu * m[i] + d;
+        m[i] = v;
+        w[i] -= r.lr * (now > 0.0f ? d + r.mu * v : v);
+    }
+}
+
+LOOPS_BODY void loops_adam_as(int decoupled, mango_idx n, const mgi_optim_rule *rule,
+                              const float *g, float *m, float *v, float *w)
+{
+    const mgi_optim_rule r = *rule;
+    const float b1 = 1.0f - r.b1, b2 = 1.0f - r.b2, shrink = r.lr * r.wd;
+    for (mango_idx i = 0; i < n; i++) {
+        const float d = g[i] * r.clip + (decoupled ? 0.0f : r.wd * w[i]);
+        m[i] = r.b1 * m[i] + b1 * d;
+        v[i] = r.b2 * v[i] + b2 * d * d;
+        const float u = decoupled ? w[i] - shrink * w[i] : w[i];
+        w[i] = u - r.lr * (m[i] * r.c1) / (sqrtf(v[i] * r.c2) + r.eps);
+    }
+}
+
+static void loops_adam_base(mango_idx n, const mgi_optim_rule *r, const float *g, float *m,
+                            float *v, float *w)
+{
+    if (r->decoupled)
+        loops_adam_as(1, n, r, g, m, v, w);
+    else
+        loops_adam_as(0, n, r, g, m, v, w);
+}
+
+LOOPS_BODY void loops_average(mango_idx n, float c, const float *w, float *e)
+{
+    MGI_OMP(simd)
+    for (mango_idx i = 0; i < n; i++)
+        e[i] += c * (w[i] - e[i]);
+}
+
+/* ---- max-pooling backwards ------------------------------------------------- */
+
+LOOPS_BODY void loops_pool_best(mango_idx n, int32_t q, const float *x, float *best,
+                                int32_t *place)
+{
+    MGI_OMP(simd)
+    for (mango_idx j = 0; j < n; j++) {
+        const int more = x[j] > best[j];
+        place[j] = more ? q : place[j];
+        best[j] = more ? x[j] : best[j];
+    }
+}
+
+/* Sums start at +0 and so are never -0: to add +0 changes no bit. */
+LOOPS_BODY void loops_pool_give(mango_idx n, int32_t q, const int32_t *place, const float *dy,
+                                float *dx)
+{
+    MGI_OMP(simd)
+    for (mango_idx j = 0; j < n; j++)
+        dx[j] += place[j] == q ? dy[j] : 0.0f;
+}
+
+/* ---- maps of bits ---------------------------------------------------------- */
+
+static int loops_bits_base(mango_idx rows, mango_idx C, const float *x, uint64_t *bits)
+{
+    for (mango_idx r = 0; r < rows; r++)
+        for (mango_idx c = 0; c < C; c += 64) {
+            const mango_idx m = MGI_MIN(64, C - c);
+            uint64_t w = 0;
+            int other = 0;
+            for (mango_idx j = 0; j < m; j++) {
+                const int one = x[j] == 1.0f;
+                w |= (uint64_t)one << j;
+                other |= !one & !(x[j] == 0.0f);
+            }
+            if (other)
+                return 0;
+            x += m;
+            *bits++ = w;
+        }
+    return 1;
+}
+
+static void loops_sum_rows_base(mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
+                                const float *b, mango_idx ldb, float *c, mango_idx ldc, int load)
+{
+    for (mango_idx i = 0; i < m; i++, mask += words, c += ldc) {
+        float s[64] = {0.0f};
+        if (load)
+            memcpy(s, c, (size_t)n * sizeof *s);
+        for (mango_idx p = 0; p < 64 * words; p += 64)
+            for (uint64_t w = mask[p / 64]; w; w &= w - 1) {
+                const float *row = b + (p + mgi_bits_first(w)) * ldb;
+                for (mango_idx j = 0; j < n; j++)
+                    s[j] += row[j];
+            }
+        memcpy(c, s, (size_t)n * sizeof *s);
+    }
+}
+
+static void loops_few_base(mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e,
+                           const float *b, mango_idx nr, float *c, mango_idx ldc)
+{
+    for (mango_idx i = 0; i < m; i++, c += ldc)
+        for (uint32_t k = from[i]; k < from[i + 1]; k++)
+            for (mango_idx j = 0; j < n; j++)
+                c[j] = mgi_fmaf(e[k].v, b[e[k].at * nr + j], c[j]);
+}
+
+/* ---- the instances --------------------------------------------------------- */
+
+#define LOOPS_SET(as, how)                                                                     \
+    how static void loops_charge_##as(mango_idx n, const mgi_lif_rule *r, const float *X,      \
+                                      float *U, float *H)                                      \
+    {                                                                                          \
+        loops_charge(n, r, X, U, H);                                                           \
+    }                                                                                          \
+    how static void loops_back_##as(mango_idx n, const mgi_lif_grad *k, const float *H,        \
+                                    const float *dS, int add, float *D, float *dX)             \
+    {                                                                                          \
+        loops_back(n, k, H, dS, add, D, dX);                                                   \
+    }                                                                                          \
+    how static void loops_sgd_##as(mango_idx n, const mgi_optim_rule *r, const float *g,       \
+                                   float *m, float *w)                                         \
+    {                                                                                          \
+        loops_sgd(n, r, g, m, w);                                                              \
+    }                                                                                          \
+    how static void loops_average_##as(mango_idx n, float c, const float *w, float *e)         \
+    {                                                                                          \
+        loops_average(n, c, w, e);                                                             \
+    }                                                                                          \
+    how static void loops_pool_best_##as(mango_idx n, int32_t q, const float *x, float *best,  \
+                                         int32_t *place)                                       \
+    {                                                                                          \
+        loops_pool_best(n, q, x, best, place);                                                 \
+    }                                                                                          \
+    how static void loops_pool_give_##as(mango_idx n, int32_t q, const int32_t *place,         \
+                                         const float *dy, float *dx)                           \
+    {                                                                                          \
+        loops_pool_give(n, q, place, dy, dx);                                                  \
+    }
+
+LOOPS_SET(base, )
+
+MGI_FN const mgi_loops *mgi_loops_base(void)
+{
+    static const mgi_loops table = {
+        loops_charge_base,  loops_back_base,      loops_sgd_base,       loops_adam_base,
+        loops_average_base, loops_pool_best_base, loops_pool_give_base, loops_bits_base,
+        loops_sum_rows_base, loops_few_base};
+    return &table;
+}
+
+#if defined(__GNUC__) && defined(__x86_64__)
+LOOPS_SET(avx2, __attribute__((target("avx2"))))
+
+#define LOOPS_AVX2                                                                             \
+    loops_charge_avx2, loops_back_avx2, loops_sgd_avx2, mgi_avx2_adam, loops_average_avx2,     \
+        loops_pool_best_avx2, loops_pool_give_avx2, mgi_avx2_bits
+
+MGI_FN const mgi_loops *mgi_loops_get(void)
+{
+    static const mgi_loops avx2 = {LOOPS_AVX2, mgi_avx2_sum_rows, mgi_avx2_few};
+    static const mgi_loops avx512 = {LOOPS_AVX2, mgi_avx512_sum_rows, mgi_avx512_few};
+    const mgi_kernels *k = mgi_kernels_get();
+    return k == mgi_kernels_avx512() ? &avx512 : k == mgi_kernels_avx2() ? &avx2 : mgi_loops_base();
+}
+#else
+MGI_FN const mgi_loops *mgi_loops_get(void)
+{
+    return mgi_loops_base();
+}
+#endif
+
+#undef LOOPS_BODY
+#undef LOOPS_CHARGE
+#undef LOOPS_SET
+#undef LOOPS_AVX2
+/* ---- end math/loops.c --------------------------------------------------------------- */
+
+/* ---- begin math/loops_x86.c --------------------------------------------------------- */
+/* loops_x86.c - loops of training for AVX2 and AVX-512, see loops.h.
+ */
+
+#if defined(__GNUC__) && defined(__x86_64__)
+#include <immintrin.h>
+
+/* No fma in the target: nothing can be contracted. */
+#define L2 __attribute__((target("avx2"))) MGI_FN
+#define L2_BODY static inline __attribute__((always_inline, target("avx2")))
+#define L5_BODY static inline __attribute__((always_inline, target("avx512f")))
+
+/* By hand: sqrtf sets errno, which keeps compilers from making a vector of it. */
+L2 void mgi_avx2_adam(mango_idx n, const mgi_optim_rule *r, const float *g, float *m, float *v,
+                      float *w)
+{
+    const __m256 clip = _mm256_set1_ps(r->clip), wd = _mm256_set1_ps(r->decoupled ? 0.0f : r->wd);
+    const __m256 b1 = _mm256_set1_ps(r->b1), a1 = _mm256_set1_ps(1.0f - r->b1);
+    const __m256 b2 = _mm256_set1_ps(r->b2), a2 = _mm256_set1_ps(1.0f - r->b2);
+    const __m256 c1 = _mm256_set1_ps(r->c1), c2 = _mm256_set1_ps(r->c2);
+    const __m256 lr = _mm256_set1_ps(r->lr), eps = _mm256_set1_ps(r->eps);
+    const __m256 shrink = _mm256_set1_ps(r->lr * r->wd), none = _mm256_setzero_ps();
+    mango_idx i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256 W = _mm256_loadu_ps(w + i), M = _mm256_loadu_ps(m + i), V = _mm256_loadu_ps(v + i);
+        const __m256 decay = r->decoupled ? none : _mm256_mul_ps(wd, W);
+        const __m256 d = _mm256_add_ps(_mm256_mul_ps(_mm256_loadu_ps(g + i), clip), decay);
+        M = _mm256_add_ps(_mm256_mul_ps(b1, M), _mm256_mul_ps(a1, d));
+        V = _mm256_add_ps(_mm256_mul_ps(b2, V), _mm256_mul_ps(_mm256_mul_ps(a2, d), d));
+        if (r->decoupled)
+            W = _mm256_sub_ps(W, _mm256_mul_ps(shrink, W));
+        const __m256 under = _mm256_add_ps(_mm256_sqrt_ps(_mm256_mul_ps(V, c2)), eps);
+        const __m256 over = _mm256_mul_ps(lr, _mm256_mul_ps(M, c1));
+        _mm256_storeu_ps(m + i, M);
+        _mm256_storeu_ps(v + i, V);
+        _mm256_storeu_ps(w + i, _mm256_sub_ps(W, _mm256_div_ps(over, under)));
+    }
+    mgi_loops_base()->adam(n - i, r, g + i, m + i, v + i, w + i);
+}
+
+/* One bit for each of 8 floats that is 1; *other gains those that are neither 1 nor 0. */
+L2_BODY uint64_t loops_ones(__m256 x, __m256 *other)
+{
+    const __m256 one = _mm256_cmp_ps(x, _mm256_set1_ps(1.0f), _CMP_EQ_OQ);
+    const __m256 zero = _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_NEQ_UQ);
+    *other = _mm256_or_ps(*other, _mm256_andnot_ps(one, zero));
+    return (uint64_t)(unsigned)_mm256_movemask_ps(one);
+}
+
+L2 int mgi_avx2_bits(mango_idx rows, mango_idx C, const float *x, uint64_t *bits)
+{
+    if (C % 8)
+        return mgi_loops_base()->bits(rows, C, x, bits);
+    for (mango_idx r = 0; r < rows; r++)
+        for (mango_idx c = 0; c < C; c += 64) {
+            const mango_idx m = MGI_MIN(64, C - c);
+            __m256 other = _mm256_setzero_ps();
+            uint64_t w = 0;
+            for (mango_idx j = 0; j < m; j += 8)
+                w |= loops_ones(_mm256_loadu_ps(x + j), &other) << j;
+            if (_mm256_movemask_ps(other))
+                return 0;
+            x += m;
+            *bits++ = w;
+        }
+    return 1;
+}
+
+/* ---- sums of rows: V vectors, the last of them with a mask ------------------- */
+
+#define L5_EACH(f) f(0) f(1) f(2) f(3)
+#define L5_AT(i, p) (V == i + 1 ? _mm512_maskz_loadu_ps(last, (p) + 16 * i) : _mm512_loadu_ps((p) + 16 * i))
+#define L5_START(i)                                                                            \
+    __m512 s##i = _mm512_setzero_ps();                                                         \
+    if (V > i && load)                                                                         \
+        s##i = L5_AT(i, c);
+#define L5_ADD(i)                                                                              \
+    if (V > i)                                                                                 \
+        s##i = _mm512_add_ps(s##i, L5_AT(i, row));
+#define L5_STORE(i)                                                                            \
+    if (V > i)                                                                                 \
+        _mm512_mask_storeu_ps(c + 16 * i, V == i + 1 ? last : (__mmask16)0xffff, s##i);
+
+L5_BODY void loops_sum_512(int V, mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
+                           const float *b, mango_idx ldb, float *c, mango_idx ldc, int load)
+{
+    const __mmask16 last = (__mmask16)(0xffffu >> (16 * V - n));
+    for (mango_idx i = 0; i < m; i++, mask += words, c += ldc) {
+        const float *B = b;
+        L5_EACH(L5_START)
+        for (mango_idx k = 0; k < words; k++, B += 64 * ldb)
+            for (uint64_t w = mask[k]; w; w &= w - 1) {
+                const float *row = B + mgi_bits_first(w) * ldb;
+                L5_EACH(L5_ADD)
+            }
+        L5_EACH(L5_STORE)
+    }
+}
+
+__attribute__((target("avx512f"))) MGI_FN void
+mgi_avx512_sum_rows(mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
+                    const float *b, mango_idx ldb, float *c, mango_idx ldc, int load)
+{
+    if (n > 48)
+        loops_sum_512(4, m, n, words, mask, b, ldb, c, ldc, load);
+    else if (n > 32)
+        loops_sum_512(3, m, n, words, mask, b, ldb, c, ldc, load);
+    else if (n > 16)
+        loops_sum_512(2, m, n, words, mask, b, ldb, c, ldc, load);
+    else if (n > 0)
+        loops_sum_512(1, m, n, words, mask, b, ldb, c, ldc, load);
+}
+
+#define L2_EACH(f) f(0) f(1) f(2) f(3) f(4) f(5) f(6) f(7)
+#define L2_AT(i, p) _mm256_loadu_ps((p) + 8 * i)
+#define L2_START(i)                                                                            \
+    __m256 s##i = _mm256_setzero_ps();                                                         \
+    if (V > i && load)                                                                         \
+        s##i = L2_AT(i, c);
+#define L2_ADD(i)                                                                              \
+    if (V > i)                                                                                 \
+        s##i = _mm256_add_ps(s##i, L2_AT(i, row));
+#define L2_STORE(i)                                                                            \
+    if (V > i)                                                                                 \
+        _mm256_storeu_ps(c + 8 * i, s##i);
+
+L2_BODY void loops_sum_256(int V, mango_idx m, mango_idx words, const uint64_t *mask,
+                           const float *b, mango_idx ldb, float *c, mango_idx ldc, int load)
+{
+    for (mango_idx i = 0; i < m; i++, mask += words, c += ldc) {
+        const float *B = b;
+        L2_EACH(L2_START)
+        for (mango_idx k = 0; k < words; k++, B += 64 * ldb)
+            for (uint64_t w = mask[k]; w; w &= w - 1) {
+                const float *row = B + mgi_bits_first(w) * ldb;
+                L2_EACH(L2_ADD)
+            }
+        L2_EACH(L2_STORE)
+    }
+}
+
+L2 void mgi_avx2_sum_rows(mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
+                          const float *b, mango_idx ldb, float *c, mango_idx ldc, int load)
+{
+    const mango_idx full = n >= 64 ? 64 : n >= 32 ? 32 : n >= 16 ? 16 : n >= 8 ? 8 : 0;
+    if (full == 64)
+        loops_sum_256(8, m, words, mask, b, ldb, c, ldc, load);
+    else if (full == 32)
+        loops_sum_256(4, m, words, mask, b, ldb, c, ldc, load);
+    else if (full == 16)
+        loops_sum_256(2, m, words, mask, b, ldb, c, ldc, load);
+    else if (full == 8)
+        loops_sum_256(1, m, words, mask, b, ldb, c, ldc, load);
+    else
+        mgi_loops_base()->sum_rows(m, n, words, mask, b, ldb, c, ldc, load);
+    if (full > 0 && n > full)
+        mgi_avx2_sum_rows(m, n - full, words, mask, b + full, ldb, c + full, ldc, load);
+}
+
+/* ---- rows times values --------------------------------------------------------- */
+
+#define L5_FEW(i)                                                                              \
+    if (V > i)                                                                                 \
+        s##i = _mm512_fmadd_ps(v, L5_AT(i, row), s##i);
+
+L5_BODY void loops_few_512(int V, mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e,
+                           const float *b, mango_idx nr, float *c, mango_idx ldc)
+{
+    const __mmask16 last = (__mmask16)(0xffffu >> (16 * V - n));
+    const int load = 1;
+    for (mango_idx i = 0; i < m; i++, c += ldc) {
+        if (from[i] == from[i + 1])
+            continue;
+        L5_EACH(L5_START)
+        for (const mgi_few *p = e + from[i], *end = e + from[i + 1]; p < end; p++) {
+            const float *row = b + (mango_idx)p->at * nr;
+            const __m512 v = _mm512_set1_ps(p->v);
+            L5_EACH(L5_FEW)
+        }
+        L5_EACH(L5_STORE)
+    }
+}
+
+__attribute__((target("avx512f"))) MGI_FN void
+mgi_avx512_few(mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e, const float *b,
+               mango_idx nr, float *c, mango_idx ldc)
+{
+    if (n == 64 && nr == 64)
+        loops_few_512(4, m, 64, from, e, b, 64, c, ldc);
+    else if (n > 48)
+        loops_few_512(4, m, n, from, e, b, nr, c, ldc);
+    else if (n > 32)
+        loops_few_512(3, m, n, from, e, b, nr, c, ldc);
+    else if (n > 16)
+        loops_few_512(2, m, n, from, e, b, nr, c, ldc);
+    else if (n > 0)
+        loops_few_512(1, m, n, from, e, b, nr, c, ldc);
+}
+
+#define L2_FEW(i)                                                                              \
+    if (V > i)                                                                                 \
+        s##i = _mm256_fmadd_ps(v, L2_AT(i, row), s##i);
+
+static inline __attribute__((always_inline, target("avx2,fma"))) void
+loops_few_256(int V, mango_idx m, const uint32_t *from, const mgi_few *e, const float *b,
+              mango_idx nr, float *c, mango_idx ldc)
+{
+    const int load = 1;
+    for (mango_idx i = 0; i < m; i++, c += ldc) {
+        L2_EACH(L2_START)
+        for (const mgi_few *p = e + from[i], *end = e + from[i + 1]; p < end; p++) {
+            const float *row = b + (mango_idx)p->at * nr;
+            const __m256 v = _mm256_set1_ps(p->v);
+            L2_EACH(L2_FEW)
+        }
+        L2_EACH(L2_STORE)
+    }
+}
+
+__attribute__((target("avx2,fma"))) MGI_FN void
+mgi_avx2_few(mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e, const float *b,
+             mango_idx nr, float *c, mango_idx ldc)
+{
+    const mango_idx full = n >= 64 ? 64 : n >= 32 ? 32 : n >= 8 ? 8 : 0;
+    if (full == 64)
+        loops_few_256(8, m, from, e, b, nr, c, ldc);
+    else if (full == 32)
+        loops_few_256(4, m, from, e, b, nr, c, ldc);
+    else if (full == 8)
+        loops_few_256(1, m, from, e, b, nr, c, ldc);
+    else
+        mgi_loops_base()->few(m, n, from, e, b, nr, c, ldc);
+    if (full > 0 && n > full)
+        mgi_avx2_few(m, n - full, from, e, b + full, nr, c + full, ldc);
+}
+
+#undef L2
+#undef L2_BODY
+#undef L2_EACH
+#undef L2_AT
+#undef L2_START
+#undef L2_ADD
+#undef L2_STORE
+#undef L2_FEW
+#undef L5_BODY
+#undef L5_EACH
+#undef L5_AT
+#undef L5_START
+#undef L5_ADD
+#undef L5_STORE
+#undef L5_FEW
+#endif
+/* ---- end math/loops_x86.c ----------------------------------------------------------- */
+
+/* ---- begin math/winograd_ref.c ------------------------------------------------------ */
+/* winograd_ref.c - the tile transforms in plain C, and which set goes with
+ * which kernel table.
+ */
+
+#define WINO_T float
+#define WINO_W 1
+#define WINO_GET(p) (*(p))
+#define WINO_PUT(p, v) (*(p) = (v))
+#define WINO_ADD(a, b) ((a) + (b))
+#define WINO_SUB(a, b) ((a) - (b))
+#define WINO_MAC(k, a, b) ((k) * (a) + (b)) /* k*a is exact: k is a power of 2 */
+#define WINO_RELU(v) ((v) > 0.0f ? (v) : 0.0f)
+MGI_WINO_SET(wino_ref, static);
+
+MGI_FN const mgi_winograd_set *mgi_winograd_ref(void)
+{
+    return &wino_ref_set;
+}
+
+MGI_FN const mgi_winograd_set *mgi_winograd_get(const mgi_kernels *k)
+{
+    const mgi_winograd_set *s = NULL;
+    if (k == mgi_kernels_avx512())
+        s = mgi_winograd_avx512();
+    else if (k == mgi_kernels_avx2())
+        s = mgi_winograd_avx2();
+    else if (k == mgi_kernels_sse2())
+        s = mgi_winograd_sse2();
+    else if (k == mgi_kernels_neon())
+        s = mgi_winograd_neon();
+    return s ? s : mgi_winograd_ref();
+}
+
+#undef WINO_T
+#undef WINO_W
+#undef WINO_GET
+#undef WINO_PUT
+#undef WINO_ADD
+#undef WINO_SUB
+#undef WINO_MAC
+#undef WINO_RELU
+/* ---- end math/winograd_ref.c -------------------------------------------------------- */
+
+/* ---- begin math/winograd_x86.c ------------------------------------------------------ */
+/* winograd_x86.c - the tile transforms for SSE2, AVX2 and AVX-512: 4, 8 and 16
+ * channels at a time.
+ */
+
+#if defined(__GNUC__) && defined(__x86_64__)
+#include <immintrin.h>
+
+/* ---- SSE2 ----------------------------------------------------------------- */
+#define WINO_T __m128
+#define WINO_W 4
+#define WINO_GET(p) _mm_loadu_ps(p)
+#define WINO_PUT(p, v) _mm_storeu_ps(p, v)
+#define WINO_ADD(a, b) _mm_add_ps(a, b)
+#define WINO_SUB(a, b) _mm_sub_ps(a, b)
+#define WINO_MAC(k, a, b) _mm_add_ps(_mm_mul_ps(_mm_set1_ps(k), a), b)
+#define WINO_RELU(v) _mm_max_ps(v, _mm_setzero_ps()) /* NaN or equal: +0 */
+MGI_WINO_SET(wino_sse2, static);
+
+/* ---- AVX2 and FMA ----------------------------------------------------------- */
+#undef WINO_T
+#undef WINO_W
+#undef WINO_GET
+#undef WINO_PUT
+#undef WINO_ADD
+#undef WINO_SUB
+#undef WINO_MAC
+#undef WINO_RELU
+#define WINO_T __m256
+#define WINO_W 8
+#define WINO_GET(p) _mm256_loadu_ps(p)
+#define WINO_PUT(p, v) _mm256_storeu_ps(p, v)
+#define WINO_ADD(a, b) _mm256_add_ps(a, b)
+#define WINO_SUB(a, b) _mm256_sub_ps(a, b)
+#define WINO_MAC(k, a, b) _mm256_fmadd_ps(_mm256_set1_ps(k), a, b)
+#define WINO_RELU(v) _mm256_max_ps(v, _mm256_setzero_ps())
+MGI_WINO_SET(wino_avx2, static __attribute__((target("avx2,fma"))));
+
+/* ---- AVX-512 ---------------------------------------------------------------- */
+#undef WINO_T
+#undef WINO_W
+#undef WINO_GET
+#undef WINO_PUT
+#undef WINO_ADD
+#undef WINO_SUB
+#undef WINO_MAC
+#undef WINO_RELU
+#define WINO_T __m512
+#define WINO_W 16
+#define WINO_GET(p) _mm512_loadu_ps(p)
+#define WINO_PUT(p, v) _mm512_storeu_ps(p, v)
+#define WINO_ADD(a, b) _mm512_add_ps(a, b)
+#define WINO_SUB(a, b) _mm512_sub_ps(a, b)
+#define WINO_MAC(k, a, b) _mm512_fmadd_ps(_mm512_set1_ps(k), a, b)
+#define WINO_RELU(v) _mm512_max_ps(v, _mm512_setzero_ps())
+MGI_WINO_SET(wino_avx512, static __attribute__((target("avx512f"))));
+
+MGI_FN const mgi_winograd_set *mgi_winograd_sse2(void)
+{
+    return &wino_sse2_set;
+}
+
+MGI_FN const mgi_winograd_set *mgi_winograd_avx2(void)
+{
+    return &wino_avx2_set;
+}
+
+MGI_FN const mgi_winograd_set *mgi_winograd_avx512(void)
+{
+    return &wino_avx512_set;
+}
+
+#undef WINO_T
+#undef WINO_W
+#undef WINO_GET
+#undef WINO_PUT
+#undef WINO_ADD
+#undef WINO_SUB
+#undef WINO_MAC
+#undef WINO_RELU
+
+#else
+
+MGI_FN const mgi_winograd_set *mgi_winograd_sse2(void)
+{
+    return NULL;
+}
+
+MGI_FN const mgi_winograd_set *mgi_winograd_avx2(void)
+{
+    return NULL;
+}
+
+MGI_FN const mgi_winograd_set *mgi_winograd_avx512(void)
+{
+    return NULL;
+}
+
+#endif
+/* ---- end math/winograd_x86.c -------------------------------------------------------- */
+
+/* ---- begin math/winograd_neon.c ----------------------------------------------------- */
+/* winograd_neon.c - the tile transforms for 64-bit ARM, 4 channels at a time.
+ */
+
+#if defined(__GNUC__) && defined(__aarch64__) && !defined(__AARCH64EB__)
+#include <arm_neon.h>
+
+#define WINO_T float32x4_t
+#define WINO_W 4
+#define WINO_GET(p) vld1q_f32(p)
+#define WINO_PUT(p, v) vst1q_f32(p, v)
+#define WINO_ADD(a, b) vaddq_f32(a, b)
+#define WINO_SUB(a, b) vsubq_f32(a, b)
+#define WINO_MAC(k, a, b) vfmaq_n_f32(b, a, k)
+#define WINO_RELU(v) vbslq_f32(vcgtq_f32(v, vdupq_n_f32(0.0f)), v, vdupq_n_f32(0.0f))
+MGI_WINO_SET(wino_neon, static);
+
+MGI_FN const mgi_winograd_set *mgi_winograd_neon(void)
+{
+    return &wino_neon_set;
+}
+
+#undef WINO_T
+#undef WINO_W
+#undef WINO_GET
+#undef WINO_PUT
+#undef WINO_ADD
+#undef WINO_SUB
+#undef WINO_MAC
+#undef WINO_RELU
+
+#else
+
+MGI_FN const mgi_winograd_set *mgi_winograd_neon(void)
+{
+    return NULL;
+}
+
+#endif
+/* ---- end math/winograd_neon.c ------------------------------------------------------- */
+
+/* ---- begin math/winograd.c ---------------------------------------------------------- */
+/* winograd.c - F(m x m, 3 x 3) over the tiles of a whole batch.
+ *
+ * Tiles are numbered (n,ty,tx) over all images and taken in blocks of up to T.
+ * A block goes through three phases, each over the points p of the transform:
+ *     V[p] (T,C)  input tiles transformed, all channels of a tile at once
+ *     M[p] (T,O)  = V[p] * U[p], by the register tile of the kernel table,
+ *                 U[p] (C,O) packed in panels of nr outputs at plan time
+ *     y           outputs transformed; bias, residual and relu on the way out
+ * Two ways to share the work, by the size of V and M (never a matter of bits):
+ *     alone   each thread takes blocks of its own, so small that V and M stay
+ *             in its second-level cache (few channels: U is small, too)
+ *     team    all threads work on one block, phase after phase, which reads
+ *             each U once for many tiles (many channels: U is megabytes)
+ * Pixels outside the map are read from a row of zeros; outputs outside it go
+ * to a row that nobody reads. Planes are an odd number of cache lines apart,
+ * so that the a*a lines of a tile do not fall on the same cache set.
+ */
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+#define WINO_LINE 16              /* floats of a cache line                  */
+#define WINO_ALONE 196608         /* floats of V and M of a block, alone     */
+#define WINO_TEAM (2 << 20)       /* ... of a team, about                    */
+#define WINO_KC 512               /* k per call of the register tile         */
+#define WINO_NR 32                /* the widest panel of any kernel set      */
+#define WINO_SPAN 4               /* tiles per item of a team's transforms   */
+
+typedef struct wino_job {
+    const mgi_kernels *k;
+    const mgi_winograd_set *set;
+    const mgi_conv *c;
+    const mgi_epilogue *e;
+    const float *x, *U;
+    float *y;
+    int m, a, points, phases; /* transposed: 4 phases of the output  */
+    mango_idx O;              /* outputs of all phases               */
+    mango_idx TY, TX, tiles; /* tiles of an image; of the batch         */
+    mango_idx T, blocks;     /* tiles of a block, at most               */
+    mango_idx most;          /* tiles of a block of fewer images, at most */
+    int team;
+    mango_idx pitchV, pitchM; /* floats from tile to tile                */
+    mango_idx planeV, planeM; /* ... from point to point                 */
+    mango_idx panels;
+} wino_job;
+
+/* One block under way. */
+typedef struct wino_block {
+    mango_idx t0, n; /* first tile, how many */
+    float *zero, *dump, *V, *M; /* dump: one row for each thread of a team */
+} wino_block;
+
+/* The thread that calls, of a team. */
+static mango_idx wino_thread(void)
+{
+#if defined(_OPENMP)
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
+static mango_idx wino_up(mango_idx x, mango_idx to)
+{
+    return (x + to - 1) / to * to;
+}
+
+/* Rows of x floats, T of them: an odd number of lines. */
+static mango_idx wino_plane(mango_idx T, mango_idx pitch)
+{
+    return (T * pitch / WINO_LINE | 1) * WINO_LINE;
+}
+
+/* ---- plan ------------------------------------------------------------------ */
+
+/* Sizes of a job over N images; T and the way do not change a bit of y. */
+static wino_job wino_plan(const mgi_conv *c, mango_idx N)
+{
+    wino_job j = {.k = mgi_kernels_get(), .c = c, .m = c->winograd, .a = c->winograd == 4 ? 6 : 4};
+    const mango_idx mr = j.k->mr, threads = mango_threads();
+    const mango_idx RH = c->transposed ? c->H + 1 : c->OH, RW = c->transposed ? c->W + 1 : c->OW;
+    j.set = mgi_winograd_get(j.k);
+    j.points = j.a * j.a;
+    j.phases = c->transposed ? 4 : 1;
+    j.O = c->O * j.phases;
+    j.TY = (RH + j.m - 1) / j.m;
+    j.TX = (RW + j.m - 1) / j.m;
+    j.tiles = N * j.TY * j.TX;
+    j.panels = (j.O + j.k->nr - 1) / j.k->nr;
+    j.pitchV = wino_up(c->C, WINO_LINE) + WINO_LINE;
+    j.pitchM = wino_up(j.O, WINO_LINE) + WINO_LINE;
+    const mango_idx each = j.points * (j.pitchV + j.pitchM);
+    j.T = WINO_ALONE / each / mr * mr;
+    j.team = j.T < 2 * mr;
+    if (j.team)
+        j.T = MGI_MAX(4 * mr, WINO_TEAM / each / mr * mr);
+    j.most = MGI_MIN(j.T, MGI_MAX(j.tiles, 1));
+    j.blocks = (j.tiles + j.T - 1) / j.T;
+    if (!j.team)
+        j.blocks = wino_up(j.blocks, threads);
+    j.blocks = MGI_MAX(j.blocks, 1);
+    j.T = MGI_MAX(1, (j.tiles + j.blocks - 1) / j.blocks);
+    j.blocks = (j.tiles + j.T - 1) / j.T;
+    j.planeV = wino_plane(j.T, j.pitchV);
+    j.planeM = wino_plane(j.T, j.pitchM);
+    return j;
+}
+
+/* Rows beside V and M: zeros, and one a thread that works on the block. */
+static mango_idx wino_zeros(const wino_job *j)
+{
+    return MGI_MAX(j->pitchV, j->pitchM);
+}
+
+static mango_idx wino_dumps(const wino_job *j)
+{
+    return j->pitchM * (j->team ? mango_threads() : 1);
+}
+
+static mango_idx wino_scratch(const wino_job *j)
+{
+    return wino_zeros(j) + wino_dumps(j) + j->points * (j->planeV + j->planeM);
+}
+
+MGI_FN mango_idx mgi_winograd_work(const mgi_conv *c, mango_idx N)
+{
+    wino_job j = wino_plan(c, N);
+    j.planeV = wino_plane(j.most, j.pitchV); /* fewer images can have larger blocks */
+    j.planeM = wino_plane(j.most, j.pitchM);
+    return wino_scratch(&j) * (j.team ? 1 : mango_threads());
+}
+
+/* Products of the plain form along one axis, those with the padding left out. */
+static mango_idx wino_taps(mango_idx out, mango_idx pad, mango_idx size)
+{
+    mango_idx sum = 0, lo, hi;
+    for (mango_idx t = 0; t < out; t++, sum += hi - lo)
+        mgi_conv_clip(t, 1, pad, 3, size, &lo, &hi);
+    return sum;
+}
+
+/* Products per channel pair: 36 a tile for m = 4, 16 for m = 2. Measured: what
+ * the transforms cost is repaid from 8 input channels and 192 pairs on. m = 4
+ * has weights 2.25 times those of m = 2, which one tile an image does not
+ * repay: it wants four, and fewer products; m = 2 a fifth fewer than plain. */
+MGI_FN int mgi_winograd_rule(const mgi_conv *c)
+{
+    if (c->transposed)
+        return mgi_winograd_up_rule(c);
+    if (c->kh != 3 || c->kw != 3 || c->sh != 1 || c->sw != 1 || c->C < 8 ||
+        c->O < 8 || c->C * c->O < 192)
+        return 0;
+    const mango_idx t2 = ((c->OH + 1) / 2) * ((c->OW + 1) / 2);
+    const mango_idx t4 = ((c->OH + 3) / 4) * ((c->OW + 3) / 4);
+    if (t4 >= 4 && 36 * t4 < 16 * t2)
+        return 4;
+    return 5 * 16 * t2 <= 4 * wino_taps(c->OH, c->ph, c->H) * wino_taps(c->OW, c->pw, c->W) ? 2 : 0;
+}
+
+/* ---- weights --------------------------------------------------------------- */
+
+/* Gg without its factors, for n columns g: g0, g0+g1+g2, g0-g1+g2[, g0+2g1+4g2,
+ * g0-2g1+4g2], g2. */
+static void wino_g(int m, mango_idx n, const double *g0, const double *g1, const double *g2,
+                   double *t, mango_idx step)
+{
+    double *last = t + (m + 1) * step;
+    for (mango_idx o = 0; o < n; o++) {
+        const double s = g0[o] + g2[o];
+        t[o] = g0[o];
+        t[step + o] = s + g1[o];
+        t[2 * step + o] = s - g1[o];
+        last[o] = g2[o];
+    }
+    for (mango_idx o = 0; m == 4 && o < n; o++) {
+        const double q = g0[o] + 4.0 * g2[o], d = 2.0 * g1[o];
+        t[3 * step + o] = q + d;
+        t[4 * step + o] = q - d;
+    }
+}
+
+MGI_FN void mgi_winograd_filter(int m, mango_idx n, const float *g, float *U)
+{
+    static const double f2[4] = {1.0, 0.5, 0.5, 1.0};
+    static const double f4[6] = {1.0 / 4, -1.0 / 6, -1.0 / 6, 1.0 / 24, 1.0 / 24, 1.0};
+    const double *f = m == 2 ? f2 : f4;
+    const int a = m + 2;
+    double d[9 * WINO_NR], t[18 * WINO_NR], u[6 * WINO_NR];
+    for (mango_idx i = 0; i < 9 * n; i++)
+        d[i] = (double)g[i];
+    for (int j = 0; j < 3; j++)
+        wino_g(m, n, d + j * n, d + (3 + j) * n, d + (6 + j) * n, t + j * n, 3 * n);
+    for (int i = 0; i < a; i++) {
+        const double *r = t + 3 * i * n;
+        wino_g(m, n, r, r + n, r + 2 * n, u, n);
+        for (int j = 0; j < a; j++, U += n)
+            for (mango_idx o = 0; o < n; o++)
+                U[o] = (float)(u[j * n + o] * (f[i] * f[j]));
+    }
+}
+
+MGI_FN mango_idx mgi_winograd_packed(const mgi_conv *c)
+{
+    const int a = c->winograd == 4 ? 6 : 4;
+    return a * a * mgi_pack_size(c->C, c->transposed ? 4 * c->O : c->O);
+}
+
+/* w (O,C,3,3) -> per point a packed (C,O): panels of nr outputs, row c. The
+ * kernels of nr outputs are transformed side by side. */
+MGI_FN void mgi_winograd_pack(const mgi_conv *c, const float *w, float *packed)
+{
+    const int m = c->winograd, points = (m + 2) * (m + 2);
+    const mango_idx nr = mgi_kernels_get()->nr, panels = (c->O + nr - 1) / nr;
+    const mango_idx plane = mgi_pack_size(c->C, c->O);
+    if (c->transposed) {
+        mgi_winograd_up_pack(c, w, packed);
+        return;
+    }
+    MGI_OMP(parallel for if (c->C * c->O >= MGI_GRAIN / 8))
+    for (mango_idx i = 0; i < panels * c->C; i++) {
+        const mango_idx o0 = i / c->C * nr, n = MGI_MIN(nr, c->O - o0);
+        const float *from = w + (o0 * c->C + i % c->C) * 9;
+        float g[9 * WINO_NR] = {0.0f}, U[MGI_WINOGRAD_POINTS * WINO_NR];
+        for (mango_idx o = 0; o < n; o++, from += 9 * c->C)
+            for (int k = 0; k < 9; k++)
+                g[k * nr + o] = from[k];
+        mgi_winograd_filter(m, nr, g, U);
+        for (int p = 0; p < points; p++)
+            memcpy(packed + p * plane + i * nr, U + p * nr, (size_t)nr * sizeof *U);
+    }
+}
+
+/* ---- phases ---------------------------------------------------------------- */
+
+/* First row and column of tile t, and its image. */
+static void wino_tile(const wino_job *j, mango_idx t, mango_idx *n, mango_idx *y0, mango_idx *x0)
+{
+    const mango_idx per = j->TY * j->TX, q = t % per;
+    *n = t / per;
+    *y0 = q / j->TX * j->m;
+    *x0 = q % j->TX * j->m;
+}
+
+/* Asks for the lines of n floats; maps are larger than the caches near a core,
+ * and what a tile needs comes in runs too short for the CPU to foresee. */
+static void wino_fetch(const float *p, mango_idx n)
+{
+#if defined(__GNUC__)
+    for (mango_idx i = 0; i < n; i += WINO_LINE)
+        __builtin_prefetch(p + i);
+#else
+    (void)p, (void)n;
+#endif
+}
+
+/* The columns of tile t's input that the tile before it has not read. */
+static void wino_fetch_input(const wino_job *j, mango_idx t)
+{
+    const mgi_conv *c = j->c;
+    mango_idx n, y0, x0;
+    wino_tile(j, t, &n, &y0, &x0);
+    y0 -= c->ph, x0 -= c->pw;
+    const mango_idx from = MGI_MAX(0, x0 + (x0 > 0 ? 2 : 0)), to = MGI_MIN(c->W, x0 + j->a);
+    for (mango_idx y = MGI_MAX(y0, 0); y < MGI_MIN(c->H, y0 + j->a); y++)
+        wino_fetch(j->x + ((n * c->H + y) * c->W + from) * c->C, (to - from) * c->C);
+}
+
+/* Tiles i0 .. i1 of the block into V. */
+static void wino_input(const wino_job *j, const wino_block *b, mango_idx i0, mango_idx i1)
+{
+    const mgi_conv *c = j->c;
+    const float *px[MGI_WINOGRAD_POINTS];
+    for (mango_idx i = i0; i < i1; i++) {
+        const float **at = px;
+        mango_idx n, y0, x0;
+        wino_tile(j, b->t0 + i, &n, &y0, &x0);
+        if (i + 1 < i1)
+            wino_fetch_input(j, b->t0 + i + 1);
+        y0 -= c->ph, x0 -= c->pw;
+        const float *row = j->x + ((n * c->H + y0) * c->W + x0) * c->C;
+        for (mango_idx y = y0; y < y0 + j->a; y++, row += c->W * c->C)
+            for (mango_idx k = 0; k < j->a; k++)
+                *at++ = y >= 0 && y < c->H && x0 + k >= 0 && x0 + k < c->W ? row + k * c->C
+                                                                           : b->zero;
+        j->set->input[MGI_WINOGRAD_INPUT(j->m)](0, c->C, px, b->V + i * j->pitchV, j->planeV);
+    }
+}
+
+/* Point p, panels q0 .. q1: M = V U. */
+static void wino_gemm(const wino_job *j, const wino_block *b, mango_idx p, mango_idx q0,
+                      mango_idx q1)
+{
+    const mgi_kernels *k = j->k;
+    const mango_idx C = j->c->C, O = j->O, nr = k->nr;
+    const mango_idx strips = (b->n + k->mr - 1) / k->mr, step = (b->n + strips - 1) / strips;
+    const float *V = b->V + p * j->planeV, *row[32];
+    for (mango_idx q = q0; q < q1; q++)
+        for (mango_idx c0 = 0; c0 < C; c0 += WINO_KC) {
+            const mgi_tap run = {0, 0, MGI_MIN(WINO_KC, C - c0)};
+            const float *U = j->U + ((p * j->panels + q) * C + c0) * nr;
+            for (mango_idx i = 0; i < b->n; i += step) {
+                const mango_idx rows = MGI_MIN(step, b->n - i);
+                for (mango_idx r = 0; r < rows; r++)
+                    row[r] = V + (i + r) * j->pitchV + c0;
+                k->tile(rows, MGI_MIN(nr, O - q * nr), row, 1, &run, U,
+                        b->M + p * j->planeM + i * j->pitchM + q * nr, j->pitchM, c0 > 0);
+            }
+        }
+}
+
+static void wino_fetch_output(const wino_job *j, mango_idx t, const float *y)
+{
+    const mgi_conv *c = j->c;
+    const mango_idx up = c->transposed ? 2 : 1;
+    mango_idx n, y0, x0;
+    wino_tile(j, t, &n, &y0, &x0);
+    const mango_idx top = up * y0 - up + 1, left = up * x0 - up + 1;
+    const mango_idx from = MGI_MAX(0, left), to = MGI_MIN(c->OW, left + up * j->m);
+    for (mango_idx oy = MGI_MAX(0, top); oy < MGI_MIN(c->OH, top + up * j->m); oy++)
+        wino_fetch(y + ((n * c->OH + oy) * c->OW + from) * c->O, (to - from) * c->O);
+}
+
+/* Where the outputs of phase f of the tile at (y0,x0) of image n go; what is
+ * outside the map to `dump`. res: the same of the residual. */
+static void wino_places(const wino_job *j, mango_idx n, mango_idx y0, mango_idx x0, int f,
+                        const wino_block *b, float *dump, const float **res, float **y)
+{
+    const mgi_conv *c = j->c;
+    const mango_idx up = c->transposed ? 2 : 1;
+    const mango_idx top = up * y0 + (up > 1 ? f / 2 - 1 : 0);
+    const mango_idx left = up * x0 + (up > 1 ? f % 2 - 1 : 0);
+    const float *from = j->e ? j->e->residual : NULL;
+    for (mango_idx oy = top; oy < top + up * j->m; oy += up)
+        for (mango_idx ox = left; ox < left + up * j->m; ox += up) {
+            const int inside = oy >= 0 && oy < c->OH && ox >= 0 && ox < c->OW;
+            const mango_idx off = ((n * c->OH + oy) * c->OW + ox) * c->O;
+            *y++ = inside ? j->y + off : dump;
+            *res++ = inside && from ? from + off : b->zero;
+        }
+}
+
+/* Tiles i0 .. i1 of the block from M to y. */
+static void wino_output(const wino_job *j, const wino_block *b, mango_idx i0, mango_idx i1,
+                        float *dump)
+{
+    const mgi_conv *c = j->c;
+    const mgi_epilogue *e = j->e;
+    const float *res[MGI_WINOGRAD_OUT], *from = e ? e->residual : NULL;
+    float *y[MGI_WINOGRAD_OUT];
+    for (mango_idx i = i0; i < i1; i++) {
+        mango_idx n, y0, x0;
+        wino_tile(j, b->t0 + i, &n, &y0, &x0);
+        if (i + 1 < i1) {
+            wino_fetch_output(j, b->t0 + i + 1, j->y);
+            if (from)
+                wino_fetch_output(j, b->t0 + i + 1, from);
+        }
+        for (int f = 0; f < j->phases; f++) {
+            wino_places(j, n, y0, x0, f, b, dump, res, y);
+            j->set->output[MGI_WINOGRAD_OUTPUT(j->m)](
+                0, c->O, b->M + i * j->pitchM + f * c->O, j->planeM, e ? e->bias : NULL,
+                from ? res : NULL, e && e->relu, y);
+        }
+    }
+}
+
+/* ---- blocks ---------------------------------------------------------------- */
+
+static wino_block wino_open(const wino_job *j, mango_idx i, float *scratch)
+{
+    wino_block b = {.t0 = i * j->T, .n = MGI_MIN(j->T, j->tiles - i * j->T), .zero = scratch};
+    b.dump = b.zero + wino_zeros(j);
+    b.V = b.dump + wino_dumps(j);
+    b.M = b.V + j->points * j->planeV;
+    memset(b.zero, 0, (size_t)wino_zeros(j) * sizeof *b.zero);
+    return b;
+}
+
+static void wino_alone(const wino_job *j, mango_idx i, float *scratch)
+{
+    const wino_block b = wino_open(j, i, scratch);
+    wino_input(j, &b, 0, b.n);
+    for (mango_idx p = 0; p < j->points; p++)
+        wino_gemm(j, &b, p, 0, j->panels);
+    wino_output(j, &b, 0, b.n, b.dump);
+}
+
+static void wino_team(const wino_job *j, mango_idx i, float *scratch)
+{
+    const wino_block b = wino_open(j, i, scratch);
+    const mango_idx spans = (b.n + WINO_SPAN - 1) / WINO_SPAN, items = j->points * j->panels;
+    MGI_OMP(parallel)
+    {
+        MGI_OMP(for schedule(dynamic))
+        for (mango_idx s = 0; s < spans; s++)
+            wino_input(j, &b, s * WINO_SPAN, MGI_MIN((s + 1) * WINO_SPAN, b.n));
+        MGI_OMP(for schedule(dynamic))
+        for (mango_idx s = 0; s < items; s++)
+            wino_gemm(j, &b, s / j->panels, s % j->panels, s % j->panels + 1);
+        MGI_OMP(for schedule(dynamic))
+        for (mango_idx s = 0; s < spans; s++)
+            wino_output(j, &b, s * WINO_SPAN, MGI_MIN((s + 1) * WINO_SPAN, b.n),
+                        b.dump + wino_thread() * j->pitchM);
+    }
+}
+
+MGI_FN void mgi_winograd_forward(const mgi_conv *c, mango_idx N, const float *x,
+                                 const float *packed, const mgi_epilogue *e, float *y,
+                                 float *work)
+{
+    wino_job j = wino_plan(c, N);
+    const mango_idx each = wino_scratch(&j);
+    j.x = x, j.U = packed, j.e = e, j.y = y;
+    if (j.team) {
+        for (mango_idx i = 0; i < j.blocks; i++)
+            wino_team(&j, i, work);
+        return;
+    }
+    MGI_OMP(parallel for schedule(dynamic) if (j.tiles * c->C * j.O > 16384))
+    for (mango_idx i = 0; i < j.blocks; i++)
+        wino_alone(&j, i, work + wino_thread() * each);
+}
+
+#undef WINO_LINE
+#undef WINO_ALONE
+#undef WINO_TEAM
+#undef WINO_KC
+#undef WINO_SPAN
+#undef WINO_NR
+/* ---- end math/winograd.c ------------------------------------------------------------ */
+
+/* ---- begin math/winograd_up.c ------------------------------------------------------- */
+/* winograd_up.c - the weights of transposed 4x4 convolutions of stride 2 for
+ * F(3x3, 2x2), see winograd.h, and when that form is taken.
+ */
+
+#define WINO_UP_NR 32 /* the widest panel of any kernel set */
+
+/* Products of the plain form along one axis: two taps an output, the first and
+ * the last output have one. 16 per tile here, with four phases each. Measured:
+ * a fifth fewer repay the transforms. */
+MGI_FN int mgi_winograd_up_rule(const mgi_conv *c)
+{
+    if (!c->transposed || c->kh != 4 || c->kw != 4 || c->sh != 2 || c->sw != 2 || c->ph != 1 ||
+        c->pw != 1 || c->C < 8 || c->O < 8 || c->C * c->O < 192)
+        return 0;
+    const mango_idx tiles = ((c->H + 3) / 3) * ((c->W + 3) / 3);
+    return 5 * 64 * tiles <= 4 * (4 * c->H - 2) * (4 * c->W - 2) ? 3 : 0;
+}
+
+/* g0, (g0+g1)/2, (g0-g1)/2, g1 for n columns. */
+static void wino_up_g(mango_idx n, const double *g0, const double *g1, double *t, mango_idx step)
+{
+    for (mango_idx o = 0; o < n; o++) {
+        t[o] = g0[o];
+        t[step + o] = 0.5 * (g0[o] + g1[o]);
+        t[2 * step + o] = 0.5 * (g0[o] - g1[o]);
+        t[3 * step + o] = g1[o];
+    }
+}
+
+/* g (2,2,n) to U (4,4,n). */
+MGI_FN void mgi_winograd_up_filter(mango_idx n, const float *g, float *U)
+{
+    double d[4 * WINO_UP_NR], t[8 * WINO_UP_NR], u[4 * WINO_UP_NR];
+    for (mango_idx i = 0; i < 4 * n; i++)
+        d[i] = (double)g[i];
+    for (int j = 0; j < 2; j++)
+        wino_up_g(n, d + j * n, d + (2 + j) * n, t + j * n, 2 * n);
+    for (int i = 0; i < 4; i++, U += 4 * n) {
+        wino_up_g(n, t + 2 * i * n, t + (2 * i + 1) * n, u, n);
+        for (mango_idx k = 0; k < 4 * n; k++)
+            U[k] = (float)u[k];
+    }
+}
+
+/* w (C,O,4,4) -> per point a packed (C,4 O), phase f = 2 fy + fx slowest: tap i
+ * of phase f, inputs ascending, is stored row f + 2 - 2i. */
+MGI_FN void mgi_winograd_up_pack(const mgi_conv *c, const float *w, float *packed)
+{
+    const mango_idx nr = mgi_kernels_get()->nr, O = 4 * c->O, panels = (O + nr - 1) / nr;
+    const mango_idx plane = mgi_pack_size(c->C, O);
+    MGI_OMP(parallel for if (c->C * O >= MGI_GRAIN / 8))
+    for (mango_idx i = 0; i < panels * c->C; i++) {
+        const mango_idx o0 = i / c->C * nr, n = MGI_MIN(nr, O - o0);
+        const float *from = w + i % c->C * c->O * 16;
+        float g[4 * WINO_UP_NR] = {0.0f}, U[16 * WINO_UP_NR];
+        for (mango_idx o = 0; o < n; o++) {
+            const mango_idx f = (o0 + o) / c->O, fy = f / 2, fx = f % 2;
+            const float *k = from + (o0 + o) % c->O * 16;
+            for (mango_idx t = 0; t < 4; t++)
+                g[t * nr + o] = k[(fy + 2 - t / 2 * 2) * 4 + fx + 2 - t % 2 * 2];
+        }
+        mgi_winograd_up_filter(nr, g, U);
+        for (int p = 0; p < 16; p++)
+            memcpy(packed + p * plane + i * nr, U + p * nr, (size_t)nr * sizeof *U);
+    }
+}
+
+#undef WINO_UP_NR
+/* ---- end math/winograd_up.c --------------------------------------------------------- */
+
 /* ---- begin math/pool.c -------------------------------------------------------------- */
 /* pool.c - max, average and adaptive average pooling on (N,H,W,C) maps.
  *
@@ -7178,7 +10201,7 @@ MGI_FN void mgi_conv_backward_weights(const mgi_conv *c, mango_idx N, const floa
  */
 #include <float.h>
 
-#define POOL_LANES 64 /* channels whose maxima and places are kept at hand */
+#define POOL_LANES 256 /* channels whose maxima and places are kept at hand */
 
 MGI_FN int mgi_pool_shape(mgi_pool *p)
 {
@@ -7234,32 +10257,28 @@ MGI_FN void mgi_maxpool(const mgi_pool *p, mango_idx N, const float *x, float *y
 
 /* Add dy of one output pixel, channels c..c+m-1, to the first maximum of its
  * window. in, dx: the image; dy: the pixel's channel c. */
-static void pool_route(const mgi_pool *p, pool_window w, mango_idx c, mango_idx m,
-                       const float *in, const float *dy, float *dx)
+static void pool_route(const mgi_loops *loops, const mgi_pool *p, pool_window w, mango_idx c,
+                       mango_idx m, const float *in, const float *dy, float *dx)
 {
     float best[POOL_LANES];
-    mango_idx place[POOL_LANES];
+    int32_t place[POOL_LANES], q = 0;
     for (mango_idx j = 0; j < m; j++) {
         best[j] = -FLT_MAX;
-        place[j] = (w.y0 * p->W + w.x0) * p->C + c;
+        place[j] = 0;
     }
-    for (mango_idx iy = w.y0; iy < w.y1; iy++) {
-        for (mango_idx ix = w.x0; ix < w.x1; ix++) {
-            const mango_idx at = (iy * p->W + ix) * p->C + c;
-            for (mango_idx j = 0; j < m; j++) {
-                const int more = in[at + j] > best[j];
-                place[j] = more ? at : place[j];
-                best[j] = more ? in[at + j] : best[j];
-            }
-        }
-    }
-    for (mango_idx j = 0; j < m; j++)
-        dx[place[j] + j] += dy[j];
+    for (mango_idx iy = w.y0; iy < w.y1; iy++)
+        for (mango_idx ix = w.x0; ix < w.x1; ix++)
+            loops->pool_best(m, q++, in + (iy * p->W + ix) * p->C + c, best, place);
+    q = 0;
+    for (mango_idx iy = w.y0; iy < w.y1; iy++)
+        for (mango_idx ix = w.x0; ix < w.x1; ix++)
+            loops->pool_give(m, q++, place, dy, dx + (iy * p->W + ix) * p->C + c);
 }
 
 MGI_FN void mgi_maxpool_backward(const mgi_pool *p, mango_idx N, const float *x,
                                  const float *dy, float *dx)
 {
+    const mgi_loops *loops = mgi_loops_get();
     const mango_idx C = p->C, size = p->H * p->W * C;
     MGI_OMP(parallel for schedule(static) if (N * size >= MGI_GRAIN))
     for (mango_idx n = 0; n < N; n++) {
@@ -7267,7 +10286,7 @@ MGI_FN void mgi_maxpool_backward(const mgi_pool *p, mango_idx N, const float *x,
         for (mango_idx o = 0; o < p->OH * p->OW; o++) {
             const pool_window w = pool_fixed(p, o / p->OW, o % p->OW);
             for (mango_idx c = 0; c < C; c += POOL_LANES)
-                pool_route(p, w, c, MGI_MIN(POOL_LANES, C - c), x + n * size,
+                pool_route(loops, p, w, c, MGI_MIN(POOL_LANES, C - c), x + n * size,
                            dy + (n * p->OH * p->OW + o) * C + c, dx + n * size);
         }
     }
@@ -7453,6 +10472,126 @@ MGI_FN void mgi_bilinear2x_backward(mango_idx N, mango_idx H, mango_idx W, mango
     }
 }
 /* ---- end math/resample.c ------------------------------------------------------------ */
+
+/* ---- begin math/upsample.c ---------------------------------------------------------- */
+/* upsample.c - x2 upsampling in one pass, with the batch-norm and ReLU before
+ * it and the sum, batch-norm and ReLU after it.
+ *
+ * An input row is brought through its batch-norm and ReLU once, then stretched
+ * to 2W pixels (bilinear: horizontally mixed); two such rows are kept. Output
+ * row 2i and 2i+1 mix row i, 3/4, and the row on their side, 1/4; the mixing
+ * and all that follows goes over pieces that stay in the first cache. The
+ * plain form is mgi_bilinear2x and mgi_nearest2x: the same operations on every
+ * value, so the same bits.
+ */
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+#define UP_PIECE 2048 /* floats of output that are finished at a time, about */
+
+typedef struct up_job {
+    const mgi_kernels *k;
+    const mgi_up *u;
+    const float *x;
+    float *y;
+    mango_idx bands;
+} up_job;
+
+/* Floats: an input row, two stretched ones. */
+static mango_idx up_scratch(const mgi_up *u)
+{
+    return (5 * u->W * u->C + 15) / 16 * 16;
+}
+
+MGI_FN mango_idx mgi_upsample_work(const mgi_up *u)
+{
+    return mango_threads() * up_scratch(u);
+}
+
+/* h (2W,C) from the input row x (W,C); tmp (W,C). */
+static void up_stretch(const up_job *j, const float *x, float *tmp, float *h)
+{
+    const mgi_up *u = j->u;
+    const mango_idx W = u->W, C = u->C;
+    if (u->scale)
+        j->k->scale_shift(W, C, u->scale, u->shift, x, tmp);
+    if (u->relu_before)
+        j->k->relu(W * C, u->scale ? tmp : x, tmp);
+    if (u->scale || u->relu_before)
+        x = tmp;
+    for (mango_idx i = 0; i < W; i++, h += 2 * C) {
+        const float *at = x + i * C;
+        if (u->bilinear) {
+            j->k->mix(C, at, i > 0 ? at - C : at, h);
+            j->k->mix(C, at, i < W - 1 ? at + C : at, h + C);
+        } else {
+            memcpy(h, at, (size_t)C * sizeof *h);
+            memcpy(h + C, at, (size_t)C * sizeof *h);
+        }
+    }
+}
+
+/* One output row y (2W,C) at `at` of the whole output, from two stretched rows. */
+static void up_row(const up_job *j, const float *same, const float *side, mango_idx at)
+{
+    const mgi_up *u = j->u;
+    const mango_idx C = u->C, pixels = MGI_MAX(UP_PIECE / C, 1);
+    for (mango_idx i = 0; i < 2 * u->W; i += pixels) {
+        const mango_idx m = MGI_MIN(pixels, 2 * u->W - i), n = m * C, o = i * C;
+        float *y = j->y + at + o;
+        if (u->bilinear)
+            j->k->mix(n, same + o, side + o, y);
+        else
+            memcpy(y, same + o, (size_t)n * sizeof *y);
+        if (u->residual)
+            j->k->add(n, y, u->residual + at + o, y);
+        if (u->after_scale)
+            j->k->scale_shift(m, C, u->after_scale, u->after_shift, y, y);
+        if (u->relu)
+            j->k->relu(n, y, y);
+    }
+}
+
+/* Input rows of one band of one map: the two output rows of each. */
+static void up_item(const up_job *j, mango_idx item, float *scratch)
+{
+    const mgi_up *u = j->u;
+    const mango_idx n = item / j->bands, b = item % j->bands, row = u->W * u->C;
+    const mango_idx i0 = b * u->H / j->bands, i1 = (b + 1) * u->H / j->bands;
+    float *h[2] = {scratch + row, scratch + 3 * row};
+    mango_idx have[2] = {-1, -1};
+    for (mango_idx oy = 2 * i0; oy < 2 * i1; oy++) {
+        const mango_idx i = oy / 2, beside = oy % 2 ? i + 1 : i - 1;
+        const mango_idx s = beside < 0 || beside >= u->H ? i : beside;
+        const mango_idx need[2] = {i, u->bilinear ? s : i};
+        for (int r = 0; r < 2; r++)
+            if (have[need[r] % 2] != need[r]) {
+                have[need[r] % 2] = need[r];
+                up_stretch(j, j->x + (n * u->H + need[r]) * row, scratch, h[need[r] % 2]);
+            }
+        up_row(j, h[need[0] % 2], h[need[1] % 2], (n * 2 * u->H + oy) * 2 * row);
+    }
+}
+
+MGI_FN void mgi_upsample(const mgi_up *u, mango_idx N, const float *x, float *y, float *work)
+{
+    const mango_idx T = mango_threads(), each = up_scratch(u);
+    up_job j = {.k = mgi_kernels_get(), .u = u, .x = x, .y = y};
+    j.bands = MGI_MAX(1, MGI_MIN(u->H, (4 * T + N - 1) / MGI_MAX(N, 1)));
+    MGI_OMP(parallel for schedule(dynamic) if (N * u->H * u->W * u->C >= MGI_GRAIN))
+    for (mango_idx i = 0; i < N * j.bands; i++) {
+#if defined(_OPENMP)
+        up_item(&j, i, work + omp_get_thread_num() * each);
+#else
+        up_item(&j, i, work + 0 * each);
+#endif
+    }
+    (void)each;
+}
+
+#undef UP_PIECE
+/* ---- end math/upsample.c ------------------------------------------------------------ */
 
 /* ---- begin math/norm.c -------------------------------------------------------------- */
 /* norm.c - batch normalization over R rows of C channels.
@@ -7724,7 +10863,7 @@ MGI_FN double mgi_crossentropy(mango_idx R, mango_idx C, const float *x,
 
 #define POINTWISE_TILE 16
 
-/* y (N,B,A) = x (N,A,B) with the last two axes exchanged, in square tiles. */
+/* y (N,B,A) = x (N,A,B) with the last two axes exchanged, some rows at a time. */
 static void pointwise_transpose(mango_idx N, mango_idx A, mango_idx B, const float *x,
                                 float *y)
 {
@@ -7732,13 +10871,8 @@ static void pointwise_transpose(mango_idx N, mango_idx A, mango_idx B, const flo
     MGI_OMP(parallel for schedule(static) if (N * A * B >= MGI_GRAIN))
     for (mango_idx k = 0; k < N * tiles; k++) {
         const mango_idx n = k / tiles, a0 = k % tiles * POINTWISE_TILE;
-        const mango_idx a1 = MGI_MIN(a0 + POINTWISE_TILE, A);
-        const float *in = x + n * A * B;
-        float *out = y + n * A * B;
-        for (mango_idx b0 = 0; b0 < B; b0 += POINTWISE_TILE)
-            for (mango_idx b = b0; b < MGI_MIN(b0 + POINTWISE_TILE, B); b++)
-                for (mango_idx a = a0; a < a1; a++)
-                    out[b * A + a] = in[a * B + b];
+        mgi_transpose(MGI_MIN(POINTWISE_TILE, A - a0), B, x + (n * A + a0) * B, B,
+                      y + n * A * B + a0, A);
     }
 }
 
@@ -8566,7 +11700,7 @@ MGI_FN void mgi_bits_conv(const mgi_conv *c, mango_idx N, const uint64_t *x,
  * them and each block walks through time on its own.
  */
 
-#define LIF_BLOCK 1024 /* neurons; their state stays in the first-level cache */
+#define LIF_BLOCK 4096 /* neurons; their state stays in the first-level cache */
 
 mango_status mango_lif_preset(const char *name, mango_lif *rule)
 {
@@ -8730,16 +11864,9 @@ mango_status mango_lif_run(const mango_lif *rule, mango_idx T, mango_idx n, cons
  *     subtract: keep = 1,        kick = -U_thr a D[t+1]   (-U_thr D[t+1] delayed)
  *     value:    keep = 1 - S[t], kick = (U_reset - H[t]) a D[t+1]
  *     none, or reset detached:   kick = 0 (keep as above). */
-typedef struct lif_grad {
-    mgi_lif_rule r;
-    float rest, a, g, kick; /* kick: dS gains kick * D[t+1] when subtracting */
-    int atan, through;      /* through: the reset passes gradient */
-    float slope;
-} lif_grad;
-
-static lif_grad lif_grad_make(const mango_lif *rule)
+static mgi_lif_grad lif_grad_make(const mango_lif *rule)
 {
-    lif_grad k = {
+    mgi_lif_grad k = {
         .r = mgi_lif_lower(rule), .rest = mgi_lif_rest(rule), .slope = rule->slope};
     const int leak = k.r.charge == MGI_CHARGE_LEAK;
     k.a = leak ? rule->beta : 1.0f - 1.0f / rule->tau;
@@ -8750,64 +11877,30 @@ static lif_grad lif_grad_make(const mango_lif *rule)
     return k;
 }
 
-/* theta'(d) at d = H - U_thr. */
-static float lif_surrogate(int is_atan, float k, float d)
-{
-    if (is_atan) {
-        const float v = 1.57079633f * k * d;
-        return 0.5f * k / (1.0f + v * v);
-    }
-    const float v = 1.0f + k * (d < 0.0f ? -d : d);
-    return 1.0f / (v * v);
-}
-
-/* One step backwards for m neurons: D goes from D[t+1] to D[t]. */
-static void lif_back_step(const lif_grad *k, mango_idx m, const float *H, const float *dS,
-                          float *D)
-{
-    const int value = k->r.reset == MGI_RESET_VALUE;
-    for (mango_idx j = 0; j < m; j++) {
-        const float theta = lif_surrogate(k->atan, k->slope, H[j] - k->r.U_thr);
-        const float aD = k->a * D[j];
-        float s = dS[j];
-        if (k->through)
-            s += value ? (k->r.U_reset - H[j]) * aD : k->kick * D[j];
-        const float keep = value && mgi_lif_fires(&k->r, H[j]) ? 0.0f : aD;
-        D[j] = keep + theta * s;
-    }
-}
-
 /* H[t] of neurons i .. i+m-1 for all t, from X. */
-static void lif_recompute(const lif_grad *k, mango_idx T, mango_idx n, mango_idx i,
+static void lif_recompute(const mgi_lif_grad *k, mango_idx T, mango_idx n, mango_idx i,
                           mango_idx m, const float *X, mango_idx Xstride, float *H)
 {
+    const mgi_loops *loops = mgi_loops_get();
     float U[LIF_BLOCK];
     for (mango_idx j = 0; j < m; j++)
         U[j] = k->rest;
-    for (mango_idx t = 0; t < T; t++) {
-        const float *x = X + t * Xstride + i;
-        float *h = H + t * n + i;
-        for (mango_idx j = 0; j < m; j++) {
-            h[j] = mgi_lif_charge(&k->r, U[j], x[j]);
-            U[j] = mgi_lif_leave(&k->r, h[j]);
-        }
-    }
+    for (mango_idx t = 0; t < T; t++)
+        loops->lif_charge(m, &k->r, X + t * Xstride + i, U, H + t * n + i);
 }
 
-static void lif_back_block(const lif_grad *k, mango_idx T, mango_idx n, mango_idx i,
+static void lif_back_block(const mgi_lif_grad *k, mango_idx T, mango_idx n, mango_idx i,
                            mango_idx m, const float *X, mango_idx Xstride, const float *dS,
                            float *H, float *dX)
 {
+    const mgi_loops *loops = mgi_loops_get();
     float D[LIF_BLOCK] = {0.0f};
     lif_recompute(k, T, n, i, m, X, Xstride, H);
     if (Xstride == 0)
         memset(dX + i, 0, (size_t)m * sizeof *dX);
-    for (mango_idx t = T - 1; t >= 0; t--) {
-        lif_back_step(k, m, H + t * n + i, dS + t * n + i, D);
-        float *out = dX + (Xstride ? t * n : 0) + i;
-        for (mango_idx j = 0; j < m; j++)
-            out[j] = Xstride ? k->g * D[j] : out[j] + k->g * D[j];
-    }
+    for (mango_idx t = T - 1; t >= 0; t--)
+        loops->lif_back(m, k, H + t * n + i, dS + t * n + i, Xstride == 0, D,
+                        dX + (Xstride ? t * n : 0) + i);
 }
 
 mango_status mango_lif_backward(const mango_lif *rule, mango_idx T, mango_idx n,
@@ -8817,7 +11910,7 @@ mango_status mango_lif_backward(const mango_lif *rule, mango_idx T, mango_idx n,
     MGI_TRY(mango_lif_check(rule, NULL));
     MGI_REQUIRE(T >= 0 && n >= 0 && (Xstride == 0 || Xstride >= n));
     MGI_REQUIRE(n == 0 || ((T == 0 || (X && dS && H)) && dX));
-    const lif_grad k = lif_grad_make(rule);
+    const mgi_lif_grad k = lif_grad_make(rule);
 
     MGI_OMP(parallel for schedule(static) if (T * n >= MGI_GRAIN))
     for (mango_idx i = 0; i < n; i += LIF_BLOCK)
@@ -8836,6 +11929,8 @@ mango_status mango_lif_backward(const mango_lif *rule, mango_idx T, mango_idx n,
  */
 #include <math.h>
 #include <stdlib.h>
+
+#define WT_BLOCK ((mango_idx)16384) /* values that one thread widens at a time */
 
 static const struct {
     char name[8];
@@ -9098,9 +12193,14 @@ MGI_FN mango_status mgi_tensors_read(mgi_tensors *f, const char *path, const man
     unsigned char *image = NULL;
     mango_idx size = 0;
     memset(f, 0, sizeof *f);
-    MGI_TRY(mgi_file_read(path, MGI_WEIGHTS_FILE_MAX, &a, &image, &size, err));
+    const int mapped = mgi_file_map(path, MGI_WEIGHTS_FILE_MAX, &image, &size);
+    if (!mapped)
+        MGI_TRY(mgi_file_read(path, MGI_WEIGHTS_FILE_MAX, &a, &image, &size, err));
     const mango_status st = mgi_tensors_parse(f, image, size, path, &a, err);
-    if (st < 0)
+    f->mapped = mapped && st == MANGO_OK;
+    if (mapped && st < 0)
+        mgi_file_unmap(image, size);
+    else if (st < 0)
         mgi_del(&a, image, size + 1, 1); /* with the NUL that file_read adds */
     else
         f->room = size + 1;
@@ -9114,7 +12214,9 @@ MGI_FN void mgi_tensors_free(mgi_tensors *f)
     mgi_json_free(&f->header);
     if (f->t)
         mgi_del(&f->al, f->t, f->n, sizeof f->t[0]);
-    if (f->image)
+    if (f->image && f->mapped)
+        mgi_file_unmap(f->image, f->size);
+    else if (f->image)
         mgi_del(&f->al, f->image, f->room, 1);
     memset(f, 0, sizeof *f);
 }
@@ -9171,18 +12273,17 @@ static float wt_half(uint32_t h)
     return v;
 }
 
-/* One loop a type, since a network has millions of values. */
-static void wt_widen(const mgi_tensor *t, float *out)
+/* n floats of type d from p. One loop a type, since a network has millions of
+ * values; each is a row of independent elements for the vectorizer. */
+static void wt_widen(mgi_dtype d, mango_idx n, const unsigned char *p, float *out)
 {
-    const unsigned char *p = t->raw;
-    const mango_idx n = t->count;
-    if (t->dtype == MGI_F16) {
+    if (d == MGI_F16) {
         for (mango_idx i = 0; i < n; i++, p += 2)
             out[i] = wt_half((uint32_t)p[0] | (uint32_t)p[1] << 8);
-    } else if (t->dtype == MGI_BF16) {
+    } else if (d == MGI_BF16) {
         for (mango_idx i = 0; i < n; i++, p += 2)
             out[i] = mgi_from_bf16((uint16_t)(p[0] | p[1] << 8));
-    } else if (t->dtype == MGI_F64) {
+    } else if (d == MGI_F64) {
         for (mango_idx i = 0; i < n; i++, p += 8) {
             const uint64_t b = wt_load(p, 8);
             double v;
@@ -9196,6 +12297,28 @@ static void wt_widen(const mgi_tensor *t, float *out)
             memcpy(&out[i], &b, sizeof b);
         }
     }
+}
+
+/* Widen all, block by block on all threads; the first block of which a value
+ * is not finite, or t->count. */
+static mango_idx wt_widen_all(const mgi_tensor *t, float *out)
+{
+    const mango_idx size = mgi_dtype_size(t->dtype);
+    mango_idx bad = t->count;
+    MGI_OMP(parallel for schedule(static) reduction(min : bad) if (t->count > 4 * WT_BLOCK))
+    for (mango_idx i = 0; i < t->count; i += WT_BLOCK) {
+        const mango_idx n = MGI_MIN(WT_BLOCK, t->count - i);
+        unsigned special = 0;
+        wt_widen(t->dtype, n, t->raw + i * size, out + i);
+        for (mango_idx k = 0; k < n; k++) {
+            uint32_t bits;
+            memcpy(&bits, out + i + k, sizeof bits);
+            special |= (bits & 0x7f800000u) == 0x7f800000u;
+        }
+        if (special && i < bad)
+            bad = i;
+    }
+    return bad;
 }
 
 static int wt_is_int(mgi_dtype d)
@@ -9218,8 +12341,7 @@ static int64_t wt_int(const mgi_tensor *t, mango_idx i)
 MGI_FN mango_status mgi_tensor_floats(const mgi_tensor *t, int finite, float *out,
                                       mango_err *err)
 {
-    if (!wt_is_int(t->dtype))
-        wt_widen(t, out);
+    const mango_idx bad = wt_is_int(t->dtype) ? t->count : wt_widen_all(t, out);
     for (mango_idx i = 0; wt_is_int(t->dtype) && i < t->count; i++) {
         const int64_t v = wt_int(t, i);
         if (v > 1 << 24 || v < -(1 << 24) || (t->dtype == MGI_BOOL && v > 1))
@@ -9228,7 +12350,7 @@ MGI_FN mango_status mgi_tensor_floats(const mgi_tensor *t, int finite, float *ou
                             t->name, (double)v, i);
         out[i] = (float)v;
     }
-    for (mango_idx i = 0; finite && i < t->count; i++)
+    for (mango_idx i = bad; finite && i < t->count; i++)
         if (!isfinite(out[i]))
             return mgi_fail(err, MANGO_E_NONFINITE,
                             "tensor '%.80s': NaN or infinite at index %td, expected finite values",
@@ -9251,6 +12373,8 @@ MGI_FN mango_status mgi_tensor_ints(const mgi_tensor *t, int32_t *out, mango_err
     }
     return MANGO_OK;
 }
+
+#undef WT_BLOCK
 /* ---- end net/weights.c -------------------------------------------------------------- */
 
 /* ---- begin net/weights_write.c ------------------------------------------------------ */
@@ -10692,6 +13816,7 @@ void mango_fill_u(const char *name, uint64_t seed, mango_idx n, float *u)
     for (const char *p = name; *p; p++)
         s = (s ^ (unsigned char)*p) * 0x100000001b3u;
     s ^= seed * golden;
+    MGI_OMP(parallel for schedule(static) if (n >= MGI_GRAIN))
     for (mango_idx i = 0; i < n; i++) {
         uint64_t z = s + ((uint64_t)i + 1) * golden;
         z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
@@ -10727,6 +13852,7 @@ static void net_fill_one(mgi_param *p, int transposed, uint64_t seed, double gai
         b = gain * sqrt(6.0 / (double)fan);
     }
     mango_fill_u(p->name, seed, p->count, p->v);
+    MGI_OMP(parallel for schedule(static) if (p->count >= MGI_GRAIN))
     for (mango_idx i = 0; i < p->count; i++)
         p->v[i] = (float)(a + b * (double)p->v[i]);
 }
@@ -11820,7 +14946,7 @@ MGI_FN void mgi_zoo_vgg19(mango_net *n, const mgi_zoo *z)
 
 /* ---- begin net/plan.c --------------------------------------------------------------- */
 /* plan.c - decides everything about a reading of a network before the first
- * query, then answers queries without allocating.
+ * query; plan_run.c answers queries.
  */
 
 /* ---- buffers ------------------------------------------------------------------ */
@@ -11890,9 +15016,9 @@ static void plan_reading_buffers(mango_plan *p)
 
 /* ---- steps ---------------------------------------------------------------------- */
 
-static double plan_step_macs(const mango_plan *p, const mgi_step *s)
+MGI_FN double mgi_step_macs(const mango_plan *p, const mgi_step *s)
 {
-    const mgi_conv *c = &s->conv;
+    const mgi_conv *c = s->up == MGI_UP_NONE ? &s->conv : &p->net->node[s->op].conv;
     if (!s->packed_n)
         return 0;
     const double area = c->transposed ? (double)(c->H * c->W) : (double)(c->OH * c->OW);
@@ -11900,30 +15026,43 @@ static double plan_step_macs(const mango_plan *p, const mgi_step *s)
            (s->dynamic ? (double)p->T : 1.0);
 }
 
+/* What node e, behind node `link` of the same chain, turns into. */
+static void plan_chain_node(const mango_net *net, mgi_step *s, int e, int link)
+{
+    const mgi_node *g = &net->node[e];
+    switch (g->kind) {
+    case MGI_BATCHNORM: *(net->node[link].kind == MGI_ADD ? &s->after : &s->bn) = e; break;
+    case MGI_RESHAPE: s->reshape = e; break;
+    case MGI_ADD: s->residual = g->in[0] == link ? g->in[1] : g->in[0]; break;
+    case MGI_CONV:
+        s->op = e;
+        s->up = mgi_plan_up_form(net, e);
+        break;
+    case MGI_UPSAMPLE: s->op = e; break;
+    default: *(s->op >= 0 ? &s->relu_before : &s->relu) = 1;
+    }
+}
+
 /* What the nodes from head to end turn into. */
 static void plan_chain(mango_plan *p, mgi_step *s)
 {
-    const mango_net *net = p->net;
-    for (int e = s->end;; e = p->node[e].link) {
-        const mgi_node *g = &net->node[e];
-        s->head = e;
-        if (p->node[e].link < 0)
-            break;
-        if (g->kind == MGI_BATCHNORM)
-            s->bn = e;
-        else if (g->kind == MGI_RESHAPE)
-            s->reshape = e;
-        else if (g->kind == MGI_ADD)
-            s->residual = g->in[0] == p->node[e].link ? g->in[1] : g->in[0];
-        else
-            s->relu = 1;
-    }
+    int e = s->end;
+    for (; p->node[e].link >= 0; e = p->node[e].link)
+        plan_chain_node(p->net, s, e, p->node[e].link);
+    s->head = e;
+    if (s->op >= 0 && p->net->node[e].kind == MGI_RELU)
+        s->relu_before = 1;
+    if (s->op < 0)
+        s->op = e;
 }
 
 /* The convolution that a step packs and runs. A linear layer on a map is one
  * whose kernel is the map: its weights (O, C*H*W) are the kernel's (O,C,kh,kw). */
-static mgi_conv plan_conv(const mango_net *net, const mgi_node *g)
+static mgi_conv plan_conv(const mango_net *net, const mgi_step *s)
 {
+    const mgi_node *g = &net->node[s->op];
+    if (s->up != MGI_UP_NONE)
+        return mgi_plan_up_conv(net, s->op);
     const mgi_node *in = &net->node[g->in[0]];
     mgi_conv c = {.C = in->C,
                   .H = in->H,
@@ -11946,27 +15085,38 @@ static mgi_conv plan_conv(const mango_net *net, const mgi_node *g)
     return c;
 }
 
+/* May a node's value be held as bits, in this plan or in another one? */
+static int plan_spikes_in(const mango_net *net, int i)
+{
+    while (net->node[i].kind == MGI_MAXPOOL || net->node[i].kind == MGI_RESHAPE)
+        i = net->node[i].in[0];
+    return net->node[i].kind == MGI_LIF;
+}
+
 static void plan_step(mango_plan *p, int end)
 {
     const mango_net *net = p->net;
     const mgi_node *last = &net->node[end];
     mgi_step *s = &p->step[p->n_steps];
     s->end = end;
-    s->bn = s->reshape = s->residual = s->aux = s->work = -1;
+    s->bn = s->reshape = s->residual = s->aux = s->work = s->op = s->after = -1;
     s->dynamic = p->node[end].dynamic;
     s->n = last->C * last->H * last->W;
     plan_chain(p, s);
-    const mgi_node *g = &net->node[s->head];
+    const mgi_node *g = &net->node[s->op];
     const int matmul = mgi_is_matmul(g->kind);
+    s->after_n = s->after >= 0 ? last->C : 0;
     if (s->head != p->from && (matmul || g->kind == MGI_VQ)) {
-        s->conv = plan_conv(net, g);
+        s->conv = plan_conv(net, s);
+        if (g->kind != MGI_VQ && g->kind != MGI_LINEAR && !plan_spikes_in(net, g->in[0]))
+            s->conv.winograd = mgi_winograd_rule(&s->conv);
         s->packed_n = mgi_conv_packed(&s->conv);
         s->bias_n = !matmul || g->bias_p >= 0 || s->bn >= 0 ? s->conv.O : 0;
-    } else if (s->head != p->from && g->kind == MGI_BATCHNORM) {
-        s->bias_n = g->C;
+    } else if (s->head != p->from && net->node[s->head].kind == MGI_BATCHNORM) {
+        s->bias_n = net->node[s->head].C;
     }
     p->node[end].step = p->n_steps++;
-    p->macs += plan_step_macs(p, s);
+    p->macs += mgi_step_macs(p, s);
 }
 
 /* A step for every needed node, static ones first; then buffers. */
@@ -11999,7 +15149,7 @@ static mango_status plan_steps(mango_plan *p, mango_err *err)
 
 void mango_plan_defaults(mango_plan_options *o)
 {
-    const mango_plan_options d = {.T = 0, .batch = 1, .memory = 0, .from = -1, .raw = 0};
+    const mango_plan_options d = {.T = 0, .batch = 1, .memory = 0, .from = -1};
     *o = d;
 }
 
@@ -12010,14 +15160,17 @@ static mango_status plan_options(mango_plan *p, const mango_plan_options *o, man
     p->memory = o->memory == 0 ? MGI_PLAN_MEMORY : o->memory;
     p->from = (int)o->from;
     p->raw = o->raw;
+    p->slice = MGI_MIN(o->slice, p->T);
+    p->at = -1;
     if (p->T < 1 || p->T > MGI_MAX_T)
         return mgi_fail(err, MANGO_E_ARG, "T is %lld: expected 1..%d", (long long)p->T,
                         MGI_MAX_T);
     if (p->B < 1 || p->B > MGI_MAX_BATCH)
         return mgi_fail(err, MANGO_E_ARG, "batch is %lld: expected 1..%d", (long long)p->B,
                         MGI_MAX_BATCH);
-    if (p->memory < 0)
-        return mgi_fail(err, MANGO_E_ARG, "memory cap is negative");
+    if (p->memory < 0 || p->slice < 0)
+        return mgi_fail(err, MANGO_E_ARG, "%s is negative",
+                        p->memory < 0 ? "memory cap" : "slice");
     if (o->from < -1 || o->from >= p->net->n_nodes)
         return mgi_fail(err, MANGO_E_ARG, "no layer %lld to feed: the net has %d",
                         (long long)o->from, p->net->n_nodes);
@@ -12132,70 +15285,6 @@ mango_status mango_plan_output(mango_plan *p, mango_idx reading, float *out)
     return MANGO_OK;
 }
 
-/* ---- run -------------------------------------------------------------------------- */
-
-/* x - x is 0 for finite x alone. */
-static mango_status plan_check_input(const mango_plan *p, mango_idx B, const float *x)
-{
-    const mgi_node *g = &p->net->node[p->from >= 0 ? p->from : p->net->input];
-    const int codes = p->from >= 0 && g->kind == MGI_VQ;
-    const mango_idx n = B * g->H * g->W * (codes ? 1 : g->C);
-    for (mango_idx i = 0; i < n; i++) {
-        if (!(x[i] - x[i] == 0.0f))
-            return MANGO_E_NONFINITE;
-        if (codes &&
-            !(x[i] >= 0.0f && x[i] < (float)g->codes && x[i] == (float)(mango_idx)x[i]))
-            return MANGO_E_ARG;
-    }
-    return MANGO_OK;
-}
-
-static void plan_run_steps(mango_plan *p, int first, int last)
-{
-    for (int i = first; i < last; i++) {
-        mgi_step_run(p, &p->step[i]);
-        for (int r = 0; r < p->n_readings; r++)
-            if (p->reading[r].step == i)
-                mgi_reading_take(p, &p->reading[r]);
-    }
-}
-
-static void plan_run_chunks(mango_plan *p)
-{
-    for (p->b0 = 0; p->b0 < p->run_B; p->b0 += p->Bc) {
-        p->b = MGI_MIN(p->Bc, p->run_B - p->b0);
-        p->t0 = 0;
-        p->t = 1;
-        plan_run_steps(p, 0, p->first_dynamic);
-        if (p->first_dynamic == p->n_steps)
-            continue;
-        for (p->t0 = 0; p->t0 < p->T; p->t0 += p->Tc) {
-            p->t = MGI_MIN(p->Tc, p->T - p->t0);
-            plan_run_steps(p, p->first_dynamic, p->n_steps);
-        }
-    }
-}
-
-mango_status mango_plan_run(mango_plan *p, mango_idx B, const float *x)
-{
-    MGI_REQUIRE(p && x && B >= 1 && B <= p->B);
-    for (int r = 0; r < p->n_readings; r++)
-        MGI_REQUIRE(p->reading[r].out);
-    if (p->k != mgi_kernels_get())
-        return MANGO_E_STATE; /* weights were packed for other kernels */
-    MGI_TRY(plan_check_input(p, B, x));
-    const int threads = mango_threads();
-    if (threads > p->threads)
-        mango_set_threads(p->threads);
-    p->x = x;
-    p->run_B = B;
-    plan_run_chunks(p);
-    p->x = NULL;
-    if (threads > p->threads)
-        mango_set_threads(threads);
-    return MANGO_OK;
-}
-
 /* ---- print ------------------------------------------------------------------------ */
 
 /* "conv1+bn1+relu1", head first. */
@@ -12226,10 +15315,149 @@ MGI_FN void mgi_plan_describe(const mango_plan *p, mgi_str *s)
         mgi_str_printf(s, " %lldx%lldx%lld %s %lld@%lld used to %d macs=%.0f\n",
                        (long long)g->C, (long long)g->H, (long long)g->W,
                        u->elem == MGI_ELEM_BITS ? "bits" : "f32", (long long)u->bytes,
-                       (long long)u->offset, u->last, plan_step_macs(p, q));
+                       (long long)u->offset, u->last, mgi_step_macs(p, q));
     }
 }
 /* ---- end net/plan.c ----------------------------------------------------------------- */
+
+/* ---- begin net/plan_run.c ----------------------------------------------------------- */
+/* plan_run.c - answers queries with a plan, without allocating: in chunks of
+ * inputs and of time, or in slices of time that the caller asks for.
+ */
+
+/* x - x is 0 for finite x alone. */
+static mango_status run_check_input(const mango_plan *p, mango_idx B, const float *x)
+{
+    const mgi_node *g = &p->net->node[p->from >= 0 ? p->from : p->net->input];
+    const int codes = p->from >= 0 && g->kind == MGI_VQ;
+    const mango_idx n = B * g->H * g->W * (codes ? 1 : g->C);
+    for (mango_idx i = 0; i < n; i++) {
+        if (!(x[i] - x[i] == 0.0f))
+            return MANGO_E_NONFINITE;
+        if (codes &&
+            !(x[i] >= 0.0f && x[i] < (float)g->codes && x[i] == (float)(mango_idx)x[i]))
+            return MANGO_E_ARG;
+    }
+    return MANGO_OK;
+}
+
+static mango_status run_check(const mango_plan *p, mango_idx B, const float *x)
+{
+    MGI_REQUIRE(p && x && B >= 1 && B <= p->B);
+    for (int r = 0; r < p->n_readings; r++)
+        MGI_REQUIRE(p->reading[r].out);
+    if (p->k != mgi_kernels_get())
+        return MANGO_E_STATE; /* weights were packed for other kernels */
+    return run_check_input(p, B, x);
+}
+
+static void run_steps(mango_plan *p, int first, int last)
+{
+    for (int i = first; i < last; i++) {
+        mgi_step_run(p, &p->step[i]);
+        for (int r = 0; r < p->n_readings; r++)
+            if (p->reading[r].step == i)
+                mgi_reading_take(p, &p->reading[r]);
+    }
+}
+
+/* What does not depend on time, for the inputs of a chunk. */
+static void run_static(mango_plan *p)
+{
+    p->t0 = 0;
+    p->t = 1;
+    run_steps(p, 0, p->first_dynamic);
+}
+
+/* Time steps from .. until-1 of the inputs of a chunk; then readings are due. */
+static void run_time(mango_plan *p, mango_idx from, mango_idx until)
+{
+    p->until = until;
+    for (p->t0 = from; p->t0 < until && p->first_dynamic < p->n_steps; p->t0 += p->Tc) {
+        p->t = MGI_MIN(p->Tc, until - p->t0);
+        run_steps(p, p->first_dynamic, p->n_steps);
+    }
+}
+
+/* Scratch is planned for so many threads. Returns what to restore. */
+static int run_threads(const mango_plan *p)
+{
+    const int threads = mango_threads();
+    if (threads > p->threads)
+        mango_set_threads(p->threads);
+    return threads;
+}
+
+mango_status mango_plan_run(mango_plan *p, mango_idx B, const float *x)
+{
+    MGI_TRY(run_check(p, B, x));
+    const int threads = run_threads(p);
+    p->x = x;
+    p->run_B = B;
+    p->at = -1;
+    for (p->b0 = 0; p->b0 < B; p->b0 += p->Bc) {
+        p->b = MGI_MIN(p->Bc, B - p->b0);
+        run_static(p);
+        run_time(p, 0, p->T);
+    }
+    p->x = NULL;
+    mango_set_threads(threads);
+    return MANGO_OK;
+}
+
+/* ---- slices of time ------------------------------------------------------------ */
+
+mango_status mango_plan_start(mango_plan *p, mango_idx B, const float *x)
+{
+    MGI_TRY(run_check(p, B, x));
+    if (p->slice == 0)
+        return MANGO_E_STATE;
+    const int threads = run_threads(p);
+    p->x = x;
+    p->run_B = p->b = B;
+    p->b0 = p->at = 0;
+    run_static(p);
+    p->x = NULL;
+    mango_set_threads(threads);
+    return MANGO_OK;
+}
+
+mango_status mango_plan_advance(mango_plan *p, mango_idx steps)
+{
+    MGI_REQUIRE(p && steps >= 1);
+    if (p->at < 0 || p->k != mgi_kernels_get())
+        return MANGO_E_STATE;
+    MGI_REQUIRE(steps <= p->T - p->at);
+    const int threads = run_threads(p);
+    run_time(p, p->at, p->at + steps);
+    p->at += steps;
+    mango_set_threads(threads);
+    return MANGO_OK;
+}
+
+/* The inputs at which[0..n-1] move to the front of every value that lasts. */
+mango_status mango_plan_keep(mango_plan *p, mango_idx n, const mango_idx *which)
+{
+    MGI_REQUIRE(p && which);
+    if (p->at < 0)
+        return MANGO_E_STATE;
+    MGI_REQUIRE(n >= 1 && n <= p->b);
+    for (mango_idx i = 0; i < n; i++)
+        MGI_REQUIRE(which[i] >= (i ? which[i - 1] + 1 : 0) && which[i] < p->b);
+    for (int r = 0; r < p->n_readings && n < p->b; r++)
+        MGI_REQUIRE(p->reading[r].what != MANGO_READ_SPIKES);
+    for (int j = 0; j < p->n_bufs; j++) {
+        const mgi_buf *u = &p->buf[j];
+        const size_t each = (size_t)u->n * mgi_elem_size(u->elem);
+        unsigned char *at = mgi_plan_at(p, j);
+        for (mango_idx i = 0; u->carried && i < n; i++)
+            if (which[i] != i)
+                memmove(at + (size_t)i * each, at + (size_t)which[i] * each, each);
+    }
+    p->run_B = p->b = n;
+    return MANGO_OK;
+}
+/* ---- end net/plan_run.c ------------------------------------------------------------- */
 
 /* ---- begin net/plan_graph.c --------------------------------------------------------- */
 /* plan_graph.c - the planner's view of the graph: which nodes join whose step,
@@ -12266,8 +15494,9 @@ static int plan_takes_add(const mango_plan *p, int i)
     const mgi_kind k = p->net->node[i].kind;
     if (p->node[i].uses != 1)
         return 0;
-    return mgi_is_matmul(k) ||
-           ((k == MGI_BATCHNORM || k == MGI_RESHAPE) && p->node[i].link >= 0);
+    const int link = p->node[i].link;
+    return mgi_is_matmul(k) || (k == MGI_RESHAPE && link >= 0) ||
+           (k == MGI_BATCHNORM && link >= 0 && p->net->node[link].kind != MGI_ADD);
 }
 
 static int plan_link_add(const mango_plan *p, const mgi_node *g)
@@ -12277,6 +15506,19 @@ static int plan_link_add(const mango_plan *p, const mgi_node *g)
         if (plan_takes_add(p, g->in[j]) && g->in[j] > best)
             best = g->in[j];
     return best;
+}
+
+/* May upsampling i, behind node a, take over a's batch-norm and ReLU? Not when
+ * it merges with its convolution. */
+static int plan_takes_before(const mango_plan *p, int i, int a)
+{
+    const int r = p->node[a].link;
+    const mgi_kind k = p->net->node[a].kind;
+    if (p->node[i].uses == 1 && mgi_plan_up_form(p->net, p->node[i].user) != MGI_UP_NONE)
+        return 0;
+    if (k == MGI_RELU && r >= 0)
+        return p->net->node[r].kind == MGI_BATCHNORM && p->node[r].link < 0;
+    return (k == MGI_RELU || k == MGI_BATCHNORM) && r < 0;
 }
 
 /* The node that i is fused onto, by the graph alone; -1: i starts a step. */
@@ -12292,7 +15534,10 @@ static int plan_link(const mango_plan *p, int i)
     if (p->node[a].uses != 1)
         return -1;
     switch (g->kind) {
-    case MGI_BATCHNORM: return mgi_is_matmul(k) ? a : -1;
+    case MGI_BATCHNORM:
+        return mgi_is_matmul(k) || (k == MGI_ADD && mgi_plan_up_after(p, a)) ? a : -1;
+    case MGI_CONV: return mgi_plan_up_form(p->net, i) != MGI_UP_NONE ? a : -1;
+    case MGI_UPSAMPLE: return plan_takes_before(p, i, a) ? a : -1;
     case MGI_RESHAPE:
         if (plan_same_layout(&p->net->node[a], g) || p->net->node[a].H != 1 ||
             p->net->node[a].W != 1)
@@ -12313,7 +15558,7 @@ static void plan_links(mango_plan *p)
     const mango_net *net = p->net;
     for (int i = 0; i < net->n_nodes; i++)
         for (int j = 0; j < net->node[i].n_in; j++)
-            p->node[net->node[i].in[j]].uses++;
+            p->node[net->node[i].in[j]].uses++, p->node[net->node[i].in[j]].user = i;
     for (int i = 0; i < net->n_nodes; i++) {
         mgi_plan_node *q = &p->node[i];
         q->step = q->view = -1;
@@ -12331,6 +15576,10 @@ static int plan_still_joins(const mango_plan *p, int i)
     if (a < 0 || a == p->from || i == p->from)
         return 0;
     const mgi_kind k = p->net->node[a].kind, own = p->net->node[i].kind;
+    if (own == MGI_UPSAMPLE)
+        return 1;
+    if (own == MGI_BATCHNORM && k == MGI_ADD)
+        return mgi_plan_up_after(p, a);
     if (k == MGI_RESHAPE || (k == MGI_BATCHNORM && own != MGI_RELU))
         return p->node[a].link >= 0;
     return 1;
@@ -12412,6 +15661,93 @@ MGI_FN mango_status mgi_plan_graph(mango_plan *p, mango_err *err)
     return MANGO_OK;
 }
 /* ---- end net/plan_graph.c ----------------------------------------------------------- */
+
+/* ---- begin net/plan_rewrite.c ------------------------------------------------------- */
+/* plan_rewrite.c - an upsampling and the convolution behind it as one step.
+ *
+ * A 1x1 convolution commutes with x2 upsampling, as both are linear, one mixes
+ * channels and the other pixels, and the weights of an upsampling sum to 1, so
+ * that a bias commutes, too: the convolution runs first, on a quarter of the
+ * pixels, and what follows it (sum, batch-norm, ReLU) joins the upsampling.
+ *
+ * Nearest upsampling, then a k x k convolution of stride 1: repeating each
+ * pixel is zero-stuffing and a 2x2 filter of ones. So the two are one
+ * transposed convolution of stride 2 whose kernel is w times that filter,
+ *     w'[a] = w[k-1-a] + w[k-a],  a = 0..k,   w = 0 outside 0..k-1
+ * along each axis, with padding k-1-p: (k+1)^2/4 products per output, not k^2.
+ *
+ * Bilinear upsampling, then 3x3, is left as it is: each of the four phases sees
+ * 3x3 inputs, as many products as before, while Winograd's form of the 3x3
+ * convolution on the upsampled map has a quarter of them.
+ *
+ * Both round otherwise than the two layers one after the other. With n roundings
+ * along the longest path of the plain form (k*k*C products, 6 of the mixing, a
+ * bias) either form is off the exact value by at most (n + 4) u S, S the sum of
+ * |w| |x| over all paths, u = 2^-24. The choice looks at the graph alone.
+ */
+
+MGI_FN mgi_up_form mgi_plan_up_form(const mango_net *net, int conv)
+{
+    const mgi_node *g = &net->node[conv];
+    const mgi_conv *c = &g->conv;
+    if (g->kind != MGI_CONV || net->node[g->in[0]].kind != MGI_UPSAMPLE || c->sh != 1 ||
+        c->sw != 1)
+        return MGI_UP_NONE;
+    if (c->kh == 1 && c->kw == 1)
+        return c->ph == 0 && c->pw == 0 ? MGI_UP_AFTER : MGI_UP_NONE;
+    return !net->node[g->in[0]].bilinear && c->kh > 1 && c->kw > 1 && c->ph < c->kh &&
+                   c->pw < c->kw
+               ? MGI_UP_SUBPIXEL
+               : MGI_UP_NONE;
+}
+
+MGI_FN int mgi_plan_up_after(const mango_plan *p, int node)
+{
+    const mango_net *net = p->net;
+    for (int e = node; p->node[e].link >= 0; e = p->node[e].link)
+        if (net->node[e].kind == MGI_CONV)
+            return mgi_plan_up_form(net, e) == MGI_UP_AFTER;
+    return 0;
+}
+
+MGI_FN mgi_conv mgi_plan_up_conv(const mango_net *net, int conv)
+{
+    const mgi_node *up = &net->node[net->node[conv].in[0]], *in = &net->node[up->in[0]];
+    mgi_conv c = net->node[conv].conv;
+    c.H = in->H;
+    c.W = in->W;
+    if (mgi_plan_up_form(net, conv) == MGI_UP_AFTER) {
+        c.OH = c.H;
+        c.OW = c.W;
+        return c;
+    }
+    c.transposed = 1;
+    c.ph = c.kh - 1 - c.ph;
+    c.pw = c.kw - 1 - c.pw;
+    c.kh++;
+    c.kw++;
+    c.sh = c.sw = 2;
+    return c;
+}
+
+/* w[y][x] of one k-kernel, 0 outside. */
+static double rewrite_tap(const mgi_conv *c, const float *w, int y, int x)
+{
+    return y < 0 || y >= c->kh || x < 0 || x >= c->kw ? 0.0 : (double)w[y * c->kw + x];
+}
+
+MGI_FN void mgi_plan_up_weights(const mgi_conv *c, const float *w, float *t)
+{
+    for (mango_idx i = 0; i < c->C; i++)
+        for (mango_idx o = 0; o < c->O; o++) {
+            const float *k = w + (o * c->C + i) * c->kh * c->kw;
+            for (int a = c->kh; a >= 0; a--)
+                for (int b = c->kw; b >= 0; b--)
+                    *t++ = (float)((rewrite_tap(c, k, a - 1, b - 1) + rewrite_tap(c, k, a - 1, b)) +
+                                   (rewrite_tap(c, k, a, b - 1) + rewrite_tap(c, k, a, b)));
+        }
+}
+/* ---- end net/plan_rewrite.c --------------------------------------------------------- */
 
 /* ---- begin net/plan_spikes.c -------------------------------------------------------- */
 /* plan_spikes.c - which values are held as bits: spikes of a LIF layer, and
@@ -12507,6 +15843,9 @@ MGI_FN void mgi_plan_spikes(mango_plan *p)
  */
 
 #define PLAN_ALIGN 64
+#define PLAN_NEAR 4194304.0 /* weights that a shared cache holds                 */
+#define PLAN_USES 192.0     /* products for each weight of a chunk, from there   */
+#define PLAN_USES_FAR 512.0 /* ... or from memory                                */
 
 MGI_FN size_t mgi_elem_size(mgi_elem e)
 {
@@ -12515,9 +15854,19 @@ MGI_FN size_t mgi_elem_size(mgi_elem e)
 
 MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps)
 {
-    const mgi_node *g = &p->net->node[s->head];
+    const mgi_node *g = &p->net->node[s->op];
     if (s->head == p->from || g->kind == MGI_INPUT)
         return 0;
+    if (s->up == MGI_UP_AFTER || g->kind == MGI_UPSAMPLE) {
+        const mgi_up u = mgi_step_up(p, s);
+        const mango_idx own = mgi_upsample_work(&u);
+        if (s->up == MGI_UP_NONE)
+            return own;
+        maps = MGI_MIN(maps, mgi_up_maps(&u));
+        return maps * u.H * u.W * u.C + MGI_MAX(own, mgi_conv_work(&s->conv, maps));
+    }
+    if (s->up == MGI_UP_SUBPIXEL)
+        return mgi_conv_work(&s->conv, maps);
     if (mgi_is_matmul(g->kind))
         return mgi_plan_is_bits(p, g->in[0]) ? mgi_bits_conv_work(&s->conv, maps)
                                              : mgi_conv_work(&s->conv, maps);
@@ -12597,7 +15946,7 @@ static void plan_sort(mango_plan *p)
 
 MGI_FN int mgi_plan_place(mango_plan *p, mango_idx b, mango_idx t, mango_idx *bytes)
 {
-    const int over = p->first_dynamic < p->n_steps && t < p->T;
+    const int over = p->first_dynamic < p->n_steps && (t < p->T || p->slice > 0);
     int *placed = p->order + p->cap_bufs;
     *bytes = 0;
     for (int i = 0; i < p->n_bufs; i++)
@@ -12623,9 +15972,9 @@ MGI_FN int mgi_plan_place(mango_plan *p, mango_idx b, mango_idx t, mango_idx *by
 }
 
 /* The next smaller chunk: over the batch first, then over time; false: none. */
-static int plan_halve(mango_idx *b, mango_idx *t)
+static int plan_halve(const mango_plan *p, mango_idx *b, mango_idx *t)
 {
-    if (*b > 1)
+    if (*b > 1 && p->slice == 0)
         *b = (*b + 1) / 2;
     else if (*t > 1)
         *t = (*t + 1) / 2;
@@ -12641,27 +15990,58 @@ static mango_idx plan_even(mango_idx whole, mango_idx part)
     return (whole + chunks - 1) / chunks;
 }
 
-/* The first chunk under the cap that also stays in MGI_PLAN_SPAN, or whose next
- * smaller one would have too few maps for the matrix products. */
+/* With `maps` maps, do the matrix products of a tenth of the work or more have
+ * too few rows, pixels of all maps? */
+static int plan_few_rows(const mango_plan *p, mango_idx maps)
+{
+    double macs = 0;
+    for (int i = 0; i < p->n_steps; i++)
+        if (maps * p->step[i].conv.OH * p->step[i].conv.OW < MGI_PLAN_ROWS)
+            macs += mgi_step_macs(p, &p->step[i]);
+    return 10 * macs > p->macs;
+}
+
+/* Maps that a chunk should not go below: rows as above, and enough products for
+ * each weight that a chunk reads once, more so when they lie outside the caches. */
+static mango_idx plan_few(const mango_plan *p)
+{
+    double weights = 0;
+    mango_idx maps = 1;
+    if (p->first_dynamic < p->n_steps)
+        return MGI_PLAN_MAPS;
+    for (int i = 0; i < p->n_steps; i++)
+        weights += (double)p->step[i].packed_n;
+    const double uses = weights > PLAN_NEAR ? PLAN_USES_FAR : PLAN_USES;
+    while (maps < MGI_PLAN_MAPS &&
+           (plan_few_rows(p, maps) || (double)maps * p->macs < uses * weights))
+        maps++;
+    return maps;
+}
+
+/* The first chunk under the cap that also stays in a span of memory, or whose
+ * next smaller one would have too few maps for the matrix products. */
 MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err)
 {
-    const mango_idx T = p->first_dynamic < p->n_steps ? p->T : 1;
+    const mango_idx most = p->slice > 0 ? p->slice : p->T;
+    const mango_idx T = p->first_dynamic < p->n_steps ? most : 1;
+    const mango_idx few = plan_few(p);
+    const mango_idx span = p->first_dynamic < p->n_steps ? MGI_PLAN_SPAN : MGI_PLAN_STATIC;
     mango_idx b = p->B, t = T, bytes = 0;
     int fits = 0;
     for (;;) {
         mango_idx nb = b, nt = t;
         fits = mgi_plan_place(p, b, t, &bytes) && bytes <= p->memory;
-        const int more = plan_halve(&nb, &nt);
-        if (!more || (fits && (bytes <= MGI_PLAN_SPAN || nb * nt < MGI_PLAN_MAPS)))
+        const int more = plan_halve(p, &nb, &nt);
+        if (!more || (fits && (bytes <= span || nb * nt < few)))
             break;
         b = nb;
         t = nt;
     }
     if (!fits)
         return mgi_fail(err, MANGO_E_MEM,
-                        "the plan needs %lld bytes for one input and one step at a time: "
+                        "the plan needs %lld bytes for %lld inputs and one step at a time: "
                         "the memory cap is %lld",
-                        (long long)bytes, (long long)p->memory);
+                        (long long)bytes, (long long)b, (long long)p->memory);
     if (!mgi_plan_place(p, plan_even(p->B, b), plan_even(T, t), &bytes) ||
         bytes > p->memory)
         (void)mgi_plan_place(p, b, t, &bytes);
@@ -12669,6 +16049,9 @@ MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err)
 }
 
 #undef PLAN_ALIGN
+#undef PLAN_NEAR
+#undef PLAN_USES
+#undef PLAN_USES_FAR
 /* ---- end net/plan_memory.c ---------------------------------------------------------- */
 
 /* ---- begin net/plan_weights.c ------------------------------------------------------- */
@@ -12764,6 +16147,7 @@ static void fold_scale(mgi_fold *f, const mgi_conv *c)
 {
     const mango_idx area = (mango_idx)c->kh * c->kw;
     const mango_idx run = c->transposed ? area : c->C * area;
+    MGI_OMP(parallel for schedule(static) if (f->n >= MGI_GRAIN))
     for (mango_idx r = 0; r < f->n / run; r++) {
         const float s = f->s[r % c->O];
         for (mango_idx i = 0; i < run; i++)
@@ -12808,7 +16192,7 @@ static void fold_batchnorm(const mango_plan *p, const mgi_node *g, float *s, flo
 /* Weights of a matrix product that need no change are packed from the net's. */
 static int fold_is_plain(const mango_plan *p, const mgi_step *s)
 {
-    return s->bn < 0 && s->reshape < 0 && !p->net->node[s->head].spectral;
+    return s->bn < 0 && s->reshape < 0 && !p->net->node[s->op].spectral;
 }
 
 /* ---- packing ---------------------------------------------------------------- */
@@ -12816,7 +16200,7 @@ static int fold_is_plain(const mango_plan *p, const mgi_step *s)
 static mango_status fold_matmul(mgi_fold *f, const mgi_step *s, mango_err *err)
 {
     const mango_net *net = f->p->net;
-    const mgi_node *g = &net->node[s->head];
+    const mgi_node *g = &net->node[s->op];
     const float *w = plan_param(f->p, g->weight);
     f->n = net->param[g->weight].count;
     if (s->bn >= 0)
@@ -12826,8 +16210,12 @@ static mango_status fold_matmul(mgi_fold *f, const mgi_step *s, mango_err *err)
         if (g->spectral)
             MGI_TRY(fold_spectral(f, g, err));
         if (s->bn >= 0)
-            fold_scale(f, &s->conv);
+            fold_scale(f, s->up == MGI_UP_NONE ? &s->conv : &g->conv);
         w = f->w;
+    }
+    if (s->up == MGI_UP_SUBPIXEL) {
+        mgi_plan_up_weights(&g->conv, w, f->w + f->n);
+        w = f->w + f->n;
     }
     if (s->reshape >= 0) {
         const mgi_node *r = &net->node[s->reshape];
@@ -12859,13 +16247,14 @@ static void fold_vq(mgi_fold *f, const mgi_step *s, const mgi_node *g)
 static mango_status fold_step(mgi_fold *f, mgi_step *s, mango_err *err)
 {
     const mango_plan *p = f->p;
-    const mgi_node *g = &p->net->node[s->head];
+    const mgi_node *g = &p->net->node[s->packed ? s->op : s->head];
     if (s->head == p->from)
         return g->kind == MGI_VQ ? plan_filled(p, g->weight, err) : MANGO_OK;
     if (!s->packed && !s->bias)
         return MANGO_OK;
-    for (int j = 0; j < 2; j++) {
-        const int i = j ? s->bn : s->head;
+    const int with[] = {s->packed ? s->op : s->head, s->bn, s->after};
+    for (int j = 0; j < 3; j++) {
+        const int i = with[j];
         const mgi_node *q = &p->net->node[MGI_MAX(i, 0)];
         if (i < 0)
             continue;
@@ -12874,6 +16263,8 @@ static mango_status fold_step(mgi_fold *f, mgi_step *s, mango_err *err)
         MGI_TRY(plan_filled(p, q->mean_p, err));
         MGI_TRY(plan_filled(p, q->var_p, err));
     }
+    if (s->after >= 0)
+        fold_batchnorm(p, &p->net->node[s->after], s->after_scale, s->after_shift);
     if (mgi_is_matmul(g->kind))
         return fold_matmul(f, s, err);
     if (g->kind == MGI_BATCHNORM)
@@ -12889,13 +16280,15 @@ static mango_status fold_plan(const mango_plan *p, mgi_fold *f, mgi_arena *a)
     mango_idx w = 0;
     for (int i = 0; i < p->n_steps; i++) {
         const mgi_step *s = &p->step[i];
-        const mgi_node *g = &p->net->node[s->head];
+        const mgi_node *g = &p->net->node[s->op];
         if (!s->packed_n)
             continue;
         const mango_idx n = p->net->param[g->weight].count;
         f->rows = MGI_MAX(f->rows, MGI_MAX(s->bias_n, p->net->param[g->weight].shape[0]));
         f->cols = MGI_MAX(f->cols, g->spectral ? n : 0);
-        if (g->kind == MGI_VQ || !fold_is_plain(p, s))
+        if (s->up == MGI_UP_SUBPIXEL)
+            w = MGI_MAX(w, n + s->conv.C * s->conv.O * s->conv.kh * s->conv.kw);
+        else if (g->kind == MGI_VQ || !fold_is_plain(p, s))
             w = MGI_MAX(w, s->reshape >= 0 ? 2 * n : n);
     }
     mgi_arena_plan(a, w, sizeof(float));
@@ -12916,8 +16309,10 @@ static mango_status plan_weights_alloc(mango_plan *p)
 {
     for (int i = 0; i < p->n_steps; i++) {
         mgi_arena_plan(&p->weights, p->step[i].packed_n, sizeof(float));
-        mgi_arena_plan(&p->weights, p->step[i].bias_n, sizeof(float));
-        mgi_arena_plan(&p->weights, p->step[i].bias_n, sizeof(float));
+        for (int j = 0; j < 2; j++) {
+            mgi_arena_plan(&p->weights, p->step[i].bias_n, sizeof(float));
+            mgi_arena_plan(&p->weights, p->step[i].after_n, sizeof(float));
+        }
     }
     MGI_TRY(mgi_arena_commit(&p->weights));
     for (int i = 0; i < p->n_steps; i++) {
@@ -12928,6 +16323,8 @@ static mango_status plan_weights_alloc(mango_plan *p)
         s->packed = s->packed_n ? w : NULL;
         s->bias = s->bias_n ? b : NULL;
         s->scale = s->bias_n ? c : NULL;
+        s->after_scale = mgi_arena_take(&p->weights, s->after_n, sizeof(float));
+        s->after_shift = mgi_arena_take(&p->weights, s->after_n, sizeof(float));
     }
     return MANGO_OK;
 }
@@ -12960,6 +16357,7 @@ done:
  */
 
 #define FWD_BLOCK 1024            /* neurons whose membranes stay in cache over all steps */
+#define FWD_LOW 131072            /* values between a 1x1 convolution and its upsampling */
 #define FWD_GRAIN (8 * MGI_GRAIN) /* values below which one thread does it */
 
 MGI_FN void *mgi_plan_at(const mango_plan *p, int buf)
@@ -13184,12 +16582,59 @@ static void fwd_resize(const mgi_node *g, const mgi_node *in, mango_idx N, const
     case MGI_ADAPTIVEAVG:
     case MGI_GLOBALAVG: mgi_adaptiveavg(&a, N, x, y); break;
     case MGI_GLOBALSUM: fwd_globalsum(N, in->H * in->W, in->C, x, y); break;
-    default:
-        if (g->bilinear)
-            mgi_bilinear2x(N, in->H, in->W, in->C, x, y);
-        else
-            mgi_nearest2x(N, in->H, in->W, in->C, x, y);
+    default: break;
     }
+}
+
+MGI_FN mango_idx mgi_up_maps(const mgi_up *u)
+{
+    return MGI_MAX(FWD_LOW / (u->H * u->W * u->C), 1);
+}
+
+MGI_FN mgi_up mgi_step_up(const mango_plan *p, const mgi_step *s)
+{
+    const mgi_node *g = &p->net->node[s->up == MGI_UP_AFTER ? s->head : s->op];
+    const mgi_node *in = &p->net->node[g->in[0]];
+    mgi_up u = {.H = in->H, .W = in->W, .C = in->C, .bilinear = g->bilinear, .relu = s->relu};
+    if (s->up == MGI_UP_AFTER) {
+        u.C = s->conv.O;
+        u.after_scale = s->after < 0 ? NULL : s->after_scale;
+        u.after_shift = s->after_shift;
+    } else {
+        u.relu_before = s->relu_before;
+        u.scale = s->bias_n ? s->scale : NULL;
+        u.shift = s->bias;
+    }
+    return u;
+}
+
+/* A 1x1 convolution on the small map, then the upsampling, for so many maps at
+ * a time that the values between the two stay in cache. */
+static void fwd_upsample_after(const mango_plan *p, const mgi_step *s, mango_idx N,
+                               const float *x, float *y)
+{
+    const mgi_epilogue e = {s->bias, NULL, 0};
+    mgi_up u = mgi_step_up(p, s);
+    const mango_idx in = u.H * u.W * s->conv.C, out = u.H * u.W * u.C;
+    const mango_idx most = mgi_up_maps(&u);
+    const float *res = s->residual < 0 ? NULL : mgi_plan_value(p, s->residual);
+    float *low = fwd_scratch(p, s), *work = low + MGI_MIN(most, N) * out;
+    for (mango_idx n = 0; n < N; n += most) {
+        const mango_idx m = MGI_MIN(most, N - n);
+        u.residual = res ? res + n * 4 * out : NULL;
+        mgi_conv_forward(&s->conv, m, x + n * in, s->packed, &e, low, work);
+        mgi_upsample(&u, m, low, y + n * 4 * out, work);
+    }
+}
+
+static void fwd_upsample(const mango_plan *p, const mgi_step *s, const float *x, float *y)
+{
+    const mango_idx N = fwd_maps(p, s);
+    const mgi_up u = mgi_step_up(p, s);
+    if (s->up == MGI_UP_AFTER)
+        fwd_upsample_after(p, s, N, x, y);
+    else
+        mgi_upsample(&u, N, x, y, fwd_scratch(p, s));
 }
 
 /* What takes bits; y is bits too for a LIF or a max-pool. */
@@ -13220,9 +16665,13 @@ static void fwd_reshape(mango_plan *p, const mgi_step *s, const mgi_node *in,
 
 static void fwd_operator(mango_plan *p, const mgi_step *s, float *y)
 {
-    const mgi_node *g = &p->net->node[s->head], *in = &p->net->node[g->in[0]];
+    const mgi_node *g = &p->net->node[s->op], *in = &p->net->node[g->in[0]];
     const mango_idx N = fwd_maps(p, s);
-    const float *x = mgi_plan_value(p, g->in[0]);
+    const float *x = mgi_plan_value(p, p->net->node[s->head].in[0]);
+    if (s->up == MGI_UP_AFTER || g->kind == MGI_UPSAMPLE) {
+        fwd_upsample(p, s, x, y);
+        return;
+    }
     switch (g->kind) {
     case MGI_CONV:
     case MGI_CONVT:
@@ -13254,11 +16703,12 @@ MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s)
         fwd_bits(p, s, y);
     else
         fwd_operator(p, s, y);
-    if (s->relu && !mgi_is_matmul(k))
+    if (s->relu && !mgi_is_matmul(k) && s->op == s->head)
         fwd_relu(p, fwd_maps(p, s) * s->n, y, y);
 }
 
 #undef FWD_BLOCK
+#undef FWD_LOW
 #undef FWD_GRAIN
 /* ---- end net/forward.c -------------------------------------------------------------- */
 
@@ -13330,6 +16780,10 @@ static void read_mean(const mango_plan *p, const mgi_plan_reading *r, const mgi_
 {
     const mango_idx C = r->C, HW = r->HW;
     float *out = r->out + p->b0 * C * HW;
+    if (!v->d && v->T == 1.0) {
+        mgi_to_nchw(p->b, C, HW, v->f, out);
+        return;
+    }
     MGI_OMP(parallel for schedule(static) if (p->b * C * HW >= READ_GRAIN))
     for (mango_idx j = 0; j < p->b * C; j++) {
         const mango_idx at = j / C * HW * C + j % C;
@@ -13401,11 +16855,11 @@ MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r)
             read_count_bits(p, p->b * r->HW, r->C, x, sum);
         else
             read_count(p, n, x, sum);
-        if (p->t0 + p->t < p->T)
+        if (p->t0 + p->t < p->until)
             return;
         v.f = sum;
         v.d = p->buf[r->sum].elem == MGI_ELEM_F64 ? sum : NULL;
-        v.T = (double)p->T;
+        v.T = (double)p->until;
     }
     if (r->what == MANGO_READ_MEAN)
         read_mean(p, r, &v);
@@ -13544,7 +16998,7 @@ static mango_idx tape_forward_work(const mgi_tape *t, int i)
     switch (n->kind) {
     case MGI_CONV:
     case MGI_CONVT:
-        return mgi_conv_packed(&n->conv) + TAPE_ALIGN + mgi_conv_work(&n->conv, rows);
+        return mgi_conv_packed(&n->conv) + TAPE_ALIGN + mgi_conv_either_work(&n->conv, rows);
     case MGI_LINEAR: {
         const mango_idx K = in->C * in->H * in->W;
         return n->C * K + TAPE_ALIGN + mgi_gemm_work(rows, n->C, K, 'n', 't');
@@ -13988,11 +17442,9 @@ static void run_concat(const mgi_tape *t, int i, float *y)
 static void run_conv(const mgi_tape *t, const mgi_node *n, mango_idx N, const float *x,
                      float *work, float *y)
 {
-    mgi_epilogue e;
-    memset(&e, 0, sizeof e);
-    e.bias = n->bias_p >= 0 ? t->w[n->bias_p] : NULL;
+    const float *bias = n->bias_p >= 0 ? t->w[n->bias_p] : NULL;
     mgi_conv_pack(&n->conv, t->w[n->weight], work);
-    mgi_conv_forward(&n->conv, N, x, work, &e, y, work + run_align(mgi_conv_packed(&n->conv)));
+    mgi_conv_either(&n->conv, N, x, work, bias, y, work + run_align(mgi_conv_packed(&n->conv)));
 }
 
 /* Columns in blocks of one (O) row: (C,HW) <-> (HW,C). */
@@ -14412,7 +17864,7 @@ static void back_lif(mgi_tape *t, int i, float *spare, float *work)
     const mango_idx count = t->b * n->C * n->H * n->W;
     float *dx = back_take(t, j, spare);
     mango_lif_backward(&n->lif, t->o.T, count, t->val[j], t->timed[j] ? count : 0, t->grad[i],
-                       work, dx);
+                       t->timed[j] ? dx : work, dx);
     back_give(t, j, dx);
 }
 
@@ -15132,9 +18584,15 @@ static mango_status random_ask(mango_opt *o, mango_idx K, mango_idx *I)
     return MANGO_OK;
 }
 
+static mango_idx random_elite(const mango_opt_options *o)
+{
+    (void)o;
+    return 1; /* learns nothing; the best is kept */
+}
+
 const mgi_method *mgi_method_random(void)
 {
-    static const mgi_method method = {NULL, random_ask, NULL, NULL, NULL};
+    static const mgi_method method = {NULL, random_ask, NULL, NULL, NULL, random_elite, 1};
     return &method;
 }
 
@@ -15266,10 +18724,15 @@ static mango_status protes_create(mango_opt *o, mango_err *err)
     return MANGO_OK;
 }
 
+static mango_idx protes_elite(const mango_opt_options *o)
+{
+    return o->k_top;
+}
+
 const mgi_method *mgi_method_protes(void)
 {
     static const mgi_method method = {protes_create, protes_ask, protes_tell,
-                                      protes_restart, protes_destroy};
+                                      protes_restart, protes_destroy, protes_elite, 0};
     return &method;
 }
 
@@ -15327,6 +18790,22 @@ mango_status mango_opt_defaults(const char *name, mango_opt_options *o, mango_er
         return MANGO_E_NAME;
     *o = p->o;
     return MANGO_OK;
+}
+
+mango_idx mango_opt_elite(const char *name, const mango_opt_options *o)
+{
+    const opt_preset *p = opt_find(name, NULL);
+    if (!p)
+        return 0;
+    const mango_opt_options *use = o ? o : &p->o;
+    const mgi_method *m = p->method();
+    return m->elite ? m->elite(use) : use->k;
+}
+
+int mango_opt_oblivious(const char *name)
+{
+    const opt_preset *p = opt_find(name, NULL);
+    return p && p->method()->oblivious;
 }
 
 static mango_status opt_check(const mango_opt_options *o, mango_err *err)
@@ -15415,6 +18894,17 @@ mango_status mango_opt_ask(mango_opt *opt, mango_idx cap, mango_idx *K, mango_id
         return st;
     opt->asked += (uint64_t)want;
     *K = want;
+    return st;
+}
+
+MGI_FN mango_status mgi_opt_peek(mango_opt *opt, mango_idx skip, mango_idx K, mango_idx *I)
+{
+    if (!opt->method->oblivious)
+        return MANGO_E_UNSUPPORTED;
+    const uint64_t asked = opt->asked;
+    opt->asked += (uint64_t)skip;
+    const mango_status st = opt->method->ask(opt, K, I);
+    opt->asked = asked;
     return st;
 }
 
@@ -18794,59 +22284,73 @@ mango_status mango_target_parse(mango_target *t, const mango_net *net, const cha
  */
 #include <math.h>
 
-struct mango_objective {
-    mango_alloc al;
-    mgi_arena arena;
-    mango_space *space;
-    mango_plan *gen_plan, *net_plan;
-    mango_idx d, batch;
-    mango_idx C, H, W, size; /* of the picture; C*H*W          */
-    mango_idx row;           /* floats of one reading          */
-    float out_scale, out_shift;
-    mango_target target;
-    mango_idx T;
-    float *z, *rgb, *act;    /* (batch,d) (batch,size) (batch,row) */
-    char gen[65], net[65];
-};
-
 void mango_objective_defaults(mango_objective_options *o)
 {
     if (!o)
         return;
     o->T = 0, o->batch = 10, o->memory = 0;
+    o->elite = 0, o->minimize = 0, o->believed = 1.0;
 }
 
-/* SHA-256 of the graph's text and of every parameter's name and bits. */
-static mango_status objective_digest(const mango_net *n, const mango_alloc *al,
-                                     char hex[65])
+/* A digest is the SHA-256 of the graph's text and of every parameter's name and
+ * bits, little-endian. It begins with the text, the only part that allocates. */
+static mango_status objective_digest(const mango_net *n, const mango_alloc *al, mgi_hash *h)
 {
-    mgi_hash h;
     mgi_str text;
     mgi_str_init(&text, al);
     mango_status st = mgi_graph_write(n, &text);
     if (st == MANGO_OK && text.bad)
         st = MANGO_E_MEM;
     if (st == MANGO_OK) {
-        mgi_sha256_init(&h);
-        mgi_hash_add(&h, text.p, text.n);
-        for (int i = 0; i < n->n_params; i++) {
-            const mgi_param *p = n->param + i;
-            mgi_hash_add(&h, p->name, (mango_idx)strlen(p->name) + 1);
-            for (mango_idx k = 0; p->v && k < p->count; k += 64) {
-                unsigned char b[256];
-                const mango_idx m = MGI_MIN(64, p->count - k);
-                for (mango_idx e = 0; e < 4 * m; e++) { /* little-endian everywhere */
-                    uint32_t bits;
-                    memcpy(&bits, p->v + k + e / 4, sizeof bits);
-                    b[e] = (unsigned char)(bits >> (8 * (e % 4)) & 255);
-                }
-                mgi_hash_add(&h, b, 4 * m);
-            }
-        }
-        mgi_hash_end(&h, hex);
+        mgi_sha256_init(h);
+        mgi_hash_add(h, text.p, text.n);
     }
     mgi_str_free(&text);
     return st;
+}
+
+static void objective_hash_floats(mgi_hash *h, mango_idx n, const float *v)
+{
+    const uint32_t one = 1;
+    unsigned char b[256];
+    if (*(const unsigned char *)&one == 1) {
+        mgi_hash_add(h, v, 4 * n);
+        return;
+    }
+    for (mango_idx k = 0; k < n; k += 64) {
+        const mango_idx m = MGI_MIN(64, n - k);
+        for (mango_idx e = 0; e < 4 * m; e++) {
+            uint32_t bits;
+            memcpy(&bits, v + k + e / 4, sizeof bits);
+            b[e] = (unsigned char)(bits >> (8 * (e % 4)) & 255);
+        }
+        mgi_hash_add(h, b, 4 * m);
+    }
+}
+
+static void objective_hash_params(const mango_net *n, mgi_hash *h, char hex[65])
+{
+    for (int i = 0; i < n->n_params; i++) {
+        const mgi_param *p = n->param + i;
+        mgi_hash_add(h, p->name, (mango_idx)strlen(p->name) + 1);
+        if (p->v)
+            objective_hash_floats(h, p->count, p->v);
+    }
+    mgi_hash_end(h, hex);
+}
+
+static mango_status objective_digests(mango_objective *o, const mango_net *gen,
+                                      const mango_net *net)
+{
+    const mango_net *const n[2] = {gen, net};
+    char *const hex[2] = {o->gen, o->net};
+    mgi_hash h[2];
+    for (int i = 0; i < 2; i++)
+        MGI_TRY(objective_digest(n[i], &o->al, h + i));
+    MGI_OMP(parallel for schedule(static, 1))
+    for (int i = 0; i < 2; i++)
+        objective_hash_params(n[i], h + i, hex[i]);
+    return MANGO_OK;
 }
 
 /* Sizes of both nets, checked against each other. */
@@ -18854,7 +22358,6 @@ static mango_status objective_sizes(mango_objective *o, const mango_net *gen,
                                     const mango_net *net, mango_err *err)
 {
     const mgi_node *out = gen->node + gen->output, *in = net->node + net->input;
-    const mgi_node *read = net->node + o->target.layer;
     if (out->C != in->C || out->H != in->H || out->W != in->W)
         return mgi_fail(
             err, MANGO_E_SHAPE,
@@ -18862,11 +22365,51 @@ static mango_status objective_sizes(mango_objective *o, const mango_net *gen,
             out->H, out->W, in->C, in->H, in->W);
     o->C = out->C, o->H = out->H, o->W = out->W;
     o->size = o->C * o->H * o->W;
-    o->row = o->target.y < 0 ? read->C : read->C * read->H * read->W;
     o->out_scale = gen->out_scale, o->out_shift = gen->out_shift;
     return MANGO_OK;
 }
 
+/* The reading that target j needs: one that is there already, or another. */
+static mango_status objective_aim(mango_objective *o, const mango_net *net, mango_idx j,
+                                  mango_err *err)
+{
+    mgi_aim *a = o->aim + j;
+    mango_target *t = &a->t;
+    const int whole = t->y < 0;
+    int i = 0;
+    if (mango_net_layer(net, t->layer, &t->info) < 0 || t->unit < 0 ||
+        t->unit >= t->info.C || whole != (t->x < 0) || t->y >= t->info.H ||
+        t->x >= t->info.W)
+        return mgi_fail(err, MANGO_E_NAME, "target %td: no such layer, unit or place", j);
+    const mango_read what = whole ? MANGO_READ_RATE : MANGO_READ_MEAN;
+    while (i < o->n_looks && (o->look[i].layer != t->layer || o->look[i].what != what))
+        i++;
+    a->look = i;
+    a->at = whole ? t->unit : (t->unit * t->info.H + t->y) * t->info.W + t->x;
+    if (i == o->n_looks) {
+        o->look[i].layer = t->layer, o->look[i].what = what;
+        o->look[i].row = whole ? t->info.C : t->info.C * t->info.H * t->info.W;
+        o->n_looks++;
+    }
+    return MANGO_OK;
+}
+
+static mango_status objective_targets(mango_objective *o, const mango_net *net, mango_idx n,
+                                      const mango_target *t, mango_err *err)
+{
+    o->aim = mgi_new(&o->al, n, sizeof *o->aim);
+    o->look = mgi_new(&o->al, n, sizeof *o->look);
+    o->n = n;
+    if (!o->aim || !o->look)
+        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory for %td targets", n);
+    for (mango_idx j = 0; j < n; j++) {
+        o->aim[j].t = t[j];
+        MGI_TRY(objective_aim(o, net, j, err));
+    }
+    return MANGO_OK;
+}
+
+/* One plan draws, one looks: to the deepest target and no further. */
 static mango_status objective_plans(mango_objective *o, const mango_net *gen,
                                     const mango_net *net,
                                     const mango_objective_options *opt, mango_err *err)
@@ -18881,38 +22424,112 @@ static mango_status objective_plans(mango_objective *o, const mango_net *gen,
     const mango_reading picture = {gen->output, MANGO_READ_MEAN, o->rgb};
     MGI_TRY(mango_plan_create(&o->gen_plan, gen, &g, 1, &picture, &o->al, err));
     p.T = o->T = opt->T > 0 ? opt->T : mango_net_steps(net);
-    const mango_reading reading = {
-        o->target.layer, o->target.y < 0 ? MANGO_READ_RATE : MANGO_READ_MEAN, o->act};
-    return mango_plan_create(&o->net_plan, net, &p, 1, &reading, &o->al, err);
+    p.slice = o->elite > 0 ? MGI_MAX(o->T / 2, 1) : 0;
+    mango_reading *r = mgi_new(&o->al, o->n_looks, sizeof *r);
+    if (!r)
+        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
+    for (int i = 0; i < o->n_looks; i++)
+        r[i].layer = o->look[i].layer, r[i].what = o->look[i].what,
+        r[i].out = o->look[i].act;
+    const mango_status st =
+        mango_plan_create(&o->net_plan, net, &p, o->n_looks, r, &o->al, err);
+    mgi_del(&o->al, r, o->n_looks, sizeof *r);
+    return st;
+}
+
+/* One arena for everything that holds a batch. */
+static mango_status objective_buffers(mango_objective *o, mango_err *err)
+{
+    mgi_arena *a = &o->arena;
+    const mango_idx B = o->batch;
+    mango_idx z, rgb, act;
+    if (!mgi_mul(B, o->d, &z) || !mgi_mul(B, o->size, &rgb))
+        return mgi_fail(err, MANGO_E_MEM, "objective: batch %td is too large", B);
+    mgi_arena_plan(a, z, sizeof(float));
+    mgi_arena_plan(a, rgb, sizeof(float));
+    for (int i = 0; i < o->n_looks; i++)
+        mgi_arena_plan(a, mgi_mul(B, o->look[i].row, &act) ? act : PTRDIFF_MAX,
+                       sizeof(float));
+    mgi_arena_plan(a, 2 * B, sizeof *o->runs);
+    mgi_arena_plan(a, 2 * B, sizeof *o->low);
+    if (mgi_arena_commit(a) < 0)
+        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
+    o->z = mgi_arena_take(a, z, sizeof(float));
+    o->rgb = mgi_arena_take(a, rgb, sizeof(float));
+    for (int i = 0; i < o->n_looks; i++)
+        o->look[i].act = mgi_arena_take(a, B * o->look[i].row, sizeof(float));
+    o->runs = mgi_arena_take(a, 2 * B, sizeof *o->runs);
+    o->still = o->runs + B;
+    o->low = mgi_arena_take(a, 2 * B, sizeof *o->low);
+    o->rank = o->low + B;
+    return MANGO_OK;
+}
+
+/* A race counts spikes, which a reading tells exactly up to 2^22. */
+static mango_status objective_race(mango_objective *o, const mango_net *net,
+                                   const mango_objective_options *opt, mango_err *err)
+{
+    const mango_target *t = &o->aim->t;
+    const mango_idx T = opt->T > 0 ? opt->T : mango_net_steps(net);
+    o->elite = opt->elite, o->minimize = opt->minimize, o->believed = opt->believed;
+    if (o->elite > 0 && (o->n != 1 || !t->info.spiking || t->softmax))
+        return mgi_fail(err, MANGO_E_ARG,
+                        "early stop: one target of a spiking layer expected");
+    if (o->elite > 0 && T * t->info.H * t->info.W > (mango_idx)1 << 22)
+        return mgi_fail(err, MANGO_E_LIMIT, "early stop: more than 2^22 spikes to count");
+    return MANGO_OK;
 }
 
 static mango_status objective_build(mango_objective *o, const mango_net *gen,
-                                    const mango_net *net, const char *target,
+                                    const mango_net *net, mango_idx n,
+                                    const mango_target *t,
                                     const mango_objective_options *opt, mango_err *err)
 {
     mango_modes m;
-    MGI_TRY(mango_target_parse(&o->target, net, target, err));
+    o->batch = opt->batch;
+    MGI_TRY(objective_targets(o, net, n, t, err));
+    MGI_TRY(objective_race(o, net, opt, err));
     MGI_TRY(mango_space_of(&o->space, gen, &o->al, err));
     mango_space_modes(o->space, &m);
+    o->d = m.d;
     MGI_TRY(objective_sizes(o, gen, net, err));
-    o->d = m.d, o->batch = opt->batch;
-    mango_idx z, rgb, act;
-    if (!mgi_mul(o->batch, o->d, &z) || !mgi_mul(o->batch, o->size, &rgb) ||
-        !mgi_mul(o->batch, o->row, &act))
-        return mgi_fail(err, MANGO_E_MEM, "objective: batch %td is too large", o->batch);
-    mgi_arena_plan(&o->arena, z, sizeof(float));
-    mgi_arena_plan(&o->arena, rgb, sizeof(float));
-    mgi_arena_plan(&o->arena, act, sizeof(float));
-    if (mgi_arena_commit(&o->arena) < 0)
-        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
-    o->z = mgi_arena_take(&o->arena, z, sizeof(float));
-    o->rgb = mgi_arena_take(&o->arena, rgb, sizeof(float));
-    o->act = mgi_arena_take(&o->arena, act, sizeof(float));
+    MGI_TRY(objective_buffers(o, err));
     MGI_TRY(objective_plans(o, gen, net, opt, err));
-    if (objective_digest(gen, &o->al, o->gen) < 0 ||
-        objective_digest(net, &o->al, o->net) < 0)
+    if (objective_digests(o, gen, net) < 0)
         return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
     return MANGO_OK;
+}
+
+mango_status mango_objective_create_many(mango_objective **o, const mango_net *gen,
+                                         const mango_net *net, mango_idx n,
+                                         const mango_target *targets,
+                                         const mango_objective_options *opt,
+                                         const mango_alloc *al, mango_err *err)
+{
+    mango_objective_options std;
+    MGI_REQUIRE(o && gen && net && targets);
+    *o = NULL;
+    mango_objective_defaults(&std);
+    const mango_objective_options *p = opt ? opt : &std;
+    if (p->T < 0 || p->T > 4096 || p->batch < 1 || p->batch > 4096 || p->memory < 0)
+        return mgi_fail(err, MANGO_E_ARG,
+                        "objective: T 0..4096, batch 1..4096, memory >= 0 expected");
+    if (n < 1 || n > (mango_idx)1 << 20 || p->elite < 0 ||
+        (p->elite > 0 && !(p->believed > 0.0 && p->believed <= 1.0)))
+        return mgi_fail(err, MANGO_E_ARG,
+                        "objective: 1..2^20 targets, elite >= 0, believed in (0,1] expected");
+    const mango_alloc a = mgi_alloc_get(al);
+    mango_objective *x = mgi_new(&a, 1, sizeof *x);
+    if (!x)
+        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
+    x->al = a;
+    mgi_arena_init(&x->arena, &a);
+    const mango_status st = objective_build(x, gen, net, n, targets, p, err);
+    if (st < 0)
+        mango_objective_destroy(x);
+    else
+        *o = x;
+    return st;
 }
 
 mango_status mango_objective_create(mango_objective **o, const mango_net *gen,
@@ -18920,26 +22537,11 @@ mango_status mango_objective_create(mango_objective **o, const mango_net *gen,
                                     const mango_objective_options *opt,
                                     const mango_alloc *al, mango_err *err)
 {
-    mango_objective_options std;
+    mango_target t;
     MGI_REQUIRE(o && gen && net);
     *o = NULL;
-    mango_objective_defaults(&std);
-    const mango_objective_options *p = opt ? opt : &std;
-    if (p->T < 0 || p->T > 4096 || p->batch < 1 || p->batch > 4096 || p->memory < 0)
-        return mgi_fail(err, MANGO_E_ARG,
-                        "objective: T 0..4096, batch 1..4096, memory >= 0 expected");
-    const mango_alloc a = mgi_alloc_get(al);
-    mango_objective *x = mgi_new(&a, 1, sizeof *x);
-    if (!x)
-        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
-    x->al = a;
-    mgi_arena_init(&x->arena, &a);
-    const mango_status st = objective_build(x, gen, net, target, p, err);
-    if (st < 0)
-        mango_objective_destroy(x);
-    else
-        *o = x;
-    return st;
+    MGI_TRY(mango_target_parse(&t, net, target, err));
+    return mango_objective_create_many(o, gen, net, 1, &t, opt, al, err);
 }
 
 void mango_objective_destroy(mango_objective *o)
@@ -18951,6 +22553,8 @@ void mango_objective_destroy(mango_objective *o)
     mango_plan_destroy(o->net_plan);
     mango_space_destroy(o->space);
     mgi_arena_free(&o->arena);
+    mgi_del(&al, o->aim, o->n, sizeof *o->aim);
+    mgi_del(&al, o->look, o->n, sizeof *o->look);
     mgi_del(&al, o, 1, sizeof *o);
 }
 
@@ -18976,18 +22580,19 @@ static double objective_softmax(mango_idx n, const float *v, mango_idx k)
     return mgi_exp((double)v[k] - (double)top) / sum;                           /* (2) */
 }
 
-/* y (K) of K <= batch pictures. */
+/* y (K,n) of K <= batch pictures. */
 static mango_status objective_read(mango_objective *o, mango_idx K, const float *rgb,
                                    double *y)
 {
-    const mango_target *t = &o->target;
     MGI_TRY(mango_plan_run(o->net_plan, K, rgb));
-    for (mango_idx k = 0; k < K; k++) {
-        const float *v = o->act + k * o->row;
-        const mango_idx at =
-            t->y < 0 ? t->unit : (t->unit * t->info.H + t->y) * t->info.W + t->x;
-        y[k] = t->softmax ? objective_softmax(o->row, v, t->unit) : (double)v[at];
-    }
+    for (mango_idx k = 0; k < K; k++)
+        for (mango_idx j = 0; j < o->n; j++) {
+            const mgi_aim *a = o->aim + j;
+            const mgi_look *l = o->look + a->look;
+            const float *v = l->act + k * l->row;
+            y[k * o->n + j] =
+                a->t.softmax ? objective_softmax(l->row, v, a->t.unit) : (double)v[a->at];
+        }
     return MANGO_OK;
 }
 
@@ -19000,16 +22605,24 @@ static mango_status objective_draw(mango_objective *o, mango_idx K, const mango_
     return MANGO_OK;
 }
 
+mango_status mango_objective_eval_many(mango_objective *o, mango_idx K, const mango_idx *I,
+                                       double *y)
+{
+    MGI_REQUIRE(o && K >= 0 && (K == 0 || (I && y)));
+    for (mango_idx k = 0; k < K; k += o->batch) {
+        const mango_idx m = MGI_MIN(o->batch, K - k);
+        MGI_TRY(objective_draw(o, m, I + k * o->d));
+        MGI_TRY(o->elite > 0 ? mgi_race(o, m, y + k)
+                             : objective_read(o, m, o->rgb, y + k * o->n));
+    }
+    return MANGO_OK;
+}
+
 mango_status mango_objective_eval(void *ud, mango_idx K, const mango_idx *I, double *y)
 {
     mango_objective *o = ud;
-    MGI_REQUIRE(o && K >= 0 && (K == 0 || (I && y)));
-    for (mango_idx k = 0; k < K; k += o->batch) {
-        const mango_idx n = MGI_MIN(o->batch, K - k);
-        MGI_TRY(objective_draw(o, n, I + k * o->d));
-        MGI_TRY(objective_read(o, n, o->rgb, y + k));
-    }
-    return MANGO_OK;
+    MGI_REQUIRE(o && o->n == 1);
+    return mango_objective_eval_many(o, K, I, y);
 }
 
 mango_status mango_objective_picture(mango_objective *o, const mango_idx *I, float *rgb)
@@ -19025,7 +22638,8 @@ mango_status mango_objective_look(mango_objective *o, mango_idx K, const float *
 {
     MGI_REQUIRE(o && K >= 0 && (K == 0 || (rgb && y)));
     for (mango_idx k = 0; k < K; k += o->batch)
-        MGI_TRY(objective_read(o, MGI_MIN(o->batch, K - k), rgb + k * o->size, y + k));
+        MGI_TRY(objective_read(o, MGI_MIN(o->batch, K - k), rgb + k * o->size,
+                               y + k * o->n));
     return MANGO_OK;
 }
 
@@ -19037,11 +22651,118 @@ void mango_objective_get(const mango_objective *o, mango_objective_info *info)
     info->bytes = mango_plan_bytes(o->gen_plan) + mango_plan_bytes(o->net_plan);
     info->macs = mango_plan_macs(o->gen_plan) + mango_plan_macs(o->net_plan);
     info->space = o->space;
-    info->target = o->target;
+    info->n_targets = o->n;
+    info->target = o->aim->t;
+    info->stopped = o->stopped;
+    info->steps = o->steps, info->steps_all = o->steps_all;
     memcpy(info->gen, o->gen, sizeof info->gen);
     memcpy(info->net, o->net, sizeof info->net);
 }
 /* ---- end mei/objective.c ------------------------------------------------------------ */
+
+/* ---- begin mei/race.c --------------------------------------------------------------- */
+/* race.c - early stop: a batch of queries runs in slices of time, and a query
+ * that can no longer be among the best `elite` of the batch is stopped.
+ *
+ * After t of T steps, with c_q spikes so far of the n neurons of the target and at
+ * most r n spikes in each step to come (r = 1: certain),
+ *
+ *     low_q = c_q      high_q = c_q + r n (T - t)                                 (1)
+ *     q stops when high_q < the elite-th largest low of the batch                 (2)
+ *
+ * (mirrored when the least is wanted). With r = 1 a stopped query is below `elite`
+ * others whatever comes: what the best are, and their values, is not changed. Only
+ * counts decide, so neither threads nor kernels change who stops.
+ *
+ * No look before t = r T/(1 + r), when a leader that always fires passes a silent
+ * query. Then: with the leader going on at its pace and a query silent from now
+ * on, (2) cannot hold before  t' = (r n T + c_min) / (r n + c_lead/t)             (3)
+ */
+
+#define RACE_LOOKS 16 /* looks at a query at most, about */
+
+/* Spikes so far, from the mean over t steps and n neurons; exact below 2^22. */
+static double race_count(const mango_objective *o, mango_idx place, double tn)
+{
+    const mgi_look *l = o->look;
+    const double c = (double)l->act[place * l->row + o->aim->at] * tn;
+    return (double)(int64_t)(c + 0.5);
+}
+
+/* The m-th best of v (n), by count from the front: n and m are a batch's. */
+static double race_mth(const mango_objective *o, mango_idx n, mango_idx m, double *v)
+{
+    for (mango_idx i = 0; i < m; i++)
+        for (mango_idx j = i + 1; j < n; j++)
+            if (o->minimize ? v[j] < v[i] : v[j] > v[i]) {
+                const double swap = v[i];
+                v[i] = v[j], v[j] = swap;
+            }
+    return v[m - 1];
+}
+
+/* (2): who of the n running goes on; o->low holds their counts. rest: spikes that
+ * may still come. */
+static mango_idx race_cut(mango_objective *o, mango_idx n, double rest)
+{
+    mango_idx kept = 0;
+    for (mango_idx i = 0; i < n; i++)
+        o->rank[i] = o->low[i] + (o->minimize ? rest : 0.0);
+    const double bar = race_mth(o, n, o->elite, o->rank);
+    for (mango_idx i = 0; i < n; i++) {
+        if (o->minimize ? o->low[i] > bar : o->low[i] + rest < bar)
+            continue;
+        o->still[kept] = i;
+        o->low[kept] = o->low[i];
+        o->runs[kept++] = o->runs[i];
+    }
+    return kept;
+}
+
+/* (3): steps until the next look. */
+static mango_idx race_step(const mango_objective *o, mango_idx n, mango_idx t, double neurons)
+{
+    const double r = o->believed * neurons, left = (double)(o->T - t);
+    const double least = (double)MGI_MAX(o->T / RACE_LOOKS, 1);
+    double lead = o->low[0], last = o->low[0];
+    for (mango_idx i = 1; i < n; i++)
+        lead = MGI_MAX(lead, o->low[i]), last = MGI_MIN(last, o->low[i]);
+    /* minimize: the lead is silence, the last goes on at its pace: the same bound */
+    const double when = (r * (double)o->T + last) / (r + lead / (double)t) - (double)t;
+    return (mango_idx)MGI_MIN(MGI_MAX(when, least), left);
+}
+
+MGI_FN mango_status mgi_race(mango_objective *o, mango_idx K, double *y)
+{
+    const mango_target *g = &o->aim->t;
+    const double zero = 0.0, neurons = g->y < 0 ? (double)(g->info.H * g->info.W) : 1.0;
+    const double first = (double)o->T * o->believed / (1.0 + o->believed);
+    mango_idx n = K, t = 0, dt = K > o->elite ? MGI_MAX((mango_idx)first, 1) : o->T;
+    MGI_TRY(mango_plan_start(o->net_plan, K, o->rgb));
+    for (mango_idx k = 0; k < K; k++)
+        o->runs[k] = k, y[k] = zero / zero;
+    for (; t < o->T; dt = race_step(o, n, t, neurons)) {
+        MGI_TRY(mango_plan_advance(o->net_plan, dt));
+        t += dt;
+        o->steps += (double)(n * dt);
+        for (mango_idx i = 0; i < n; i++)
+            o->low[i] = race_count(o, i, (double)t * neurons);
+        if (t == o->T)
+            break;
+        const mango_idx m = race_cut(o, n, o->believed * neurons * (double)(o->T - t));
+        if (m < n)
+            MGI_TRY(mango_plan_keep(o->net_plan, m, o->still));
+        n = m;
+    }
+    for (mango_idx i = 0; i < n; i++)
+        y[o->runs[i]] = (double)o->look->act[i * o->look->row + o->aim->at];
+    o->stopped += K - n;
+    o->steps_all += (double)(K * o->T);
+    return MANGO_OK;
+}
+
+#undef RACE_LOOKS
+/* ---- end mei/race.c ----------------------------------------------------------------- */
 
 /* ---- begin mei/cache.c -------------------------------------------------------------- */
 /* cache.c - every query of a search, in order, found by its code.
@@ -19180,12 +22901,6 @@ void mgi_cache_code(const mgi_cache *c, mango_idx row, mango_idx *I)
 /* ---- begin mei/journal.c ------------------------------------------------------------ */
 /* journal.c - an append-only file of JSON lines, each with a checksum.
  */
-#include <errno.h>
-#if defined(_WIN32)
-#include <io.h>
-#else
-#include <unistd.h>
-#endif
 
 #define JOURNAL_LIMIT ((mango_idx)1 << 30)
 #define JOURNAL_TAIL 18 /* ,"crc":"XXXXXXXX"} */
@@ -19239,14 +22954,6 @@ static mango_status journal_scan(mgi_journal *j, mango_err *err)
     return MANGO_OK;
 }
 
-static int journal_exists(const char *path)
-{
-    FILE *f = fopen(path, "rb");
-    if (f)
-        fclose(f);
-    return f != NULL || errno != ENOENT;
-}
-
 mango_status mgi_journal_open(mgi_journal *j, const char *path, int resume, int sync,
                               const mango_alloc *al, mango_err *err)
 {
@@ -19256,9 +22963,10 @@ mango_status mgi_journal_open(mgi_journal *j, const char *path, int resume, int 
     mgi_str_puts(&j->path, path);
     if (j->path.bad)
         return mgi_fail(err, MANGO_E_MEM, "journal: out of memory");
-    if (!journal_exists(path))
+    MGI_TRY(mgi_applog_open(&j->log, path, 0, err));
+    if (!j->log.f)
         return MANGO_OK;
-    MGI_TRY(mgi_file_read(path, JOURNAL_LIMIT, &j->al, &j->text, &j->size, err));
+    MGI_TRY(mgi_applog_read(&j->log, JOURNAL_LIMIT, &j->al, &j->text, &j->size, err));
     if (!resume && j->size > 0)
         return mgi_fail(err, MANGO_E_STATE,
                         "%.150s: exists; resume it or choose another place", path);
@@ -19319,14 +23027,9 @@ mango_status mgi_journal_append(mgi_journal *j, mango_err *err)
     const int torn = j->good < j->size;
     const mango_idx good = j->good;
     journal_forget(j);
-    j->f = fopen(j->path.p, "ab");
-#if defined(_WIN32)
-    if (!j->f || (torn && _chsize_s(_fileno(j->f), good) != 0))
-#else
-    if (!j->f || (torn && ftruncate(fileno(j->f), (off_t)good) != 0))
-#endif
-        return mgi_fail(err, MANGO_E_IO, "%.150s: %s", j->path.p, strerror(errno));
-    return MANGO_OK;
+    if (!j->log.f)
+        return mgi_applog_open(&j->log, j->path.p, 1, err);
+    return torn ? mgi_applog_cut(&j->log, good, err) : MANGO_OK;
 }
 
 mango_status mgi_journal_write(mgi_journal *j, mgi_str *body, int now, mango_err *err)
@@ -19337,24 +23040,19 @@ mango_status mgi_journal_write(mgi_journal *j, mgi_str *body, int now, mango_err
     mgi_str_printf(body, ",\"crc\":\"%08lx\"}\n", (unsigned long)crc);
     if (body->bad)
         return mgi_fail(err, MANGO_E_MEM, "journal: out of memory for a line");
-    int ok = fwrite(body->p, 1, (size_t)body->n, j->f) == (size_t)body->n;
-    ok = ok && fflush(j->f) == 0;
-#if defined(_WIN32)
-    ok = ok && (!j->sync || !now || _commit(_fileno(j->f)) == 0);
-#else
-    ok = ok && (!j->sync || !now || fsync(fileno(j->f)) == 0 || errno == EINVAL);
-#endif
-    if (!ok)
-        return mgi_fail(err, MANGO_E_IO, "%.150s: %s", j->path.p, strerror(errno));
+    const time_t second = j->sync == 2 ? time(NULL) : 0;
+    const int sync = now && (j->sync == 1 || (j->sync == 2 && second != j->synced));
+    MGI_TRY(mgi_applog_append(&j->log, body->p, body->n, sync, err));
+    j->due = j->sync && !sync, j->synced = sync ? second : j->synced;
     j->crc = crc;
     return MANGO_OK;
 }
 
 void mgi_journal_close(mgi_journal *j)
 {
-    if (j->f)
-        fclose(j->f);
-    j->f = NULL;
+    if (j->log.f && j->due)
+        (void)mgi_applog_append(&j->log, "", 0, 1, NULL);
+    mgi_applog_close(&j->log);
     journal_forget(j);
     mgi_str_free(&j->path);
 }
@@ -19363,6 +23061,82 @@ void mgi_journal_close(mgi_journal *j)
 #undef JOURNAL_TAIL
 #undef JOURNAL_FIRST
 /* ---- end mei/journal.c -------------------------------------------------------------- */
+
+/* ---- begin mei/ahead.c -------------------------------------------------------------- */
+/* ahead.c - evaluations that reach into batches to come.
+ *
+ * What an oblivious optimizer asks does not depend on what it is told: the codes
+ * of its next batches are known now. They join the present batch until one
+ * evaluation holds `ahead` codes, and wait with their values until their batch
+ * is opened. Only the calls of the evaluator become fewer and larger: batches,
+ * queries, journal and results are what they are without.
+ */
+
+/* How many of the m codes in s->J are the first that wait? Their values go to s->y. */
+static mango_idx ahead_take(mango_session *s, mango_idx m)
+{
+    const size_t row = (size_t)s->d * sizeof *s->aI;
+    mango_idx n = 0;
+    while (n < m && n < s->n_ahead &&
+           memcmp(s->aI + n * s->d, s->J + n * s->d, row) == 0) {
+        s->y[n] = s->ay[n];
+        n++;
+    }
+    const mango_idx left = n < m ? 0 : s->n_ahead - n; /* another order: start anew */
+    if (left > 0) {
+        memmove(s->aI, s->aI + n * s->d, (size_t)left * row);
+        memmove(s->ay, s->ay + n, (size_t)left * sizeof *s->ay);
+    }
+    s->n_ahead = left;
+    return n;
+}
+
+static int ahead_has(const mango_session *s, mango_idx n, const mango_idx *I)
+{
+    for (mango_idx i = 0; i < n; i++)
+        if (memcmp(s->aI + i * s->d, I, (size_t)s->d * sizeof *I) == 0)
+            return 1;
+    return mgi_cache_find(&s->cache, I) >= 0;
+}
+
+/* New codes of the next proposals behind the n in s->aI, up to `most` in all. */
+static mango_idx ahead_peek(mango_session *s, mango_idx n, mango_idx most)
+{
+    mango_idx skip = 0;
+    while (n < most && skip < 4 * most) { /* nothing new for long: leave it */
+        const mango_idx K = MGI_MIN(s->cap, most - n);
+        if (mgi_opt_peek(s->opt, skip, K, s->peek) < 0)
+            break;
+        for (mango_idx k = 0; k < K; k++)
+            if (!ahead_has(s, n, s->peek + k * s->d))
+                memcpy(s->aI + n++ * s->d, s->peek + k * s->d,
+                       (size_t)s->d * sizeof *s->aI);
+        skip += K;
+    }
+    return n;
+}
+
+MGI_FN mango_status mgi_session_values(mango_session *s, mango_idx m)
+{
+    const mango_idx have = ahead_take(s, m), need = m - have;
+    if (need == 0)
+        return MANGO_OK;
+    const mango_idx room = s->budget - s->cache.done - have;
+    const mango_idx most = MGI_MIN(s->ahead, room);
+    if (most <= need)
+        return s->f(s->ud, need, s->J + have * s->d, s->y + have);
+    memcpy(s->aI, s->J + have * s->d, (size_t)(need * s->d) * sizeof *s->aI);
+    const mango_idx n = ahead_peek(s, need, most);
+    const mango_status st = s->f(s->ud, n, s->aI, s->ay);
+    if (st != MANGO_OK)
+        return st;
+    memcpy(s->y + have, s->ay, (size_t)need * sizeof *s->y);
+    s->n_ahead = n - need;
+    memmove(s->aI, s->aI + need * s->d, (size_t)(s->n_ahead * s->d) * sizeof *s->aI);
+    memmove(s->ay, s->ay + need, (size_t)s->n_ahead * sizeof *s->ay);
+    return MANGO_OK;
+}
+/* ---- end mei/ahead.c ---------------------------------------------------------------- */
 
 /* ---- begin mei/session.c ------------------------------------------------------------ */
 /* session.c - a search: optimizer, cache of queries, journal, exact resume.
@@ -19435,7 +23209,7 @@ static mango_status session_ask_line(mango_session *s, int replay)
                 s->journal.line);
         return MANGO_OK;
     }
-    if (!s->journal.f)
+    if (!s->journal.log.f)
         return MANGO_OK;
     s->line.n = 0;
     mgi_str_printf(&s->line, "{\"ask\":%lld,\"codes\":[", (long long)s->asks - 1);
@@ -19546,13 +23320,13 @@ static mango_status session_evaluate(mango_session *s, mango_idx m)
     mgi_cache *c = &s->cache;
     for (mango_idx i = 0; i < m; i++)
         mgi_cache_code(c, c->done + i, s->J + i * s->d);
-    const mango_status st = s->f(s->ud, m, s->J, s->y);
+    const mango_status st = mgi_session_values(s, m);
     if (st < 0)
         return mgi_fail(&s->err, st, "evaluation of query %td failed: %s", c->done,
                         mango_status_text(st));
     if (st > 0)
         return st;
-    if (s->journal.f) {
+    if (s->journal.log.f) {
         s->line.n = 0;
         mgi_str_printf(&s->line, "{\"tell\":%lld,\"first\":%lld,\"y\":[",
                        (long long)s->asks - 1, (long long)c->done);
@@ -19716,6 +23490,9 @@ static mango_status session_check(const mango_modes *m, const mango_session_opti
     if (o->budget < 1)
         return mgi_fail(err, MANGO_E_ARG, "session: budget is %td, expected 1 or more",
                         o->budget);
+    if (o->ahead < 0 || o->ahead > (mango_idx)1 << 20)
+        return mgi_fail(err, MANGO_E_ARG, "session: ahead is %td, expected 0..2^20",
+                        o->ahead);
     if (o->stall < 1 || o->stall > 1000000)
         return mgi_fail(err, MANGO_E_ARG, "session: stall is %td, expected 1..1000000",
                         o->stall);
@@ -19857,6 +23634,18 @@ static mango_status session_build(mango_session *s, const mango_modes *m,
     s->y = mgi_new(&s->al, s->cap, sizeof *s->y);
     if (!s->I || !s->J || !s->row || !s->y)
         return mgi_fail(err, MANGO_E_MEM, "session: out of memory");
+    if (o->ahead > s->cap && !o->repeat && mango_opt_oblivious(o->opt)) {
+        s->ahead = o->ahead;
+        mango_idx all;
+        if (!mgi_mul(s->ahead, s->d, &all))
+            return mgi_fail(err, MANGO_E_MEM, "session: %td codes ahead are too many",
+                            s->ahead);
+        s->aI = mgi_new(&s->al, all, sizeof *s->aI);
+        s->ay = mgi_new(&s->al, s->ahead, sizeof *s->ay);
+        s->peek = mgi_new(&s->al, cells, sizeof *s->peek);
+        if (!s->aI || !s->ay || !s->peek)
+            return mgi_fail(err, MANGO_E_MEM, "session: out of memory");
+    }
     return o->journal ? session_journal_open(s, m, o, err) : MANGO_OK;
 }
 
@@ -19902,6 +23691,9 @@ void mango_session_destroy(mango_session *s)
     mgi_del(&al, s->J, cells, sizeof *s->J);
     mgi_del(&al, s->row, s->cap, sizeof *s->row);
     mgi_del(&al, s->y, s->cap, sizeof *s->y);
+    mgi_del(&al, s->aI, s->ahead * s->d, sizeof *s->aI);
+    mgi_del(&al, s->ay, s->ahead, sizeof *s->ay);
+    mgi_del(&al, s->peek, cells, sizeof *s->peek);
     mgi_del(&al, s->better, s->cap_better, sizeof *s->better);
     mgi_del(&al, s, 1, sizeof *s);
 }
@@ -20669,21 +24461,34 @@ void mgi_train_text(const mango_train_options *o, mgi_str *s)
 
 #define OPTIM_BLOCK 4096
 
+/* part[k] = sum of squares of block k of x, m floats each, for k < blocks <= 4:
+ * chains that do not wait for one another. */
+static void optim_squares(mango_idx blocks, mango_idx m, const float *x, double *part)
+{
+    double s[4] = {0};
+    if (blocks == 4)
+        for (mango_idx i = 0; i < m; i++)
+            for (int k = 0; k < 4; k++)
+                s[k] += (double)x[k * OPTIM_BLOCK + i] * (double)x[k * OPTIM_BLOCK + i];
+    else
+        for (mango_idx k = 0; k < blocks; k++)
+            for (mango_idx i = 0; i < m; i++)
+                s[k] += (double)x[k * OPTIM_BLOCK + i] * (double)x[k * OPTIM_BLOCK + i];
+    memcpy(part, s, (size_t)blocks * sizeof *part);
+}
+
 double mgi_norm2(mango_idx n, const float *x)
 {
     double total = 0, part[64];
     for (mango_idx at = 0; at < n; at += 64 * (mango_idx)OPTIM_BLOCK) {
-        const mango_idx left = n - at, blocks = MGI_MIN(64, (left + OPTIM_BLOCK - 1) / OPTIM_BLOCK);
+        const mango_idx left = n - at, full = MGI_MIN(64, left / OPTIM_BLOCK);
+        const mango_idx rest = full < 64 ? left % OPTIM_BLOCK : 0;
         MGI_OMP(parallel for if (left >= MGI_GRAIN))
-        for (mango_idx k = 0; k < blocks; k++) {
-            const float *p = x + at + k * OPTIM_BLOCK;
-            const mango_idx m = MGI_MIN(OPTIM_BLOCK, left - k * OPTIM_BLOCK);
-            double s = 0;
-            for (mango_idx i = 0; i < m; i++)
-                s += (double)p[i] * (double)p[i];
-            part[k] = s;
-        }
-        for (mango_idx k = 0; k < blocks; k++)
+        for (mango_idx k = 0; k < full; k += 4)
+            optim_squares(MGI_MIN(4, full - k), OPTIM_BLOCK, x + at + k * OPTIM_BLOCK, part + k);
+        if (rest > 0)
+            optim_squares(1, rest, x + at + full * OPTIM_BLOCK, part + full);
+        for (mango_idx k = 0; k < full + (rest > 0); k++)
             total += part[k];
     }
     return sqrt(total);
@@ -20720,35 +24525,9 @@ void mgi_optim_free(mgi_optim *p)
     memset(p, 0, sizeof *p);
 }
 
-typedef struct optim_rule {
-    float clip, lr, wd, mu, b1, b2, eps, c1, c2;
-    int nesterov, decoupled;
-} optim_rule;
-
-static void optim_sgd(const optim_rule *r, mango_idx n, const float *g, float *m, float *w)
+static void optim_param(const mgi_optim *p, const mango_train_options *o, int i, mgi_optim_rule r)
 {
-    for (mango_idx i = 0; i < n; i++) {
-        const float d = g[i] * r->clip + r->wd * w[i];
-        m[i] = r->mu * m[i] + d;
-        w[i] -= r->lr * (r->nesterov ? d + r->mu * m[i] : m[i]);
-    }
-}
-
-static void optim_adam(const optim_rule *r, mango_idx n, const float *g, float *m, float *v,
-                       float *w)
-{
-    for (mango_idx i = 0; i < n; i++) {
-        const float d = g[i] * r->clip + (r->decoupled ? 0.0f : r->wd * w[i]);
-        m[i] = r->b1 * m[i] + (1.0f - r->b1) * d;
-        v[i] = r->b2 * v[i] + (1.0f - r->b2) * d * d;
-        if (r->decoupled)
-            w[i] -= r->lr * r->wd * w[i];
-        w[i] -= r->lr * (m[i] * r->c1) / (sqrtf(v[i] * r->c2) + r->eps);
-    }
-}
-
-static void optim_param(const mgi_optim *p, const mango_train_options *o, int i, optim_rule r)
-{
+    const mgi_loops *loops = mgi_loops_get();
     const mgi_param *q = &p->net->param[i];
     float *g = p->g.of[i], *m = p->m + (g - p->g.flat), *v = p->v ? p->v + (g - p->g.flat) : NULL;
     const mango_idx blocks = (q->count + OPTIM_BLOCK - 1) / OPTIM_BLOCK;
@@ -20757,15 +24536,15 @@ static void optim_param(const mgi_optim *p, const mango_train_options *o, int i,
     for (mango_idx k = 0; k < blocks; k++) {
         const mango_idx at = k * OPTIM_BLOCK, n = MGI_MIN(OPTIM_BLOCK, q->count - at);
         if (o->optimizer == MANGO_SGD)
-            optim_sgd(&r, n, g + at, m + at, q->v + at);
+            loops->sgd(n, &r, g + at, m + at, q->v + at);
         else
-            optim_adam(&r, n, g + at, m + at, v + at, q->v + at);
+            loops->adam(n, &r, g + at, m + at, v + at, q->v + at);
     }
 }
 
 mango_status mgi_optim_step(mgi_optim *p, const mango_train_options *o, double lr)
 {
-    optim_rule r;
+    mgi_optim_rule r;
     memset(&r, 0, sizeof r);
     p->norm = mgi_norm2(p->g.n, p->g.flat);
     if (!(p->norm - p->norm == 0))
@@ -20841,15 +24620,18 @@ void mgi_average_free(mgi_average *a)
 
 void mgi_average_step(mgi_average *a, const mango_net *net, double decay, mango_idx k)
 {
+    const mgi_loops *loops = mgi_loops_get();
     const double young = (1 + (double)k) / (10 + (double)k);
     const float c = (float)(1 - MGI_MIN(decay, young));
     for (int p = 0; p < net->n_params; p++) {
         const float *w = net->param[p].v;
         float *e = a->of[p];
-        const mango_idx n = net->param[p].count;
+        const mango_idx n = net->param[p].count, blocks = (n + OPTIM_BLOCK - 1) / OPTIM_BLOCK;
         MGI_OMP(parallel for if (n >= MGI_GRAIN))
-        for (mango_idx i = 0; i < n; i++)
-            e[i] += c * (w[i] - e[i]);
+        for (mango_idx k = 0; k < blocks; k++) {
+            const mango_idx at = k * OPTIM_BLOCK;
+            loops->average(MGI_MIN(OPTIM_BLOCK, n - at), c, w + at, e + at);
+        }
     }
 }
 #undef OPTIM_BLOCK
