@@ -161,6 +161,65 @@ LOOPS_BODY void loops_pool_give(mango_idx n, int32_t q, const int32_t *place, co
         dx[j] += place[j] == q ? dy[j] : 0.0f;
 }
 
+/* dx = y > 0 ? dy : 0 */
+LOOPS_BODY void loops_relu_back(mango_idx n, const float *y, const float *dy, float *dx)
+{
+    MGI_OMP(simd)
+    for (mango_idx i = 0; i < n; i++) {
+        const float g = dy[i];
+        dx[i] = y[i] > 0.0f ? g : 0.0f;
+    }
+}
+
+/* ---- batch norm: rows of m channels, C apart --------------------------------- */
+
+/* a += x - about, b += (x - about)^2. */
+LOOPS_BODY void loops_norm_moments(mango_idx R, mango_idx C, mango_idx m, const float *x,
+                                   const float *about, double *a, double *b)
+{
+    for (mango_idx r = 0; r < R; r++, x += C)
+        MGI_OMP(simd)
+        for (mango_idx j = 0; j < m; j++) {
+            const double d = (double)x[j] - (double)about[j];
+            a[j] += d;
+            b[j] += d * d;
+        }
+}
+
+/* a += dy, b += dy * (x - mean). */
+LOOPS_BODY void loops_norm_products(mango_idx R, mango_idx C, mango_idx m, const float *x,
+                                    const float *dy, const float *mean, double *a, double *b)
+{
+    for (mango_idx r = 0; r < R; r++, x += C, dy += C)
+        MGI_OMP(simd)
+        for (mango_idx j = 0; j < m; j++) {
+            a[j] += (double)dy[j];
+            b[j] += (double)dy[j] * ((double)x[j] - (double)mean[j]);
+        }
+}
+
+/* y = (x - mean) scale + shift */
+LOOPS_BODY void loops_norm_apply(mango_idx R, mango_idx C, mango_idx m, const float *x,
+                                 const float *mean, const float *scale, const float *shift,
+                                 float *y)
+{
+    for (mango_idx r = 0; r < R; r++, x += C, y += C)
+        MGI_OMP(simd)
+        for (mango_idx j = 0; j < m; j++)
+            y[j] = (x[j] - mean[j]) * scale[j] + shift[j];
+}
+
+/* dx = k0 (dy - k2 - (x - mean) k1) */
+LOOPS_BODY void loops_norm_spread(mango_idx R, mango_idx C, mango_idx m, const float *x,
+                                  const float *dy, const float *mean, const float *k0,
+                                  const float *k1, const float *k2, float *dx)
+{
+    for (mango_idx r = 0; r < R; r++, x += C, dy += C, dx += C)
+        MGI_OMP(simd)
+        for (mango_idx j = 0; j < m; j++)
+            dx[j] = k0[j] * (dy[j] - k2[j] - (x[j] - mean[j]) * k1[j]);
+}
+
 /* ---- maps of bits ---------------------------------------------------------- */
 
 static int loops_bits_base(mango_idx rows, mango_idx C, const float *x, uint64_t *bits)
@@ -236,6 +295,35 @@ static void loops_few_base(mango_idx m, mango_idx n, const uint32_t *from, const
     {                                                                                          \
         loops_pool_best(n, q, x, best, place);                                                 \
     }                                                                                          \
+    how static void loops_relu_back_##as(mango_idx n, const float *y, const float *dy, float *dx)\
+    {                                                                                          \
+        loops_relu_back(n, y, dy, dx);                                                         \
+    }                                                                                          \
+    how static void loops_norm_moments_##as(mango_idx R, mango_idx C, mango_idx m,             \
+                                            const float *x, const float *about, double *a,     \
+                                            double *b)                                         \
+    {                                                                                          \
+        loops_norm_moments(R, C, m, x, about, a, b);                                           \
+    }                                                                                          \
+    how static void loops_norm_products_##as(mango_idx R, mango_idx C, mango_idx m,            \
+                                             const float *x, const float *dy,                  \
+                                             const float *mean, double *a, double *b)          \
+    {                                                                                          \
+        loops_norm_products(R, C, m, x, dy, mean, a, b);                                       \
+    }                                                                                          \
+    how static void loops_norm_apply_##as(mango_idx R, mango_idx C, mango_idx m, const float *x,\
+                                          const float *mean, const float *scale,               \
+                                          const float *shift, float *y)                        \
+    {                                                                                          \
+        loops_norm_apply(R, C, m, x, mean, scale, shift, y);                                   \
+    }                                                                                          \
+    how static void loops_norm_spread_##as(mango_idx R, mango_idx C, mango_idx m,              \
+                                           const float *x, const float *dy, const float *mean, \
+                                           const float *k0, const float *k1, const float *k2,  \
+                                           float *dx)                                          \
+    {                                                                                          \
+        loops_norm_spread(R, C, m, x, dy, mean, k0, k1, k2, dx);                               \
+    }                                                                                          \
     how static void loops_pool_give_##as(mango_idx n, int32_t q, const int32_t *place,         \
                                          const float *dy, float *dx)                           \
     {                                                                                          \
@@ -247,9 +335,11 @@ LOOPS_SET(base, )
 MGI_FN const mgi_loops *mgi_loops_base(void)
 {
     static const mgi_loops table = {
-        loops_charge_base,  loops_back_base,      loops_sgd_base,       loops_adam_base,
-        loops_average_base, loops_pool_best_base, loops_pool_give_base, loops_bits_base,
-        loops_sum_rows_base, loops_few_base};
+        loops_charge_base,       loops_back_base,       loops_sgd_base,
+        loops_adam_base,         loops_average_base,    loops_pool_best_base,
+        loops_pool_give_base,    loops_relu_back_base,  loops_norm_moments_base,
+        loops_norm_products_base, loops_norm_apply_base, loops_norm_spread_base,
+        loops_bits_base,         loops_sum_rows_base,   loops_few_base};
     return &table;
 }
 
@@ -258,7 +348,9 @@ LOOPS_SET(avx2, __attribute__((target("avx2"))))
 
 #define LOOPS_AVX2                                                                             \
     loops_charge_avx2, loops_back_avx2, loops_sgd_avx2, mgi_avx2_adam, loops_average_avx2,     \
-        loops_pool_best_avx2, loops_pool_give_avx2, mgi_avx2_bits
+        loops_pool_best_avx2, loops_pool_give_avx2, loops_relu_back_avx2,                      \
+        loops_norm_moments_avx2, loops_norm_products_avx2, loops_norm_apply_avx2,              \
+        loops_norm_spread_avx2, mgi_avx2_bits
 
 MGI_FN const mgi_loops *mgi_loops_get(void)
 {

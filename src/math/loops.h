@@ -43,6 +43,17 @@ typedef struct mgi_loops {
      * `place` where x > best, best = max(best, x). */
     void (*pool_best)(mango_idx n, int32_t q, const float *x, float *best, int32_t *place);
     void (*pool_give)(mango_idx n, int32_t q, const int32_t *place, const float *dy, float *dx);
+    void (*relu_back)(mango_idx n, const float *y, const float *dy, float *dx);
+    /* Batch norm, R rows of m channels, C floats apart; what norm.c says. */
+    void (*norm_moments)(mango_idx R, mango_idx C, mango_idx m, const float *x, const float *about,
+                         double *a, double *b);
+    void (*norm_products)(mango_idx R, mango_idx C, mango_idx m, const float *x, const float *dy,
+                          const float *mean, double *a, double *b);
+    void (*norm_apply)(mango_idx R, mango_idx C, mango_idx m, const float *x, const float *mean,
+                       const float *scale, const float *shift, float *y);
+    void (*norm_spread)(mango_idx R, mango_idx C, mango_idx m, const float *x, const float *dy,
+                        const float *mean, const float *k0, const float *k1, const float *k2,
+                        float *dx);
     /* rows pixels of C channels, as in spikes.h: bits of what is 1. False, with
      * the bits undefined, when something is neither 0 nor 1. */
     int (*bits)(mango_idx rows, mango_idx C, const float *x, uint64_t *bits);

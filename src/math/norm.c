@@ -6,11 +6,13 @@
  * that are added in order, NORM_LANES channels at a time; so the bits do not
  * depend on the number of threads.
  * Source: Ioffe and Szegedy 2015. SPDX-License-Identifier: MIT */
+#include "loops.h"
 #include "ops.h"
 #include <math.h> /* sqrt: correctly rounded everywhere */
 
 #define NORM_PARTS 16
 #define NORM_LANES 128
+#define NORM_ROWS 64 /* that a thread takes at a time */
 
 MGI_FN void mgi_batchnorm_fold(mango_idx C, const float *w, const float *b,
                                const float *mean, const float *var, double eps, float *s,
@@ -28,48 +30,22 @@ typedef struct norm_sums {
     double a[NORM_LANES], b[NORM_LANES];
 } norm_sums;
 
-/* a += x - shift, b += (x - shift)^2 over rows r0..r1-1; m channels of x, which
- * has C a row. A shift near the mean keeps the second sum exact enough. */
-static void norm_moments(mango_idx r0, mango_idx r1, mango_idx C, mango_idx m,
-                         const float *x, const float *shift, norm_sums *s)
-{
-    for (mango_idx r = r0; r < r1; r++) {
-        const float *row = x + r * C;
-        for (mango_idx j = 0; j < m; j++) {
-            const double d = (double)row[j] - (double)shift[j];
-            s->a[j] += d;
-            s->b[j] += d * d;
-        }
-    }
-}
-
-/* a += dy, b += dy * (x - mean). */
-static void norm_products(mango_idx r0, mango_idx r1, mango_idx C, mango_idx m,
-                          const float *x, const float *dy, const float *mean, norm_sums *s)
-{
-    for (mango_idx r = r0; r < r1; r++) {
-        const float *row = x + r * C, *g = dy + r * C;
-        for (mango_idx j = 0; j < m; j++) {
-            s->a[j] += (double)g[j];
-            s->b[j] += (double)g[j] * ((double)row[j] - (double)mean[j]);
-        }
-    }
-}
-
 /* Both kinds of sums for channels c..c+m-1: dy NULL gives the moments of x
  * about `about`, else the products of dy with x - about. */
 static void norm_reduce(mango_idx R, mango_idx C, mango_idx c, mango_idx m, const float *x,
                         const float *dy, const float *about, norm_sums *total)
 {
+    const mgi_loops *loops = mgi_loops_get();
     norm_sums part[NORM_PARTS];
     MGI_OMP(parallel for schedule(static) if (R * m >= MGI_GRAIN))
     for (mango_idx p = 0; p < NORM_PARTS; p++) {
         const mango_idx r0 = R * p / NORM_PARTS, r1 = R * (p + 1) / NORM_PARTS;
         memset(&part[p], 0, sizeof part[p]);
         if (dy)
-            norm_products(r0, r1, C, m, x + c, dy + c, about + c, &part[p]);
-        else
-            norm_moments(r0, r1, C, m, x + c, about + c, &part[p]);
+            loops->norm_products(r1 - r0, C, m, x + r0 * C + c, dy + r0 * C + c, about + c,
+                                 part[p].a, part[p].b);
+        else /* a shift near the mean keeps the second sum exact enough */
+            loops->norm_moments(r1 - r0, C, m, x + r0 * C + c, about + c, part[p].a, part[p].b);
     }
     *total = part[0];
     for (int p = 1; p < NORM_PARTS; p++) {
@@ -105,10 +81,11 @@ static void norm_statistics(mango_idx R, mango_idx c, mango_idx m, const norm_su
 static void norm_apply(mango_idx R, mango_idx C, mango_idx m, const float *x,
                        const float *mean, const float *scale, const float *shift, float *y)
 {
+    const mgi_loops *loops = mgi_loops_get();
     MGI_OMP(parallel for schedule(static) if (R * m >= MGI_GRAIN))
-    for (mango_idx r = 0; r < R; r++)
-        for (mango_idx j = 0; j < m; j++)
-            y[r * C + j] = (x[r * C + j] - mean[j]) * scale[j] + shift[j];
+    for (mango_idx r = 0; r < R; r += NORM_ROWS)
+        loops->norm_apply(MGI_MIN(NORM_ROWS, R - r), C, m, x + r * C, mean, scale, shift,
+                          y + r * C);
 }
 
 MGI_FN void mgi_batchnorm_train(mango_idx R, mango_idx C, const float *x, const float *w,
@@ -136,11 +113,11 @@ static void norm_spread(mango_idx R, mango_idx C, mango_idx m, const float *x,
                         const float *dy, const float *mean, float (*k)[NORM_LANES],
                         float *dx)
 {
+    const mgi_loops *loops = mgi_loops_get();
     MGI_OMP(parallel for schedule(static) if (R * m >= MGI_GRAIN))
-    for (mango_idx r = 0; r < R; r++)
-        for (mango_idx j = 0; j < m; j++)
-            dx[r * C + j] =
-                k[0][j] * (dy[r * C + j] - k[2][j] - (x[r * C + j] - mean[j]) * k[1][j]);
+    for (mango_idx r = 0; r < R; r += NORM_ROWS)
+        loops->norm_spread(MGI_MIN(NORM_ROWS, R - r), C, m, x + r * C, dy + r * C, mean, k[0],
+                           k[1], k[2], dx + r * C);
 }
 
 MGI_FN void mgi_batchnorm_backward(mango_idx R, mango_idx C, const float *x, const float *w,
@@ -169,3 +146,4 @@ MGI_FN void mgi_batchnorm_backward(mango_idx R, mango_idx C, const float *x, con
 
 #undef NORM_PARTS
 #undef NORM_LANES
+#undef NORM_ROWS

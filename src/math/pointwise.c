@@ -2,14 +2,18 @@
  * softmax, cross-entropy, and the change between (C,H,W) and (H,W,C).
  * SPDX-License-Identifier: MIT */
 #include "../base/real.h"
+#include "loops.h"
 #include "ops.h"
+
+#define POINTWISE_CHUNK 8192
 #include "transpose.h"
 
 MGI_FN void mgi_relu_backward(mango_idx n, const float *y, const float *dy, float *dx)
 {
+    const mgi_loops *loops = mgi_loops_get();
     MGI_OMP(parallel for schedule(static) if (n >= MGI_GRAIN))
-    for (mango_idx i = 0; i < n; i++)
-        dx[i] = y[i] > 0.0f ? dy[i] : 0.0f;
+    for (mango_idx i = 0; i < n; i += POINTWISE_CHUNK)
+        loops->relu_back(MGI_MIN(POINTWISE_CHUNK, n - i), y + i, dy + i, dx + i);
 }
 
 MGI_FN void mgi_tanh(mango_idx n, const float *x, float *y)
@@ -121,3 +125,4 @@ MGI_FN void mgi_to_nchw(mango_idx N, mango_idx C, mango_idx HW, const float *x, 
 }
 
 #undef POINTWISE_TILE
+#undef POINTWISE_CHUNK
