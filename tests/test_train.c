@@ -574,8 +574,47 @@ static void t_train_no_memory(void)
     t_train_close(&r);
 }
 
+/* Multiply-adds of a picture, counted by hand: taps inside the map, what does
+ * not depend on time once, no gradient by the pictures. */
+static void t_train_flops(void)
+{
+    static const struct {
+        mango_train_kind kind;
+        const char *text;
+        double macs;
+    } want[] = {
+        {MANGO_TRAIN_NET, t_train_snn, 2 * 18.0 * 484 + 3 * 3 * (36.0 * 121 + 288)},
+        {MANGO_TRAIN_VQVAE, t_train_vae, 2 * 24.0 * 196 + 3 * (768 + 48.0 * 100 + 24.0 * 196)},
+        {MANGO_TRAIN_SNGAN, t_train_gen,
+         2 * (1024 + 24.0 * 484 + 2 * (2 * 24.0 * 484 + 3 * (6400 + 8))) + 2 * 1024 +
+             3 * 24.0 * 484 + 2 * (24.0 * 484 + 6400 + 8)}};
+    for (mango_idx k = 0; k < MGI_COUNT(want); k++) {
+        t_train_rig r;
+        if (t_train_open(&r, want[k].kind, want[k].text) && t_train_make(&r, want[k].kind))
+            T_NEAR(mango_trainer_flops(r.t), 2 * 16 * want[k].macs, 0);
+        t_train_close(&r);
+    }
+}
+
+/* Letters and digits are not mirrored, pictures in colour are. */
+static void t_train_mirror(void)
+{
+    static const char *const spec[] = {"vqvae", "vqvae,in=1x28x28"};
+    for (int k = 0; k < 2; k++) {
+        mango_net *net = NULL;
+        mango_err e = {""};
+        mango_train_options o;
+        T_OK_OR_RETURN(mango_net_zoo(&net, spec[k], NULL, &e), &e);
+        mango_train_defaults(&o, MANGO_TRAIN_VQVAE, net);
+        T_EQ(o.flip, k == 0);
+        mango_net_destroy(net);
+    }
+}
+
 void t_train(void)
 {
+    T_CASE(t_train_flops);
+    T_CASE(t_train_mirror);
     T_CASE(t_train_schedules);
     T_CASE(t_train_optimizers);
     T_CASE(t_train_clipping);

@@ -124,11 +124,12 @@ static void few_item(const few_job *j, mango_idx item, float *scratch)
                         j->y + (n0 + k) * out);
 }
 
-/* Is dy thin enough? Judged by every eighth stretch of it. */
+/* Is dy thin enough? Of a large one every eighth stretch is looked at. */
 static int few_enough(mango_idx n, const float *x)
 {
+    const mango_idx step = n > FEW_LARGEST ? 8 * FEW_STRETCH : FEW_STRETCH;
     mango_idx some = 0, seen = 0;
-    for (mango_idx i = 0; i < n; i += 8 * FEW_STRETCH) {
+    for (mango_idx i = 0; i < n; i += step) {
         const int m = (int)MGI_MIN(FEW_STRETCH, n - i);
         int count = 0;
         for (int k = 0; k < m; k++)

@@ -18,79 +18,63 @@
 
 /* ---- LIF backwards --------------------------------------------------------- */
 
-#define LOOPS_CHARGE(hint, charge_, reset_, delay_, on_equal_)                                 \
-    do {                                                                                       \
-        mgi_lif_rule r = *rule;                                                                \
-        r.charge = charge_, r.reset = reset_, r.delay = delay_, r.on_equal = on_equal_;        \
-        hint for (mango_idx j = 0; j < n; j++)                                                 \
-        {                                                                                      \
-            const float h = mgi_lif_charge(&r, U[j], X[j]);                                    \
-            H[j] = h;                                                                          \
-            U[j] = mgi_lif_leave(&r, h);                                                       \
-        }                                                                                      \
-    } while (0)
-
-/* The two presets as constants, any other rule as it comes. */
-LOOPS_BODY void loops_charge(mango_idx n, const mgi_lif_rule *rule, const float *X, float *U,
+/* mgi_lif_charge and mgi_lif_leave for the rules of the presets, without a
+ * branch: a leak with a pending subtraction; a time constant with a value set
+ * at once. Any other rule as it comes. */
+LOOPS_BODY void loops_charge(mango_idx n, const mgi_lif_rule *r, const float *X, float *U,
                              float *H)
 {
-    if (rule->charge == MGI_CHARGE_LEAK && rule->reset == MGI_RESET_SUBTRACT && rule->delay &&
-        !rule->on_equal)
-        LOOPS_CHARGE(MGI_OMP(simd), MGI_CHARGE_LEAK, MGI_RESET_SUBTRACT, 1, 0);
-    else if (rule->charge == MGI_CHARGE_TAU && rule->reset == MGI_RESET_VALUE && !rule->delay &&
-             rule->on_equal)
-        LOOPS_CHARGE(MGI_OMP(simd), MGI_CHARGE_TAU, MGI_RESET_VALUE, 0, 1);
-    else
-        LOOPS_CHARGE(, rule->charge, rule->reset, rule->delay, rule->on_equal);
+    const float beta = r->beta, gain = r->gain, U_thr = r->U_thr, tau = r->tau;
+    const float U_rest = r->U_rest, U_reset = r->U_reset;
+    if (r->charge == MGI_CHARGE_LEAK && r->reset == MGI_RESET_SUBTRACT && r->delay &&
+        !r->on_equal) {
+        MGI_OMP(simd)
+        for (mango_idx j = 0; j < n; j++) {
+            const float u = U[j], pending = u > U_thr ? U_thr : 0.0f;
+            H[j] = U[j] = beta * u + gain * X[j] - pending; /* h - 0 is h */
+        }
+        return;
+    }
+    if (r->charge == MGI_CHARGE_TAU && r->reset == MGI_RESET_VALUE && !r->delay && r->on_equal) {
+        MGI_OMP(simd)
+        for (mango_idx j = 0; j < n; j++) {
+            const float u = U[j], h = u + (gain * X[j] - (u - U_rest)) / tau;
+            H[j] = h;
+            U[j] = h >= U_thr ? U_reset : h;
+        }
+        return;
+    }
+    for (mango_idx j = 0; j < n; j++) {
+        H[j] = mgi_lif_charge(r, U[j], X[j]);
+        U[j] = mgi_lif_leave(r, H[j]);
+    }
 }
 
 /* theta'(d) at d = H - U_thr. */
-LOOPS_BODY float loops_surrogate(int is_atan, float k, float d)
+static float loops_surrogate(int is_atan, float k, float d)
 {
     if (is_atan) {
         const float v = 1.57079633f * k * d;
         return 0.5f * k / (1.0f + v * v);
     }
-    const float v = 1.0f + k * (d < 0.0f ? -d : d);
+    const float v = 1.0f + k * fabsf(d);
     return 1.0f / (v * v);
 }
 
-LOOPS_BODY void loops_back_as(int is_atan, int value, int through, int on_equal, int add,
-                              mango_idx n, const mgi_lif_grad *k, const float *H,
-                              const float *dS, float *D, float *dX)
-{
-    const float a = k->a, g = k->g, kick = k->kick, slope = k->slope;
-    const float U_thr = k->r.U_thr, U_reset = k->r.U_reset;
-    MGI_OMP(simd)
-    for (mango_idx j = 0; j < n; j++) {
-        const float h = H[j], theta = loops_surrogate(is_atan, slope, h - U_thr);
-        const float aD = a * D[j];
-        float s = dS[j];
-        if (through)
-            s += value ? (U_reset - h) * aD : kick * D[j];
-        const int fires = on_equal ? h >= U_thr : h > U_thr;
-        const float keep = value && fires ? 0.0f : aD;
-        const float d = keep + theta * s;
-        D[j] = d;
-        dX[j] = add ? dX[j] + g * d : g * d;
-    }
-}
-
-/* The presets with either surrogate as constants, any other rule as it comes. */
-LOOPS_BODY void loops_back(mango_idx n, const mgi_lif_grad *k, const float *H, const float *dS,
-                           int add, float *D, float *dX)
+static void loops_back_base(mango_idx n, const mgi_lif_grad *k, const float *H, const float *dS,
+                            int add, float *D, float *dX)
 {
     const int value = k->r.reset == MGI_RESET_VALUE;
-    if (add || k->through || (value && !k->r.on_equal))
-        loops_back_as(k->atan, value, k->through, k->r.on_equal, add, n, k, H, dS, D, dX);
-    else if (value && k->atan)
-        loops_back_as(1, 1, 0, 1, 0, n, k, H, dS, D, dX);
-    else if (value)
-        loops_back_as(0, 1, 0, 1, 0, n, k, H, dS, D, dX);
-    else if (k->atan)
-        loops_back_as(1, 0, 0, 0, 0, n, k, H, dS, D, dX);
-    else
-        loops_back_as(0, 0, 0, 0, 0, n, k, H, dS, D, dX);
+    for (mango_idx j = 0; j < n; j++) {
+        const float theta = loops_surrogate(k->atan, k->slope, H[j] - k->r.U_thr);
+        const float aD = k->a * D[j];
+        float s = dS[j];
+        if (k->through)
+            s += value ? (k->r.U_reset - H[j]) * aD : k->kick * D[j];
+        const float keep = value && mgi_lif_fires(&k->r, H[j]) ? 0.0f : aD;
+        D[j] = keep + theta * s;
+        dX[j] = add ? dX[j] + k->g * D[j] : k->g * D[j];
+    }
 }
 
 /* ---- the optimizer --------------------------------------------------------- */
@@ -276,11 +260,6 @@ static void loops_few_base(mango_idx m, mango_idx n, const uint32_t *from, const
     {                                                                                          \
         loops_charge(n, r, X, U, H);                                                           \
     }                                                                                          \
-    how static void loops_back_##as(mango_idx n, const mgi_lif_grad *k, const float *H,        \
-                                    const float *dS, int add, float *D, float *dX)             \
-    {                                                                                          \
-        loops_back(n, k, H, dS, add, D, dX);                                                   \
-    }                                                                                          \
     how static void loops_sgd_##as(mango_idx n, const mgi_optim_rule *r, const float *g,       \
                                    float *m, float *w)                                         \
     {                                                                                          \
@@ -347,7 +326,7 @@ MGI_FN const mgi_loops *mgi_loops_base(void)
 LOOPS_SET(avx2, __attribute__((target("avx2"))))
 
 #define LOOPS_AVX2                                                                             \
-    loops_charge_avx2, loops_back_avx2, loops_sgd_avx2, mgi_avx2_adam, loops_average_avx2,     \
+    loops_charge_avx2, mgi_avx2_lif_back, loops_sgd_avx2, mgi_avx2_adam, loops_average_avx2,     \
         loops_pool_best_avx2, loops_pool_give_avx2, loops_relu_back_avx2,                      \
         loops_norm_moments_avx2, loops_norm_products_avx2, loops_norm_apply_avx2,              \
         loops_norm_spread_avx2, mgi_avx2_bits
@@ -367,6 +346,5 @@ MGI_FN const mgi_loops *mgi_loops_get(void)
 #endif
 
 #undef LOOPS_BODY
-#undef LOOPS_CHARGE
 #undef LOOPS_SET
 #undef LOOPS_AVX2

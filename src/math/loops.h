@@ -73,6 +73,8 @@ MGI_FN const mgi_loops *mgi_loops_get(void);
 MGI_FN const mgi_loops *mgi_loops_base(void); /* plain */
 #if defined(__GNUC__) && defined(__x86_64__)
 /* loops_x86.c */
+MGI_FN void mgi_avx2_lif_back(mango_idx n, const mgi_lif_grad *k, const float *H, const float *dS,
+                              int add, float *D, float *dX);
 MGI_FN void mgi_avx2_adam(mango_idx n, const mgi_optim_rule *r, const float *g, float *m, float *v,
                           float *w);
 MGI_FN int mgi_avx2_bits(mango_idx rows, mango_idx C, const float *x, uint64_t *bits);

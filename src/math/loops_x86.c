@@ -11,6 +11,45 @@
 #define L2_BODY static inline __attribute__((always_inline, target("avx2")))
 #define L5_BODY static inline __attribute__((always_inline, target("avx512f")))
 
+/* theta'(d), in the order of loops.c. */
+L2_BODY __m256 loops_theta(const mgi_lif_grad *k, __m256 d)
+{
+    const __m256 one = _mm256_set1_ps(1.0f);
+    if (k->atan) {
+        const __m256 v = _mm256_mul_ps(_mm256_set1_ps(1.57079633f * k->slope), d);
+        return _mm256_div_ps(_mm256_set1_ps(0.5f * k->slope),
+                             _mm256_add_ps(one, _mm256_mul_ps(v, v)));
+    }
+    const __m256 size = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), d);
+    const __m256 v = _mm256_add_ps(one, _mm256_mul_ps(_mm256_set1_ps(k->slope), size));
+    return _mm256_div_ps(one, _mm256_mul_ps(v, v));
+}
+
+L2 void mgi_avx2_lif_back(mango_idx n, const mgi_lif_grad *k, const float *H, const float *dS,
+                          int add, float *D, float *dX)
+{
+    const int value = k->r.reset == MGI_RESET_VALUE;
+    const __m256 thr = _mm256_set1_ps(k->r.U_thr), U_reset = _mm256_set1_ps(k->r.U_reset);
+    const __m256 a = _mm256_set1_ps(k->a), g = _mm256_set1_ps(k->g), kick = _mm256_set1_ps(k->kick);
+    mango_idx j = 0;
+    for (; j + 8 <= n; j += 8) {
+        const __m256 h = _mm256_loadu_ps(H + j), next = _mm256_loadu_ps(D + j);
+        const __m256 theta = loops_theta(k, _mm256_sub_ps(h, thr));
+        __m256 keep = _mm256_mul_ps(a, next), s = _mm256_loadu_ps(dS + j);
+        if (k->through)
+            s = _mm256_add_ps(s, value ? _mm256_mul_ps(_mm256_sub_ps(U_reset, h), keep)
+                                       : _mm256_mul_ps(kick, next));
+        if (value)
+            keep = _mm256_andnot_ps(k->r.on_equal ? _mm256_cmp_ps(h, thr, _CMP_GE_OQ)
+                                                  : _mm256_cmp_ps(h, thr, _CMP_GT_OQ),
+                                    keep);
+        const __m256 d = _mm256_add_ps(keep, _mm256_mul_ps(theta, s)), out = _mm256_mul_ps(g, d);
+        _mm256_storeu_ps(D + j, d);
+        _mm256_storeu_ps(dX + j, add ? _mm256_add_ps(_mm256_loadu_ps(dX + j), out) : out);
+    }
+    mgi_loops_base()->lif_back(n - j, k, H + j, dS + j, add, D + j, dX + j);
+}
+
 /* By hand: sqrtf sets errno, which keeps compilers from making a vector of it. */
 L2 void mgi_avx2_adam(mango_idx n, const mgi_optim_rule *r, const float *g, float *m, float *v,
                       float *w)
@@ -70,7 +109,7 @@ L2 int mgi_avx2_bits(mango_idx rows, mango_idx C, const float *x, uint64_t *bits
 /* ---- sums of rows: V vectors, the last of them with a mask ------------------- */
 
 #define L5_EACH(f) f(0) f(1) f(2) f(3)
-#define L5_AT(i, p) (V == i + 1 ? _mm512_maskz_loadu_ps(last, (p) + 16 * i) : _mm512_loadu_ps((p) + 16 * i))
+#define L5_AT(i, p) (V == i + 1 && n < 16 * V ? _mm512_maskz_loadu_ps(last, (p) + 16 * i) : _mm512_loadu_ps((p) + 16 * i))
 #define L5_START(i)                                                                            \
     __m512 s##i = _mm512_setzero_ps();                                                         \
     if (V > i && load)                                                                         \
@@ -80,7 +119,7 @@ L2 int mgi_avx2_bits(mango_idx rows, mango_idx C, const float *x, uint64_t *bits
         s##i = _mm512_add_ps(s##i, L5_AT(i, row));
 #define L5_STORE(i)                                                                            \
     if (V > i)                                                                                 \
-        _mm512_mask_storeu_ps(c + 16 * i, V == i + 1 ? last : (__mmask16)0xffff, s##i);
+        _mm512_mask_storeu_ps(c + 16 * i, V == i + 1 && n < 16 * V ? last : (__mmask16)0xffff, s##i);
 
 L5_BODY void loops_sum_512(int V, mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
                            const float *b, mango_idx ldb, float *c, mango_idx ldc, int load)
@@ -102,7 +141,9 @@ __attribute__((target("avx512f"))) MGI_FN void
 mgi_avx512_sum_rows(mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
                     const float *b, mango_idx ldb, float *c, mango_idx ldc, int load)
 {
-    if (n > 48)
+    if (n == 64)
+        loops_sum_512(4, m, 64, words, mask, b, ldb, c, ldc, load);
+    else if (n > 48)
         loops_sum_512(4, m, n, words, mask, b, ldb, c, ldc, load);
     else if (n > 32)
         loops_sum_512(3, m, n, words, mask, b, ldb, c, ldc, load);

@@ -157,7 +157,7 @@ static void init_recipe_net(mango_train_options *o, const mango_net *net)
     init_recipe_readout(o, net);
 }
 
-static void init_recipe_vqvae(mango_train_options *o)
+static void init_recipe_vqvae(mango_train_options *o, const mango_net *net)
 {
     o->epochs = 20;
     o->batch = 256;
@@ -167,7 +167,7 @@ static void init_recipe_vqvae(mango_train_options *o)
     o->decay = 0.99;
     o->revive = 0.02;
     o->reference = 1000;
-    o->flip = 1;
+    o->flip = !net || net->node[net->input].C == 3; /* digits read one way */
 }
 
 static void init_recipe_sngan(mango_train_options *o)
@@ -202,7 +202,7 @@ void mango_train_defaults(mango_train_options *o, mango_train_kind kind, const m
     if (kind == MANGO_TRAIN_NET)
         init_recipe_net(o, net);
     else if (kind == MANGO_TRAIN_VQVAE)
-        init_recipe_vqvae(o);
+        init_recipe_vqvae(o, net);
     else
         init_recipe_sngan(o);
 }

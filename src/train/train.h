@@ -126,6 +126,10 @@ typedef struct mango_train_state {
     int segments;                /* 1: nothing is computed twice */
 } mango_train_state;
 MANGO_API void mango_trainer_state(const mango_trainer *t, mango_train_state *s);
+/* mango_trainer_flops - floating-point operations that one update asks for: two
+ * for each multiply-add of convolutions and linear layers, forward and both
+ * gradients, without the padding; spikes that are skipped count. */
+MANGO_API double mango_trainer_flops(const mango_trainer *t);
 
 /* mango_trainer_save - everything: parameters, moments, averages, position, as
  * one safetensors file, written beside the target and renamed.

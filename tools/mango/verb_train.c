@@ -3,6 +3,7 @@
 #include "cli.h"
 #include "image.h"
 #include "svg.h"
+#include "train_speed.h"
 #include "../../src/base/hash.h"
 #include "../../src/base/real.h"
 #include "../../src/train/train.h"
@@ -82,6 +83,7 @@ typedef struct train_job {
     double *seconds;     /* (epochs) taken; 0: not known */
     double since, mark;  /* start of the run; of this epoch */
     double done0;        /* updates made before this run */
+    train_speed speed;
 } train_job;
 
 static const char *const train_kinds[] = {"net", "vqvae", "sngan"};
@@ -172,32 +174,6 @@ static mango_status train_files(train_job *j, mango_err *err)
     return MANGO_OK;
 }
 
-/* Seconds of the epochs before, from the curves of the run that goes on. */
-static void train_old_seconds(train_job *j, mango_idx epochs)
-{
-    unsigned char *p = NULL;
-    mango_idx n = 0;
-    const mango_alloc al = mgi_alloc_get(NULL);
-    if (mgi_file_read(j->tsv, 1 << 24, &al, &p, &n, NULL) < 0)
-        return;
-    mango_idx line = 0;
-    double last = 0;
-    const char *z = (const char *)p, *end = z + n;
-    for (const char *s = z; s < end; s++)
-        if (*s == '\t' || *s == '\n') {
-            char word[32] = "";
-            memcpy(word, z, (size_t)MGI_MIN(s - z, (ptrdiff_t)sizeof word - 1));
-            last = atof(word);
-            z = s + 1;
-            if (*s == '\n') {
-                if (line > 0 && line <= epochs)
-                    j->seconds[line - 1] = last;
-                line++;
-            }
-        }
-    mgi_del(&al, p, n + 1, 1);
-}
-
 /* A new run does not write over the checkpoint of another one. */
 static mango_status train_not_there(const train_job *j, mango_err *err)
 {
@@ -233,7 +209,7 @@ static mango_status train_open(train_job *j, mango_err *err)
         MGI_TRY(mgi_file_write(j->tsv, train_heads[j->kind], (mango_idx)strlen(train_heads[j->kind]), err));
     mango_trainer_state(j->t, &s);
     if (j->resume)
-        train_old_seconds(j, s.epoch);
+        train_old_seconds(j->tsv, s.epoch, j->seconds);
     cli_note(j->c, "%s on %s: %td epochs of %td updates, batch %td, T %td, lr %g, memory %.0f MiB%s",
              j->net->arch, j->data_name, s.epochs, s.steps, j->o.batch, j->o.T, j->o.lr,
              (double)s.tape_bytes / 1048576, s.segments > 1 ? ", parts computed twice" : "");
@@ -242,7 +218,6 @@ static mango_status train_open(train_job *j, mango_err *err)
 }
 
 /* ---- what is written ---------------------------------------------------------- */
-
 
 static void train_put(mgi_str *s, double v)
 {
@@ -362,6 +337,10 @@ static mango_status train_provenance(train_job *j, const mango_train_row *r)
     MGI_TRY(mango_net_meta_set(j->net, "train.T", number));
     snprintf(number, sizeof number, "%.6g", j->kind == MANGO_TRAIN_SNGAN ? r->score : r->val_score);
     MGI_TRY(mango_net_meta_set(j->net, score[j->kind], number));
+    if (j->kind == MANGO_TRAIN_NET) /* of this layer, after train.T steps */
+        MGI_TRY(mango_net_meta_set(j->net, "train.val_accuracy_layer",
+                                   j->o.readout[0] ? j->o.readout
+                                                   : j->net->node[j->net->output].name));
     train_digest(j->net, hex);
     return mango_net_meta_set(j->net, "train.sha256", hex);
 }
@@ -405,6 +384,7 @@ static int train_watch(void *ud, const mango_trainer *t)
     train_job *j = ud;
     mango_train_state s;
     char text[96];
+    train_speed_step(&j->speed);
     mango_trainer_state(t, &s);
     snprintf(text, sizeof text, "updates  epoch %td of %td  loss %.4f", s.epoch + 1, s.epochs, s.loss);
     cli_progress(j->c, j->since, j->done0, (double)(s.epoch * s.steps + s.step),
@@ -447,6 +427,7 @@ static mango_status train_epochs(train_job *j, mango_err *err)
     }
     while (s.epoch < s.epochs) {
         j->mark = cli_now();
+        train_speed_begin(&j->speed);
         const mango_status st = mango_trainer_epoch(j->t, train_watch, j, &row, err);
         if (st == MANGO_STOP_USER) {
             cli_progress_end(j->c);
@@ -484,7 +465,7 @@ static mango_status train_finish(train_job *j, mango_err *err)
     return mango_net_save(j->net, j->out, j->dtype, err);
 }
 
-static void train_report(train_job *j)
+static mango_status train_report(train_job *j, mango_err *err)
 {
     mgi_str s;
     mango_idx n;
@@ -505,10 +486,13 @@ static void train_report(train_job *j)
     }
     mgi_str_puts(&s, ",\"weights\":");
     mgi_json_quote(&s, j->out, (mango_idx)strlen(j->out));
-    mgi_str_puts(&s, "}");
     cli_print(j->c, "weights: %s\n", j->out);
+    const mango_idx seen = j->o.batch * (j->kind == MANGO_TRAIN_SNGAN ? j->o.n_dis : 1);
+    const mango_status rc = train_speed_report(&j->speed, j->c, j->t, seen, &s, err);
+    mgi_str_puts(&s, "}");
     cli_json(j->c, &s);
     mgi_str_free(&s);
+    return rc;
 }
 
 static void train_free(train_job *j)
@@ -536,13 +520,14 @@ static int train_run(train_job *j)
         st = train_epochs(j, &err);
     if (st == MANGO_OK)
         st = train_finish(j, &err);
+    if (st == MANGO_OK)
+        st = train_report(j, &err);
     if (st < 0)
         return cli_fail(j->c, st, &err);
     if (st == MANGO_STOP_USER) {
         cli_note(j->c, "interrupted; saved in %s, go on with --resume", j->ckpt);
         return CLI_INTERRUPTED;
     }
-    train_report(j);
     return CLI_OK;
 }
 
@@ -563,6 +548,8 @@ int verb_train(int argc, char **argv)
         {"--from", CLI_STR, &j.from, 0, 0, "W", "start from these weights", 0},
         {"--resume", CLI_FLAG, &j.resume, 0, 0, NULL, "go on from the checkpoint W.ckpt", 0},
         {"--track", CLI_STR, &j.track, 0, 0, "LIST", "keep weights of these epochs, 0,1,2-5", 0},
+        {"--report-speed", CLI_FLAG, &j.speed.on, 0, 0, NULL,
+         "at the end: pictures/s, GFLOP/s of the updates, their part of SGEMM's", 0},
         {"--no-test", CLI_FLAG, &j.no_val, 0, 0, NULL, "do not look at the test pictures", 0},
         {"--dtype", CLI_STR, &j.dtype, 0, 0, "D", "F16 (default) or F32", 0},
         {"--optimizer", CLI_STR, &j.optimizer, 0, 0, "O", "sgd, adam or adamw", 0},

@@ -1,0 +1,85 @@
+/* train_speed.c - how fast a training is.
+ * SPDX-License-Identifier: MIT */
+#include "train_speed.h"
+#include "../../src/math/ops.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { SPEED_N = 1024, SPEED_TIMES = 8 };
+
+void train_speed_begin(train_speed *s)
+{
+    s->begin = cli_now();
+}
+
+void train_speed_step(train_speed *s)
+{
+    const double now = cli_now();
+    s->spent += now - s->begin;
+    s->begin = now;
+    s->updates++;
+}
+
+/* GFLOP/s of C = A B of SPEED_N^3 on the threads in use: the best of some. */
+static mango_status speed_sgemm(double *rate)
+{
+    const mango_idx n = SPEED_N, size = n * n;
+    float *a = calloc((size_t)(3 * size + mgi_gemm_work(n, n, n, 'n', 'n') + 16), sizeof *a);
+    if (!a)
+        return MANGO_E_MEM;
+    mango_fill_u("a", 1, 2 * size, a);
+    *rate = 0;
+    for (int k = 0; k < SPEED_TIMES; k++) {
+        const double from = cli_now();
+        mgi_gemm('n', 'n', n, n, n, a, n, a + size, n, a + 2 * size, n, 0, a + 3 * size);
+        *rate = MGI_MAX(*rate, 2e-9 * (double)(n * size) / (cli_now() - from));
+    }
+    free(a);
+    return MANGO_OK;
+}
+
+mango_status train_speed_report(const train_speed *s, cli *c, const mango_trainer *t,
+                                mango_idx pictures, mgi_str *out, mango_err *err)
+{
+    double sgemm;
+    if (!s->on || s->updates == 0)
+        return MANGO_OK;
+    if (speed_sgemm(&sgemm) < 0)
+        return mgi_fail(err, MANGO_E_MEM, "no memory to measure SGEMM");
+    const double n = (double)s->updates, flops = mango_trainer_flops(t);
+    const double rate = n * (double)pictures / s->spent, gflops = 1e-9 * n * flops / s->spent;
+    cli_print(c, "speed: %.1f pictures/s, %.1f GFLOP/s in updates of %.2f GFLOP, %.0f %% of SGEMM's %.1f\n",
+              rate, gflops, 1e-9 * flops, 100 * gflops / sgemm, sgemm);
+    const char *const name[] = {"pictures_per_s", "gflops", "gflop_per_update", "sgemm_gflops"};
+    const double v[] = {rate, gflops, 1e-9 * flops, sgemm};
+    for (int k = 0; k < 4; k++) {
+        mgi_str_printf(out, ",\"%s\":", name[k]);
+        mgi_str_float(out, v[k]);
+    }
+    return MANGO_OK;
+}
+
+void train_old_seconds(const char *tsv, mango_idx epochs, double *seconds)
+{
+    unsigned char *p = NULL;
+    mango_idx n = 0;
+    const mango_alloc al = mgi_alloc_get(NULL);
+    if (mgi_file_read(tsv, 1 << 24, &al, &p, &n, NULL) < 0)
+        return;
+    mango_idx line = 0;
+    double last = 0;
+    const char *z = (const char *)p, *end = z + n;
+    for (const char *s = z; s < end; s++)
+        if (*s == '\t' || *s == '\n') {
+            char word[32] = "";
+            memcpy(word, z, (size_t)MGI_MIN(s - z, (ptrdiff_t)sizeof word - 1));
+            last = atof(word);
+            z = s + 1;
+            if (*s == '\n') {
+                if (line > 0 && line <= epochs)
+                    seconds[line - 1] = last;
+                line++;
+            }
+        }
+    mgi_del(&al, p, n + 1, 1);
+}
