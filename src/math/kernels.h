@@ -10,7 +10,6 @@
 
 #include "../base/mgi.h"
 #include "lifstep.h"
-#include "lifstep.h"
 
 /* One run of the inner product: n consecutive k. Row i of A reads
  * a[i][tap.a + j], B reads row tap.b + j of its packed panel, j = 0..n-1.
@@ -19,11 +18,42 @@ typedef struct mgi_tap {
     mango_idx a, b, n;
 } mgi_tap;
 
-/* One run of active inputs: row at[i] / nr of a packed panel, from b on. */
-typedef struct mgi_gather {
-    const uint32_t *at; /* (n) floats from row 0 of the run */
-    mango_idx n, b;     /* b: floats to that row            */
-} mgi_gather;
+/* The lowest set bit of w, which has one. */
+static inline int mgi_bits_first(uint64_t w)
+{
+#if defined(__GNUC__)
+    return __builtin_ctzll(w);
+#else
+    int i = 0;
+    for (; !(w & 1); w >>= 1)
+        i++;
+    return i;
+#endif
+}
+
+/* The active ones among 64 inputs of some pixels: bit c of x[i] is input c of
+ * the pixel whose sums are in row row[i]. */
+typedef struct mgi_active {
+    mango_idx m;
+    const uint64_t *x;  /* (m) */
+    const uint8_t *row; /* (m) */
+} mgi_active;
+
+/* n <= 64 neurons, the outputs of one word of a pixel, over T steps. Their
+ * currents in step t: X [+ bias] [+ res] [+ bits], added in this order. */
+typedef struct mgi_lif_run {
+    mango_idx T, n;
+    const float *X;       /* row t (n) at X + t*ldX, or at X + row[t]*ldX */
+    mango_idx ldX;
+    const uint16_t *row;  /* (T) or NULL                                  */
+    const float *bias;    /* (n) or NULL                                  */
+    const float *res;     /* row t (n) at res + t*ldres, or NULL          */
+    const uint64_t *bits; /* a word at bits + t*ldbits, or NULL           */
+    mango_idx ldres, ldbits;
+    float *U;             /* (n)                                          */
+    uint64_t *S;          /* spikes: a word at S + t*ldS; 0 beyond n      */
+    mango_idx ldS;
+} mgi_lif_run;
 
 typedef struct mgi_kernels {
     const char *name; /* "ref", "sse2", "avx2", "avx512", "neon" */
@@ -64,15 +94,11 @@ typedef struct mgi_kernels {
     void (*lif)(mango_idx n, const mgi_lif_rule *rule, const float *X, float *U, float *S);
 
     /* On maps of bits, see spikes.h.
-     * gather - for each of m pixels, acc (panels,nr) [+]= sum over its `per` runs
-     * r and over i of the nr floats at b + q*pitch + r.b + r.at[i], q the panel:
-     * the weights of active inputs. load as in tile; panels 1..gather_panels. */
-    mango_idx gather_panels;
-    void (*gather)(mango_idx panels, mango_idx m, mango_idx per, const mgi_gather *run,
-                   const float *b, mango_idx pitch, float *acc, int load);
-    /* lif for rows of C neurons each, spikes as words of bits. */
-    void (*lif_bits)(mango_idx rows, mango_idx C, const mgi_lif_rule *rule, const float *X,
-                     float *U, uint64_t *S);
+     * gather - row row[i] of acc (., panels*nr), at most 64 wide, += the weights of the
+     * active inputs of x[i], ascending: of input c at b + q*pitch + c*nr, q the panel. */
+    void (*gather)(mango_idx panels, const mgi_active *a, const float *b, mango_idx pitch,
+                   float *acc);
+    void (*lif_bits)(const mgi_lif_rule *rule, const mgi_lif_run *q);
 } mgi_kernels;
 
 /* The table in force: best the CPU supports, or the one that MANGO_SIMD
@@ -95,28 +121,23 @@ MGI_FN const mgi_kernels *mgi_kernels_neon(void);
 MGI_FN void mgi_ref_finish(mango_idx m, mango_idx n, const float *acc, mango_idx ldacc,
                            const mango_idx *off, const float *bias, const float *res, int relu,
                            float *y);
-MGI_FN void mgi_ref_gather(mango_idx nr, mango_idx panels, mango_idx m, mango_idx per,
-                           const mgi_gather *run, const float *b, mango_idx pitch, float *acc,
-                           int load);
-MGI_FN void mgi_ref_lif_bits(mango_idx rows, mango_idx C, const mgi_lif_rule *r,
-                             const float *X, float *U, uint64_t *S);
+MGI_FN void mgi_ref_gather(mango_idx nr, mango_idx panels, const mgi_active *a,
+                           const float *b, mango_idx pitch, float *acc);
+/* The neurons from j on; those before it have their bits in S. */
+MGI_FN void mgi_ref_lif_part(mango_idx j, const mgi_lif_rule *r, const mgi_lif_run *q);
+MGI_FN void mgi_ref_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q);
 /* spikes_x86.c, spikes_neon.c: only where they are compiled. */
 #if defined(__GNUC__) && defined(__x86_64__)
-MGI_FN void mgi_avx512_gather(mango_idx panels, mango_idx m, mango_idx per,
-                              const mgi_gather *run, const float *b, mango_idx pitch,
-                              float *acc, int load);
-MGI_FN void mgi_avx2_gather(mango_idx panels, mango_idx m, mango_idx per,
-                            const mgi_gather *run, const float *b, mango_idx pitch,
-                            float *acc, int load);
-MGI_FN void mgi_avx2_lif_bits(mango_idx rows, mango_idx C, const mgi_lif_rule *r, const float *X,
-                              float *U, uint64_t *S);
+MGI_FN void mgi_avx512_gather(mango_idx panels, const mgi_active *a, const float *b,
+                              mango_idx pitch, float *acc);
+MGI_FN void mgi_avx2_gather(mango_idx panels, const mgi_active *a, const float *b,
+                            mango_idx pitch, float *acc);
+MGI_FN void mgi_avx2_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q);
 #endif
 #if defined(__GNUC__) && defined(__aarch64__) && !defined(__AARCH64EB__)
-MGI_FN void mgi_neon_lif_bits(mango_idx rows, mango_idx C, const mgi_lif_rule *r, const float *X,
-                              float *U, uint64_t *S);
-MGI_FN void mgi_neon_gather(mango_idx panels, mango_idx m, mango_idx per,
-                            const mgi_gather *run, const float *b, mango_idx pitch,
-                            float *acc, int load);
+MGI_FN void mgi_neon_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q);
+MGI_FN void mgi_neon_gather(mango_idx panels, const mgi_active *a, const float *b,
+                            mango_idx pitch, float *acc);
 #endif
 MGI_FN void mgi_ref_add(mango_idx n, const float *x, const float *y, float *z);
 MGI_FN void mgi_ref_relu(mango_idx n, const float *x, float *y);

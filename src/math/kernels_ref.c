@@ -122,11 +122,10 @@ MGI_FN void mgi_ref_mix(mango_idx n, const float *x, const float *y, float *z)
         z[i] = 0.75f * x[i] + 0.25f * y[i];
 }
 
-static void ref_gather(mango_idx panels, mango_idx m, mango_idx per,
-                       const mgi_gather *run, const float *b, mango_idx pitch,
-                       float *acc, int load)
+static void ref_gather(mango_idx panels, const mgi_active *a, const float *b,
+                       mango_idx pitch, float *acc)
 {
-    mgi_ref_gather(REF_NR, panels, m, per, run, b, pitch, acc, load);
+    mgi_ref_gather(REF_NR, panels, a, b, pitch, acc);
 }
 
 /* The four entries that multiply and add, for one kind of fma, and the table. */
@@ -156,7 +155,7 @@ static void ref_gather(mango_idx panels, mango_idx m, mango_idx per,
         "ref",          REF_MR,       REF_NR,                ref_tile_##sfx,                   \
         ref_outer_##sfx, mgi_ref_finish, mgi_ref_add,         ref_axpy_##sfx,                  \
         mgi_ref_relu,   mgi_ref_maximum, ref_scale_shift_##sfx, mgi_ref_mix, mgi_lif_ref,         \
-        4,              ref_gather,   mgi_ref_lif_bits};
+        ref_gather,     mgi_ref_lif_bits};
 
 #if !defined(REF_ALWAYS_HW)
 REF_TABLE(soft, 0, )

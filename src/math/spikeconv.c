@@ -1,266 +1,331 @@
-/* spikeconv.c - convolution over maps of bits: gather what is active.
+/* spikeconv.c - convolution over maps of bits: add the weights of what is active.
  *
- * An item is some output rows (n,oy) times all outputs. Its input rows are
- * turned once into lists of the active inputs, ascending in (x,c): each entry
- * is the offset of its weights, first[x] the place of pixel x in the list. The
- * inputs of one kernel row of an output pixel are then one stretch of a list.
- * For a few panels of weights, and as much of the window at a time as keeps
- * these weights in the second-level cache, every pixel adds up its stretches;
- * sums wait in between in a buffer of the item. The order over k = (ky,kx,c)
- * of an output is the dense one.
+ * A tile is one output position in up to SPC_ROWS maps (the time steps of one
+ * input, or of several when they are few), times 64 outputs, which is one word
+ * of spikes. Its sums, 16 KiB, stay in the first-level cache while the window is
+ * walked through in blocks of one tap and 64 channels, whose weights for 64
+ * outputs are another 16 KiB: each row scans its word of the input and adds a
+ * row of weights to its sums for each bit. The order over k = (ky,kx,c) of an
+ * output is the dense one. Then the tile is finished: bias and residual are
+ * added and it is stored, or it goes through the LIF layer behind, step by step,
+ * and only its spikes are stored.
+ *
+ * A scan ends with a branch that nobody can foresee, 15 cycles or so each, as
+ * much as 4 active inputs. So the words of a block are sorted once, by the
+ * number of their bits, words without any left out: all tiles and taps use the
+ * sorted ones, and neighbours in them end alike.
+ *
+ * An input that repeats itself over time gives equal windows in many steps:
+ * the sums are then made once for each different window.
  * SPDX-License-Identifier: MIT */
 #include "convgeo.h"
 #include "spikes.h"
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 
-#define SPC_SLICE 16384   /* floats of weights in use at a time, about           */
-#define SPC_PIXELS 192    /* pixels per item, about                              */
-#define SPC_ROWS 256      /* output rows per item, at most                       */
-#define SPC_RUNS 64       /* stretches per call of the kernel                    */
-#define SPC_STORE 32      /* pixels finished at a time                           */
-#define SPC_LISTED 262144 /* entries of the lists of an item, at most, about   */
-#define SPC_WIDEN 262144  /* floats widened at a time on the dense way, about  */
-#define SPC_DENSE 0.5     /* part of active inputs above which dense is faster */
+#define SPC_ROWS 128      /* rows of a tile, at most                             */
+#define SPC_OUT 64        /* outputs of a tile                                   */
+#define SPC_WINDOW 64     /* words of a window that is looked at for repetition  */
+#define SPC_WIDEN 262144  /* floats widened at a time on the dense way, about    */
+#define SPC_GRAIN 65536   /* additions below which one thread does it            */
+#define SPC_DENSE 0.5     /* part of active inputs above which dense is faster   */
 
 typedef struct spc_job {
     const mgi_kernels *k;
     mgi_convgeo g;
-    mango_idx N, words;
     const uint64_t *x;
     const float *packed;
     const mgi_bits_epilogue *e;
-    float *y;
-    mango_idx mu, units, panels,
-        shares;                /* rows per item; items; panels, in shares for threads */
-    mango_idx group, kyn, kxn; /* panels, kernel rows and columns in use at a time */
-    mango_idx listed, firsts, sums; /* scratch of a thread, in 4-byte elements */
+    float *y;                /* the sums go here, or, when NULL, ...     */
+    const mgi_bits_lif *lif; /* ... through this                         */
+    mango_idx T, B;          /* N = T*B maps, n = t*B + b                */
+    mango_idx words, owords; /* of an input and of an output pixel       */
+    double active;           /* inputs                                   */
+    mango_idx tb, nb;        /* steps and inputs of a tile               */
+    mango_idx times, lanes, groups; /* parts of T, B and O               */
+    uint64_t *word;          /* (y,x,word,lane,time,nb*tb): sorted words */
+    uint8_t *row, *many;     /* ... their maps in a tile; how many words */
 } spc_job;
 
-/* One output row of an item: first[ky - ky0] of its kernel rows inside the map. */
-typedef struct spc_row {
-    mango_idx n, oy, ky0, ky1;
-    const uint32_t *first; /* (W+1) for each kernel row */
-} spc_row;
-
-/* A part of the window. */
-typedef struct spc_part {
-    mango_idx ky0, ky1, kx0, kx1;
-} spc_part;
+typedef struct spc_tile {
+    mango_idx pos, iy, ix;         /* output position; where its window begins  */
+    mango_idx b0, B, t0, T;        /* its inputs and steps: maps i = b*T + t    */
+    mango_idx panel, panels, wide, o0, n; /* its outputs; wide: panels*nr       */
+    mango_idx rows;                /* B*T, or the number of different windows   */
+    uint16_t map[SPC_ROWS];        /* a map of row r                            */
+    uint16_t row[SPC_ROWS];        /* the row of map i                          */
+    float *acc;                    /* (rows,wide)                               */
+} spc_tile;
 
 static mango_idx spc_up(mango_idx x, mango_idx to)
 {
     return (x + to - 1) / to * to;
 }
 
-/* ---- lists ------------------------------------------------------------------- */
+/* ---- input ----------------------------------------------------------------------- */
 
-/* The active inputs of one row of the map; returns the end of the list. */
-static uint32_t spc_list_row(const spc_job *j, const uint64_t *x, uint32_t at,
-                             uint32_t *list, uint32_t *first)
+static int spc_count(uint64_t w)
 {
-    const uint32_t nr = (uint32_t)j->k->nr;
-    const mango_idx C = j->g.C;
-    for (mango_idx px = 0; px < j->g.W; px++) {
-        first[px] = at;
-        for (mango_idx c = 0; c < C; c += 64) {
-            const uint32_t base = (uint32_t)(px * C + c) * nr;
-            for (uint64_t w = *x++; w; w &= w - 1)
-                list[at++] = base + (uint32_t)mgi_bits_first(w) * nr;
-        }
-    }
-    first[j->g.W] = at;
-    return at;
+#if defined(__GNUC__) && defined(__POPCNT__)
+    return __builtin_popcountll(w);
+#else
+    return (int)mgi_bits_total(1, &w);
+#endif
 }
 
-/* Output rows r0 .. r0+m of all N*OH: the lists of their input rows. */
-static void spc_lists(const spc_job *j, mango_idx r0, mango_idx m, spc_row *row,
-                      uint32_t *list, uint32_t *first)
+/* Inputs b0 .. b0+B-1 and steps t0 .. t0+T-1 of a tile's maps. */
+static void spc_part(const spc_job *j, mango_idx lane, mango_idx time, spc_tile *u)
+{
+    u->b0 = lane * j->nb;
+    u->B = MGI_MIN(j->nb, j->B - u->b0);
+    u->t0 = time * j->tb;
+    u->T = MGI_MIN(j->tb, j->T - u->t0);
+}
+
+/* Word i (of a map) in the maps of part s, sorted by their number of bits. */
+static void spc_sort(const spc_job *j, mango_idx i, mango_idx s)
+{
+    const mango_idx words = j->g.H * j->g.W * j->words, parts = j->lanes * j->times;
+    const mango_idx at = (i * parts + s) * j->nb * j->tb;
+    uint64_t w[SPC_ROWS];
+    uint8_t n[SPC_ROWS], end[66] = {0};
+    mango_idx m = 0;
+    spc_tile u;
+    spc_part(j, s / j->times, s % j->times, &u);
+    for (mango_idx b = u.b0; b < u.b0 + u.B; b++)
+        for (mango_idx t = u.t0; t < u.t0 + u.T; t++, m++) {
+            w[m] = j->x[(t * j->B + b) * words + i];
+            n[m] = (uint8_t)spc_count(w[m]);
+            end[n[m] + 1]++;
+        }
+    j->many[i * parts + s] = (uint8_t)(m - end[1]);
+    end[1] = 0;
+    for (int k = 1; k < 65; k++)
+        end[k + 1] = (uint8_t)(end[k + 1] + end[k]);
+    for (mango_idx r = 0; r < m; r++)
+        if (n[r] > 0) {
+            const mango_idx q = at + end[n[r]]++;
+            j->word[q] = w[r];
+            j->row[q] = (uint8_t)r;
+        }
+}
+
+static void spc_sort_all(const spc_job *j)
+{
+    const mango_idx words = j->g.H * j->g.W * j->words, parts = j->lanes * j->times;
+    MGI_OMP(parallel for schedule(static) if (words * j->T * j->B >= MGI_GRAIN))
+    for (mango_idx i = 0; i < words * parts; i++)
+        spc_sort(j, i / parts, i % parts);
+}
+
+/* The first word of tap (ky,kx) of a tile among those of a map; -1: outside. */
+static mango_idx spc_tap(const spc_job *j, const spc_tile *u, mango_idx ky, mango_idx kx)
 {
     const mgi_convgeo *g = &j->g;
-    const mango_idx wide = g->W + 1;
-    mango_idx n = -1, from = 0, next = 0; /* the image; its rows from .. next have lists, */
-    uint32_t at = 0, *top = first;        /* the first of them at top                     */
-    for (mango_idx i = 0; i < m; i++) {
-        spc_row *q = &row[i];
-        q->n = (r0 + i) / g->OH, q->oy = (r0 + i) % g->OH;
-        mgi_conv_clip(q->oy, g->sh, g->py, g->kh, g->H, &q->ky0, &q->ky1);
-        q->first = first;
-        if (q->ky0 == q->ky1)
+    const mango_idx iy = u->iy + ky, ix = u->ix + kx;
+    if (iy < 0 || iy >= g->H || ix < 0 || ix >= g->W)
+        return -1;
+    return (iy * g->W + ix) * j->words;
+}
+
+/* Do maps i and r of the tile have the same window? x: its words in map 0. */
+static int spc_same(const spc_job *j, const spc_tile *u, mango_idx n, const uint64_t *const *x,
+                    mango_idx i, mango_idx r)
+{
+    const mango_idx words = j->g.H * j->g.W * j->words;
+    const mango_idx a = (i % u->T * j->B + i / u->T) * words;
+    const mango_idx b = (r % u->T * j->B + r / u->T) * words;
+    mango_idx v = 0;
+    while (v < n && x[v][a] == x[v][b])
+        v++;
+    return v == n;
+}
+
+/* One row for each different window; equal ones are told by a hash first. */
+static void spc_different(const spc_job *j, spc_tile *u)
+{
+    const mango_idx words = j->g.H * j->g.W * j->words;
+    const uint64_t *x[SPC_WINDOW], *map = j->x + (u->t0 * j->B + u->b0) * words;
+    uint64_t hash[SPC_ROWS];
+    mango_idx n = 0;
+    for (mango_idx k = 0; k < j->g.kh * j->g.kw; k++) {
+        const mango_idx tap = spc_tap(j, u, k / j->g.kw, k % j->g.kw);
+        for (mango_idx v = 0; tap >= 0 && v < j->words; v++)
+            x[n++] = map + tap + v;
+    }
+    u->rows = 0;
+    for (mango_idx i = 0; i < u->B * u->T; i++) {
+        const mango_idx at = (i % u->T * j->B + i / u->T) * words;
+        uint64_t h = 0;
+        mango_idx r = 0;
+        for (mango_idx v = 0; v < n; v++)
+            h = (h ^ x[v][at]) * 0x9E3779B97F4A7C15u;
+        while (r < u->rows && (hash[r] != h || !spc_same(j, u, n, x, i, u->map[r])))
+            r++;
+        u->row[i] = (uint16_t)r;
+        if (r < u->rows)
             continue;
-        const mango_idx iy0 = q->oy * g->sh - g->py + q->ky0, iy1 = iy0 + q->ky1 - q->ky0;
-        if (q->n != n || iy0 > next) {
-            n = q->n;
-            from = next = iy0;
-            top = first;
-        }
-        for (; next < iy1; next++, first += wide)
-            at = spc_list_row(j, j->x + (n * g->H + next) * g->W * j->words, at, list,
-                              first);
-        q->first = top + (iy0 - from) * wide;
+        hash[r] = h;
+        u->map[u->rows++] = (uint16_t)i;
     }
 }
 
-/* ---- sums -------------------------------------------------------------------- */
+/* ---- sums ------------------------------------------------------------------------ */
 
-/* The stretches of pixels ox0 .. ox0+m of a row in a part of the window: one
- * for each kernel row of the part. */
-static void spc_runs(const spc_job *j, const spc_row *q, const spc_part *w, mango_idx ox0,
-                     mango_idx m, const uint32_t *list, mgi_gather *run)
+/* The words of the rows of a tile among the a->m of all its maps. */
+static void spc_choose(const spc_tile *u, mgi_active *a, uint64_t *word, uint8_t *row)
 {
-    const mgi_convgeo *g = &j->g;
-    const mango_idx nr = j->k->nr, per = w->ky1 - w->ky0;
-    for (mango_idx ky = w->ky0; ky < w->ky1; ky++) {
-        const int inside = ky >= q->ky0 && ky < q->ky1;
-        const uint32_t *first = q->first + (inside ? ky - q->ky0 : 0) * (g->W + 1);
-        const mango_idx step = g->sw * g->C * nr, W = inside ? g->W : 0;
-        mango_idx x0 = ox0 * g->sw - g->px, at = (ky * g->kw - x0) * g->C * nr;
-        for (mgi_gather *r = run + ky - w->ky0; r < run + m * per; r += per) {
-            const mango_idx lo = MGI_MIN(MGI_MAX(x0 + w->kx0, 0), W);
-            const mango_idx hi = MGI_MIN(MGI_MAX(x0 + w->kx1, lo), W);
-            r->n = hi > lo ? (mango_idx)(first[hi] - first[lo]) : 0;
-            r->at = hi > lo ? list + first[lo] : list;
-            r->b = at;
-            x0 += g->sw, at -= step;
-        }
+    mango_idx m = 0;
+    for (mango_idx i = 0; i < a->m; i++) {
+        word[m] = a->x[i];
+        row[m] = (uint8_t)u->row[a->row[i]];
+        m += u->map[row[m]] == a->row[i];
     }
+    a->m = m;
+    a->x = word;
+    a->row = row;
 }
 
-/* The next part of the window; false: all done. */
-static int spc_next(const spc_job *j, spc_part *w)
+static void spc_sum(const spc_job *j, const spc_tile *u, mango_idx part)
 {
     const mgi_convgeo *g = &j->g;
-    w->kx0 = w->kx1 < g->kw ? w->kx1 : 0;
-    w->ky0 = w->kx0 ? w->ky0 : w->ky1;
-    w->ky1 = MGI_MIN(w->ky0 + j->kyn, g->kh);
-    w->kx1 = MGI_MIN(w->kx0 + j->kxn, g->kw);
-    return w->ky0 < g->kh;
-}
-
-static void spc_store(const spc_job *j, const spc_row *q, mango_idx o0, mango_idx n,
-                      const float *acc, mango_idx ldacc)
-{
-    const mgi_convgeo *g = &j->g;
-    const mgi_bits_epilogue *e = j->e;
-    mango_idx off[SPC_STORE];
-    const mango_idx p0 = (q->n * g->OH + q->oy) * g->OW, words = mgi_bits_words(g->O);
-    for (mango_idx ox = 0; ox < g->OW; ox += SPC_STORE) {
-        const mango_idx m = MGI_MIN(SPC_STORE, g->OW - ox);
-        for (mango_idx i = 0; i < m; i++)
-            off[i] = (p0 + ox + i) * g->O;
-        j->k->finish(m, n, acc + ox * ldacc, ldacc, off, e && e->bias ? e->bias + o0 : NULL,
-                     e && e->residual ? e->residual + o0 : NULL, e && e->relu && !e->bits,
-                     j->y + o0);
-        for (mango_idx i = 0; e && e->bits && i < m; i++) {
-            mgi_bits_add_part(o0, n, e->bits + (p0 + ox + i) * words, j->y + off[i] + o0);
-            if (e->relu)
-                j->k->relu(n, j->y + off[i] + o0, j->y + off[i] + o0);
-        }
-    }
-}
-
-/* All m rows, panels q0 .. q0+np. */
-static void spc_group(const spc_job *j, mango_idx m, const spc_row *row, mango_idx q0,
-                      mango_idx np, const uint32_t *list, float *sums)
-{
-    const mgi_convgeo *g = &j->g;
-    const mango_idx nr = j->k->nr, pitch = g->kh * g->kw * g->C * nr, wide = np * nr;
-    const float *B = j->packed + q0 * pitch;
-    spc_part w = {0, 0, 0, 0};
-    mgi_gather run[SPC_RUNS];
-    int load = 0;
-    while (spc_next(j, &w) || !load) {
-        const mango_idx per = w.ky1 - w.ky0, most = SPC_RUNS / MGI_MAX(per, 1);
-        float *acc = sums;
-        for (mango_idx i = 0; i < m; i++)
-            for (mango_idx ox = 0, n; ox < g->OW; ox += n, acc += n * wide) {
-                n = MGI_MIN(most, g->OW - ox);
-                spc_runs(j, &row[i], &w, ox, n, list, run);
-                j->k->gather(np, n, per, run, B, pitch, acc, load);
+    const mango_idx nr = j->k->nr, pitch = g->kh * g->kw * g->C * nr;
+    const mango_idx parts = j->lanes * j->times, maps = j->nb * j->tb;
+    const float *b = j->packed + u->panel * pitch;
+    uint64_t word[SPC_ROWS];
+    uint8_t row[SPC_ROWS];
+    memset(u->acc, 0, (size_t)(u->rows * u->wide) * sizeof *u->acc);
+    for (mango_idx ky = 0; ky < g->kh; ky++)
+        for (mango_idx kx = 0; kx < g->kw; kx++, b += g->C * nr) {
+            const mango_idx tap = spc_tap(j, u, ky, kx);
+            for (mango_idx v = 0; tap >= 0 && v < j->words; v++) {
+                const mango_idx at = (tap + v) * parts + part;
+                mgi_active a = {j->many[at], j->word + at * maps, j->row + at * maps};
+                if (u->rows < u->B * u->T)
+                    spc_choose(u, &a, word, row);
+                j->k->gather(u->panels, &a, b + v * 64 * nr, pitch, u->acc);
             }
-        load = 1;
+        }
+}
+
+/* ---- what becomes of a tile -------------------------------------------------------- */
+
+/* The pixel of map i of the tile among all (t,b,oy,ox). */
+static mango_idx spc_pixel(const spc_job *j, const spc_tile *u, mango_idx i)
+{
+    const mango_idx b = u->b0 + i / u->T, t = u->t0 + i % u->T;
+    return (t * j->B + b) * j->g.OH * j->g.OW + u->pos;
+}
+
+static void spc_store(const spc_job *j, const spc_tile *u)
+{
+    const mgi_bits_epilogue *e = j->e;
+    mango_idx off[SPC_ROWS];
+    for (mango_idx r = 0; r < u->rows; r++)
+        off[r] = spc_pixel(j, u, r) * j->g.O;
+    j->k->finish(u->rows, u->n, u->acc, u->wide, off, e && e->bias ? e->bias + u->o0 : NULL,
+                 e && e->residual ? e->residual + u->o0 : NULL, e && e->relu && !e->bits,
+                 j->y + u->o0);
+    for (mango_idx r = 0; e && e->bits && r < u->rows; r++) {
+        float *y = j->y + off[r] + u->o0;
+        mgi_bits_add(1, u->n, e->bits + off[r] / j->g.O * j->owords + u->o0 / SPC_OUT, y);
+        if (e->relu)
+            j->k->relu(u->n, y, y);
     }
-    for (mango_idx i = 0; i < m; i++, sums += g->OW * wide)
-        spc_store(j, &row[i], q0 * nr, MGI_MIN(wide, g->O - q0 * nr), sums, wide);
 }
 
-static void spc_item(const spc_job *j, mango_idx item, float *scratch)
+static void spc_fire(const spc_job *j, const spc_tile *u)
 {
-    uint32_t *first = (uint32_t *)(void *)scratch, *list = first + j->firsts;
-    float *sums = scratch + j->firsts + j->listed;
-    const mango_idx r0 = item / j->shares * j->mu, m = MGI_MIN(j->mu, j->N * j->g.OH - r0);
-    const mango_idx s = item % j->shares;
-    const mango_idx q1 = (s + 1) * j->panels / j->shares;
-    spc_row row[SPC_ROWS];
-    spc_lists(j, r0, m, row, list, first);
-    for (mango_idx q = s * j->panels / j->shares; q < q1; q += j->group)
-        spc_group(j, m, row, q, MGI_MIN(j->group, q1 - q), list, sums);
+    const mgi_bits_epilogue *e = j->e;
+    const mango_idx HW = j->g.OH * j->g.OW, step = j->B * HW, v = u->o0 / SPC_OUT;
+    for (mango_idx b = 0; b < u->B; b++) {
+        const mango_idx p = spc_pixel(j, u, b * u->T);
+        const mgi_lif_run q = {
+            .T = u->T,
+            .n = u->n,
+            .X = u->acc,
+            .ldX = u->wide,
+            .row = u->row + b * u->T,
+            .bias = e && e->bias ? e->bias + u->o0 : NULL,
+            .res = e && e->residual ? e->residual + p * j->g.O + u->o0 : NULL,
+            .ldres = step * j->g.O,
+            .bits = e && e->bits ? e->bits + p * j->owords + v : NULL,
+            .ldbits = step * j->owords,
+            .U = j->lif->U + ((u->b0 + b) * HW + u->pos) * j->g.O + u->o0,
+            .S = j->lif->S + p * j->owords + v,
+            .ldS = step * j->owords};
+        j->k->lif_bits(&j->lif->rule, &q);
+    }
 }
 
-/* ---- planning ---------------------------------------------------------------- */
-
-/* Input rows that m output rows need, at most. */
-static mango_idx spc_rows(const mgi_convgeo *g, mango_idx m)
-{
-    const mango_idx images = (m + g->OH - 2) / g->OH + 1;
-    return MGI_MIN(images * g->H, m * g->kh);
-}
-
-static void spc_plan(spc_job *j)
+static void spc_item(const spc_job *j, mango_idx group, mango_idx pos, mango_idx lane,
+                     mango_idx time)
 {
     const mgi_convgeo *g = &j->g;
-    const mango_idx nr = j->k->nr, row = MGI_MAX(g->C * g->W, 1);
-    j->words = mgi_bits_words(g->C);
-    j->panels = (g->O + nr - 1) / nr;
-    j->group = MGI_MIN(j->k->gather_panels, j->panels);
-    const mango_idx tap = MGI_MAX(g->C * j->group * nr, 1);
-    j->kyn = MGI_MAX(MGI_MIN(SPC_SLICE / (tap * MGI_MAX(g->kw, 1)), g->kh), 1);
-    j->kyn = MGI_MIN(j->kyn, SPC_RUNS);
-    j->kxn = SPC_SLICE / tap >= g->kw ? g->kw : MGI_MAX(SPC_SLICE / tap, 1);
-    j->mu = MGI_MIN(MGI_MIN(MGI_MAX(SPC_PIXELS / g->OW, 1), SPC_ROWS),
-                    MGI_MAX(j->N * g->OH, 1));
-    while (j->mu > 1 && spc_rows(g, j->mu) * row > SPC_LISTED)
-        j->mu--;
-    j->firsts = spc_up(spc_rows(g, j->mu) * (g->W + 1), 16);
-    j->listed = spc_up(spc_rows(g, j->mu) * row, 16);
-    j->sums = spc_up(j->mu * g->OW * j->group * nr, 16);
+    const mango_idx nr = j->k->nr;
+    float space[SPC_ROWS * SPC_OUT + 16];
+    spc_tile u;
+    u.pos = pos;
+    u.iy = pos / g->OW * g->sh - g->py;
+    u.ix = pos % g->OW * g->sw - g->px;
+    spc_part(j, lane, time, &u);
+    u.o0 = group * SPC_OUT;
+    u.n = MGI_MIN(SPC_OUT, g->O - u.o0);
+    u.panel = u.o0 / nr;
+    u.panels = (u.n + nr - 1) / nr;
+    u.wide = u.panels * nr;
+    u.acc = space + (64 - (uintptr_t)(void *)space % 64) % 64 / sizeof *space;
+    u.rows = u.B * u.T;
+    for (mango_idx i = 0; i < u.rows; i++)
+        u.row[i] = (uint16_t)i;
+    if (j->lif && j->lif->repeats)
+        spc_different(j, &u);
+    spc_sum(j, &u, lane * j->times + time);
+    if (j->lif)
+        spc_fire(j, &u);
+    else
+        spc_store(j, &u);
 }
 
-/* Equal shares for the threads: of the rows, and of the panels when there are
- * too few rows. */
-static void spc_split(spc_job *j)
+/* Tiles: parts of T and B, so that a tile has SPC_ROWS rows or a bit less. */
+static void spc_parts(spc_job *j)
 {
-    const mango_idx T = mango_threads(), M = j->N * j->g.OH;
-    j->units = (M + j->mu - 1) / j->mu;
-    if (j->units >= T)
-        j->units = spc_up(j->units, T);
-    j->mu = MGI_MIN(j->mu, (M + j->units - 1) / j->units);
-    j->units = (M + j->mu - 1) / j->mu;
-    j->shares = j->units >= T ? 1 : MGI_MIN(j->panels, (T + j->units - 1) / j->units);
+    j->times = (j->T + SPC_ROWS - 1) / SPC_ROWS;
+    j->tb = (j->T + j->times - 1) / j->times;
+    j->nb = MGI_MAX(SPC_ROWS / j->T, 1);
+    j->lanes = (j->B + j->nb - 1) / j->nb;
+    j->nb = (j->B + j->lanes - 1) / j->lanes;
+    j->groups = (j->g.O + SPC_OUT - 1) / SPC_OUT;
 }
 
+/* Floats for the sorted words of N maps; parts of T and B waste a third at most. */
+static mango_idx spc_sorted(const mgi_conv *c, mango_idx N)
+{
+    const mango_idx n = c->H * c->W * mgi_bits_words(c->C) * (N + N / 2 + SPC_ROWS);
+    return (n * (mango_idx)(sizeof(uint64_t) + 2) + 16) / (mango_idx)sizeof(float) + 1;
+}
+
+/* Membranes go from step to step, so all steps of an input stay with one thread;
+ * tiles of one group of outputs follow each other, since they share weights. */
 static void spc_gather(spc_job *j, float *work)
 {
-    const mango_idx each = j->firsts + j->listed + j->sums;
-    spc_split(j);
-    const mango_idx items = j->units * j->shares;
-    MGI_OMP(parallel for schedule(dynamic) if (items > 1))
-    for (mango_idx i = 0; i < items; i++) {
-#if defined(_OPENMP)
-        spc_item(j, i, work + omp_get_thread_num() * each);
-#else
-        spc_item(j, i, work + 0 * each);
-#endif
-    }
+    const mango_idx HW = j->g.OH * j->g.OW, n = j->groups * HW * j->lanes;
+    const mango_idx words = j->g.H * j->g.W * j->words, parts = j->lanes * j->times;
+    const double adds = j->active * (double)(j->g.kh * j->g.kw * j->g.O);
+    j->word = (uint64_t *)(void *)(work + (uintptr_t)(void *)work / sizeof *work % 2);
+    j->row = (uint8_t *)(void *)(j->word + words * parts * j->nb * j->tb);
+    j->many = j->row + words * parts * j->nb * j->tb;
+    spc_sort_all(j);
+    MGI_OMP(parallel for schedule(dynamic) if (n > 1 && adds >= SPC_GRAIN))
+    for (mango_idx i = 0; i < n; i++)
+        for (mango_idx t = 0; t < j->times; t++)
+            spc_item(j, i / j->lanes / HW, i / j->lanes % HW, i % j->lanes, t);
 }
 
-/* ---- the dense way ----------------------------------------------------------- */
+/* ---- the dense way ----------------------------------------------------------------- */
 
 /* Maps widened at a time. */
 static mango_idx spc_widened(const mgi_conv *c, mango_idx N)
 {
-    const mango_idx size = c->H * c->W * c->C + c->OH * c->OW * c->O;
+    const mango_idx size = c->H * c->W * c->C + 2 * c->OH * c->OW * c->O;
     return MGI_MAX(MGI_MIN(N, SPC_WIDEN / MGI_MAX(size, 1)), 1);
 }
 
@@ -272,69 +337,95 @@ static void spc_expand(mango_idx rows, mango_idx C, const uint64_t *x, float *y)
         mgi_bits_expand(1, C, x + i * words, y + i * C);
 }
 
-static void spc_dense(const mgi_conv *c, mango_idx N, const uint64_t *x,
-                      const float *packed, const mgi_bits_epilogue *e, float *y,
-                      float *work)
+/* Maps n .. n+m-1, whose currents are X, through the LIF layer. */
+static void spc_fire_dense(const spc_job *j, mango_idx n, mango_idx m, const float *X)
 {
-    const mango_idx most = spc_widened(c, N), in = c->H * c->W, out = c->OH * c->OW;
-    float *wide = work, *res = wide + spc_up(most * in * c->C, 16);
-    float *rest = res + spc_up(most * out * c->O, 16);
-    for (mango_idx n = 0; n < N; n += most) {
-        const mango_idx m = MGI_MIN(most, N - n);
-        mgi_epilogue f = {e ? e->bias : NULL, NULL, e && e->relu};
-        spc_expand(m * in, c->C, x + n * in * mgi_bits_words(c->C), wide);
-        if (e && e->residual)
-            f.residual = e->residual + n * out * c->O;
-        if (e && e->bits) {
-            spc_expand(m * out, c->O, e->bits + n * out * mgi_bits_words(c->O), res);
-            f.residual = res;
+    const mango_idx HW = j->g.OH * j->g.OW, O = j->g.O;
+    for (mango_idx i = 0; i < m; i++) {
+        const mango_idx b = (n + i) % j->B;
+        MGI_OMP(parallel for schedule(static) if (HW * O >= MGI_GRAIN))
+        for (mango_idx p = 0; p < HW * j->owords; p++) {
+            const mango_idx o = p % j->owords * 64, at = p / j->owords * O + o;
+            const mgi_lif_run q = {.T = 1,
+                                   .n = MGI_MIN(64, O - o),
+                                   .X = X + i * HW * O + at,
+                                   .U = j->lif->U + b * HW * O + at,
+                                   .S = j->lif->S + (n + i) * HW * j->owords + p};
+            j->k->lif_bits(&j->lif->rule, &q);
         }
-        mgi_conv_forward(c, m, wide, packed, &f, y + n * out * c->O, rest);
     }
 }
 
-/* ---- both -------------------------------------------------------------------- */
-
-static int spc_is_sparse(const mgi_conv *c, mango_idx N, const uint64_t *x)
+static void spc_dense(const spc_job *j, const mgi_conv *c, float *work)
 {
-    const mango_idx pixels = N * c->H * c->W;
-    const double active = (double)mgi_bits_total(pixels * mgi_bits_words(c->C), x);
-    return !c->transposed && active <= SPC_DENSE * (double)(pixels * c->C);
+    const mango_idx N = j->T * j->B, in = c->H * c->W, out = c->OH * c->OW;
+    const mango_idx most = spc_widened(c, N);
+    const mgi_bits_epilogue *e = j->e;
+    float *wide = work, *res = wide + spc_up(most * in * c->C, 16);
+    float *X = res + spc_up(most * out * c->O, 16), *rest = X + spc_up(most * out * c->O, 16);
+    for (mango_idx n = 0; n < N; n += most) {
+        const mango_idx m = MGI_MIN(most, N - n);
+        float *y = j->lif ? X : j->y + n * out * c->O;
+        mgi_epilogue f = {e ? e->bias : NULL, NULL, e && e->relu};
+        spc_expand(m * in, c->C, j->x + n * in * j->words, wide);
+        if (e && e->residual)
+            f.residual = e->residual + n * out * c->O;
+        if (e && e->bits) {
+            spc_expand(m * out, c->O, e->bits + n * out * j->owords, res);
+            f.residual = res;
+        }
+        mgi_conv_forward(c, m, wide, j->packed, &f, y, rest);
+        if (j->lif)
+            spc_fire_dense(j, n, m, X);
+    }
 }
+
+/* ---- both ---------------------------------------------------------------------------- */
 
 MGI_FN mango_idx mgi_bits_conv_work(const mgi_conv *c, mango_idx N)
 {
-    const mango_idx most = spc_widened(c, N);
-    const mango_idx dense = spc_up(most * c->H * c->W * c->C, 16) +
-                            spc_up(most * c->OH * c->OW * c->O, 16) +
+    const mango_idx most = spc_widened(c, N), in = c->H * c->W, out = c->OH * c->OW;
+    const mango_idx dense = spc_up(most * in * c->C, 16) + 2 * spc_up(most * out * c->O, 16) +
                             mgi_conv_work(c, most);
-    spc_job j = {.k = mgi_kernels_get(), .N = N};
-    if (c->transposed)
-        return dense;
-    mgi_convgeo_phase(c, 0, &j.g);
-    spc_plan(&j);
-    return MGI_MAX(dense, mango_threads() * (j.firsts + j.listed + j.sums));
+    return MGI_MAX(dense, spc_sorted(c, N));
+}
+
+static void spc_run(spc_job *j, const mgi_conv *c, float *work)
+{
+    const mango_idx pixels = j->T * j->B * c->H * c->W;
+    j->k = mgi_kernels_get();
+    j->words = mgi_bits_words(c->C);
+    j->owords = mgi_bits_words(c->O);
+    j->active = (double)mgi_bits_total(pixels * j->words, j->x);
+    mgi_convgeo_phase(c, 0, &j->g);
+    spc_parts(j);
+    if (c->transposed || j->active > SPC_DENSE * (double)(pixels * c->C))
+        spc_dense(j, c, work);
+    else
+        spc_gather(j, work);
 }
 
 MGI_FN void mgi_bits_conv(const mgi_conv *c, mango_idx N, const uint64_t *x,
                           const float *packed, const mgi_bits_epilogue *e, float *y,
                           float *work)
 {
-    spc_job j = {.k = mgi_kernels_get(), .N = N, .x = x, .packed = packed, .e = e, .y = y};
-    if (!spc_is_sparse(c, N, x)) {
-        spc_dense(c, N, x, packed, e, y, work);
-        return;
-    }
-    mgi_convgeo_phase(c, 0, &j.g);
-    spc_plan(&j);
-    spc_gather(&j, work);
+    spc_job j = {.x = x, .packed = packed, .e = e, .y = y, .T = 1, .B = N};
+    spc_run(&j, c, work);
 }
 
-#undef SPC_SLICE
-#undef SPC_PIXELS
+MGI_FN void mgi_bits_conv_lif(const mgi_conv *c, mango_idx N, const uint64_t *x,
+                              const float *packed, const mgi_bits_epilogue *e,
+                              const mgi_bits_lif *lif, float *work)
+{
+    mgi_bits_lif l = *lif;
+    spc_job j = {.x = x, .packed = packed, .e = e, .lif = &l, .T = N / l.B, .B = l.B};
+    l.repeats = l.repeats && c->kh * c->kw * mgi_bits_words(c->C) <= SPC_WINDOW;
+    spc_run(&j, c, work);
+}
+
 #undef SPC_ROWS
-#undef SPC_RUNS
-#undef SPC_STORE
-#undef SPC_LISTED
+#undef SPC_OUT
+#undef SPC_WINDOW
 #undef SPC_WIDEN
+#undef SPC_GRAIN
 #undef SPC_DENSE

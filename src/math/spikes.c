@@ -2,51 +2,46 @@
  * SPDX-License-Identifier: MIT */
 #include "spikes.h"
 
-#define SPK_NR 16    /* most columns of a panel of the sets that use mgi_ref_gather */
-#define SPK_PANELS 8 /* ... and most panels of a call */
-
 MGI_FN mango_idx mgi_bits_words(mango_idx C)
 {
     return (C + 63) / 64;
 }
 
 /* ---- the plain kernels ----------------------------------------------------- */
-MGI_FN void mgi_ref_gather(mango_idx nr, mango_idx panels, mango_idx m, mango_idx per,
-                           const mgi_gather *run, const float *b, mango_idx pitch,
-                           float *acc, int load)
+MGI_FN void mgi_ref_gather(mango_idx nr, mango_idx panels, const mgi_active *a,
+                           const float *b, mango_idx pitch, float *acc)
 {
-    float s[SPK_PANELS * SPK_NR] = {0.0f};
-    const size_t bytes = (size_t)(panels * nr) * sizeof *s;
-    for (; m > 0; m--, acc += panels * nr) {
-        if (load)
-            memcpy(s, acc, bytes);
-        else
-            memset(s, 0, bytes);
-        for (const mgi_gather *end = run + per; run < end; run++)
-            for (mango_idx i = 0; i < run->n; i++) {
-                const float *row = b + run->b + run->at[i];
-                for (mango_idx p = 0; p < panels; p++, row += pitch)
-                    for (mango_idx j = 0; j < nr; j++)
-                        s[p * nr + j] += row[j];
-            }
-        memcpy(acc, s, bytes);
+    for (mango_idx i = 0; i < a->m; i++)
+        for (mango_idx c = 0; c < 64; c++) {
+            float *s = acc + a->row[i] * panels * nr;
+            for (mango_idx p = 0; p < panels && (a->x[i] >> c & 1); p++)
+                for (mango_idx j = 0; j < nr; j++)
+                    s[p * nr + j] += b[p * pitch + c * nr + j];
+        }
+}
+
+MGI_FN void mgi_ref_lif_part(mango_idx j, const mgi_lif_rule *r, const mgi_lif_run *q)
+{
+    for (mango_idx t = 0; t < q->T && j < q->n; t++) {
+        const float *X = q->X + (q->row ? q->row[t] : t) * q->ldX;
+        uint64_t *S = q->S + t * q->ldS;
+        *S = j == 0 ? 0 : *S & (((uint64_t)1 << j) - 1);
+        for (mango_idx i = j; i < q->n; i++) {
+            float x = q->bias ? X[i] + q->bias[i] : X[i];
+            if (q->res)
+                x += q->res[t * q->ldres + i];
+            if (q->bits)
+                x += (float)(q->bits[t * q->ldbits] >> i & 1);
+            const float H = mgi_lif_charge(r, q->U[i], x);
+            *S |= (uint64_t)mgi_lif_fires(r, H) << i;
+            q->U[i] = mgi_lif_leave(r, H);
+        }
     }
 }
 
-MGI_FN void mgi_ref_lif_bits(mango_idx rows, mango_idx C, const mgi_lif_rule *r,
-                             const float *X, float *U, uint64_t *S)
+MGI_FN void mgi_ref_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q)
 {
-    for (mango_idx i = 0; i < rows; i++)
-        for (mango_idx c = 0; c < C; c += 64) {
-            const mango_idx m = MGI_MIN(64, C - c);
-            uint64_t w = 0;
-            for (mango_idx j = 0; j < m; j++, X++, U++) {
-                const float H = mgi_lif_charge(r, *U, *X);
-                w |= (uint64_t)mgi_lif_fires(r, H) << j;
-                *U = mgi_lif_leave(r, H);
-            }
-            *S++ = w;
-        }
+    mgi_ref_lif_part(0, r, q);
 }
 
 /* ---- widening and counting ------------------------------------------------- */
@@ -67,20 +62,6 @@ MGI_FN void mgi_bits_add(mango_idx rows, mango_idx C, const uint64_t *x, float *
         for (mango_idx c = 0; c < C; c += 64)
             for (uint64_t w = *x++; w; w &= w - 1)
                 y[c + mgi_bits_first(w)] += 1.0f;
-}
-
-MGI_FN void mgi_bits_add_part(mango_idx c0, mango_idx n, const uint64_t *x, float *y)
-{
-    const mango_idx end = c0 + n;
-    for (mango_idx c = c0 / 64 * 64; c < end; c += 64) {
-        uint64_t w = x[c / 64];
-        if (c < c0)
-            w &= ~(uint64_t)0 << (c0 - c);
-        if (end - c < 64)
-            w &= ((uint64_t)1 << (end - c)) - 1;
-        for (; w; w &= w - 1)
-            y[c + mgi_bits_first(w) - c0] += 1.0f;
-    }
 }
 
 MGI_FN mango_idx mgi_bits_total(mango_idx n, const uint64_t *x)
@@ -161,6 +142,3 @@ MGI_FN void mgi_bits_adaptiveavg(const mgi_pool *p, mango_idx N, const uint64_t 
 {
     spk_average(p, 1, N, x, y);
 }
-
-#undef SPK_NR
-#undef SPK_PANELS

@@ -11,26 +11,11 @@
 
 #include "ops.h"
 
-/* The lowest set bit of w, which has one. */
-static inline int mgi_bits_first(uint64_t w)
-{
-#if defined(__GNUC__)
-    return __builtin_ctzll(w);
-#else
-    int i = 0;
-    for (; !(w & 1); w >>= 1)
-        i++;
-    return i;
-#endif
-}
-
 /* ---- spikes.c -------------------------------------------------------------- */
 MGI_FN mango_idx mgi_bits_words(mango_idx C); /* words of a pixel */
 /* rows pixels of C channels: y = bits; y += bits; how many bits of n words are set. */
 MGI_FN void mgi_bits_expand(mango_idx rows, mango_idx C, const uint64_t *x, float *y);
 MGI_FN void mgi_bits_add(mango_idx rows, mango_idx C, const uint64_t *x, float *y);
-/* y (n) += channels c0 .. c0+n of one pixel. */
-MGI_FN void mgi_bits_add_part(mango_idx c0, mango_idx n, const uint64_t *x, float *y);
 MGI_FN mango_idx mgi_bits_total(mango_idx n, const uint64_t *x);
 /* The pools of ops.h: the largest bit; the mean, as a float map. */
 MGI_FN void mgi_bits_maxpool(const mgi_pool *p, mango_idx N, const uint64_t *x, uint64_t *y);
@@ -52,5 +37,19 @@ MGI_FN mango_idx mgi_bits_conv_work(const mgi_conv *c, mango_idx N); /* floats, 
 MGI_FN void mgi_bits_conv(const mgi_conv *c, mango_idx N, const uint64_t *x,
                           const float *packed, const mgi_bits_epilogue *e, float *y,
                           float *work);
+/* The LIF layer behind a convolution: N = T*B maps, t slowest. */
+typedef struct mgi_bits_lif {
+    mgi_lif_rule rule;
+    mango_idx B;
+    float *U;    /* (B,OH,OW,O) membranes, in and out      */
+    uint64_t *S; /* (T,B,OH,OW,ceil(O/64)) spikes, out     */
+    int repeats; /* 1: look for windows that repeat over time: worth it for inputs
+                    that do, as the spikes of a LIF layer with a constant current */
+} mgi_bits_lif;
+/* The same with the LIF layer in the same pass: its currents are not stored.
+ * e->relu must be 0. The work of mgi_bits_conv_work. */
+MGI_FN void mgi_bits_conv_lif(const mgi_conv *c, mango_idx N, const uint64_t *x,
+                              const float *packed, const mgi_bits_epilogue *e,
+                              const mgi_bits_lif *lif, float *work);
 
 #endif

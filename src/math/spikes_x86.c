@@ -1,52 +1,44 @@
 /* spikes_x86.c - kernels for maps of bits with AVX2 and AVX-512.
  *
- * gather holds the sums of one pixel in registers and adds, for each active
- * input, its row of weights: 2 vectors a panel, 4 panels (8 sums hide the
- * latency of an addition). Nothing is multiplied.
+ * gather holds the sums of 64 outputs of one pixel in registers and adds, for
+ * each active input, its row of weights: 8 vectors with AVX2, 4 with AVX-512.
+ * Nothing is multiplied. It reads one vector per addition, so that it is bound
+ * by loads: the caller sees to it that the rows in use stay in the first-level
+ * cache, and that pixels with equally many active inputs follow each other,
+ * since the branch that ends a pixel is then foreseen.
  * SPDX-License-Identifier: MIT */
 #include "spikes.h"
 
 #if defined(__GNUC__) && defined(__x86_64__)
 #include <immintrin.h>
 
-typedef void (*spk_gather_fn)(mango_idx m, mango_idx per, const mgi_gather *run,
-                              const float *b, mango_idx pitch, float *acc, int load);
-
 /* ---- AVX-512: panels of 32 -------------------------------------------------- */
 #define SPK5_BODY static inline __attribute__((always_inline, target("avx512f"))) void
-#define SPK5_GET(q, u, v)                                                                  \
-    __m512 u = _mm512_setzero_ps(), v = u;                                                 \
-    if (load && P > q) {                                                                   \
-        u = _mm512_loadu_ps(acc + q * 32);                                                 \
-        v = _mm512_loadu_ps(acc + q * 32 + 16);                                            \
-    }
-#define SPK5_ADD(q, u, v)                                                                  \
-    if (P > q) {                                                                           \
-        u = _mm512_add_ps(u, _mm512_loadu_ps(row + q * pitch));                            \
-        v = _mm512_add_ps(v, _mm512_loadu_ps(row + q * pitch + 16));                       \
-    }
-#define SPK5_PUT(q, u, v)                                                                  \
-    if (P > q) {                                                                           \
-        _mm512_storeu_ps(acc + q * 32, u);                                                 \
-        _mm512_storeu_ps(acc + q * 32 + 16, v);                                            \
-    }
 
-SPK5_BODY spk5_body(int P, mango_idx m, mango_idx per, const mgi_gather *run,
-                    const float *b, mango_idx pitch, float *acc, int load)
+SPK5_BODY spk5_body(int P, const mgi_active *a, const float *b, mango_idx pitch, float *acc)
 {
-    for (; m > 0; m--, acc += P * 32) {
-        SPK5_GET(0, u0, v0)
-        SPK5_GET(1, u1, v1) SPK5_GET(2, u2, v2)
-            SPK5_GET(3, u3, v3) for (const mgi_gather *end = run + per; run < end; run++)
-        {
-            const float *B = b + run->b;
-            for (const uint32_t *at = run->at, *last = at + run->n; at < last; at++) {
-                const float *row = B + *at;
-                SPK5_ADD(0, u0, v0)
-                SPK5_ADD(1, u1, v1) SPK5_ADD(2, u2, v2) SPK5_ADD(3, u3, v3)
+    for (mango_idx i = 0; i < a->m; i++) {
+        float *s = acc + a->row[i] * 32 * P;
+        __m512 u0 = _mm512_loadu_ps(s), v0 = _mm512_loadu_ps(s + 16), u1 = u0, v1 = v0;
+        if (P > 1) {
+            u1 = _mm512_loadu_ps(s + 32);
+            v1 = _mm512_loadu_ps(s + 48);
+        }
+        for (uint64_t w = a->x[i]; w; w &= w - 1) {
+            const float *row = b + mgi_bits_first(w) * 32;
+            u0 = _mm512_add_ps(u0, _mm512_loadu_ps(row));
+            v0 = _mm512_add_ps(v0, _mm512_loadu_ps(row + 16));
+            if (P > 1) {
+                u1 = _mm512_add_ps(u1, _mm512_loadu_ps(row + pitch));
+                v1 = _mm512_add_ps(v1, _mm512_loadu_ps(row + pitch + 16));
             }
         }
-        SPK5_PUT(0, u0, v0) SPK5_PUT(1, u1, v1) SPK5_PUT(2, u2, v2) SPK5_PUT(3, u3, v3)
+        _mm512_storeu_ps(s, u0);
+        _mm512_storeu_ps(s + 16, v0);
+        if (P > 1) {
+            _mm512_storeu_ps(s + 32, u1);
+            _mm512_storeu_ps(s + 48, v1);
+        }
     }
 }
 
@@ -54,9 +46,9 @@ SPK5_BODY spk5_body(int P, mango_idx m, mango_idx per, const mgi_gather *run,
 #define SPK3_BODY static inline __attribute__((always_inline, target("avx2"))) void
 #define SPK3_GET(q, u, v)                                                                  \
     __m256 u = _mm256_setzero_ps(), v = u;                                                 \
-    if (load && P > q) {                                                                   \
-        u = _mm256_loadu_ps(acc + q * 16);                                                 \
-        v = _mm256_loadu_ps(acc + q * 16 + 8);                                             \
+    if (P > q) {                                                                           \
+        u = _mm256_loadu_ps(s + q * 16);                                                   \
+        v = _mm256_loadu_ps(s + q * 16 + 8);                                               \
     }
 #define SPK3_ADD(q, u, v)                                                                  \
     if (P > q) {                                                                           \
@@ -65,58 +57,45 @@ SPK5_BODY spk5_body(int P, mango_idx m, mango_idx per, const mgi_gather *run,
     }
 #define SPK3_PUT(q, u, v)                                                                  \
     if (P > q) {                                                                           \
-        _mm256_storeu_ps(acc + q * 16, u);                                                 \
-        _mm256_storeu_ps(acc + q * 16 + 8, v);                                             \
+        _mm256_storeu_ps(s + q * 16, u);                                                   \
+        _mm256_storeu_ps(s + q * 16 + 8, v);                                               \
     }
+#define SPK3_ALL(F) F(0, u0, v0) F(1, u1, v1) F(2, u2, v2) F(3, u3, v3)
 
-SPK3_BODY spk3_body(int P, mango_idx m, mango_idx per, const mgi_gather *run,
-                    const float *b, mango_idx pitch, float *acc, int load)
+SPK3_BODY spk3_body(int P, const mgi_active *a, const float *b, mango_idx pitch, float *acc)
 {
-    for (; m > 0; m--, acc += P * 16) {
-        SPK3_GET(0, u0, v0)
-        SPK3_GET(1, u1, v1) SPK3_GET(2, u2, v2)
-            SPK3_GET(3, u3, v3) for (const mgi_gather *end = run + per; run < end; run++)
-        {
-            const float *B = b + run->b;
-            for (const uint32_t *at = run->at, *last = at + run->n; at < last; at++) {
-                const float *row = B + *at;
-                SPK3_ADD(0, u0, v0)
-                SPK3_ADD(1, u1, v1) SPK3_ADD(2, u2, v2) SPK3_ADD(3, u3, v3)
-            }
+    for (mango_idx i = 0; i < a->m; i++) {
+        float *s = acc + a->row[i] * 16 * P;
+        SPK3_ALL(SPK3_GET)
+        for (uint64_t w = a->x[i]; w; w &= w - 1) {
+            const float *row = b + mgi_bits_first(w) * 16;
+            SPK3_ALL(SPK3_ADD)
         }
-        SPK3_PUT(0, u0, v0) SPK3_PUT(1, u1, v1) SPK3_PUT(2, u2, v2) SPK3_PUT(3, u3, v3)
+        SPK3_ALL(SPK3_PUT)
     }
 }
 
 /* One instance for each count of panels. */
-#define SPK_INST(isa, p, feature)                                                          \
-    static __attribute__((target(feature))) void spk##isa##_gather_##p(                    \
-        mango_idx m, mango_idx per, const mgi_gather *run, const float *b,                 \
-        mango_idx pitch, float *acc, int load)                                             \
-    {                                                                                      \
-        spk##isa##_body(p, m, per, run, b, pitch, acc, load);                              \
-    }
-SPK_INST(5, 1, "avx512f")
-SPK_INST(5, 2, "avx512f") SPK_INST(5, 3, "avx512f") SPK_INST(5, 4, "avx512f")
-    SPK_INST(3, 1, "avx2") SPK_INST(3, 2, "avx2") SPK_INST(3, 3, "avx2")
-        SPK_INST(3, 4, "avx2")
-
-            MGI_FN void mgi_avx512_gather(mango_idx panels, mango_idx m, mango_idx per,
-                                          const mgi_gather *run, const float *b,
-                                          mango_idx pitch, float *acc, int load)
+__attribute__((target("avx512f"))) MGI_FN void
+mgi_avx512_gather(mango_idx panels, const mgi_active *a, const float *b, mango_idx pitch,
+                  float *acc)
 {
-    static const spk_gather_fn fn[4] = {spk5_gather_1, spk5_gather_2, spk5_gather_3,
-                                        spk5_gather_4};
-    fn[panels - 1](m, per, run, b, pitch, acc, load);
+    if (panels == 1)
+        spk5_body(1, a, b, pitch, acc);
+    else
+        spk5_body(2, a, b, pitch, acc);
 }
 
-MGI_FN void mgi_avx2_gather(mango_idx panels, mango_idx m, mango_idx per,
-                            const mgi_gather *run, const float *b, mango_idx pitch,
-                            float *acc, int load)
+__attribute__((target("avx2"))) MGI_FN void
+mgi_avx2_gather(mango_idx panels, const mgi_active *a, const float *b, mango_idx pitch,
+                float *acc)
 {
-    static const spk_gather_fn fn[4] = {spk3_gather_1, spk3_gather_2, spk3_gather_3,
-                                        spk3_gather_4};
-    fn[panels - 1](m, per, run, b, pitch, acc, load);
+    switch (panels) {
+    case 1: spk3_body(1, a, b, pitch, acc); break;
+    case 2: spk3_body(2, a, b, pitch, acc); break;
+    case 3: spk3_body(3, a, b, pitch, acc); break;
+    default: spk3_body(4, a, b, pitch, acc); break;
+    }
 }
 
 /* ---- LIF, 8 neurons at a time ------------------------------------------------ */
@@ -150,39 +129,50 @@ SPKL_BODY __m256 spkl_charge(spkl_rule k, const mgi_lif_rule *r, __m256 tau, __m
     return _mm256_add_ps(_mm256_sub_ps(U, d), gX);
 }
 
-SPKL_BODY void spkl_body(spkl_rule k, mango_idx rows, mango_idx C, const mgi_lif_rule *r,
-                         float scale, const float *X, float *U, uint64_t *S)
+/* The currents of neurons j .. j+7 in step t. */
+SPKL_BODY __m256 spkl_current(const mgi_lif_run *q, mango_idx t, mango_idx j)
+{
+    __m256 x = _mm256_loadu_ps(q->X + (q->row ? q->row[t] : t) * q->ldX + j);
+    if (q->bias)
+        x = _mm256_add_ps(x, _mm256_loadu_ps(q->bias + j));
+    if (q->res)
+        x = _mm256_add_ps(x, _mm256_loadu_ps(q->res + t * q->ldres + j));
+    if (q->bits) {
+        const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+        const int w = (int)(q->bits[t * q->ldbits] >> j & 255);
+        const __m256i on = _mm256_and_si256(_mm256_set1_epi32(w), lane);
+        const __m256 set = _mm256_castsi256_ps(_mm256_cmpeq_epi32(on, lane));
+        x = _mm256_add_ps(x, _mm256_and_ps(set, _mm256_set1_ps(1.0f)));
+    }
+    return x;
+}
+
+SPKL_BODY void spkl_body(spkl_rule k, const mgi_lif_rule *r, float scale,
+                         const mgi_lif_run *q)
 {
     const __m256 thr = _mm256_set1_ps(r->U_thr), value = _mm256_set1_ps(r->U_reset);
     const __m256 tau = _mm256_set1_ps(k.exact ? scale : r->tau);
-    for (mango_idx i = 0; i < rows; i++)
-        for (mango_idx c = 0; c < C; c += 64, S++) {
-            const mango_idx m = MGI_MIN(64, C - c);
-            uint64_t w = 0;
-            mango_idx j = 0;
-            for (; j + 8 <= m; j += 8, X += 8, U += 8) {
-                __m256 u = _mm256_loadu_ps(U);
-                const __m256 pending = spkl_fires(k, u, thr);
-                if (k.delay && k.set)
-                    u = _mm256_blendv_ps(u, value, pending);
-                __m256 H = spkl_charge(k, r, tau, u, _mm256_loadu_ps(X));
-                if (k.delay && k.subtract)
-                    H = _mm256_sub_ps(H, _mm256_and_ps(pending, thr));
-                const __m256 fires = spkl_fires(k, H, thr);
-                w |= (uint64_t)(unsigned)_mm256_movemask_ps(fires) << j;
-                if (!k.delay && k.subtract)
-                    H = _mm256_sub_ps(H, _mm256_and_ps(fires, thr));
-                if (!k.delay && k.set)
-                    H = _mm256_blendv_ps(H, value, fires);
-                _mm256_storeu_ps(U, H);
-            }
-            if (j < m) {
-                uint64_t last;
-                mgi_ref_lif_bits(1, m - j, r, X, U, &last);
-                w |= last << j, X += m - j, U += m - j;
-            }
-            *S = w;
+    for (mango_idx t = 0; t < q->T; t++) {
+        uint64_t w = 0;
+        for (mango_idx j = 0; j + 8 <= q->n; j += 8) {
+            __m256 u = _mm256_loadu_ps(q->U + j);
+            const __m256 pending = spkl_fires(k, u, thr);
+            if (k.delay && k.set)
+                u = _mm256_blendv_ps(u, value, pending);
+            __m256 H = spkl_charge(k, r, tau, u, spkl_current(q, t, j));
+            if (k.delay && k.subtract)
+                H = _mm256_sub_ps(H, _mm256_and_ps(pending, thr));
+            const __m256 fires = spkl_fires(k, H, thr);
+            w |= (uint64_t)(unsigned)_mm256_movemask_ps(fires) << j;
+            if (!k.delay && k.subtract)
+                H = _mm256_sub_ps(H, _mm256_and_ps(fires, thr));
+            if (!k.delay && k.set)
+                H = _mm256_blendv_ps(H, value, fires);
+            _mm256_storeu_ps(q->U + j, H);
         }
+        q->S[t * q->ldS] = w;
+    }
+    mgi_ref_lif_part(q->n / 8 * 8, r, q);
 }
 
 /* 1/tau when that is exact, else 0. */
@@ -194,10 +184,8 @@ static float spkl_scale(float tau)
 }
 
 /* The frameworks' two rules are compiled as constants. */
-__attribute__((target("avx2"))) MGI_FN void mgi_avx2_lif_bits(mango_idx rows, mango_idx C,
-                                                              const mgi_lif_rule *r,
-                                                              const float *X, float *U,
-                                                              uint64_t *S)
+__attribute__((target("avx2"))) MGI_FN void mgi_avx2_lif_bits(const mgi_lif_rule *r,
+                                                              const mgi_lif_run *q)
 {
     const spkl_rule torch = {MGI_CHARGE_LEAK, 1, 0, 1, 0, 0};
     const spkl_rule jelly = {MGI_CHARGE_TAU, 0, 1, 0, 1, 1};
@@ -209,21 +197,18 @@ __attribute__((target("avx2"))) MGI_FN void mgi_avx2_lif_bits(mango_idx rows, ma
                          r->on_equal,
                          scale > 0.0f && r->charge != MGI_CHARGE_LEAK};
     if (memcmp(&k, &torch, sizeof k) == 0)
-        spkl_body(torch, rows, C, r, scale, X, U, S);
+        spkl_body(torch, r, scale, q);
     else if (memcmp(&k, &jelly, sizeof k) == 0)
-        spkl_body(jelly, rows, C, r, scale, X, U, S);
+        spkl_body(jelly, r, scale, q);
     else
-        spkl_body(k, rows, C, r, scale, X, U, S);
+        spkl_body(k, r, scale, q);
 }
 
 #undef SPK5_BODY
-#undef SPK5_GET
-#undef SPK5_ADD
-#undef SPK5_PUT
 #undef SPK3_BODY
 #undef SPK3_GET
 #undef SPK3_ADD
 #undef SPK3_PUT
-#undef SPK_INST
+#undef SPK3_ALL
 #undef SPKL_BODY
 #endif

@@ -102,26 +102,29 @@ static void fwd_lif(mango_plan *p, const mgi_step *s, float *S)
     }
 }
 
-/* The same, S as bits. */
+/* The same, S as bits: each word of a pixel goes through all steps at once. */
 static void fwd_lif_bits(mango_plan *p, const mgi_step *s, uint64_t *S)
 {
     const mgi_node *g = &p->net->node[s->head];
     const mango_idx C = g->C, rows = p->b * g->H * g->W, words = mgi_bits_words(C);
-    const mango_idx stride = p->node[g->in[0]].dynamic ? rows * C : 0;
-    const mango_idx block = MGI_MAX(FWD_BLOCK / C, 1);
     const float *X = mgi_plan_value(p, g->in[0]);
     const mgi_lif_rule rule = mgi_lif_lower(&g->lif);
     const float U0 = mgi_lif_rest(&g->lif);
     float *U = mgi_plan_at(p, s->aux);
 
     MGI_OMP(parallel for schedule(static) if (rows * C * p->t >= FWD_GRAIN))
-    for (mango_idx i = 0; i < rows; i += block) {
-        const mango_idx m = MGI_MIN(block, rows - i);
-        for (mango_idx j = 0; j < m * C && p->t0 == 0; j++)
-            U[i * C + j] = U0;
-        for (mango_idx t = 0; t < p->t; t++)
-            p->k->lif_bits(m, C, &rule, X + t * stride + i * C, U + i * C,
-                           S + (t * rows + i) * words);
+    for (mango_idx i = 0; i < rows * words; i++) {
+        const mango_idx c = i % words * 64, at = i / words * C + c;
+        const mgi_lif_run q = {.T = p->t,
+                               .n = MGI_MIN(64, C - c),
+                               .X = X + at,
+                               .ldX = p->node[g->in[0]].dynamic ? rows * C : 0,
+                               .U = U + at,
+                               .S = S + i,
+                               .ldS = rows * words};
+        for (mango_idx j = 0; j < q.n && p->t0 == 0; j++)
+            q.U[j] = U0;
+        p->k->lif_bits(&rule, &q);
     }
 }
 
@@ -202,15 +205,36 @@ static void fwd_globalsum(mango_idx N, mango_idx HW, mango_idx C, const float *x
 
 /* ---- one step --------------------------------------------------------------------- */
 
-static void fwd_matmul_bits(const mango_plan *p, const mgi_step *s, const uint64_t *x,
-                            float *y)
+static mgi_bits_epilogue fwd_epilogue_bits(const mango_plan *p, const mgi_step *s)
 {
     mgi_bits_epilogue e = {s->bias, NULL, NULL, s->relu};
     if (s->residual >= 0 && mgi_plan_is_bits(p, s->residual))
         e.bits = mgi_plan_words(p, s->residual);
     else if (s->residual >= 0)
         e.residual = mgi_plan_value(p, s->residual);
+    return e;
+}
+
+static void fwd_matmul_bits(const mango_plan *p, const mgi_step *s, const uint64_t *x,
+                            float *y)
+{
+    const mgi_bits_epilogue e = fwd_epilogue_bits(p, s);
     mgi_bits_conv(&s->conv, fwd_maps(p, s), x, s->packed, &e, y, fwd_scratch(p, s));
+}
+
+/* LIF step s and the convolution c before it. */
+static void fwd_matmul_lif(mango_plan *p, const mgi_step *s, const mgi_step *c, uint64_t *S)
+{
+    const mgi_node *g = &p->net->node[s->head];
+    const mgi_bits_epilogue e = fwd_epilogue_bits(p, c);
+    const mgi_bits_lif lif = {mgi_lif_lower(&g->lif), p->b, mgi_plan_at(p, s->aux), S,
+                              s->repeats};
+    const float U0 = mgi_lif_rest(&g->lif);
+    for (mango_idx i = 0; i < p->b * s->n && p->t0 == 0; i++)
+        lif.U[i] = U0;
+    mgi_bits_conv_lif(&c->conv, fwd_maps(p, s),
+                      mgi_plan_words(p, p->net->node[c->head].in[0]), c->packed, &e, &lif,
+                      fwd_scratch(p, s));
 }
 
 static void fwd_matmul(const mango_plan *p, const mgi_step *s, const float *x, float *y)
@@ -340,13 +364,17 @@ static void fwd_operator(mango_plan *p, const mgi_step *s, float *y)
 
 MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s)
 {
-    void *y = mgi_plan_at(p, s->out);
     const mgi_kind k = p->net->node[s->head].kind;
+    if (s->out < 0)
+        return; /* a later LIF step does it */
+    void *y = mgi_plan_at(p, s->out);
     if (s->head == p->from || k == MGI_INPUT) {
         fwd_feed(p, s, y);
         return;
     }
-    if (k == MGI_LIF && s->bits)
+    if (s->fused >= 0)
+        fwd_matmul_lif(p, s, &p->step[s->fused], y);
+    else if (k == MGI_LIF && s->bits)
         fwd_lif_bits(p, s, y);
     else if (mgi_plan_is_bits(p, p->net->node[s->head].in[0]))
         fwd_bits(p, s, y);

@@ -25,11 +25,22 @@ static void plan_use(mango_plan *p, int node, int i)
     u->carried |= !from->dynamic && p->step[i].dynamic;
 }
 
+/* What the chain of step s takes from elsewhere is used by step i. */
+static void plan_use_inputs(mango_plan *p, const mgi_step *s, int i)
+{
+    for (int e = s->end; e >= 0; e = p->node[e].link)
+        for (int j = 0; j < p->net->node[e].n_in; j++)
+            if (p->net->node[e].in[j] != p->node[e].link)
+                plan_use(p, p->net->node[e].in[j], i);
+}
+
 static void plan_step_buffers(mango_plan *p, int i)
 {
     mgi_step *s = &p->step[i];
     const mgi_node *g = &p->net->node[s->head];
     const mgi_scope scope = s->dynamic ? MGI_PER_MAP : MGI_PER_INPUT;
+    if (s->fused >= 0 && g->kind != MGI_LIF)
+        return;
     s->out = s->bits ? plan_buffer(p, scope, MGI_ELEM_BITS,
                                    g->H * g->W * mgi_bits_words(g->C), i)
                      : plan_buffer(p, scope, MGI_ELEM_F32, s->n, i);
@@ -41,12 +52,8 @@ static void plan_step_buffers(mango_plan *p, int i)
         s->aux = plan_buffer(p, MGI_PER_INPUT, MGI_ELEM_F32, s->n, i);
         p->buf[s->aux].carried = 1;
     }
-    if (s->head == p->from)
-        return;
-    for (int e = s->end; e >= 0; e = p->node[e].link)
-        for (int j = 0; j < p->net->node[e].n_in; j++)
-            if (p->net->node[e].in[j] != p->node[e].link)
-                plan_use(p, p->net->node[e].in[j], i);
+    if (s->head != p->from)
+        plan_use_inputs(p, s->fused < 0 ? s : &p->step[s->fused], i);
 }
 
 static void plan_reading_buffers(mango_plan *p)
@@ -155,6 +162,7 @@ static void plan_step(mango_plan *p, int end)
     mgi_step *s = &p->step[p->n_steps];
     s->end = end;
     s->bn = s->reshape = s->residual = s->aux = s->work = s->op = s->after = -1;
+    s->fused = s->out = -1;
     s->dynamic = p->node[end].dynamic;
     s->n = last->C * last->H * last->W;
     plan_chain(p, s);
@@ -362,14 +370,17 @@ MGI_FN void mgi_plan_describe(const mango_plan *p, mgi_str *s)
     for (int i = 0; i < p->n_steps; i++) {
         const mgi_step *q = &p->step[i];
         const mgi_node *g = &p->net->node[q->end];
-        const mgi_buf *u = &p->buf[q->out];
+        const mgi_buf none = {.last = q->fused}, *u = q->out < 0 ? &none : &p->buf[q->out];
         mgi_str_printf(s, "%4d %s %-10s ", i, q->dynamic ? "T*B" : "B  ",
                        q->head == p->from ? "fed"
                                           : mgi_kind_name(p->net->node[q->head].kind));
         plan_chain_names(p, q->end, s);
         mgi_str_printf(s, " %lldx%lldx%lld %s %lld@%lld used to %d macs=%.0f\n",
                        (long long)g->C, (long long)g->H, (long long)g->W,
-                       u->elem == MGI_ELEM_BITS ? "bits" : "f32", (long long)u->bytes,
-                       (long long)u->offset, u->last, mgi_step_macs(p, q));
+                       q->out < 0                 ? "fused"
+                       : u->elem == MGI_ELEM_BITS ? "bits"
+                                                  : "f32",
+                       (long long)u->bytes, (long long)u->offset, u->last,
+                       mgi_step_macs(p, q));
     }
 }

@@ -12,6 +12,9 @@
  * folds into what is fed: a batch-norm behind a fed convolution and a
  * convolution behind a fed upsampling stand alone and round otherwise.)
  *
+ * A LIF layer over the currents of a convolution over bits runs in one pass with
+ * it, when nothing else takes these currents, which are then never stored.
+ *
  * Steps before `first_dynamic` have no LIF ancestor and run once for the b
  * inputs of a chunk; the others run over the t*b maps of all its steps, t
  * slowest. Each step writes one buffer of one arena.
@@ -72,7 +75,11 @@ typedef struct mgi_step {
     int relu;
     mango_idx n;      /* values of one map that this step writes            */
     int bits;         /* it writes them as bits: spikes for consumers that take these */
-    int out;          /* buffer of the result                               */
+    int fused;        /* of a LIF: the step of a convolution over bits whose currents
+                         only it uses, run in the same pass, at the place of the LIF;
+                         of that step: the LIF's. Else -1                   */
+    int repeats;      /* fused: the input of the convolution has a period over time */
+    int out;          /* buffer of the result; -1: a fused convolution has none     */
     int aux;          /* buffer: membranes of a LIF, codes of a VQ; -1      */
     int work;         /* scratch buffer, -1                                 */
     mgi_conv conv;    /* conv, convt, linear; the scores of a VQ            */

@@ -21,6 +21,8 @@ MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx
     const mgi_node *g = &p->net->node[s->op];
     if (s->head == p->from || g->kind == MGI_INPUT)
         return 0;
+    if (g->kind == MGI_LIF && s->fused >= 0)
+        return mgi_bits_conv_work(&p->step[s->fused].conv, maps);
     if (s->up == MGI_UP_AFTER || g->kind == MGI_UPSAMPLE) {
         const mgi_up u = mgi_step_up(p, s);
         const mango_idx own = mgi_upsample_work(&u);

@@ -1,5 +1,6 @@
 /* plan_spikes.c - which values are held as bits: spikes of a LIF layer, and
- * max-pools of such, when everything that uses them has a form for bits.
+ * max-pools of such, when everything that uses them has a form for bits; and
+ * which LIF layers run in the same pass as the convolution before them.
  * SPDX-License-Identifier: MIT */
 #include "plan.h"
 
@@ -57,6 +58,57 @@ static int spikes_refuse(mango_plan *p, const mgi_step *s)
     return changed;
 }
 
+/* ---- convolution and LIF in one pass ------------------------------------------- */
+
+static int spikes_is_read(const mango_plan *p, int node)
+{
+    for (int r = 0; r < p->n_readings; r++)
+        if (mgi_plan_source(p, p->reading[r].node) == node)
+            return 1;
+    return 0;
+}
+
+/* The step whose currents LIF step s can take without anybody storing them; -1. */
+static int spikes_currents(const mango_plan *p, const mgi_step *s)
+{
+    const mgi_node *g = &p->net->node[s->head];
+    if (g->kind != MGI_LIF || !s->bits || p->node[g->in[0]].view >= 0 ||
+        p->node[g->in[0]].uses != 1 || spikes_is_read(p, g->in[0]))
+        return -1;
+    const int i = p->node[g->in[0]].step;
+    const mgi_step *c = &p->step[i];
+    const mgi_kind k = p->net->node[c->head].kind;
+    if (c->head == p->from || (k != MGI_CONV && k != MGI_LINEAR) || c->relu ||
+        c->up != MGI_UP_NONE || c->after >= 0 || c->reshape >= 0 ||
+        !mgi_plan_is_bits(p, p->net->node[c->head].in[0]))
+        return -1;
+    return i;
+}
+
+/* A LIF layer whose current is constant and that is set to a value by a spike
+ * fires with a period; so do max-pools of it. */
+static int spikes_repeat(const mango_plan *p, int node)
+{
+    const mgi_node *g = &p->net->node[mgi_plan_source(p, node)];
+    while (g->kind == MGI_MAXPOOL)
+        g = &p->net->node[mgi_plan_source(p, g->in[0])];
+    return g->kind == MGI_LIF && !p->node[g->in[0]].dynamic &&
+           (g->lif.reset == MANGO_RESET_ZERO || g->lif.reset == MANGO_RESET_VALUE);
+}
+
+static void spikes_fuse(mango_plan *p)
+{
+    for (int i = 0; i < p->n_steps; i++) {
+        mgi_step *s = &p->step[i];
+        const int c = spikes_currents(p, s);
+        if (c < 0)
+            continue;
+        s->fused = c;
+        p->step[c].fused = i;
+        s->repeats = spikes_repeat(p, p->net->node[p->step[c].head].in[0]);
+    }
+}
+
 MGI_FN void mgi_plan_spikes(mango_plan *p)
 {
     int changed = 1;
@@ -80,4 +132,5 @@ MGI_FN void mgi_plan_spikes(mango_plan *p)
             changed |= spikes_refuse(p, s);
         }
     }
+    spikes_fuse(p);
 }
