@@ -139,6 +139,69 @@ static void t_conv_all(t_conv_case *t, mango_rng *r)
     mgi_del(&al, t->all, t->total, sizeof *t->all);
 }
 
+/* Packed as halves: the bits of the floats that the halves stand for. */
+static void t_conv_half(void)
+{
+    mango_rng r;
+    mango_rng_init(&r, 23, 1, 0);
+    const mango_alloc al = mgi_alloc_get(NULL);
+    const char *best = "ref";
+    for (int i = 0; i < 12; i++) {
+        const int side = i % 3 ? 1 + (int)mango_rng_int(&r, 7) : 1;
+        mgi_conv c = {.C = 1 + mango_rng_int(&r, i % 3 ? 20 : 300), .H = side, .W = side,
+                      .O = 1 + mango_rng_int(&r, 70), .sh = 1, .sw = 1};
+        c.kh = c.kw = 1 + (int)mango_rng_int(&r, (uint64_t)MGI_MIN(side, 3));
+        c.ph = c.pw = c.kh / 2;
+        mgi_conv_shape(&c);
+        const mango_idx N = 1 + mango_rng_int(&r, 9), nw = c.O * c.C * c.kh * c.kw;
+        const mango_idx nx = N * c.C * c.H * c.W, ny = N * c.O * c.OH * c.OW;
+        float *w = mgi_new(&al, nw + nx + 2 * ny, sizeof *w), *x = w + nw, *y = x + nx, *z = y + ny;
+        uint16_t *h = mgi_new(&al, nw, sizeof *h);
+        t_conv_fill(&r, nw + nx, w);
+        mgi_halves(nw, w, h);
+        mgi_from_halves(nw, h, w);
+        for (mango_idx s = 0; s < MGI_COUNT(t_conv_sets); s++) {
+            if (!mgi_kernels_force(t_conv_sets[s]))
+                continue;
+            best = t_conv_sets[s];
+            for (c.half = 0; c.half < 2; c.half++) {
+                const mango_idx np = mgi_conv_packed(&c), nk = mgi_conv_work(&c, N);
+                float *p = mgi_new(&al, np, sizeof *p), *k = mgi_new(&al, nk, sizeof *k);
+                mgi_conv_pack(&c, w, p);
+                mgi_conv_forward(&c, N, x, p, NULL, c.half ? z : y, k);
+                mgi_del(&al, p, np, sizeof *p);
+                mgi_del(&al, k, nk, sizeof *k);
+            }
+            t_check(t_conv_equal(ny, y, z), t_conv_sets[s], __FILE__, __LINE__);
+        }
+        mgi_del(&al, w, nw + nx + 2 * ny, sizeof *w);
+        mgi_del(&al, h, nw, sizeof *h);
+    }
+    mgi_kernels_force(best);
+}
+
+/* Every half, and floats between and beyond them, as base/real.c has them. */
+static void t_conv_halves(void)
+{
+    int wrong = 0;
+    for (uint32_t i = 0; i < 65536; i++) {
+        const uint16_t h = (uint16_t)i;
+        if ((h & 0x7c00u) == 0x7c00u)
+            continue;
+        const float want = mgi_from_f16(h), step = fabsf(want) < 0x1p-14f ? 0x1p-24f : want * 0x1p-10f;
+        float x, near[4] = {want + step / 2, want + step * 0.4f, want - step / 2, want};
+        uint16_t got[4];
+        mgi_from_halves(1, &h, &x);
+        mgi_halves(4, near, got);
+        wrong += memcmp(&x, &want, sizeof x) != 0;
+        for (int k = 0; k < 4; k++)
+            wrong += fabsf(near[k]) < 65520.0f && got[k] != mgi_to_f16(near[k]);
+    }
+    T_CHECK(wrong == 0);
+    const float x[] = {0.5f, -0x1p-24f, 65504.0f, 0.1f, 65520.0f};
+    T_CHECK(mgi_halves_fit(3, x) == 2 && mgi_halves_fit(4, x) == 1 && mgi_halves_fit(5, x) == 0);
+}
+
 static void t_conv_random(void)
 {
     mango_rng r;
@@ -202,4 +265,6 @@ void t_conv(void)
     T_CASE(t_conv_random);
     T_CASE(t_conv_layers);
     T_CASE(t_conv_thin);
+    T_CASE(t_conv_halves);
+    T_CASE(t_conv_half);
 }

@@ -32,6 +32,7 @@ typedef struct conv_job {
     mgi_convgeo g;
     mango_idx N;
     const float *x, *packed;
+    const uint16_t *half;    /* the packed weights when they are halves, else NULL */
     const mgi_epilogue *e;
     float *y;
     int mode;
@@ -76,14 +77,19 @@ static void conv_panel(const conv_job *j, const conv_win *w, mango_idx m,
     const mgi_kernels *k = j->k;
     const mango_idx nr = k->nr, o0 = panel * nr, n = MGI_MIN(nr, j->g.O - o0);
     const mango_idx tiles = (m + k->mr - 1) / k->mr, step = (m + tiles - 1) / tiles;
-    const float *B = j->packed + o0 * j->g.kh * j->g.kw * j->g.C;
+    const mango_idx b0 = o0 * j->g.kh * j->g.kw * j->g.C; /* of the panel */
     const mgi_epilogue *e = j->e;
     mgi_tap tap[CONV_TAPS];
     mango_idx r = 0, nt;
     int load = 0;
     while ((nt = conv_runs(w, &r, tap)) > 0 || !load) {
         for (mango_idx i = 0; i < m; i += step)
-            k->tile(MGI_MIN(step, m - i), n, row + i, nt, tap, B, acc + i * nr, nr, load);
+            if (j->half)
+                k->tile_half(MGI_MIN(step, m - i), n, row + i, nt, tap, j->half + b0, acc + i * nr,
+                             nr, load);
+            else
+                k->tile(MGI_MIN(step, m - i), n, row + i, nt, tap, j->packed + b0, acc + i * nr,
+                        nr, load);
         load = 1;
     }
     k->finish(m, n, acc, nr, off, e && e->bias ? e->bias + o0 : NULL,
@@ -320,11 +326,12 @@ MGI_FN void mgi_conv_forward(const mgi_conv *c, mango_idx N, const float *x,
                              float *work)
 {
     conv_job j = {.k = mgi_kernels_get(), .N = N, .x = x, .packed = packed, .e = e, .y = y};
+    j.half = c->half ? (const uint16_t *)packed : NULL;
     if (c->winograd) {
         mgi_winograd_forward(c, N, x, packed, e, y, work);
         return;
     }
-    if (N > 0 && mgi_thin_forward(c, N, x, packed, e, y, work))
+    if (N > 0 && !c->half && mgi_thin_forward(c, N, x, packed, e, y, work))
         return;
     for (int f = 0; f < mgi_convgeo_phases(c); f++) {
         mgi_convgeo_phase(c, f, &j.g);

@@ -91,7 +91,17 @@ MGI_FN mango_idx mgi_conv_packed(const mgi_conv *c)
         mgi_convgeo_phase(c, f, &g);
         sum += mgi_pack_size(g.kh * g.kw * g.C, g.O);
     }
-    return sum;
+    return c->half ? (sum + 1) / 2 : sum;
+}
+
+/* One row of a panel, `at` values behind P. */
+static void conv_pack_row(const mgi_conv *c, mango_idx nr, const float *row, float *P,
+                          mango_idx at)
+{
+    if (c->half)
+        mgi_halves(nr, row, (uint16_t *)P + at);
+    else
+        memcpy(P + at, row, (size_t)nr * sizeof *P);
 }
 
 /* Panel p of one phase: for each input channel the kernel positions of nr
@@ -103,7 +113,7 @@ static void conv_pack_panel(const mgi_convgeo *g, const mgi_conv *c, mango_idx p
     const mango_idx area = (mango_idx)c->kh * c->kw, n = MGI_MIN(nr, g->O - p * nr);
     const mango_idx so = c->transposed ? area : c->C * area;
     const mango_idx sc = c->transposed ? c->O * area : area;
-    const mango_idx taps = g->kh * g->kw;
+    const mango_idx taps = g->kh * g->kw, K = taps * g->C;
     float square[CONV_PACK_TAPS * CONV_PACK_NR] = {0.0f};
     mango_idx at[CONV_PACK_TAPS];
     for (mango_idx t0 = 0; t0 < taps; t0 += CONV_PACK_TAPS) {
@@ -117,7 +127,7 @@ static void conv_pack_panel(const mgi_convgeo *g, const mgi_conv *c, mango_idx p
                 for (mango_idx t = 0; t < nt; t++)
                     square[t * nr + j] = src[at[t]];
             for (mango_idx t = 0; t < nt; t++)
-                memcpy(P + ((t0 + t) * g->C + i) * nr, square + t * nr, (size_t)nr * sizeof *P);
+                conv_pack_row(c, nr, square + t * nr, P, (p * K + (t0 + t) * g->C + i) * nr);
         }
     }
 }
@@ -135,7 +145,7 @@ MGI_FN void mgi_conv_pack(const mgi_conv *c, const float *w, float *packed)
         const mango_idx K = g.kh * g.kw * g.C;
         MGI_OMP(parallel for if (K * g.O >= MGI_GRAIN))
         for (mango_idx p = 0; p < panels; p++)
-            conv_pack_panel(&g, c, p, nr, w, packed + p * nr * K);
+            conv_pack_panel(&g, c, p, nr, w, packed);
         packed += panels * nr * K;
     }
 }

@@ -99,6 +99,10 @@ typedef struct mgi_kernels {
     void (*gather)(mango_idx panels, const mgi_active *a, const float *b, mango_idx pitch,
                    float *acc);
     void (*lif_bits)(const mgi_lif_rule *rule, const mgi_lif_run *q);
+    /* tile with the panel in half precision, widened as it is read: the bits of
+     * tile on the widened panel. */
+    void (*tile_half)(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
+                      const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc, int load);
 } mgi_kernels;
 
 /* The table in force: best the CPU supports, or the one that MANGO_SIMD
@@ -118,6 +122,9 @@ MGI_FN const mgi_kernels *mgi_kernels_avx512(void);
 MGI_FN const mgi_kernels *mgi_kernels_neon(void);
 
 /* Plain entries that other sets use, too. */
+MGI_FN void mgi_ref_tile_half(const mgi_kernels *k, mango_idx m, mango_idx n,
+                              const float *const *a, mango_idx ntap, const mgi_tap *tap,
+                              const uint16_t *b, float *c, mango_idx ldc, int load);
 MGI_FN void mgi_ref_finish(mango_idx m, mango_idx n, const float *acc, mango_idx ldacc,
                            const mango_idx *off, const float *bias, const float *res, int relu,
                            float *y);

@@ -57,9 +57,22 @@ static inline void neon_put(float *p, mango_idx n, float32x4_t v)
         neon_put(c + i * ldc + 12, n - 12, s##i);                                              \
     }
 
-NEON_BODY neon_tile_body(int M, mango_idx n, const float *const *a, mango_idx ntap,
-                         const mgi_tap *tap, const float *b, float *c, mango_idx ldc, int load)
+/* 4 weights at p, floats or halves. */
+static inline float32x4_t neon_weights(int half, const char *p)
 {
+    if (half) {
+        float16x4_t h;
+        memcpy(&h, p, sizeof h);
+        return vcvt_f32_f16(h);
+    }
+    return vld1q_f32((const float *)(const void *)p);
+}
+
+/* half, a constant too: the panel holds halves, size bytes each. */
+NEON_BODY neon_tile_body(int M, int half, mango_idx n, const float *const *a, mango_idx ntap,
+                         const mgi_tap *tap, const void *b, float *c, mango_idx ldc, int load)
+{
+    const mango_idx size = half ? 2 : 4;
     NEON_ROWS(NEON_SUMS)
     if (load) {
         NEON_ROWS(NEON_LOAD)
@@ -67,10 +80,11 @@ NEON_BODY neon_tile_body(int M, mango_idx n, const float *const *a, mango_idx nt
 #define NEON_ROW(i) const float *const a##i = a[M > i ? i : 0];
     NEON_ROWS(NEON_ROW)
     for (mango_idx t = 0; t < ntap; t++) {
-        const float *B = b + tap[t].b * 16;
-        for (mango_idx k = tap[t].a, end = k + tap[t].n; k < end; k++, B += 16) {
-            const float32x4_t b0 = vld1q_f32(B), b1 = vld1q_f32(B + 4);
-            const float32x4_t b2 = vld1q_f32(B + 8), b3 = vld1q_f32(B + 12);
+        const char *B = (const char *)b + tap[t].b * 16 * size;
+        for (mango_idx k = tap[t].a, end = k + tap[t].n; k < end; k++, B += 16 * size) {
+            const float32x4_t b0 = neon_weights(half, B), b1 = neon_weights(half, B + 4 * size);
+            const float32x4_t b2 = neon_weights(half, B + 8 * size);
+            const float32x4_t b3 = neon_weights(half, B + 12 * size);
 #define NEON_STEP(i) NEON_FMA(i, a##i[k])
             NEON_ROWS(NEON_STEP)
         }
@@ -103,7 +117,13 @@ NEON_BODY neon_outer_body(int M, mango_idx n, const float *a, mango_idx lda, con
                               const mgi_tap *tap, const float *b, float *c, mango_idx ldc,     \
                               int load)                                                        \
     {                                                                                          \
-        neon_tile_body(m, n, a, ntap, tap, b, c, ldc, load);                                   \
+        neon_tile_body(m, 0, n, a, ntap, tap, b, c, ldc, load);                                \
+    }                                                                                          \
+    static void neon_half_##m(mango_idx n, const float *const *a, mango_idx ntap,              \
+                              const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc,  \
+                              int load)                                                        \
+    {                                                                                          \
+        neon_tile_body(m, 1, n, a, ntap, tap, b, c, ldc, load);                                \
     }                                                                                          \
     static void neon_outer_##m(mango_idx n, const float *a, mango_idx lda, const float *b,     \
                                mango_idx ldb, mango_idx nrun, const mgi_tap *run, float *c,    \
@@ -126,6 +146,20 @@ static void neon_tile(mango_idx m, mango_idx n, const float *const *a, mango_idx
     case 4: neon_tile_4(n, a, ntap, tap, b, c, ldc, load); break;
     case 5: neon_tile_5(n, a, ntap, tap, b, c, ldc, load); break;
     default: neon_tile_6(n, a, ntap, tap, b, c, ldc, load); break;
+    }
+}
+
+static void neon_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
+                           const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc,
+                           int load)
+{
+    switch (m) {
+    case 1: neon_half_1(n, a, ntap, tap, b, c, ldc, load); break;
+    case 2: neon_half_2(n, a, ntap, tap, b, c, ldc, load); break;
+    case 3: neon_half_3(n, a, ntap, tap, b, c, ldc, load); break;
+    case 4: neon_half_4(n, a, ntap, tap, b, c, ldc, load); break;
+    case 5: neon_half_5(n, a, ntap, tap, b, c, ldc, load); break;
+    default: neon_half_6(n, a, ntap, tap, b, c, ldc, load); break;
     }
 }
 
@@ -246,7 +280,8 @@ static void neon_lif(mango_idx n, const mgi_lif_rule *r, const float *X, float *
 
 static const mgi_kernels neon_table = {"neon", 6, 16, neon_tile, neon_outer, neon_finish, neon_add,
                                        neon_axpy, neon_relu, neon_maximum, neon_scale_shift,
-                                       mgi_ref_mix, neon_lif, mgi_neon_gather, mgi_neon_lif_bits};
+                                       mgi_ref_mix, neon_lif, mgi_neon_gather, mgi_neon_lif_bits,
+                                       neon_tile_half};
 
 MGI_FN const mgi_kernels *mgi_kernels_neon(void)
 {

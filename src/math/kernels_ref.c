@@ -5,9 +5,11 @@
  * SPDX-License-Identifier: MIT */
 #include "kernels.h"
 #include "../base/real.h"
+#include "ops.h"
 
 #define REF_MR 4
 #define REF_NR 16
+#define REF_WIDE 1024 /* floats widened at a time */
 
 #if defined(__GNUC__)
 #define REF_BODY static inline __attribute__((always_inline)) void
@@ -128,6 +130,29 @@ static void ref_gather(mango_idx panels, const mgi_active *a, const float *b,
     mgi_ref_gather(REF_NR, panels, a, b, pitch, acc);
 }
 
+/* Rows of a panel are widened, some at a time, for the tile of floats. */
+MGI_FN void mgi_ref_tile_half(const mgi_kernels *k, mango_idx m, mango_idx n,
+                              const float *const *a, mango_idx ntap, const mgi_tap *tap,
+                              const uint16_t *b, float *c, mango_idx ldc, int load)
+{
+    float wide[REF_WIDE];
+    const mango_idx nr = k->nr, rows = REF_WIDE / nr;
+    for (mango_idx i = 0; !load && i < m; i++)
+        memset(c + i * ldc, 0, (size_t)n * sizeof *c);
+    for (mango_idx t = 0; t < ntap; t++)
+        for (mango_idx i = 0; i < tap[t].n; i += rows) {
+            const mgi_tap run = {tap[t].a + i, 0, MGI_MIN(rows, tap[t].n - i)};
+            mgi_from_halves(run.n * nr, b + (tap[t].b + i) * nr, wide);
+            k->tile(m, n, a, 1, &run, wide, c, ldc, 1);
+        }
+}
+
+static void ref_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
+                          const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc, int load)
+{
+    mgi_ref_tile_half(mgi_kernels_ref(), m, n, a, ntap, tap, b, c, ldc, load);
+}
+
 /* The four entries that multiply and add, for one kind of fma, and the table. */
 #define REF_TABLE(sfx, hw, attr)                                                               \
     attr static void ref_tile_##sfx(mango_idx m, mango_idx n, const float *const *a,           \
@@ -155,7 +180,7 @@ static void ref_gather(mango_idx panels, const mgi_active *a, const float *b,
         "ref",          REF_MR,       REF_NR,                ref_tile_##sfx,                   \
         ref_outer_##sfx, mgi_ref_finish, mgi_ref_add,         ref_axpy_##sfx,                  \
         mgi_ref_relu,   mgi_ref_maximum, ref_scale_shift_##sfx, mgi_ref_mix, mgi_lif_ref,         \
-        ref_gather,     mgi_ref_lif_bits};
+        ref_gather,     mgi_ref_lif_bits, ref_tile_half};
 
 #if !defined(REF_ALWAYS_HW)
 REF_TABLE(soft, 0, )
@@ -178,6 +203,7 @@ MGI_FN const mgi_kernels *mgi_kernels_ref(void)
 
 #undef REF_MR
 #undef REF_NR
+#undef REF_WIDE
 #undef REF_BODY
 #undef REF_HW
 #undef REF_ALWAYS_HW

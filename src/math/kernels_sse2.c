@@ -131,9 +131,16 @@ static void x2_gather(mango_idx panels, const mgi_active *a, const float *b,
         }
 }
 
+static void x2_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
+                         const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc, int load)
+{
+    mgi_ref_tile_half(mgi_kernels_sse2(), m, n, a, ntap, tap, b, c, ldc, load);
+}
+
 static const mgi_kernels x2_table = {"sse2", 4, 4, x2_tile, x2_outer, mgi_ref_finish, mgi_ref_add,
                                      x2_axpy, mgi_ref_relu, mgi_ref_maximum, x2_scale_shift,
-                                     mgi_ref_mix, mgi_lif_ref, x2_gather, mgi_ref_lif_bits};
+                                     mgi_ref_mix, mgi_lif_ref, x2_gather, mgi_ref_lif_bits,
+                                     x2_tile_half};
 
 MGI_FN const mgi_kernels *mgi_kernels_sse2(void)
 {

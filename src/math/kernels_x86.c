@@ -10,6 +10,7 @@
 #include "kernels.h"
 
 #if defined(__GNUC__) && defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 
 #define X86_ROWS6(F) F(0) F(1) F(2) F(3) F(4) F(5)
@@ -47,9 +48,19 @@ X5_BODY __mmask16 x5_mask(mango_idx n)
             _mm512_mask_storeu_ps(c + i * ldc + 16, k1, v##i);                                 \
     }
 
-X5_BODY void x5_tile_body(int M, int V, mango_idx n, const float *const *a, mango_idx ntap,
-                          const mgi_tap *tap, const float *b, float *c, mango_idx ldc, int load)
+/* 16 weights at p, floats or halves. */
+X5_BODY __m512 x5_weights(int half, const char *p)
 {
+    return half ? _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p))
+                : _mm512_loadu_ps(p);
+}
+
+/* half, a constant too: the panel holds halves, size bytes each. */
+X5_BODY void x5_tile_body(int M, int V, int half, mango_idx n, const float *const *a,
+                          mango_idx ntap, const mgi_tap *tap, const void *b, float *c,
+                          mango_idx ldc, int load)
+{
+    const mango_idx size = half ? 2 : 4;
     const __mmask16 k0 = x5_mask(n), k1 = x5_mask(n - 16);
     X86_ROWS14(X5_SUMS)
     if (load) {
@@ -58,9 +69,10 @@ X5_BODY void x5_tile_body(int M, int V, mango_idx n, const float *const *a, mang
 #define X5_ROW(i) const float *const a##i = a[M > i ? i : 0];
     X86_ROWS14(X5_ROW)
     for (mango_idx t = 0; t < ntap; t++) {
-        const float *B = b + tap[t].b * 32;
-        for (mango_idx k = tap[t].a, end = k + tap[t].n; k < end; k++, B += 32) {
-            const __m512 b0 = _mm512_loadu_ps(B), b1 = V > 1 ? _mm512_loadu_ps(B + 16) : b0;
+        const char *B = (const char *)b + tap[t].b * 32 * size;
+        for (mango_idx k = tap[t].a, end = k + tap[t].n; k < end; k++, B += 32 * size) {
+            const __m512 b0 = x5_weights(half, B);
+            const __m512 b1 = V > 1 ? x5_weights(half, B + 16 * size) : b0;
 #define X5_STEP(i) X5_FMA(i, a##i[k])
             X86_ROWS14(X5_STEP)
         }
@@ -95,7 +107,13 @@ X5_BODY void x5_outer_body(int M, int V, mango_idx n, const float *a, mango_idx 
                               const mgi_tap *tap, const float *b, float *c, mango_idx ldc,     \
                               int load)                                                        \
     {                                                                                          \
-        x5_tile_body(m, v, n, a, ntap, tap, b, c, ldc, load);                                  \
+        x5_tile_body(m, v, 0, n, a, ntap, tap, b, c, ldc, load);                               \
+    }                                                                                          \
+    X5 void x5_half_##m##_##v(mango_idx n, const float *const *a, mango_idx ntap,              \
+                              const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc,  \
+                              int load)                                                        \
+    {                                                                                          \
+        x5_tile_body(m, v, 1, n, a, ntap, tap, b, c, ldc, load);                               \
     }                                                                                          \
     X5 void x5_outer_##m##_##v(mango_idx n, const float *a, mango_idx lda, const float *b,     \
                                mango_idx ldb, mango_idx nrun, const mgi_tap *run, float *c,    \
@@ -110,6 +128,9 @@ X5_PAIR(8) X5_PAIR(9) X5_PAIR(10) X5_PAIR(11) X5_PAIR(12) X5_PAIR(13) X5_PAIR(14
 typedef void (*x86_tile_fn)(mango_idx n, const float *const *a, mango_idx ntap,
                             const mgi_tap *tap, const float *b, float *c, mango_idx ldc,
                             int load);
+typedef void (*x86_half_fn)(mango_idx n, const float *const *a, mango_idx ntap,
+                            const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc,
+                            int load);
 typedef void (*x86_outer_fn)(mango_idx n, const float *a, mango_idx lda, const float *b,
                              mango_idx ldb, mango_idx nrun, const mgi_tap *run, float *c,
                              mango_idx ldc, int load);
@@ -119,6 +140,17 @@ static void x5_tile(mango_idx m, mango_idx n, const float *const *a, mango_idx n
 {
 #define X5_NAME(m) {x5_tile_##m##_1, x5_tile_##m##_2}
     static const x86_tile_fn fn[14][2] = {
+        X5_NAME(1), X5_NAME(2), X5_NAME(3), X5_NAME(4), X5_NAME(5), X5_NAME(6), X5_NAME(7),
+        X5_NAME(8), X5_NAME(9), X5_NAME(10), X5_NAME(11), X5_NAME(12), X5_NAME(13), X5_NAME(14)};
+    fn[m - 1][n > 16](n, a, ntap, tap, b, c, ldc, load);
+}
+
+static void x5_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
+                         const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc, int load)
+{
+#undef X5_NAME
+#define X5_NAME(m) {x5_half_##m##_1, x5_half_##m##_2}
+    static const x86_half_fn fn[14][2] = {
         X5_NAME(1), X5_NAME(2), X5_NAME(3), X5_NAME(4), X5_NAME(5), X5_NAME(6), X5_NAME(7),
         X5_NAME(8), X5_NAME(9), X5_NAME(10), X5_NAME(11), X5_NAME(12), X5_NAME(13), X5_NAME(14)};
     fn[m - 1][n > 16](n, a, ntap, tap, b, c, ldc, load);
@@ -207,8 +239,8 @@ X5 void x5_scale_shift(mango_idx rows, mango_idx nb, const float *s, const float
 }
 
 /* ---- AVX2 and FMA -------------------------------------------------------- */
-#define X3 static __attribute__((target("avx2,fma")))
-#define X3_BODY static inline __attribute__((always_inline, target("avx2,fma")))
+#define X3 static __attribute__((target("avx2,fma,f16c")))
+#define X3_BODY static inline __attribute__((always_inline, target("avx2,fma,f16c")))
 
 /* The first n of 8 lanes. */
 X3_BODY __m256i x3_mask(mango_idx n)
@@ -238,9 +270,18 @@ X3_BODY __m256i x3_mask(mango_idx n)
             _mm256_maskstore_ps(c + i * ldc + 8, k1, v##i);                                    \
     }
 
-X3_BODY void x3_tile_body(int M, int V, mango_idx n, const float *const *a, mango_idx ntap,
-                          const mgi_tap *tap, const float *b, float *c, mango_idx ldc, int load)
+/* 8 weights at p, floats or halves. */
+X3_BODY __m256 x3_weights(int half, const char *p)
 {
+    return half ? _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p))
+                : _mm256_loadu_ps((const float *)(const void *)p);
+}
+
+X3_BODY void x3_tile_body(int M, int V, int half, mango_idx n, const float *const *a,
+                          mango_idx ntap, const mgi_tap *tap, const void *b, float *c,
+                          mango_idx ldc, int load)
+{
+    const mango_idx size = half ? 2 : 4;
     const __m256i k0 = x3_mask(n), k1 = x3_mask(n - 8);
     X86_ROWS6(X3_SUMS)
     if (load) {
@@ -249,9 +290,10 @@ X3_BODY void x3_tile_body(int M, int V, mango_idx n, const float *const *a, mang
 #define X3_ROW(i) const float *const a##i = a[M > i ? i : 0];
     X86_ROWS6(X3_ROW)
     for (mango_idx t = 0; t < ntap; t++) {
-        const float *B = b + tap[t].b * 16;
-        for (mango_idx k = tap[t].a, end = k + tap[t].n; k < end; k++, B += 16) {
-            const __m256 b0 = _mm256_loadu_ps(B), b1 = V > 1 ? _mm256_loadu_ps(B + 8) : b0;
+        const char *B = (const char *)b + tap[t].b * 16 * size;
+        for (mango_idx k = tap[t].a, end = k + tap[t].n; k < end; k++, B += 16 * size) {
+            const __m256 b0 = x3_weights(half, B);
+            const __m256 b1 = V > 1 ? x3_weights(half, B + 8 * size) : b0;
 #define X3_STEP(i) X3_FMA(i, a##i[k])
             X86_ROWS6(X3_STEP)
         }
@@ -287,7 +329,13 @@ X3_BODY void x3_outer_body(int M, int V, int full, mango_idx n, const float *a, 
                               const mgi_tap *tap, const float *b, float *c, mango_idx ldc,     \
                               int load)                                                        \
     {                                                                                          \
-        x3_tile_body(m, v, n, a, ntap, tap, b, c, ldc, load);                                  \
+        x3_tile_body(m, v, 0, n, a, ntap, tap, b, c, ldc, load);                               \
+    }                                                                                          \
+    X3 void x3_half_##m##_##v(mango_idx n, const float *const *a, mango_idx ntap,              \
+                              const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc,  \
+                              int load)                                                        \
+    {                                                                                          \
+        x3_tile_body(m, v, 1, n, a, ntap, tap, b, c, ldc, load);                               \
     }                                                                                          \
     X3 void x3_outer_##m##_##v(mango_idx n, const float *a, mango_idx lda, const float *b,     \
                                mango_idx ldb, mango_idx nrun, const mgi_tap *run, float *c,    \
@@ -306,6 +354,16 @@ static void x3_tile(mango_idx m, mango_idx n, const float *const *a, mango_idx n
 {
 #define X3_NAME(m) {x3_tile_##m##_1, x3_tile_##m##_2}
     static const x86_tile_fn fn[6][2] = {X3_NAME(1), X3_NAME(2), X3_NAME(3),
+                                         X3_NAME(4), X3_NAME(5), X3_NAME(6)};
+    fn[m - 1][n > 8](n, a, ntap, tap, b, c, ldc, load);
+}
+
+static void x3_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
+                         const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc, int load)
+{
+#undef X3_NAME
+#define X3_NAME(m) {x3_half_##m##_1, x3_half_##m##_2}
+    static const x86_half_fn fn[6][2] = {X3_NAME(1), X3_NAME(2), X3_NAME(3),
                                          X3_NAME(4), X3_NAME(5), X3_NAME(6)};
     fn[m - 1][n > 8](n, a, ntap, tap, b, c, ldc, load);
 }
@@ -455,16 +513,23 @@ XL void xl_mix(mango_idx n, const float *x, const float *y, float *z)
 #define X86_HAS(feature) (__builtin_cpu_init(), __builtin_cpu_supports(feature))
 #endif
 
+/* Half precision, bit 29; clang 14 has no name for it. */
+static int x86_has_f16c(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
+}
+
 static const mgi_kernels x3_table = {"avx2", 6, 16, x3_tile, x3_outer, x3_finish, x3_add, x3_axpy,
                                      x3_relu, x3_maximum, x3_scale_shift, xl_mix, xl_lif,
-                                     mgi_avx2_gather, mgi_avx2_lif_bits};
+                                     mgi_avx2_gather, mgi_avx2_lif_bits, x3_tile_half};
 static const mgi_kernels x5_table = {"avx512", 14, 32, x5_tile, x5_outer, x5_finish, x5_add,
                                      x5_axpy, x5_relu, x5_maximum, x5_scale_shift, xl_mix, xl_lif,
-                                     mgi_avx512_gather, mgi_avx2_lif_bits};
+                                     mgi_avx512_gather, mgi_avx2_lif_bits, x5_tile_half};
 
 MGI_FN const mgi_kernels *mgi_kernels_avx2(void)
 {
-    return X86_HAS("avx2") && X86_HAS("fma") ? &x3_table : NULL;
+    return X86_HAS("avx2") && X86_HAS("fma") && x86_has_f16c() ? &x3_table : NULL;
 }
 
 MGI_FN const mgi_kernels *mgi_kernels_avx512(void)

@@ -36,6 +36,13 @@ MGI_FN mango_idx mgi_pack_size(mango_idx K, mango_idx N);
 MGI_FN void mgi_pack(mango_idx K, mango_idx N, const float *B, mango_idx sk, mango_idx sn,
                      float *P);
 
+/* ---- half.c ------------------------------------------------------------- */
+/* Half precision, to nearest even; |x| below 65520. Widening is exact. */
+MGI_FN void mgi_halves(mango_idx n, const float *x, uint16_t *h);
+MGI_FN void mgi_from_halves(mango_idx n, const uint16_t *h, float *x);
+/* Can every x be stored as a half: 2 exactly, 1 rounded, 0 not at all (too large)? */
+MGI_FN int mgi_halves_fit(mango_idx n, const float *x);
+
 /* ---- conv.c ------------------------------------------------------------- */
 typedef struct mgi_conv {
     mango_idx C, H, W;    /* input channels, height, width  */
@@ -43,6 +50,7 @@ typedef struct mgi_conv {
     int kh, kw, sh, sw, ph, pw;
     int transposed;       /* 1: ConvTranspose2d, weights (C,O,kh,kw) */
     int winograd;         /* m of F(m x m, 3 x 3), see winograd.h; 0: the plain form */
+    int half;             /* 1: packed weights in half precision; not for transposed or winograd */
 } mgi_conv;
 /* Fill OH, OW from the rest; false when the output would be empty. */
 MGI_FN int mgi_conv_shape(mgi_conv *c);
