@@ -199,7 +199,12 @@ static void t_conv_halves(void)
     }
     T_CHECK(wrong == 0);
     const float x[] = {0.5f, -0x1p-24f, 65504.0f, 0.1f, 65520.0f};
-    T_CHECK(mgi_halves_fit(3, x) == 2 && mgi_halves_fit(4, x) == 1 && mgi_halves_fit(5, x) == 0);
+    uint16_t most[2];
+    T_CHECK(mgi_halves_exact(3, x) && !mgi_halves_exact(4, x) && !mgi_halves_exact(1, x + 4));
+    mgi_halves(2, x + 3, most);
+    T_CHECK(most[1] == 0x7bff);
+    mgi_halves(1, (const float[]){-1e30f}, most);
+    T_CHECK(most[0] == 0xfbff);
 }
 
 static void t_conv_random(void)

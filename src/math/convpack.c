@@ -27,7 +27,7 @@ MGI_FN mgi_conv mgi_conv_flip(const mgi_conv *c)
     f.C = c->O, f.H = c->OH, f.W = c->OW;
     f.O = c->C, f.OH = c->H, f.OW = c->W;
     f.transposed = !c->transposed;
-    f.winograd = 0;
+    f.winograd = f.half = 0;
     return f;
 }
 

@@ -1,11 +1,12 @@
 /* half.c - half precision for packed weights: half the memory, and half the time
  * where memory is what a product waits for. Without branches, so that the loops
- * run in vectors. Same results as mgi_to_f16 and mgi_from_f16 for numbers of
- * which halves are in range.
+ * run in vectors. Same results as mgi_to_f16 and mgi_from_f16, but what is too
+ * large becomes the largest half.
  * SPDX-License-Identifier: MIT */
 #include "ops.h"
 
 #define HALF_BLOCK 1024
+#define HALF_MOST 0x477fe000u /* 65504 as a float */
 
 static uint32_t half_word(float x)
 {
@@ -18,7 +19,8 @@ static uint32_t half_word(float x)
  * 2^-14: added to 1/2, whose last bit is 2^-24, the sum is the rounded half. */
 static inline uint16_t half_from(float x)
 {
-    const uint32_t u = half_word(x), a = u & 0x7fffffffu;
+    const uint32_t u = half_word(x), v = u & 0x7fffffffu;
+    const uint32_t a = v < HALF_MOST ? v : HALF_MOST;
     const uint32_t normal = (a - (112u << 23) + 0xfffu + ((a >> 13) & 1u)) >> 13;
     const uint32_t tiny = half_word((x < 0 ? -x : x) + 0.5f) - 0x3f000000u;
     return (uint16_t)((u >> 16 & 0x8000u) | (a < 0x38800000u ? tiny : normal));
@@ -46,21 +48,23 @@ MGI_FN void mgi_from_halves(mango_idx n, const uint16_t *h, float *x)
         x[i] = half_wide(h[i]);
 }
 
-MGI_FN int mgi_halves_fit(mango_idx n, const float *x)
+/* Does any of n <= HALF_BLOCK numbers change as a half? */
+static int half_lossy(mango_idx n, const float *x)
 {
-    int inexact = 0;
-    for (mango_idx i = 0; i < n; i += HALF_BLOCK) {
-        const mango_idx m = MGI_MIN(HALF_BLOCK, n - i);
-        int large = 0, lost = 0;
-        for (mango_idx j = 0; j < m; j++) {
-            large |= !(x[i + j] < 65520.0f && x[i + j] > -65520.0f);
-            lost |= half_wide(half_from(x[i + j])) != x[i + j];
-        }
-        if (large)
-            return 0;
-        inexact |= lost;
-    }
-    return inexact ? 1 : 2;
+    int lost = 0;
+    for (mango_idx i = 0; i < n; i++)
+        lost |= half_wide(half_from(x[i])) != x[i];
+    return lost;
+}
+
+MGI_FN int mgi_halves_exact(mango_idx n, const float *x)
+{
+    int lost = half_lossy(MGI_MIN(HALF_BLOCK, n), x); /* most weights show it at once */
+    MGI_OMP(parallel for reduction(| : lost) if (n >= MGI_GRAIN && !lost))
+    for (mango_idx i = HALF_BLOCK; i < n; i += HALF_BLOCK)
+        lost |= lost || half_lossy(MGI_MIN(HALF_BLOCK, n - i), x + i);
+    return !lost;
 }
 
 #undef HALF_BLOCK
+#undef HALF_MOST

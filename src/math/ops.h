@@ -37,11 +37,10 @@ MGI_FN void mgi_pack(mango_idx K, mango_idx N, const float *B, mango_idx sk, man
                      float *P);
 
 /* ---- half.c ------------------------------------------------------------- */
-/* Half precision, to nearest even; |x| below 65520. Widening is exact. */
+/* Half precision, to nearest even, 65504 for all that is larger. Widening is exact. */
 MGI_FN void mgi_halves(mango_idx n, const float *x, uint16_t *h);
 MGI_FN void mgi_from_halves(mango_idx n, const uint16_t *h, float *x);
-/* Can every x be stored as a half: 2 exactly, 1 rounded, 0 not at all (too large)? */
-MGI_FN int mgi_halves_fit(mango_idx n, const float *x);
+MGI_FN int mgi_halves_exact(mango_idx n, const float *x); /* is every x a half already? */
 
 /* ---- conv.c ------------------------------------------------------------- */
 typedef struct mgi_conv {

@@ -78,8 +78,9 @@ typedef struct mango_objective_options {
     int minimize;      /* the best are the smallest                            */
     double believed;   /* spikes per step that the rest of a query can reach at
                           most, in (0,1]; 1 is certain                         */
+    int half;          /* 1: weights in half precision, see mango_plan_options */
 } mango_objective_options;
-/* T 0, batch 10, memory 0, elite 0 (no early stop), minimize 0, believed 1. */
+/* T 0, batch 10, memory 0, elite 0 (no early stop), minimize 0, believed 1, half 0. */
 MANGO_API void mango_objective_defaults(mango_objective_options *o);
 
 /* mango_objective_create - join a generator, a network and a target. Both nets

@@ -49,7 +49,6 @@ MGI_FN mango_status mgi_net_new(mango_net **out, const char *arch, const mango_a
     if (!n)
         return MANGO_E_MEM;
     n->al = a;
-    mgi_arena_init(&n->values, &a);
     mgi_copy(n->arch, (mango_idx)sizeof n->arch, arch);
     n->output = n->input = -1;
     n->T = 1;
@@ -287,13 +286,25 @@ MGI_FN mango_status mgi_net_finish(mango_net *n, mango_err *err)
 
 MGI_FN mango_status mgi_net_alloc_params(mango_net *n)
 {
+    if (n->given)
+        return MANGO_E_STATE;
     if (n->n_params == 0 || n->param[0].v)
         return MANGO_OK;
-    mgi_arena_init(&n->values, &n->al);
-    for (int i = 0; i < n->n_params; i++)
-        mgi_arena_plan(&n->values, n->param[i].count, sizeof(float));
-    MGI_TRY(mgi_arena_commit(&n->values));
-    for (int i = 0; i < n->n_params; i++) /* an arena begins zeroed */
-        n->param[i].v = mgi_arena_take(&n->values, n->param[i].count, sizeof(float));
+    for (int i = 0; i < n->n_params; i++) {
+        mgi_param *p = &n->param[i];
+        p->v = p->own = mgi_new(&n->al, p->count, sizeof *p->v); /* zeroed */
+        if (p->own)
+            continue;
+        while (i-- > 0)
+            mgi_param_release(n, i);
+        return MANGO_E_MEM;
+    }
     return MANGO_OK;
+}
+
+MGI_FN void mgi_param_release(const mango_net *n, int i)
+{
+    mgi_param *p = &n->param[i];
+    mgi_del(&n->al, p->own, p->count, sizeof *p->own);
+    p->v = p->own = NULL;
 }

@@ -59,7 +59,8 @@ typedef struct mgi_param {
     mango_idx shape[4];
     mango_idx count;
     int is_buffer;   /* running statistics, sn vectors: not trained by gradient */
-    float *v;        /* NULL until filled */
+    float *v;        /* NULL until filled, and after it was given away */
+    float *own;      /* what v is unless a trainer lends another one */
 } mgi_param;
 
 typedef struct mgi_node {
@@ -90,7 +91,7 @@ struct mango_net {
     mgi_node *node;
     int n_params, cap_params;
     mgi_param *param;
-    mgi_arena values;          /* of all parameters */
+    int given;                 /* weights are released as a plan packs them */
     int output;                /* index of the last node */
     int input;                 /* index of the first INPUT node */
     char arch[32];
@@ -141,6 +142,7 @@ MGI_FN mango_status mgi_graph_parse(mango_net **out, const char *text, mango_idx
 /* Allocate every parameter, zeroed (running_var and sn_sigma too). Nothing
  * happens when they are there already. */
 MGI_FN mango_status mgi_net_alloc_params(mango_net *n);
+MGI_FN void mgi_param_release(const mango_net *n, int i); /* free its values */
 
 /* What an importer needs. An offer is a tensor of a checkpoint, after its
  * prefix was stripped or added. mgi_params_match - map[p] = index of the offer

@@ -37,11 +37,12 @@ void mango_net_destroy(mango_net *n)
         mgi_del(&al, n->meta, n->cap_meta, sizeof n->meta[0]);
     if (n->extra)
         mgi_del(&al, n->extra, n->cap_extra, sizeof n->extra[0]);
+    for (int i = 0; i < n->n_params; i++)
+        mgi_param_release(n, i);
     if (n->param)
         mgi_del(&al, n->param, n->cap_params, sizeof n->param[0]);
     if (n->node)
         mgi_del(&al, n->node, n->cap_nodes, sizeof n->node[0]);
-    mgi_arena_free(&n->values);
     mgi_del(&al, n, 1, sizeof *n);
 }
 
@@ -170,6 +171,12 @@ mango_status mango_net_fill(mango_net *net, uint64_t seed, double gain)
         if (net->node[i].kind == MGI_CONVT)
             net_fill_one(&net->param[net->node[i].weight], 1, seed, gain);
     return MANGO_OK;
+}
+
+void mango_net_give(mango_net *net)
+{
+    if (net)
+        net->given = 1;
 }
 
 /* ---- what travels along ---------------------------------------------------- */

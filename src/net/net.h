@@ -63,6 +63,12 @@ MANGO_API mango_idx mango_net_steps(const mango_net *net); /* T by default */
 MANGO_API float *mango_net_param(mango_net *net, const char *name, int *rank,
                                  mango_idx shape[4]);
 
+/* mango_net_give - the next plan takes the net's weights over: each is freed once
+ * it is packed, so that they are not in memory twice. What the net is can still
+ * be asked, but no further plan can be made of it (MANGO_E_STATE), and it cannot
+ * be filled, saved or read by mango_net_param any more. */
+MANGO_API void mango_net_give(mango_net *net);
+
 /* A plan: everything about some readings of a network, decided beforehand. */
 typedef struct mango_plan mango_plan;
 /* What to read of a layer. Shapes are slowest axis first. The rate of a LIF
@@ -93,8 +99,11 @@ typedef struct mango_plan_options {
     mango_idx slice;       /* > 0: mango_plan_start and mango_plan_advance can be used, best
                               with so many steps at a time; all inputs of a batch are then
                               held at a time. 0: mango_plan_run only */
+    int half;              /* 1: weights that multiply values are held in half precision,
+                              rounded: half the memory, other results; 0: only where
+                              that changes no result. Weights of spikes stay as they are */
 } mango_plan_options;
-/* mango_plan_defaults - T 0, batch 1, memory 0, from -1, raw 0, slice 0. */
+/* mango_plan_defaults - T 0, batch 1, memory 0, from -1, raw 0, slice 0, half 0. */
 MANGO_API void mango_plan_defaults(mango_plan_options *o);
 
 /* mango_plan_create - decide everything before the first query: only what the

@@ -223,6 +223,7 @@ static mango_status plan_options(mango_plan *p, const mango_plan_options *o, man
     p->memory = o->memory == 0 ? MGI_PLAN_MEMORY : o->memory;
     p->from = (int)o->from;
     p->raw = o->raw;
+    p->half = o->half;
     p->slice = MGI_MIN(o->slice, p->T);
     p->at = -1;
     if (p->T < 1 || p->T > MGI_MAX_T)
@@ -375,6 +376,7 @@ MGI_FN void mgi_plan_describe(const mango_plan *p, mgi_str *s)
                        q->head == p->from ? "fed"
                                           : mgi_kind_name(p->net->node[q->head].kind));
         plan_chain_names(p, q->end, s);
+        mgi_str_puts(s, q->conv.half ? " half" : "");
         mgi_str_printf(s, " %lldx%lldx%lld %s %lld@%lld used to %d macs=%.0f\n",
                        (long long)g->C, (long long)g->H, (long long)g->W,
                        q->out < 0                 ? "fused"

@@ -115,7 +115,7 @@ struct mango_plan {
     mango_alloc al;
     const mango_net *net;
     mango_idx T, B, memory, slice;
-    int from, raw;
+    int from, raw, half;
     mgi_plan_node *node;   /* (net->n_nodes)                 */
     mgi_step *step;
     int n_steps, cap_steps, first_dynamic;

@@ -7,6 +7,8 @@
 #include "plan.h"
 #include <math.h>
 
+#define FOLD_LARGE (1 << 18) /* weights that do not stay in cache */
+
 /* Scratch for one step's weights. */
 typedef struct mgi_fold {
     const mango_plan *p;
@@ -274,12 +276,46 @@ static mango_status plan_weights_alloc(mango_plan *p)
     return MANGO_OK;
 }
 
+/* Free the weights that step i was the last to pack. A quantizer's rows are read
+ * while the plan runs. */
+static void fold_release(const mango_plan *p, int i)
+{
+    const int op = p->step[i].op;
+    int again = !p->step[i].packed || !mgi_is_matmul(p->net->node[op].kind);
+    for (int k = i + 1; !again && k < p->n_steps; k++)
+        again = p->step[k].packed_n && p->step[k].op == op;
+    if (!again)
+        mgi_param_release(p->net, p->net->node[op].weight);
+}
+
+/* Weights held as halves: on request all that multiply values (not spikes); by
+ * itself where that changes nothing and is faster, which is where each weight is
+ * a half already, as in a file of F16, and is used once an input: reading such
+ * weights is what a large linear layer spends its time on. */
+static void plan_halves(mango_plan *p)
+{
+    for (int i = 0; i < p->n_steps; i++) {
+        mgi_step *s = &p->step[i];
+        const mgi_node *g = &p->net->node[s->op];
+        if (!s->packed_n || !mgi_is_matmul(g->kind) || s->conv.transposed ||
+            s->conv.winograd || (s->op == s->head && mgi_plan_is_bits(p, g->in[0])))
+            continue;
+        const float *w = plan_param(p, g->weight);
+        const int once = s->conv.OH * s->conv.OW == 1 && s->packed_n >= FOLD_LARGE;
+        const int as_is = s->bn < 0 && s->up == MGI_UP_NONE && !g->spectral && w;
+        s->conv.half =
+            p->half || (once && as_is && mgi_halves_exact(p->net->param[g->weight].count, w));
+        s->packed_n = mgi_conv_packed(&s->conv);
+    }
+}
+
 MGI_FN mango_status mgi_plan_pack(mango_plan *p, mango_err *err)
 {
     mango_status st = MANGO_OK;
     mgi_fold f = {.p = p};
     mgi_arena scratch;
     mgi_arena_init(&scratch, &p->al);
+    plan_halves(p);
     st = plan_weights_alloc(p);
     if (st >= 0)
         st = fold_plan(p, &f, &scratch);
@@ -287,9 +323,14 @@ MGI_FN mango_status mgi_plan_pack(mango_plan *p, mango_err *err)
         mgi_fail(err, st, "no memory for packed weights");
         goto done;
     }
-    for (int i = 0; i < p->n_steps; i++)
+    for (int i = 0; i < p->n_steps; i++) {
         MGI_TRY_TO(fold_step(&f, &p->step[i], err));
+        if (p->net->given)
+            fold_release(p, i);
+    }
 done:
     mgi_arena_free(&scratch);
     return st;
 }
+
+#undef FOLD_LARGE

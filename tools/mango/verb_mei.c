@@ -31,14 +31,14 @@ typedef struct mei_job {
     const char *gen_name, *net_name, *fill, *target, *opt, *out;
     int64_t budget, T, batch, k, k_top, k_gd, rank, memory;
     double lr, stop_at, early;
-    int resume, minimize;
+    int resume, minimize, half;
     mango_net *gen, *net;
     mango_objective *objective;
     mango_session *session;
     mango_session_options so;
     mei_run run;
     char out_dir[512], journal[4096], T_text[24], early_text[32];
-    mango_note notes[6];
+    mango_note notes[7];
     double since, eval_seconds;
     cli *c;
 } mei_job;
@@ -91,6 +91,7 @@ static mango_status mei_open(mei_job *j, mango_err *err)
         oo.batch = j->batch ? j->batch : MGI_MIN(j->so.o.k, 4096); /* a race of them all */
     }
     j->so.ahead = j->early > 0 ? 0 : oo.batch; /* a race is one batch's own */
+    oo.half = j->half;
     MGI_TRY(
         mango_objective_create(&j->objective, j->gen, j->net, j->target, &oo, NULL, err));
     mango_objective_get(j->objective, &j->run.info);
@@ -132,6 +133,10 @@ static void mei_notes(mei_job *j)
     memcpy(j->notes, notes, sizeof notes);
     j->so.notes = j->notes;
     j->so.n_notes = MGI_COUNT(notes) - (j->early > 0 ? 0 : 1);
+    if (j->half) {
+        const mango_note half = {"weights", "half"};
+        j->notes[j->so.n_notes++] = half;
+    }
 }
 
 static void mei_default_out(mei_job *j)
@@ -308,6 +313,8 @@ int verb_mei(int argc, char **argv)
          0},
         {"--memory", CLI_INT, &j.memory, 1, 1 << 20, "MIB",
          "cap for each network's memory (default 1024)", 0},
+        {"--half-weights", CLI_FLAG, &j.half, 0, 0, NULL,
+         "weights rounded to half precision in memory", 0},
         {"--fill", CLI_STR, &j.fill, 0, 0, "SEED,GAIN",
          "weights of zoo networks by the test formula", 0},
     };

@@ -25,6 +25,7 @@ static const cli_doc run_doc = {
 typedef struct run_job {
     const char *net, *fill, *input, *record, *spikes, *out;
     int64_t fill_seed, batch, T, memory;
+    int half;
     mango_net *n;
     mango_idx n_readings;
     mango_reading reading[RUN_MAX];
@@ -165,6 +166,7 @@ static mango_status run_evaluate(run_job *j, cli *c, mango_err *err)
     o.batch = chunk;
     o.memory = j->memory << 20;
     o.raw = j->in.raw;
+    o.half = j->half;
     o.from = j->in.from;
     MGI_TRY(run_buffers(j, chunk, err));
     MGI_TRY(mango_plan_create(&p, j->n, &o, j->n_readings, j->reading, NULL, err));
@@ -278,6 +280,8 @@ int verb_run(int argc, char **argv)
         {"--spikes", CLI_STR, &j->spikes, 0, 0, "L,..", "layers whose spikes to record", 0},
         {"--memory", CLI_INT, &j->memory, 1, 1 << 20, "MIB",
          "cap for working memory (default 1024)", 0},
+        {"--half-weights", CLI_FLAG, &j->half, 0, 0, NULL,
+         "weights rounded to half precision in memory", 0},
         {"--out", CLI_STR, &j->out, 0, 0, "FILE", "safetensors file to write", 1},
     };
     int rc = cli_parse(&c, &run_doc, opt, (int)MGI_COUNT(opt), 0, argc, argv);
