@@ -1,5 +1,5 @@
 /* test_narrow.c - packed weights in fewer bits: half precision, on request and
- * by itself where it changes nothing.
+ * by itself where it changes nothing; weights given away to the plan that packs them.
  * SPDX-License-Identifier: MIT */
 #include "test.h"
 
@@ -116,8 +116,152 @@ static void t_narrow_exact(void)
     }
 }
 
+/* ---- nets that give their weights away --------------------------------------- */
+
+/* The same results, and then no second plan, no saving, filling, training. */
+static void t_narrow_give(void)
+{
+    mango_net *net = t_narrow_net("");
+    mango_plan_options o = t_narrow_options();
+    const mango_idx n = 5 * T_NARROW_T * T_NARROW_B;
+    float *want = t_narrow_read(net, &o, "l2", 5, NULL), y[180];
+    mango_net_give(net);
+    mango_plan *p = NULL;
+    const mango_reading r = {net->output, MANGO_READ_RATE, y};
+    mango_err err = {""};
+    o.memory = 64; /* refused before anything is taken */
+    T_STATUS(mango_plan_create(&p, net, &o, 1, &r, NULL, &err), MANGO_E_MEM);
+    o.memory = 0;
+    float *got = t_narrow_read(net, &o, "l2", 5, NULL);
+    T_CHECK(!memcmp(want, got, (size_t)n * sizeof *got));
+    for (int i = 0; i < net->n_params; i++)
+        T_EQ(net->param[i].v != NULL, strstr(net->param[i].name, ".bias") != NULL);
+    T_STATUS(mango_plan_create(&p, net, &o, 1, &r, NULL, &err), MANGO_E_STATE);
+    T_CHECK(strstr(err.text, "c1.weight") && strstr(err.text, "given away") && !p);
+    T_CHECK(!mango_net_param(net, "l1.weight", NULL, NULL));
+    T_CHECK(!mango_net_param(net, "c1.bias", NULL, NULL));
+    T_STATUS(mango_net_fill(net, 1, 1.0), MANGO_E_STATE);
+    T_STATUS(mango_train_init(net, MANGO_TRAIN_NET, 1), MANGO_E_STATE);
+    T_STATUS(mango_net_save(net, "t_narrow.safetensors", "F32", &err), MANGO_E_STATE);
+    T_CHECK(strstr(err.text, "c1.weight") && strstr(err.text, "given away"));
+    T_CHECK(!fopen("t_narrow.safetensors", "rb"));
+    free(want);
+    free(got);
+    mango_net_destroy(net);
+}
+
+/* A net that gives is not trained, whether a plan took its weights or not. */
+static void t_narrow_give_train(void)
+{
+    static const char text[] = "mango-graph 1\nnet arch=toy\n"
+                               "input input - shape=1x4x4\nf linear input out=2 bias=1\n";
+    static const unsigned char pixel[8 * 16] = {1, 2, 3};
+    const int label[8] = {0, 1, 1, 0, 0, 0, 1, 1};
+    mango_data *data = NULL;
+    mango_net *net = NULL;
+    mango_train_options o;
+    mango_trainer *t = NULL;
+    mango_err err = {""};
+    T_OK(mango_data_make(&data, "toy", 8, 1, 4, 4, 2, pixel, label, NULL, &err), &err);
+    T_OK_OR_RETURN(mango_net_parse(&net, text, (mango_idx)strlen(text), NULL, &err), &err);
+    T_OK(mango_train_init(net, MANGO_TRAIN_NET, 1), NULL);
+    mango_train_defaults(&o, MANGO_TRAIN_NET, net);
+    o.batch = 4;
+    for (int take = 0; take < 3; take++) {
+        T_STATUS(mango_trainer_create(&t, MANGO_TRAIN_NET, net, NULL, data, NULL, &o, NULL, &err),
+                 take ? MANGO_E_STATE : MANGO_OK);
+        mango_trainer_destroy(t);
+        t = NULL;
+        mango_net_give(net);
+        float y[2];
+        mango_plan *p = NULL;
+        mango_plan_options po;
+        mango_plan_defaults(&po);
+        const mango_reading r = {net->output, MANGO_READ_MEAN, y};
+        if (take == 1)
+            T_OK(mango_plan_create(&p, net, &po, 1, &r, NULL, &err), &err);
+        mango_plan_destroy(p);
+    }
+    mango_net_destroy(net);
+    mango_data_destroy(data);
+}
+
+/* Plans made before go on, and so does the one that took: a codebook is read while it runs. */
+static void t_narrow_give_plans(void)
+{
+    mango_net *net = NULL;
+    mango_err err = {""};
+    mango_idx vq = 0;
+    float code[49], *y[3];
+    mango_plan *p[3] = {NULL, NULL, NULL};
+    T_OK_OR_RETURN(mango_net_zoo(&net, "vqvae,in=1x28x28,hidden=20,codes=32,dim=6", NULL, &err), &err);
+    T_OK(mango_net_fill(net, 3, 1.0), NULL);
+    T_OK(mango_net_find(net, "_vq_vae", &vq, &err), &err);
+    for (int i = 0; i < 49; i++)
+        code[i] = (float)(7 * i % 32);
+    mango_plan_options o;
+    mango_plan_defaults(&o);
+    o.from = vq;
+    for (int i = 0; i < 3; i++) {
+        y[i] = calloc(784, sizeof *y[i]);
+        const mango_reading r = {net->output, MANGO_READ_MEAN, y[i]};
+        T_STATUS(mango_plan_create(&p[i], net, &o, 1, &r, NULL, &err),
+                 i < 2 ? MANGO_OK : MANGO_E_STATE);
+        mango_net_give(net);
+    }
+    T_CHECK(!net->param[mgi_param_find(net, "_encoder._conv_1.weight")].v); /* not run: gone, too */
+    for (int i = 0; i < 2; i++)
+        T_OK(mango_plan_run(p[i], 1, code), NULL);
+    T_CHECK(!memcmp(y[0], y[1], 784 * sizeof *y[0]) && y[0][400] != y[0][401]);
+    for (int i = 0; i < 3; i++) {
+        mango_plan_destroy(p[i]);
+        free(y[i]);
+    }
+    mango_net_destroy(net);
+}
+
+/* An objective: the same digests and values; no second one from nets that gave. */
+static void t_narrow_give_objective(void)
+{
+    mango_objective_info info[2];
+    mango_objective *o[2] = {NULL, NULL};
+    mango_idx I[128];
+    double y[2];
+    char digest[2][2][65];
+    mango_net *gen = NULL, *net = NULL;
+    mango_err err = {""};
+    T_OK(mango_net_zoo(&gen, "sngan,width=0.0625", NULL, &err), &err);
+    T_OK(mango_net_zoo(&net, "snn_conv,width=0.1,T=5", NULL, &err), &err);
+    T_REQUIRE(gen && net);
+    T_OK(mango_net_fill(gen, 7, 2.0), NULL);
+    T_OK(mango_net_fill(net, 7, 2.0), NULL);
+    for (int i = 0; i < 128; i++)
+        I[i] = i * 5 % 64;
+    for (int i = 0; i < 2; i++) {
+        T_OK_OR_RETURN(mango_objective_create(&o[i], gen, net, "spiking1:3", NULL, NULL, &err), &err);
+        T_OK(mango_objective_eval(o[i], 1, I, y + i), NULL);
+        mango_objective_get(o[i], info + i);
+        memcpy(digest[i][0], info[i].gen, 65);
+        memcpy(digest[i][1], info[i].net, 65);
+        mango_net_give(gen);
+        mango_net_give(net);
+    }
+    T_CHECK(y[0] == y[1] && y[0] > 0.0);
+    T_CHECK(!memcmp(digest[0], digest[1], sizeof digest[0]));
+    mango_objective_destroy(o[0]);
+    T_STATUS(mango_objective_create(&o[0], gen, net, "spiking1:3", NULL, NULL, &err), MANGO_E_STATE);
+    T_CHECK(!o[0] && strstr(err.text, "given away"));
+    mango_objective_destroy(o[1]);
+    mango_net_destroy(gen);
+    mango_net_destroy(net);
+}
+
 void t_narrow(void)
 {
     T_CASE(t_narrow_half);
     T_CASE(t_narrow_exact);
+    T_CASE(t_narrow_give);
+    T_CASE(t_narrow_give_train);
+    T_CASE(t_narrow_give_plans);
+    T_CASE(t_narrow_give_objective);
 }

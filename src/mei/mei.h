@@ -84,8 +84,10 @@ typedef struct mango_objective_options {
 MANGO_API void mango_objective_defaults(mango_objective_options *o);
 
 /* mango_objective_create - join a generator, a network and a target. Both nets
- * must outlive the objective and not change. Everything is planned here.
- * Returns MANGO_E_SHAPE when the picture does not fit the network. */
+ * must outlive the objective and not change. Everything is planned here; a net
+ * that gives its weights away (mango_net_give) does so here.
+ * Returns MANGO_E_SHAPE when the picture does not fit the network, MANGO_E_STATE
+ * when a net has no weights, or no more. */
 MANGO_API mango_status mango_objective_create(mango_objective **o, const mango_net *gen,
                                               const mango_net *net, const char *target,
                                               const mango_objective_options *opt,

@@ -134,7 +134,8 @@ static mango_status objective_targets(mango_objective *o, const mango_net *net, 
     return MANGO_OK;
 }
 
-/* One plan draws, one looks: to the deepest target and no further. */
+/* One plan looks, to the deepest target and no further; one draws. In this order a
+ * net that gives its weights away has freed what lies behind the target. */
 static mango_status objective_plans(mango_objective *o, const mango_net *gen,
                                     const mango_net *net,
                                     const mango_objective_options *opt, mango_err *err)
@@ -148,7 +149,6 @@ static mango_status objective_plans(mango_objective *o, const mango_net *gen,
     mango_plan_options g = p;
     g.from = mango_space_layer(o->space), g.raw = 1;
     const mango_reading picture = {gen->output, MANGO_READ_MEAN, o->rgb};
-    MGI_TRY(mango_plan_create(&o->gen_plan, gen, &g, 1, &picture, &o->al, err));
     p.T = o->T = opt->T > 0 ? opt->T : mango_net_steps(net);
     p.slice = o->elite > 0 ? MGI_MAX(o->T / 2, 1) : 0;
     mango_reading *r = mgi_new(&o->al, o->n_looks, sizeof *r);
@@ -160,7 +160,7 @@ static mango_status objective_plans(mango_objective *o, const mango_net *gen,
     const mango_status st =
         mango_plan_create(&o->net_plan, net, &p, o->n_looks, r, &o->al, err);
     mgi_del(&o->al, r, o->n_looks, sizeof *r);
-    return st;
+    return st < 0 ? st : mango_plan_create(&o->gen_plan, gen, &g, 1, &picture, &o->al, err);
 }
 
 /* One arena for everything that holds a batch. */
@@ -220,10 +220,9 @@ static mango_status objective_build(mango_objective *o, const mango_net *gen,
     o->d = m.d;
     MGI_TRY(objective_sizes(o, gen, net, err));
     MGI_TRY(objective_buffers(o, err));
-    MGI_TRY(objective_plans(o, gen, net, opt, err));
-    if (objective_digests(o, gen, net) < 0)
+    if (objective_digests(o, gen, net) < 0) /* before a plan may take the weights */
         return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
-    return MANGO_OK;
+    return objective_plans(o, gen, net, opt, err);
 }
 
 mango_status mango_objective_create_many(mango_objective **o, const mango_net *gen,

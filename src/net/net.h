@@ -63,10 +63,12 @@ MANGO_API mango_idx mango_net_steps(const mango_net *net); /* T by default */
 MANGO_API float *mango_net_param(mango_net *net, const char *name, int *rank,
                                  mango_idx shape[4]);
 
-/* mango_net_give - the next plan takes the net's weights over: each is freed once
- * it is packed, so that they are not in memory twice. What the net is can still
- * be asked, but no further plan can be made of it (MANGO_E_STATE), and it cannot
- * be filled, saved or read by mango_net_param any more. */
+/* mango_net_give - the next plan that has memory to hold its weights takes them
+ * over: each is freed once it is packed, those of layers that it does not run at
+ * once, so that no weight is in memory twice. Plans made before go on. What the
+ * net is can still be asked, it must live as long as its plans, and biases, norms
+ * and codebooks stay; but a further plan, mango_net_save, mango_net_fill and
+ * training answer MANGO_E_STATE, and mango_net_param NULL. */
 MANGO_API void mango_net_give(mango_net *net);
 
 /* A plan: everything about some readings of a network, decided beforehand. */

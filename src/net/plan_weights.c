@@ -26,9 +26,9 @@ static const float *plan_param(const mango_plan *p, int i)
 static mango_status plan_filled(const mango_plan *p, int i, mango_err *err)
 {
     if (i >= 0 && !p->net->param[i].v)
-        return mgi_fail(err, MANGO_E_STATE,
-                        "parameter '%s' has no values: load or fill the net",
-                        p->net->param[i].name);
+        return mgi_fail(err, MANGO_E_STATE, "parameter '%s' %s", p->net->param[i].name,
+                        p->net->given ? "was given away to an earlier plan"
+                                      : "has no values: load or fill the net");
     return MANGO_OK;
 }
 
@@ -276,16 +276,16 @@ static mango_status plan_weights_alloc(mango_plan *p)
     return MANGO_OK;
 }
 
-/* Free the weights that step i was the last to pack. A quantizer's rows are read
- * while the plan runs. */
-static void fold_release(const mango_plan *p, int i)
+/* Of a net that gives: free the weights of node op unless a step from `next` on
+ * packs them. A quantizer's rows stay: they are read while plans run. */
+static void fold_release(const mango_plan *p, int op, int next)
 {
-    const int op = p->step[i].op;
-    int again = !p->step[i].packed || !mgi_is_matmul(p->net->node[op].kind);
-    for (int k = i + 1; !again && k < p->n_steps; k++)
-        again = p->step[k].packed_n && p->step[k].op == op;
-    if (!again)
-        mgi_param_release(p->net, p->net->node[op].weight);
+    const mgi_node *g = &p->net->node[op];
+    int needed = !p->net->given || !mgi_is_matmul(g->kind);
+    for (int i = next; !needed && i < p->n_steps; i++)
+        needed = p->step[i].packed_n && p->step[i].op == op;
+    if (!needed)
+        mgi_param_release(p->net, g->weight);
 }
 
 /* Weights held as halves: on request all that multiply values (not spikes); by
@@ -323,10 +323,11 @@ MGI_FN mango_status mgi_plan_pack(mango_plan *p, mango_err *err)
         mgi_fail(err, st, "no memory for packed weights");
         goto done;
     }
+    for (int i = 0; i < p->net->n_nodes; i++) /* what the plan does not run */
+        fold_release(p, i, 0);
     for (int i = 0; i < p->n_steps; i++) {
         MGI_TRY_TO(fold_step(&f, &p->step[i], err));
-        if (p->net->given)
-            fold_release(p, i);
+        fold_release(p, p->step[i].op, i + 1);
     }
 done:
     mgi_arena_free(&scratch);

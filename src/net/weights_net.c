@@ -280,7 +280,8 @@ static mango_status save_tensors(const mango_net *n, mgi_tensor_writer *w, mgi_d
     for (int i = 0; i < n->n_params; i++) {
         const mgi_param *p = &n->param[i];
         if (!p->v)
-            return mgi_fail(err, MANGO_E_STATE, "parameter %s has no values yet", p->name);
+            return mgi_fail(err, MANGO_E_STATE, "parameter %s %s", p->name,
+                            n->given ? "was given away to a plan" : "has no values yet");
         for (mango_idx k = 0; k < p->count; k++)
             if (!(p->v[k] - p->v[k] == 0))
                 return mgi_fail(err, MANGO_E_NONFINITE, "parameter %s is NaN or infinite at %td",

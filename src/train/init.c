@@ -96,11 +96,7 @@ static void init_norm(mango_net *net, int i, mango_train_kind kind)
 mango_status mango_train_init(mango_net *net, mango_train_kind kind, uint64_t seed)
 {
     MGI_REQUIRE(net);
-    for (int p = 0; p < net->n_params; p++)
-        if (!net->param[p].v) {
-            MGI_TRY(mgi_net_alloc_params(net));
-            break;
-        }
+    MGI_TRY(mgi_net_alloc_params(net));
     for (int i = 0; i < net->n_nodes; i++) {
         const mgi_node *n = &net->node[i];
         mango_rng r;

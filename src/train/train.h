@@ -93,7 +93,8 @@ typedef struct mango_trainer mango_trainer;
  *   data  in  training pictures;  val  in  the other split, or NULL
  * net, dsc, data and val must outlive the trainer.
  * Returns MANGO_E_SHAPE for pictures of the wrong size or labels that do not
- * fit the network's output, MANGO_E_ARG for options, MANGO_E_MEM for memory. */
+ * fit the network's output, MANGO_E_ARG for options, MANGO_E_MEM for memory,
+ * MANGO_E_STATE for a net without weights or one that gives them away. */
 MANGO_API mango_status mango_trainer_create(mango_trainer **t, mango_train_kind kind,
                                             mango_net *net, mango_net *dsc,
                                             const mango_data *data, const mango_data *val,

@@ -128,6 +128,8 @@ mango_status mango_trainer_create(mango_trainer **out, mango_train_kind kind, ma
         if (!net->param[p].v)
             return mgi_fail(err, MANGO_E_STATE, "parameter %s has no values yet",
                             net->param[p].name);
+    if (net->given || (dsc && dsc->given))
+        return mgi_fail(err, MANGO_E_STATE, "a net that gives its weights away is not trained");
     const mango_alloc a = mgi_alloc_get(al);
     mango_trainer *t = mgi_new(&a, 1, sizeof *t);
     if (!t)

@@ -92,6 +92,8 @@ static mango_status mei_open(mei_job *j, mango_err *err)
     }
     j->so.ahead = j->early > 0 ? 0 : oo.batch; /* a race is one batch's own */
     oo.half = j->half;
+    mango_net_give(j->gen);
+    mango_net_give(j->net);
     MGI_TRY(
         mango_objective_create(&j->objective, j->gen, j->net, j->target, &oo, NULL, err));
     mango_objective_get(j->objective, &j->run.info);

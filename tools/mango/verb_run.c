@@ -169,6 +169,7 @@ static mango_status run_evaluate(run_job *j, cli *c, mango_err *err)
     o.half = j->half;
     o.from = j->in.from;
     MGI_TRY(run_buffers(j, chunk, err));
+    mango_net_give(j->n);
     MGI_TRY(mango_plan_create(&p, j->n, &o, j->n_readings, j->reading, NULL, err));
     mango_status st = MANGO_OK;
     for (mango_idx b = 0; b < j->in.B && st >= 0; b += chunk) {
