@@ -109,6 +109,26 @@ float *mango_net_param(mango_net *net, const char *name, int *rank, mango_idx sh
     return net->param[i].v;
 }
 
+mango_idx mango_net_borrow(mango_net *to, const mango_net *from)
+{
+    mango_idx set = 0;
+    if (!to || !from || mgi_net_alloc_params(to) < 0)
+        return -1;
+    for (int i = 0; i < to->n_params; i++) {
+        mgi_param *a = &to->param[i];
+        const int k = mgi_param_find(from, a->name);
+        const mgi_param *b = k < 0 ? NULL : &from->param[k];
+        int same = b && b->v && b->rank == a->rank;
+        for (int r = 0; same && r < a->rank; r++)
+            same = b->shape[r] == a->shape[r];
+        if (!same)
+            continue;
+        memcpy(a->v, b->v, (size_t)a->count * sizeof(float));
+        set++;
+    }
+    return set;
+}
+
 /* ---- filling by formula ---------------------------------------------------- */
 
 /* u_i = (z >> 40)/2^23 - 1 with z = splitmix64's output i+1 of the stream that

@@ -62,6 +62,10 @@ MANGO_API mango_idx mango_net_steps(const mango_net *net); /* T by default */
  * order; NULL when there is none. */
 MANGO_API float *mango_net_param(mango_net *net, const char *name, int *rank,
                                  mango_idx shape[4]);
+/* mango_net_borrow - values of `from` for the parameters of `to` that have the
+ * same name and shape, running statistics included; the others keep theirs.
+ * Returns how many parameters were set; -1 when memory is lacking. */
+MANGO_API mango_idx mango_net_borrow(mango_net *to, const mango_net *from);
 
 /* mango_net_give - the next plan that has memory to hold its weights takes them
  * over: each is freed once it is packed, those of layers that it does not run at

@@ -162,6 +162,27 @@ static mango_status train_zoo(mango_net **net, const char *spec, train_job *j, u
     return mango_train_init(*net, j->kind, seed);
 }
 
+/* Where the network starts: first values by the seed, those of --from, or with
+ * both --arch and --from, those of --from wherever name and shape are the same. */
+static mango_status train_net(train_job *j, mango_err *err)
+{
+    mango_net *old = NULL;
+    if (j->from && !j->arch)
+        return cli_net(&j->net, j->from, NULL, err);
+    MGI_TRY(train_zoo(&j->net, j->arch ? j->arch : train_archs[j->kind], j, (uint64_t)j->c->seed, err));
+    if (!j->from)
+        return MANGO_OK;
+    MGI_TRY(cli_net(&old, j->from, NULL, err));
+    const mango_idx set = mango_net_borrow(j->net, old);
+    mango_net_destroy(old);
+    if (set == 0)
+        return mgi_fail(err, MANGO_E_SHAPE, "--from %.150s: no parameter has a name and shape of --arch %.60s", j->from, j->arch);
+    if (set < 0)
+        return MANGO_E_MEM;
+    cli_note(j->c, "%td of %d parameters from %s", set, j->net->n_params, j->from);
+    return MANGO_OK;
+}
+
 static mango_status train_files(train_job *j, mango_err *err)
 {
     const struct {
@@ -189,11 +210,7 @@ static mango_status train_open(train_job *j, mango_err *err)
     mango_train_state s;
     MGI_TRY(train_files(j, err));
     MGI_TRY(train_not_there(j, err));
-    const char *spec = j->arch ? j->arch : train_archs[j->kind];
-    if (j->from)
-        MGI_TRY(cli_net(&j->net, j->from, NULL, err));
-    else
-        MGI_TRY(train_zoo(&j->net, spec, j, (uint64_t)j->c->seed, err));
+    MGI_TRY(train_net(j, err));
     if (j->kind == MANGO_TRAIN_SNGAN)
         MGI_TRY(train_zoo(&j->dsc, j->dsc_arch ? j->dsc_arch : "sngan_dsc", j,
                           (uint64_t)j->c->seed + 1, err));
@@ -545,7 +562,7 @@ int verb_train(int argc, char **argv)
         {"--out", CLI_STR, &j.out, 0, 0, "W", "weights file to write", 1},
         {"--arch", CLI_STR, &j.arch, 0, 0, "SPEC", "zoo specification, for example snn_conv,width=0.5", 0},
         {"--dsc", CLI_STR, &j.dsc_arch, 0, 0, "SPEC", "discriminator (sngan_dsc)", 0},
-        {"--from", CLI_STR, &j.from, 0, 0, "W", "start from these weights", 0},
+        {"--from", CLI_STR, &j.from, 0, 0, "W", "start from these weights; with --arch: where name and shape agree", 0},
         {"--resume", CLI_FLAG, &j.resume, 0, 0, NULL, "go on from the checkpoint W.ckpt", 0},
         {"--track", CLI_STR, &j.track, 0, 0, "LIST", "keep weights of these epochs, 0,1,2-5", 0},
         {"--report-speed", CLI_FLAG, &j.speed.on, 0, 0, NULL,
