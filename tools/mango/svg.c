@@ -7,6 +7,9 @@
 
 #define SVG_TICKS 32
 #define SVG_COLOURS 8
+#define SVG_NAMES 32   /* lines with a name at the end, at most */
+#define SVG_COLUMN 6.6 /* pixels of a letter, about            */
+#define SVG_LEADING 15 /* pixels between two names, at least   */
 
 /* ---- text ---------------------------------------------------------------------------- */
 
@@ -125,7 +128,7 @@ static void svg_ticks_log(svg_axis *k, int wanted)
     for (int e = first; e <= last; e += every) {
         const double power = pow(10.0, e);
         svg_add_tick(k, power);
-        if (k->hi - k->lo < 2.0) {
+        if (k->hi - k->lo < 2.0 || 3.0 * (k->hi - k->lo) <= wanted + 2) {
             svg_add_tick(k, 2.0 * power);
             svg_add_tick(k, 5.0 * power);
         }
@@ -158,6 +161,15 @@ static void svg_axis_finish(svg_axis *k, int wanted, double room)
         svg_add_tick(k, pow(10.0, 0.5 * (k->lo + k->hi)));
         svg_add_tick(k, pow(10.0, k->hi));
     }
+}
+
+/* Ticks where the chart wants them. */
+static void svg_given_ticks(svg_axis *k, mango_idx n, const double *v)
+{
+    if (n > 0)
+        k->n = 0;
+    for (mango_idx i = 0; i < n; i++)
+        svg_add_tick(k, v[i]);
 }
 
 /* A tick's text: as many digits as tell neighbours apart. */
@@ -219,9 +231,9 @@ static double svg_legend(mgi_str *s, const svg_plot *p, double left, double top)
     int any = 0;
     for (mango_idx i = 0; i < p->c->n; i++) {
         const svg_series *r = &p->c->series[i];
-        if (!r->name)
+        if (!r->name || p->c->print)
             continue;
-        const double w = 34.0 + 6.6 * (double)svg_columns(r->name);
+        const double w = 34.0 + SVG_COLUMN * (double)svg_columns(r->name);
         if (any && x + w > p->width - 10) {
             x = left;
             y += 18.0;
@@ -248,10 +260,14 @@ static double svg_legend(mgi_str *s, const svg_plot *p, double left, double top)
 static void svg_layout(svg_plot *p, double *legend_top)
 {
     const svg_chart *c = p->c;
-    const double top = c->title ? 40.0 : 16.0;
+    const double top = (c->title ? 40.0 : 16.0) + (c->note ? 16.0 : 0.0);
+    mango_idx longest = 0; /* of the names at the lines' ends */
+    for (mango_idx i = 0; i < c->n && c->print; i++)
+        if (c->series[i].name && c->series[i].style != SVG_DASH)
+            longest = MGI_MAX(longest, svg_columns(c->series[i].name));
     *legend_top = top;
     p->x.a = c->y_label ? 76.0 : 60.0;
-    p->x.b = p->width - 24.0;
+    p->x.b = p->width - 24.0 - SVG_COLUMN * (double)longest;
     p->y.b = top + svg_legend(NULL, p, p->x.a, top) - 4.0;
     p->y.a = p->height - (c->x_label ? 48.0 : 30.0);
 }
@@ -285,6 +301,11 @@ static void svg_labels(mgi_str *s, const svg_plot *p)
     if (p->c->title) {
         mgi_str_printf(s, "<text class=\"t\" x=\"%.1f\" y=\"22\">", p->x.a);
         svg_text(s, p->c->title);
+        mgi_str_puts(s, "</text>\n");
+    }
+    if (p->c->note) {
+        mgi_str_printf(s, "<text class=\"s\" x=\"%.1f\" y=\"41\">", p->x.a);
+        svg_text(s, p->c->note);
         mgi_str_puts(s, "</text>\n");
     }
     if (p->c->x_label) {
@@ -332,7 +353,8 @@ static void svg_line(mgi_str *s, const svg_plot *p, const svg_series *r, int col
     svg_pen pen = {0, 0, 0};
     double last = 0.0;
     const int step = r->style == SVG_STEP;
-    mgi_str_printf(s, "<path class=\"c%d l\" d=\"", colour);
+    mgi_str_printf(s, "<path class=\"c%d l%s\" d=\"", colour,
+                   r->style == SVG_DASH ? " h" : "");
     for (mango_idx i = 0; i < r->n; i++) {
         if (!svg_shown(&p->x, svg_x_of(r, i)) || !svg_shown(&p->y, r->y[i])) {
             if (pen.down && step)
@@ -351,7 +373,8 @@ static void svg_line(mgi_str *s, const svg_plot *p, const svg_series *r, int col
 static void svg_points(mgi_str *s, const svg_plot *p, const svg_series *r, int colour)
 {
     svg_pen pen = {0, 0, 0};
-    mgi_str_printf(s, "<path class=\"c%d d\" d=\"", colour);
+    mgi_str_printf(s, "<path class=\"c%d %s\" d=\"", colour,
+                   r->style == SVG_MARKS ? "m" : "d");
     for (mango_idx i = 0; i < r->n; i++) {
         if (!svg_shown(&p->x, svg_x_of(r, i)) || !svg_shown(&p->y, r->y[i]))
             continue;
@@ -390,6 +413,73 @@ static void svg_band(mgi_str *s, const svg_plot *p, const svg_series *r, int col
     mgi_str_puts(s, "\"/>\n");
 }
 
+/* Names beside the ends of the lines, at y (n): top to bottom as they are drawn,
+ * moved apart where they would touch, then up again when the last left the plot. */
+static void svg_spread(const svg_plot *p, int n, double *y, int *order)
+{
+    for (int i = 0; i < n; i++) {
+        int k = i;
+        for (; k > 0 && y[order[k - 1]] > y[i]; k--)
+            order[k] = order[k - 1];
+        order[k] = i;
+    }
+    for (int i = 1; i < n; i++)
+        y[order[i]] = fmax(y[order[i]], y[order[i - 1]] + SVG_LEADING);
+    double most = p->y.a;
+    for (int i = n - 1; i >= 0; i--, most -= SVG_LEADING)
+        y[order[i]] = fmin(y[order[i]], most);
+}
+
+static void svg_name(mgi_str *s, const svg_plot *p, mango_idx i, double x, double y,
+                     const char *anchor)
+{
+    mgi_str_printf(s,
+                   "<g class=\"c%d\"><text class=\"n\" x=\"%.1f\" y=\"%.1f\" "
+                   "text-anchor=\"%s\">",
+                   svg_colour(p->c, i), x, y, anchor);
+    svg_text(s, p->c->series[i].name);
+    mgi_str_puts(s, "</text></g>\n");
+}
+
+/* A guide's name: over its start when it is level, left of its middle when it rises. */
+static void svg_guide_name(mgi_str *s, const svg_plot *p, mango_idx i)
+{
+    const svg_series *r = &p->c->series[i];
+    const double x0 = svg_pixel(&p->x, svg_x_of(r, 0)), y0 = svg_pixel(&p->y, r->y[0]);
+    const double x1 = svg_pixel(&p->x, svg_x_of(r, r->n - 1));
+    const double y1 = svg_pixel(&p->y, r->y[r->n - 1]);
+    if (fabs(y1 - y0) < SVG_LEADING)
+        svg_name(s, p, i, x0 + 6.0, y0 - 7.0, "start");
+    else
+        svg_name(s, p, i, 0.5 * (x0 + x1) - 8.0, 0.5 * (y0 + y1) - 3.0, "end");
+}
+
+static void svg_names(mgi_str *s, const svg_plot *p)
+{
+    double y[SVG_NAMES], x[SVG_NAMES];
+    int order[SVG_NAMES], n = 0;
+    mango_idx of[SVG_NAMES];
+    for (mango_idx i = 0; i < p->c->n && n < SVG_NAMES; i++) {
+        const svg_series *r = &p->c->series[i];
+        mango_idx last = r->n - 1;
+        while (last >= 0 &&
+               !(svg_shown(&p->x, svg_x_of(r, last)) && svg_shown(&p->y, r->y[last])))
+            last--;
+        if (!r->name || last < 0)
+            continue;
+        if (r->style == SVG_DASH) {
+            svg_guide_name(s, p, i);
+            continue;
+        }
+        x[n] = svg_pixel(&p->x, svg_x_of(r, last));
+        y[n] = svg_pixel(&p->y, r->y[last]);
+        of[n++] = i;
+    }
+    svg_spread(p, n, y, order);
+    for (int i = 0; i < n; i++)
+        svg_name(s, p, of[i], x[i] + 9.0, y[i] + 4.0, "start");
+}
+
 /* ---- the whole ---------------------------------------------------------------------------- */
 
 /* Colours as plain values, not variables: many viewers of SVG know no variables. */
@@ -408,17 +498,31 @@ static void svg_band(mgi_str *s, const svg_plot *p, const svg_series *r, int col
     ".c5{stroke:#ecc04e;fill:#ecc04e}.c6{stroke:#57cbe6;fill:#57cbe6}"                     \
     ".c7{stroke:#ff7fa5;fill:#ff7fa5}.c8{stroke:#a9b0b9;fill:#a9b0b9}"
 
+/* On paper: colours that are told apart whatever cones one has (after Okabe and
+ * Ito, some darker so that names in them can be read). */
+#define SVG_PRINT                                                                          \
+    ".mango text{fill:#222}.mango .t{fill:#000}.mango .bg{fill:#fff}"                      \
+    ".mango .g{stroke:#e6e6e6}.mango .a{stroke:#888}"                                      \
+    ".c1{stroke:#0072b2;fill:#0072b2}.c2{stroke:#d55e00;fill:#d55e00}"                     \
+    ".c3{stroke:#00875f;fill:#00875f}.c4{stroke:#aa4f86;fill:#aa4f86}"                     \
+    ".c5{stroke:#222;fill:#222}.c6{stroke:#2a8fc4;fill:#2a8fc4}"                           \
+    ".c7{stroke:#9c6a00;fill:#9c6a00}.c8{stroke:#777;fill:#777}"                           \
+    ".mango .n{fill:inherit;stroke:none}.mango .s{fill:#666;font-size:11px}"
+#define SVG_SHAPES                                                                         \
+    ".mango text{font:12px system-ui,sans-serif}"                                          \
+    ".mango .t{font-size:15px;font-weight:600}"                                            \
+    ".mango .g,.mango .a,.mango .l,.mango .d,.mango .m{fill:none}"                         \
+    ".mango .b,.mango .p{stroke:none}"                                                     \
+    ".mango .l{stroke-width:2;stroke-linejoin:round;stroke-linecap:round}"                 \
+    ".mango .b{fill-opacity:.16}"                                                          \
+    ".mango .d{stroke-width:4;stroke-linecap:round;stroke-opacity:.4}"                     \
+    ".mango .m{stroke-width:7;stroke-linecap:round}"                                       \
+    ".mango .h{stroke-width:1.5;stroke-dasharray:6 4;stroke-linecap:butt}"                 \
+    ".mango .p{fill-opacity:.6}"
+
 const char *svg_css(void)
 {
-    return ".mango text{font:12px system-ui,sans-serif}"
-           ".mango .t{font-size:15px;font-weight:600}"
-           ".mango .g,.mango .a,.mango .l,.mango .d{fill:none}"
-           ".mango .b,.mango .p{stroke:none}"
-           ".mango .l{stroke-width:2;stroke-linejoin:round;stroke-linecap:round}"
-           ".mango .b{fill-opacity:.16}"
-           ".mango .d{stroke-width:4;stroke-linecap:round;stroke-opacity:.4}"
-           ".mango .p{fill-opacity:.6}" SVG_LIGHT
-           "@media(prefers-color-scheme:dark){" SVG_DARK "}";
+    return SVG_SHAPES SVG_LIGHT "@media(prefers-color-scheme:dark){" SVG_DARK "}";
 }
 
 static void svg_head(mgi_str *s, const svg_plot *p)
@@ -433,7 +537,8 @@ static void svg_head(mgi_str *s, const svg_plot *p)
         mgi_str_puts(s, "</title>\n");
     }
     if (!p->c->inside) {
-        mgi_str_printf(s, "<style>%s</style>\n", svg_css());
+        mgi_str_printf(s, "<style>%s</style>\n",
+                       p->c->print ? SVG_SHAPES SVG_PRINT : svg_css());
         mgi_str_printf(s, "<rect class=\"bg\" width=\"%d\" height=\"%d\"/>\n", p->width,
                        p->height);
     }
@@ -451,6 +556,8 @@ void svg_put(mgi_str *s, const svg_chart *chart)
     svg_layout(&p, &legend_top);
     svg_axis_finish(&p.x, MGI_MAX(2, p.width / 90), 0.0);
     svg_axis_finish(&p.y, MGI_MAX(2, p.height / 60), 0.04);
+    svg_given_ticks(&p.x, chart->n_x_tick, chart->x_tick);
+    svg_given_ticks(&p.y, chart->n_y_tick, chart->y_tick);
     svg_head(s, &p);
     svg_grid(s, &p);
     svg_labels(s, &p);
@@ -462,7 +569,11 @@ void svg_put(mgi_str *s, const svg_chart *chart)
             svg_points(s, &p, &chart->series[i], svg_colour(chart, i));
         else
             svg_line(s, &p, &chart->series[i], svg_colour(chart, i));
+        if (chart->series[i].style == SVG_MARKS)
+            svg_points(s, &p, &chart->series[i], svg_colour(chart, i));
     }
+    if (chart->print)
+        svg_names(s, &p);
     svg_legend(s, &p, p.x.a, legend_top);
     mgi_str_puts(s, "</svg>\n");
 }
@@ -482,3 +593,8 @@ mango_status svg_save(const char *path, const svg_chart *chart, mango_err *err)
 #undef SVG_COLOURS
 #undef SVG_LIGHT
 #undef SVG_DARK
+#undef SVG_PRINT
+#undef SVG_SHAPES
+#undef SVG_NAMES
+#undef SVG_COLUMN
+#undef SVG_LEADING

@@ -12,6 +12,8 @@
 typedef enum svg_style {
     SVG_LINE,  /* straight lines from point to point          */
     SVG_STEP,  /* the value holds until the next point        */
+    SVG_MARKS, /* straight lines, and a dot at each point     */
+    SVG_DASH,  /* straight lines, dashed: a guide; in print, its name stands by it */
     SVG_POINTS /* a faint dot for each point                  */
 } svg_style;
 
@@ -31,6 +33,10 @@ typedef struct svg_chart {
     int log_x, log_y;
     int width, height; /* in pixels; 0: 720 x 400                    */
     int inside;        /* 1: within an HTML page that has svg_css    */
+    int print;         /* 1: always on white; names beside the lines' ends, no legend */
+    const char *note;  /* a small line under the title; NULL: none   */
+    mango_idx n_x_tick, n_y_tick;
+    const double *x_tick, *y_tick; /* where ticks stand; NULL: at round numbers */
 } svg_chart;
 
 /* svg_put - append the chart to s. */
