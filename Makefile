@@ -33,7 +33,7 @@ TOBJ := $(TESTS:%.c=$(BUILD)/%.o) $(BUILD)/tests/runner.o
 GEN := $(BUILD)/gen
 
 .PHONY: all header check deps test test-src test-header bench install uninstall examples asan ubsan \
-        tsan fuzz demo cross-aarch64 clean help FORCE
+        tsan fuzz demo cross-aarch64 neon-count figures clean help FORCE
 all: $(BUILD)/libmango.a $(BUILD)/libmango.so $(BUILD)/mango
 compile = $(Q)echo "  CC $<"; mkdir -p $(@D) && $(CC) $(FLAGS) $(1) -c $< -o $@
 $(BUILD)/src/math/%.o: OPT := -O3
@@ -85,8 +85,8 @@ demo: deps
 	$(Q)MANGO=$(BUILD)/mango sh tools/demo.sh
 deps:
 	$(Q)CC="$(CC)" sh tools/deps.sh $(DEPS)
-bench: all
-	$(BUILD)/mango bench speed
+bench figures: all
+	$(BUILD)/mango bench speed $(if $(filter figures,$@),--scaling examples/figures) $(ARGS)
 examples: $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
 $(BUILD)/examples/%: examples/%.c $(BUILD)/mango.h
 	$(Q)echo "  CC $<"; mkdir -p $(@D) && $(CC) $(FLAGS) -I$(BUILD) $< -o $@ $(LDFLAGS) -lm
@@ -98,6 +98,9 @@ asan ubsan tsan:
 	  CFLAGS="-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer $(CFLAGS)" all test-src
 cross-aarch64:
 	$(SUB) BUILD=$(BUILD)/$@ CC=aarch64-linux-gnu-gcc LDFLAGS=-static STB=-DMANGO_NO_STB RUN=qemu-aarch64 test-src
+neon-count:
+	$(SUB) BUILD=$(BUILD)/$@ CC=aarch64-linux-gnu-gcc OMP= LDFLAGS=-static STB=-DMANGO_NO_STB $(BUILD)/$@/libmango.a
+	$(Q)sh tools/neon/count.sh $(BUILD)/$@/libmango.a $(BUILD)/$@ $(ARGS)
 fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(BUILD)/mango.h
 	$(Q)mkdir -p $(@D) && clang -g -O1 -fsanitize=fuzzer,address,undefined -I$(BUILD) $< -o $@ -lm
@@ -116,5 +119,6 @@ help:
 	@printf '%s\n' 'all: build/mango, libmango.a, libmango.so' 'test: install what is missing, build, test twice' \
 	'test-src test-header: one of the two; ARGS="MODULE [CASE]"' 'header: write mango.h   check: is it what src/ gives?' \
 	'demo: pictures with the weights at hand' 'examples bench install uninstall deps clean' \
+	'figures: how speed scales, into examples/figures   neon-count: instructions of NEON kernels, under qemu' \
 	'asan ubsan tsan: tests under a sanitizer   cross-aarch64: under qemu   fuzz: build/fuzz/*'
 -include $(OBJ:.o=.d) $(TOOL:.o=.d) $(TOBJ:.o=.d)
