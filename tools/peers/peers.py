@@ -52,16 +52,19 @@ def tv(name, goal, batches):
 NETS = [
     Row("sngan", networks.SnGan, "PyTorch", 2.5, (1, 25, 100, 10), 0.6, shape=(128,), input="latent"),
     Row("vqvae", networks.VqDecoder, "PyTorch", 2.0, (1, 10, 25, 100), shape=(64,), input="codes"),
-    Row("snn_conv", networks.SnnConv, "snnTorch", 12.0, (1, 10, 25), 1.6, 100, formats=("default",)),
-    Row("spiking_resnet18", networks.SpikingResNet18, "SpikingJelly", 5.0, (1, 5, 10), 4.0, 50,
+    Row("snn_conv", networks.SnnConv, "snnTorch", 12.0, (1, 25, 10), 0.4, 100, formats=("default",)),
+    Row("spiking_resnet18", networks.SpikingResNet18, "SpikingJelly", 5.0, (1, 5, 10), 3.0, 50,
         formats=("default",)),
     Row("resnet18", networks.ResNet18, "PyTorch", 1.8, (1, 10, 25)),
     Row("densenet", networks.densenet, "torchvision", 1.5, (1, 10)),
-    tv("alexnet", 1.0, (1, 10)),
-    tv("vgg16", 2.0, (1, 10)),
-    tv("vgg19", 2.0, (10, 1)),
+    tv("alexnet", 1.0, (1, 4)),
+    tv("vgg16", 2.0, (1, 4)),
+    tv("vgg19", 2.0, (1, 4)),
 ]
-GEMMS = [(1024, 1024, 1024), (256, 1024, 2304)]
+# M x N x K; after the two of the goals, pixels x outputs x window of a network's own layers:
+# SN-GAN's last block, resnet18's first and last stage at batch 10, vgg's 56 x 56 maps
+GEMMS = [(1024, 1024, 1024), (256, 1024, 2304), (1024, 256, 2304), (10240, 64, 576), (160, 512, 4608),
+         (3136, 256, 2304)]
 GEMM_GOAL = 0.95
 # modes, levels, k, k_top of PROTES; the label of the same in `mango bench speed`; goal
 PROTES = [
@@ -209,10 +212,10 @@ def peer_times(row, peer, x, seconds, quick):
 
 def time_net(m, row, peer, x, name, T, o):
     """Rounds of A B over the batches: {batch: [peer ms, mango's best report]}."""
-    seconds, out = (0.3 if o.quick else 1.0), {}
+    seconds, out = (0.2 if o.quick else 1.0), {}
     batches = row.batches[-1:] if o.quick else row.batches
     path = save_input(m, x, name)
-    for _ in range(1 if o.quick else o.rounds):
+    for _ in range(o.rounds):
         for B in batches:
             a = peer_times(row, peer, x[:B], seconds, o.quick)
             b = m.bench(row, path, B, T, seconds)
@@ -234,13 +237,22 @@ def print_check(row, c, words):
         print(f"    {layer:<16} fires in {a:.5f} of neuron-steps, peer {b:.5f}")
 
 
+def in_turns(rounds, *calls):
+    """Each call once a round, A B A B: the list of results of each."""
+    out = [[] for _ in calls]
+    for _ in range(rounds):
+        for results, f in zip(out, calls):
+            results.append(f())
+    return out
+
+
 def print_times(row, res):
     for B, (a, b) in res["times"].items():
         ms = b["ms_per_image"]
         print(f"    batch {B:>3}: {row.peer} {a:9.3f} ms, mango {ms:9.3f} ms, ratio {a / ms:6.2f}")
     b = res["mango"]
-    print(f"    best of each: ratio {res['ratio']:.2f}, goal {row.goal}; {b['gflops']:.1f} GFLOP/s dense, "
-          f"{b['of_peak']:.2f} of the peak, {b['peak_rss_mib']:.0f} MiB", flush=True)
+    print(f"    best of each: ratio {res['ratio']:.2f}, goal {row.goal}; {b['gflops']:.1f} GFLOP/s needed, "
+          f"{b['of_peak']:.2f} of the peak, {b['gflops_dense']:.1f} dense, {b['peak_rss_mib']:.0f} MiB", flush=True)
 
 
 def do_net(m, row, o):
@@ -288,13 +300,14 @@ def one_gemm(m, shape, threads, o):
     a = networks.uniform("a", 1, M * K).reshape(M, K)
     b = networks.uniform("b", 1, K * N).reshape(K, N)
     want = a.astype(np.float64) @ b.astype(np.float64)
-    seconds = 0.01 if o.check else 0.3 if o.quick else 1.0
+    seconds = 0.01 if o.check else 0.15 if o.quick else 1.0
     rate, mine = {}, 0.0
-    for _ in range(1 if o.quick or o.check else o.rounds):
+    for _ in range(1 if o.check else o.rounds):
         for k, v in blas_rate(threads, a, b, seconds).items():
             rate[k] = max(v, rate.get(k, 0))
-        s = m.call("bench", "speed", "--only", "gemm", "--seconds", seconds, threads=threads)["sgemm"]
-        s = next(g for g in s if (g["M"], g["N"], g["K"]) == shape)
+        s = m.call("bench", "speed", "--only", "gemm", "--shape", "x".join(map(str, shape)), "--seconds", seconds,
+                   threads=threads)["sgemm"]
+        s = next(g for g in s if g["threads"] == threads)
         mine = max(mine, s["gflops"])
     right = [want[0, 0], want[M // 2, N // 3], want[-1, -1]]
     error = float(np.abs(np.array(s["probe"]) - right).max() / np.abs(want).max())
@@ -331,24 +344,28 @@ def do_protes(m, o):
     except ImportError:
         print("protes: not installed (tools/peers/run.sh --protes), row left out")
         return []
-    seconds = 0.05 if o.check else 0.3 if o.quick else 1.0
-    mine = {r["what"]: r for r in m.call("bench", "speed", "--only", "opt", "--seconds", seconds)["ask_tell"]}
-    budgets = [100] if o.check else [1000] if o.quick else [1000, 10000]
-    out = []
-    for d, n, k, top, label, goal in PROTES[: 1 if o.quick or o.check else None]:
-        for queries in budgets:
+    def mine():
+        rows = m.call("bench", "speed", "--only", "opt", "--seconds", 0.05)["ask_tell"]
+        return {r["what"]: r for r in rows}
+
+    own, out = [] if o.check else [mine()], []
+    for d, n, k, top, label, goal in PROTES[: 1 if o.check else None]:
+        for queries in [100] if o.check else [1000] if o.quick else [1000, 10000]:
             t0 = time.perf_counter()
             best = protes.protes(lambda I: np.asarray(I).sum(axis=1), d, n, queries, k=k, k_top=top)[1]
-            took = time.perf_counter() - t0
-            own = mine[label]["s_per_1000"] * queries / 1000
-            out.append({"row": f"protes {label}, {queries} queries", "goal": goal, "peer_s": took,
-                        "mango_s": own, "check": {"agree": bool(np.isfinite(float(best)))}})
-            if not o.check:
-                out[-1]["ratio"] = took / own
-                print(f"protes {label}, {queries} queries: {took:.2f} s, mango {own:.3f} s, "
-                      f"ratio {took / own:.1f}, goal {goal}", flush=True)
-            else:
-                print("protes: runs")
+            out.append({"row": f"protes {label}, {queries} queries", "goal": goal, "label": label,
+                        "key": f"s_{queries}", "peer_s": time.perf_counter() - t0,
+                        "check": {"agree": bool(np.isfinite(float(best)))}})
+    if o.check:
+        print("protes: runs")
+        return out
+    own.append(mine())  # all of mango's searches before and after those of PROTES
+    for r in out:
+        label, key = r.pop("label"), r.pop("key")
+        r["mango_s"] = min(rows[label][key] for rows in own)
+        r["ratio"] = r["peer_s"] / r["mango_s"]
+        print(f"{r['row']}: {r['peer_s']:.2f} s, mango {r['mango_s']:.3f} s, ratio {r['ratio']:.1f}, "
+              f"goal {r['goal']}", flush=True)
     return out
 
 
@@ -381,9 +398,8 @@ def do_start(m, o):
     path, out = save_input(m, x, name), os.path.join(m.dir, "out.safetensors")
     mine = [m.exe, "run", *m.net(row), "--input", path, "--T", "1", "--out", out, "--quiet"]
     theirs = [sys.executable, "-c", "import torch, snntorch"]
-    n = 1 if o.quick or o.check else o.rounds
-    a, b = min(process(theirs) for _ in range(n)), min(process(mine) for _ in range(n))
-    res = {"row": "start", "goal": 0.1, "peer_s": a[0], "mango_s": b[0], "mango_mib": b[1],
+    a, b = map(min, in_turns(1 if o.check else o.rounds, lambda: process(theirs), lambda: process(mine)))
+    res = {"row": "start: a whole process with one query", "goal_s": 0.1, "peer_s": a[0], "mango_s": b[0], "mango_mib": b[1],
            "peer_mib": a[1], "check": {"agree": True}}
     if not o.check:
         print(f"start: Python's imports {a[0]:.2f} s, {a[1]:.0f} MiB; a whole mango run of one query "
@@ -402,12 +418,13 @@ def do_job(m, o):
         cmd = [m.exe, "mei", "--gen", nets[0], "--net", nets[1], "--target", target, "--opt", "tt",
                "--budget", str(budget), "--T", "50", "--threads", str(m.threads), "--quiet",
                "--out", os.path.join(m.dir, "mei-" + target.replace(":", "-"))]
-        took, mib = process(cmd + ([] if given else ["--fill", f"{SEED},4"]))
-        out.append({"row": f"job {target}", "queries": budget, "mango_s": took, "mango_mib": mib,
-                    "goal": goal, "check": {"agree": True}})
+        took, mib = process(cmd + ([] if given else ["--fill", f"{SEED},3"]))
+        goal *= budget / 1000
+        out.append({"row": f"job: {budget} queries for {target}", "mango_s": took, "mango_mib": mib,
+                    "goal_s": goal, "goal_mib": 150, "check": {"agree": True}})
         if not o.check:
-            print(f"job: {budget} queries for {target}: {took:.1f} s, {mib:.0f} MiB resident; "
-                  f"goal {goal} s for 1,000, 150 MiB", flush=True)
+            print(f"{out[-1]['row']}, {'given' if given else 'formula'} weights: {took:.1f} s, "
+                  f"{mib:.0f} MiB resident; goal {goal:.1f} s, 150 MiB", flush=True)
     return out
 
 
@@ -421,15 +438,17 @@ def options():
     a.add_argument("--weights", action="append", default=[], metavar="NAME=FILE", help="a mango weights file for a row")
     a.add_argument("--data", metavar="DIR", help="folder of CIFAR-10's test_batch.bin: test pictures as inputs")
     a.add_argument("--threads", type=int, default=0, help="for both sides (default: all)")
-    a.add_argument("--rounds", type=int, default=3, help="A B turns; the best of each side counts (default 3)")
+    a.add_argument("--rounds", type=int, default=0,
+                   help="A B turns; the best of each side counts (default 3; 2 with --quick)")
     a.add_argument("--T", type=int, default=0, help="steps of the spiking rows (default 100 and 50)")
-    a.add_argument("--quick", action="store_true", help="one round, one batch, shorter runs")
+    a.add_argument("--quick", action="store_true", help="two turns, one batch and layout, 1,000 queries, a tenth of the job; under 5 minutes")
     a.add_argument("--check", action="store_true", help="no timing: do both sides agree?")
     a.add_argument("--check-batch", type=int, default=0, metavar="B", help="inputs of the check (default 2)")
     a.add_argument("--json", metavar="FILE", help="write everything measured")
     o = a.parse_args()
     known = [r.name for r in NETS] + OTHERS
     o.rows = o.rows.split(",") if o.rows else known
+    o.rounds = o.rounds or (2 if o.quick else 3)
     for name in o.rows:
         if name not in known:
             a.error(f"no row '{name}'; rows: {', '.join(known)}")
@@ -453,18 +472,25 @@ def machine(m, o):
 
 
 def summary(results):
-    print(f"\n{'row':<52} {'ratio':>8} {'goal':>8}")
+    def line(name, value, goal, met):
+        print(f"{name:<58} {value:>10} {goal:>10} {'met' if met else 'not met'}")
+
+    print(f"\n{'row':<58} {'here':>10} {'goal':>10}")
     for r in results:
         if "ratio" in r:
-            met = "met" if r["ratio"] >= r["goal"] else "not met"
-            print(f"{r['row']:<52} {r['ratio']:8.2f} {r['goal']:8.2f} {met}")
+            line(r["row"] + ", ratio", f"{r['ratio']:.2f}", f"{r['goal']:.2f}", r["ratio"] >= r["goal"])
+        if "goal_s" in r:
+            line(r["row"], f"{r['mango_s']:.3g} s", f"{r['goal_s']:.3g} s", r["mango_s"] <= r["goal_s"])
+        if "goal_mib" in r:
+            line("    resident at most", f"{r['mango_mib']:.0f} MiB", f"{r['goal_mib']} MiB",
+                 r["mango_mib"] <= r["goal_mib"])
 
 
 def main():
     o = options()
     threads = o.threads or len(os.sched_getaffinity(0))
     torch.set_num_threads(threads)
-    results = []
+    results, since = [], time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         m = Mango(o.mango, threads, folder, o.weights)
         info = machine(m, o)
@@ -476,7 +502,8 @@ def main():
                 results += f(m, o)
     if not o.check:
         summary(results)
-        print(f"this Python process: {resident('self'):.0f} MiB resident at most")
+        print(f"this Python process: {resident('self'):.0f} MiB resident at most; "
+              f"all of it took {time.perf_counter() - since:.0f} s")
     if o.json:
         Path(o.json).write_text(json.dumps({"machine": info, "rows": results}, indent=1) + "\n")
     bad = [r["row"] for r in results if not r["check"]["agree"]]
