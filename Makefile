@@ -1,6 +1,6 @@
 # MANGO in C. `make help` lists the targets. Settings, all optional:
 #   BUILD=dir  CC=cc  CFLAGS=... (come last)  V=1 (show commands)  WERROR=1  OMP= (no OpenMP)
-#   PREFIX=/usr/local  DESTDIR=  TESTS="tests/test_x.c"  ARGS="MODULE [CASE]" (what the tests run)
+#   PREFIX=/usr/local  DESTDIR=  TESTS="tests/test_x.c"  ARGS="..." (of the tests: MODULE [CASE]; of bench: options)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 BUILD ?= build
@@ -33,7 +33,7 @@ TOBJ := $(TESTS:%.c=$(BUILD)/%.o) $(BUILD)/tests/runner.o
 GEN := $(BUILD)/gen
 
 .PHONY: all header check deps test test-src test-header bench install uninstall examples asan ubsan \
-        tsan fuzz demo cross-aarch64 neon-count figures clean help FORCE
+        tsan fuzz demo cross-aarch64 clean help FORCE
 all: $(BUILD)/libmango.a $(BUILD)/libmango.so $(BUILD)/mango
 compile = $(Q)echo "  CC $<"; mkdir -p $(@D) && $(CC) $(FLAGS) $(1) -c $< -o $@
 $(BUILD)/src/math/%.o: OPT := -O3
@@ -72,8 +72,8 @@ SINGLE = -DMANGO_TEST_SINGLE -DMANGO_IMPLEMENTATION -include $(BUILD)/mango.h -I
 $(BUILD)/runner-header: $(GEN)/single.c $(BUILD)/mango.h $(GEN)/modules.h $(TESTS) $(wildcard tests/*.h)
 	$(Q)echo "  CC $@"; $(CC) $(FLAGS) $(SINGLE) $< -o $@ $(LDFLAGS) -lm
 test-src: $(BUILD)/runner
-	MANGO_TOOL=$(BUILD)/mango $(RUN) $< $(ARGS)
 test-header: $(BUILD)/runner-header
+test-src test-header:
 	MANGO_TOOL=$(BUILD)/mango $(RUN) $< $(ARGS)
 SUB = +$(Q)$(MAKE) --no-print-directory
 test: deps
@@ -85,8 +85,8 @@ demo: deps
 	$(Q)MANGO=$(BUILD)/mango sh tools/demo.sh
 deps:
 	$(Q)CC="$(CC)" sh tools/deps.sh $(DEPS)
-bench figures: all
-	$(BUILD)/mango bench speed $(if $(filter figures,$@),--scaling examples/figures) $(ARGS)
+bench: all
+	$(BUILD)/mango bench speed $(ARGS)
 examples: $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
 $(BUILD)/examples/%: examples/%.c $(BUILD)/mango.h
 	$(Q)echo "  CC $<"; mkdir -p $(@D) && $(CC) $(FLAGS) -I$(BUILD) $< -o $@ $(LDFLAGS) -lm
@@ -98,9 +98,6 @@ asan ubsan tsan:
 	  CFLAGS="-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer $(CFLAGS)" all test-src
 cross-aarch64:
 	$(SUB) BUILD=$(BUILD)/$@ CC=aarch64-linux-gnu-gcc LDFLAGS=-static STB=-DMANGO_NO_STB RUN=qemu-aarch64 test-src
-neon-count:
-	$(SUB) BUILD=$(BUILD)/$@ CC=aarch64-linux-gnu-gcc OMP= LDFLAGS=-static STB=-DMANGO_NO_STB $(BUILD)/$@/libmango.a
-	$(Q)sh tools/neon/count.sh $(BUILD)/$@/libmango.a $(BUILD)/$@ $(ARGS)
 fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(BUILD)/mango.h
 	$(Q)mkdir -p $(@D) && clang -g -O1 -fsanitize=fuzzer,address,undefined -I$(BUILD) $< -o $@ -lm
@@ -119,6 +116,5 @@ help:
 	@printf '%s\n' 'all: build/mango, libmango.a, libmango.so' 'test: install what is missing, build, test twice' \
 	'test-src test-header: one of the two; ARGS="MODULE [CASE]"' 'header: write mango.h   check: is it what src/ gives?' \
 	'demo: pictures with the weights at hand' 'examples bench install uninstall deps clean' \
-	'figures: how speed scales, into examples/figures   neon-count: instructions of NEON kernels, under qemu' \
-	'asan ubsan tsan: tests under a sanitizer   cross-aarch64: under qemu   fuzz: build/fuzz/*'
+	'asan ubsan tsan: tests under a sanitizer   cross-aarch64: under qemu (tools/neon counts instructions)   fuzz: build/fuzz/*'
 -include $(OBJ:.o=.d) $(TOOL:.o=.d) $(TOBJ:.o=.d)

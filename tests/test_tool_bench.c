@@ -185,24 +185,142 @@ static void t_tool_bench_gemm(void)
     mgi_json_free(&j);
 }
 
+/* Every row without any option: all shapes, each batch of a network, by --only. */
+static void t_tool_bench_rows(void)
+{
+    T_SLOW();
+    static const int batch[] = {1, 10, 25, 100};
+    mgi_json j;
+    if (!t_tool_bench_get(T_BENCH "--only peak,gemm,vqvae --threads 1 --json", &j))
+        return;
+    T_CHECK(t_json_number(&j, "peak_gflops") > 0);
+    T_CHECK(!mgi_json_get(&j, &j.v[0], "ask_tell"));
+    const mgi_json_value *gemm = mgi_json_get(&j, &j.v[0], "sgemm");
+    const mgi_json_value *nets = mgi_json_get(&j, &j.v[0], "networks");
+    T_REQUIRE(gemm && nets && gemm->n == 7 && nets->n == 1);
+    for (mango_idx i = 0; i < gemm->n; i++)
+        T_CHECK(mgi_json_get(&j, mgi_json_at(&j, gemm, i), "gflops")->d > 0);
+    const mgi_json_value *net = mgi_json_at(&j, nets, 0);
+    T_STR(mgi_json_get(&j, net, "net")->str, "zoo:vqvae");
+    const mgi_json_value *rows = mgi_json_get(&j, net, "batches");
+    double best = mgi_json_get(&j, net, "ms_per_image")->d, least = 1e30;
+    T_REQUIRE(rows && rows->n == 4);
+    for (int i = 0; i < 4; i++) {
+        const mgi_json_value *row = mgi_json_at(&j, rows, i);
+        T_EQ(mgi_json_get(&j, row, "batch")->d, batch[i]);
+        least = MGI_MIN(least, mgi_json_get(&j, row, "ms_per_image")->d);
+    }
+    T_CHECK(best > 0 && best == least);
+    mgi_json_free(&j);
+}
+
+/* One name of a tag or attribute; where it ends. */
+static const char *t_tool_bench_word(const char *p)
+{
+    while (*p && !strchr(" \t\n=/<>\"'&", *p))
+        p++;
+    return p;
+}
+
+/* What follows a start tag whose name ends at p: attributes in double quotes, then
+ * `>` (*open 1) or `/>` (0). NULL: not well formed. */
+static const char *t_tool_bench_attributes(const char *p, int *open)
+{
+    for (;;) {
+        p += strspn(p, " \n");
+        if (*p == '>' || (*p == '/' && p[1] == '>')) {
+            *open = *p == '>';
+            return p + 2 - *open;
+        }
+        const char *end = t_tool_bench_word(p);
+        if (end == p || end[0] != '=' || end[1] != '"')
+            return NULL;
+        end += 2 + strcspn(end + 2, "<\"");
+        if (*end != '"' || (end[1] != ' ' && end[1] != '\n' && !strchr("/>", end[1])))
+            return NULL;
+        p = end + 1;
+    }
+}
+
+/* Is this one XML element, every tag closed in order, no stray & or <? */
+static int t_tool_bench_xml(const char *p)
+{
+    const char *stack[32];
+    int depth = 0, roots = 0;
+    while (*p) {
+        const char *end = t_tool_bench_word(p + 1);
+        if (*p == '&' && p[1 + strcspn(p + 1, "; <&")] != ';')
+            return 0;
+        if (*p == '<' && p[1] == '/') {
+            end = t_tool_bench_word(p + 2);
+            const char *top = depth ? stack[--depth] : "";
+            const size_t n = (size_t)(end - p) - 2;
+            if (!n || t_tool_bench_word(top) != top + n || memcmp(top, p + 2, n) ||
+                *end != '>')
+                return 0;
+            p = end + 1;
+        } else if (*p == '<') {
+            int open = 0;
+            if (end == p + 1 || depth == 32 || (!depth && roots++))
+                return 0;
+            stack[depth] = p + 1;
+            p = t_tool_bench_attributes(end, &open);
+            if (!p)
+                return 0;
+            depth += open;
+        } else {
+            p++;
+        }
+    }
+    return roots == 1 && depth == 0;
+}
+
+static void t_tool_bench_xml_itself(void)
+{
+    static const char *const bad[] = {
+        "",         "<a>",          "<a><b></a></b>", "<a/><b/>",
+        "<a b=c/>", "<a b=\"<\"/>", "<a>&</a> ;",     "<a b=\"1\"c=\"2\"/>"};
+    T_CHECK(t_tool_bench_xml("<a x=\"1\" y=\"&lt;\"><b/>t &amp; u<aa>\n</aa></a>\n"));
+    for (mango_idx i = 0; i < MGI_COUNT(bad); i++)
+        T_CHECK(!t_tool_bench_xml(bad[i]));
+}
+
+/* The figure is an SVG, and its table has so many lines, with this head. */
+static void t_tool_bench_figure(const char *name, int lines, const char *head)
+{
+    static char text[16384], file[96];
+    snprintf(file, sizeof file, "figs/deep/speed-%s.svg", name);
+    t_tool_bench_text(file, text);
+    T_CHECK(t_tool_bench_xml(text) && !strncmp(text, "<svg ", 5));
+    T_CHECK(!strstr(text, "prefers-color-scheme") && !strstr(text, "nan"));
+    snprintf(file, sizeof file, "figs/deep/speed-%s.tsv", name);
+    t_tool_bench_text(file, text);
+    T_EQ(t_tool_bench_lines(text), lines);
+    T_CHECK(strstr(text, head) != NULL);
+}
+
 static void t_tool_bench_scaling(void)
 {
     T_SLOW();
     mgi_json j;
-    if (!t_tool_bench_get(T_BENCH "--scaling figs/deep --only spikes --threads 1 --json",
+    mango_net *net = NULL;
+    T_STATUS(mango_net_zoo(&net, &T_NET[4], NULL, NULL), MANGO_OK);
+    T_STATUS(mango_net_fill(net, 7, 1.0), MANGO_OK);
+    T_STATUS(mango_net_save(net, t_work("bench.safetensors"), "F32", NULL), MANGO_OK);
+    mango_net_destroy(net);
+    if (!t_tool_bench_get(T_BENCH "--scaling figs/deep --only steps,spikes --threads 1 "
+                                  "--weights snn_conv=bench.safetensors "
+                                  "--weights spiking_resnet18=bench.safetensors --json",
                           &j))
         return;
     const mgi_json_value *figures = mgi_json_get(&j, &j.v[0], "figures");
-    T_REQUIRE(figures && figures->n == 1);
-    T_CHECK(!strcmp(mgi_json_get(&j, mgi_json_at(&j, figures, 0), "name")->str, "spikes"));
+    T_REQUIRE(figures && figures->n == 2);
+    T_STR(mgi_json_get(&j, mgi_json_at(&j, figures, 0), "name")->str, "spikes");
+    T_STR(mgi_json_get(&j, mgi_json_at(&j, figures, 1), "svg")->str, "speed-steps.svg");
     mgi_json_free(&j);
-    static char svg[16384], tsv[16384];
-    t_tool_bench_text("figs/deep/speed-spikes.svg", svg);
-    t_tool_bench_text("figs/deep/speed-spikes.tsv", tsv);
-    T_EQ(t_tool_bench_lines(tsv), 2 + 3 * (11 + 2)); /* note, head; rates, dense */
-    T_CHECK(strstr(tsv, "\nlayer\tform\tspike_rate\t") != NULL);
-    T_CHECK(!strncmp(svg, "<svg ", 5) && strstr(svg, "</svg>\n"));
-    T_CHECK(!strstr(svg, "prefers-color-scheme") && !strstr(svg, "nan"));
+    /* two lines of note and head; rates and twice the dense form; steps */
+    t_tool_bench_figure("spikes", 2 + 3 * (11 + 2), "\nlayer\tform\tspike_rate\t");
+    t_tool_bench_figure("steps", 2 + 2 * 8, "\nnetwork\tthreads\tbatch\tT\t");
 }
 
 /* ---- refusals ------------------------------------------------------------------------ */
@@ -253,6 +371,8 @@ void t_tool_bench(void)
     T_CASE(t_tool_bench_net);
     T_CASE(t_tool_bench_dense);
     T_CASE(t_tool_bench_gemm);
+    T_CASE(t_tool_bench_rows);
+    T_CASE(t_tool_bench_xml_itself);
     T_CASE(t_tool_bench_scaling);
     T_CASE(t_tool_bench_refuses);
     T_CASE(t_tool_bench_interrupted);

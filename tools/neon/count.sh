@@ -1,11 +1,10 @@
 #!/bin/sh
 # count.sh - instructions of single kernels and networks on aarch64, NEON and plain C,
 # counted under qemu-user by a plugin (insn.c): needs no ARM board, repeats exactly.
-#     sh tools/neon/count.sh LIBMANGO.a FOLDER [--write] [CASE..]
-# LIBMANGO.a  the library for aarch64, built without OpenMP (make neon-count does it)
-# FOLDER      for what is built here
-# --write     the table becomes counts.tsv beside this file, which later runs compare to
-# CASE        tile conv gather lif pool snn_conv spiking_resnet18 (default: all)
+#     sh tools/neon/count.sh [--write] [CASE..]
+# --write   the table becomes counts.tsv beside this file, which later runs compare to
+# CASE      tile conv gather lif pool snn_conv spiking_resnet18 (default: all)
+# BUILD, CROSS and QEMU of the environment: folder, compiler, emulator.
 #
 # What the counts do not show: time. A Cortex-A53 issues one NEON multiply-add a cycle, an
 # A76 two; cache misses, memory bandwidth, latencies and the cost of one instruction against
@@ -15,14 +14,15 @@
 # SPDX-License-Identifier: MIT
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-lib=$1 out=$2
-shift 2
+cd "$here/../.."
+out=${BUILD:-build}/neon-count
+lib=$out/libmango.a
 write=
 [ "${1:-}" = --write ] && { write=1; shift; }
 cross=${CROSS:-aarch64-linux-gnu-gcc}
 qemu=${QEMU:-qemu-aarch64}
 "$qemu" -h | grep -q -- -plugin || { echo "count.sh: $qemu has no -plugin" >&2; exit 1; }
-mkdir -p "$out"
+make BUILD="$out" CC="$cross" OMP= STB=-DMANGO_NO_STB "$lib"
 cc -O2 -Wall -Wextra -shared -fPIC -o "$out/insn.so" "$here/insn.c"
 "$cross" -std=c99 -O2 -Wall -Wextra -static -o "$out/count" "$here/count.c" "$lib" -lm
 
