@@ -41,7 +41,7 @@ static double t_mei_look(const char *net, const char *fill, const char *input, i
 static void t_mei_result(void)
 {
     mgi_json j;
-    t_ran r = t_tool_run(T_MEI " --budget 200 --out one --json");
+    t_ran r = t_tool_run(T_MEI " --budget 200 --out one --json --quiet");
     T_REQUIRE(t_json(&r, &j));
     const double best = t_json_number(&j, "best");
     T_EQ(t_json_number(&j, "queries"), 200);
