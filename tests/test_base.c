@@ -295,6 +295,42 @@ static void t_base_math_float(void)
     T_CHECK(e <= 1 && l <= 1 && t <= 1); /* 1e-7 of cases may differ */
 }
 
+/* Every kernel set's tanh has the scalar's bits: each sign and exponent (zeros,
+ * subnormal numbers, infinities and NaNs among them), where the forms change, and
+ * counts that fill no vector. */
+static void t_base_tanh_sets(void)
+{
+    enum { N = 512 * 64 };
+    static const char *const sets[] = {"ref", "sse2", "avx2", "avx512", "neon"};
+    static const uint32_t edge[] = {0x3effffffu, 0x3f000000u, 0x3f000001u, 0x419fffffu,
+                                    0x41a00000u, 0x41a00001u, 0xbeffffffu, 0xbf000000u,
+                                    0xc19fffffu, 0xc1a00000u, 0x7fffffffu, 0xff800001u};
+    static float x[N], want[N], got[N];
+    mango_rng r;
+    mango_rng_init(&r, 13, 0, 0);
+    for (uint32_t i = 0; i < N; i++) {
+        const uint32_t m = i % 64, low = mango_rng_u32(&r) & 0x7fffffu;
+        uint32_t u = (i / 64) << 23 | (m == 0 ? 0 : m == 1 ? 1 : m == 2 ? 0x7fffffu : low);
+        if (m == 3 && i / 64 < MGI_COUNT(edge))
+            u = edge[i / 64];
+        memcpy(&x[i], &u, sizeof u);
+        want[i] = mgi_tanhf(x[i]);
+    }
+    for (mango_idx s = 0; s < MGI_COUNT(sets); s++) {
+        const mgi_kernels *k = mgi_kernels_named(sets[s]);
+        if (!k)
+            continue;
+        k->tanh_n(N, x, got);
+        T_MEM(got, want, sizeof got);
+        for (mango_idx n = 0; n < 40; n++) { /* and nothing beyond the last */
+            for (mango_idx i = 0; i <= n; i++)
+                got[i] = 7.0f;
+            k->tanh_n(n, x + 8050 + n, got);
+            T_CHECK(!memcmp(got, want + 8050 + n, (size_t)n * sizeof *got) && got[n] == 7.0f);
+        }
+    }
+}
+
 /* The formula of the standard: (-1)^s 2^(e-15) (1 + m/1024). */
 static float t_base_half(int h)
 {
@@ -338,5 +374,6 @@ void t_base(void)
     T_CASE(t_base_math_double);
     T_CASE(t_base_math_edges);
     T_CASE(t_base_math_float);
+    T_CASE(t_base_tanh_sets);
     T_CASE(t_base_half_precision);
 }

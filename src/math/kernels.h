@@ -103,6 +103,7 @@ typedef struct mgi_kernels {
      * tile on the widened panel. */
     void (*tile_half)(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
                       const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc, int load);
+    void (*tanh_n)(mango_idx n, const float *x, float *y);/* mgi_tanhf, see tanh.c */
 } mgi_kernels;
 
 /* The table in force: best the CPU supports, or the one that MANGO_SIMD
@@ -150,5 +151,15 @@ MGI_FN void mgi_ref_add(mango_idx n, const float *x, const float *y, float *z);
 MGI_FN void mgi_ref_relu(mango_idx n, const float *x, float *y);
 MGI_FN void mgi_ref_maximum(mango_idx n, const float *x, float *y);
 MGI_FN void mgi_ref_mix(mango_idx n, const float *x, const float *y, float *z);
+/* tanh.c */
+MGI_FN void mgi_ref_tanh(mango_idx n, const float *x, float *y);
+#if defined(__GNUC__) && defined(__x86_64__)
+MGI_FN void mgi_sse2_tanh(mango_idx n, const float *x, float *y);
+MGI_FN void mgi_avx2_tanh(mango_idx n, const float *x, float *y);
+MGI_FN void mgi_avx512_tanh(mango_idx n, const float *x, float *y);
+#endif
+#if defined(__GNUC__) && defined(__aarch64__) && !defined(__AARCH64EB__)
+MGI_FN void mgi_neon_tanh(mango_idx n, const float *x, float *y);
+#endif
 
 #endif

@@ -4,9 +4,9 @@
 #include "../base/real.h"
 #include "loops.h"
 #include "ops.h"
+#include "transpose.h"
 
 #define POINTWISE_CHUNK 8192
-#include "transpose.h"
 
 MGI_FN void mgi_relu_backward(mango_idx n, const float *y, const float *dy, float *dx)
 {
@@ -18,9 +18,10 @@ MGI_FN void mgi_relu_backward(mango_idx n, const float *y, const float *dy, floa
 
 MGI_FN void mgi_tanh(mango_idx n, const float *x, float *y)
 {
+    const mgi_kernels *k = mgi_kernels_get();
     MGI_OMP(parallel for schedule(static) if (n >= MGI_GRAIN))
-    for (mango_idx i = 0; i < n; i++)
-        y[i] = mgi_tanhf(x[i]);
+    for (mango_idx i = 0; i < n; i += POINTWISE_CHUNK)
+        k->tanh_n(MGI_MIN(POINTWISE_CHUNK, n - i), x + i, y + i);
 }
 
 MGI_FN void mgi_tanh_backward(mango_idx n, const float *y, const float *dy, float *dx)
