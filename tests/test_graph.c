@@ -449,29 +449,6 @@ static void t_graph_fill(void)
     mango_net_destroy(n);
 }
 
-/* Values go where name and shape agree: another number of classes keeps its own
- * last layer; a network without a name in common gets nothing. */
-static void t_graph_borrow(void)
-{
-    mango_net *a = NULL, *b = NULL, *c = NULL;
-    T_OK(mango_net_zoo(&a, "spiking_resnet18,width=0.125", NULL, NULL), NULL);
-    T_OK(mango_net_zoo(&b, "spiking_resnet18,width=0.125,classes=7,tau=4", NULL, NULL), NULL);
-    T_OK(mango_net_zoo(&c, "vqvae,hidden=32", NULL, NULL), NULL);
-    T_CHECK(mango_net_borrow(b, a) == 0); /* nothing to take yet */
-    T_OK(mango_net_fill(a, 3, 1), NULL);
-    T_OK(mango_net_fill(b, 4, 1), NULL);
-    T_OK(mango_net_fill(c, 4, 1), NULL);
-    const float last = mango_net_param(b, "fc.weight", NULL, NULL)[0];
-    T_CHECK(mango_net_borrow(b, a) == b->n_params - 2);
-    T_CHECK(mango_net_param(b, "fc.weight", NULL, NULL)[0] == last);
-    T_CHECK(mango_net_param(b, "fc.weight", NULL, NULL)[0] != mango_net_param(a, "fc.weight", NULL, NULL)[0]);
-    T_CHECK(mango_net_param(b, "bn1.running_var", NULL, NULL)[5] == mango_net_param(a, "bn1.running_var", NULL, NULL)[5]);
-    T_CHECK(mango_net_borrow(b, c) == 0 && mango_net_borrow(NULL, a) == -1);
-    mango_net_destroy(a);
-    mango_net_destroy(b);
-    mango_net_destroy(c);
-}
-
 static void t_graph_names(void)
 {
     mango_net *n = t_graph_zoo("spiking_resnet18,width=0.1");
@@ -545,7 +522,6 @@ void t_graph(void)
     T_CASE(t_graph_mangled);
     T_CASE(t_graph_bad_spec);
     T_CASE(t_graph_fill);
-    T_CASE(t_graph_borrow);
     T_CASE(t_graph_names);
     T_CASE(t_graph_oom);
 }

@@ -28,7 +28,7 @@ static const zoo_arch zoo_list[] = {
      "preset=snntorch slope=10"},
     {"spiking_resnet18", mgi_zoo_spiking_resnet18, "width in classes T lif ", 32, 10, 50,
      ZOO_CIFAR, "preset=spikingjelly detach_reset=1"},
-    {"resnet18", mgi_zoo_resnet18, "width in classes ", 32, 10, 1, ZOO_CIFAR, NULL},
+    {"resnet18", mgi_zoo_resnet18, "width in classes stem ", 32, 10, 1, ZOO_CIFAR, NULL},
     {"densenet", mgi_zoo_densenet, "width in classes ", 32, 10, 1, ZOO_CIFAR, NULL},
     {"alexnet", mgi_zoo_alexnet, "in classes ", 224, 1000, 1, ZOO_IMAGENET, NULL},
     {"vgg16", mgi_zoo_vgg16, "in classes ", 224, 1000, 1, ZOO_IMAGENET, NULL},
@@ -137,6 +137,10 @@ static int zoo_set(mgi_zoo *z, const char *key, const char *v)
         return mgi_parse_real(v, &z->width) && z->width > 0 && z->width <= 16;
     if (!strcmp(key, "in") || !strcmp(key, "out"))
         return zoo_shape(z, v);
+    if (!strcmp(key, "stem")) {
+        z->stem = !strcmp(v, "7") ? 7 : 3;
+        return z->stem == 7 || !strcmp(v, "3");
+    }
     for (int k = 0; k < (int)MGI_COUNT(whole); k++)
         if (!strcmp(key, whole[k].key)) {
             const int ok = mgi_parse_int(v, 1, whole[k].hi, &i);

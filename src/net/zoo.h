@@ -15,6 +15,7 @@ typedef struct mgi_zoo {
                                 taken as it is; 0: the architecture's own, scaled */
     mango_idx codes, dim;    /* vqvae: the codebook (codes,dim)                */
     mango_idx latent;        /* sngan                                          */
+    mango_idx stem;          /* resnet18: 3, or 7 with a pool, torchvision's   */
     char lif[256];           /* " key=value ..." appended to every LIF's attributes */
 } mgi_zoo;
 

@@ -1,8 +1,9 @@
 /* zoo_resnet18.c - ResNet-18 (He 2015) and its spiking twin.
  *
  *   resnet18          stem 3x3; blocks with ReLU; global average; linear
- *   spiking_resnet18  stem 7x7/2 and max-pool 3x3/2 (SpikingJelly's); a LIF
- *                     layer where the twin has a ReLU; fc, read as mean over T
+ *   resnet18,stem=7   stem 7x7/2 and max-pool 3x3/2, names as in torchvision
+ *   spiking_resnet18  the same (SpikingJelly's), a LIF layer in place of each
+ *                     ReLU; fc, read as mean over T
  * SPDX-License-Identifier: MIT */
 #include "zoo.h"
 
@@ -59,15 +60,33 @@ static int resnet_layers(mango_net *n, int x, const mgi_zoo *z, const resnet_sty
     return x;
 }
 
+/* 7x7/2 and max-pool 3x3/2 before the blocks, fc behind them. */
+static void resnet_large_stem(mango_net *n, const mgi_zoo *z, const resnet_style *s)
+{
+    int x = mgi_net_input(n, "input", z->C, z->H, z->W);
+    x = mgi_net_add1(n, "conv1", MGI_CONV, x, "out=%td kernel=7 stride=2 pad=3 bias=0",
+                     mgi_zoo_wide(z, 64));
+    x = mgi_net_plain(n, "bn1", MGI_BATCHNORM, x);
+    x = s->spiking ? resnet_act(n, x, "", "1", s) : mgi_net_plain(n, "relu", MGI_RELU, x);
+    x = mgi_net_add1(n, "maxpool", MGI_MAXPOOL, x, "kernel=3 stride=2 pad=1");
+    x = resnet_layers(n, x, z, s);
+    x = mgi_net_plain(n, "avgpool", MGI_GLOBALAVG, x);
+    mgi_net_add1(n, "fc", MGI_LINEAR, x, "out=%td", z->classes);
+}
+
 MGI_FN void mgi_zoo_resnet18(mango_net *n, const mgi_zoo *z)
 {
-    const resnet_style s = {0, "shortcut", ""};
+    const resnet_style small = {0, "shortcut", ""}, large = {0, "downsample", ""};
+    if (z->stem == 7) {
+        resnet_large_stem(n, z, &large);
+        return;
+    }
     int x = mgi_net_input(n, "input", z->C, z->H, z->W);
     x = mgi_net_add1(n, "conv1", MGI_CONV, x, "out=%td kernel=3 pad=1 bias=0",
                      mgi_zoo_wide(z, 64));
     x = mgi_net_plain(n, "bn1", MGI_BATCHNORM, x);
     x = mgi_net_plain(n, "relu", MGI_RELU, x);
-    x = resnet_layers(n, x, z, &s);
+    x = resnet_layers(n, x, z, &small);
     x = mgi_net_plain(n, "avgpool", MGI_GLOBALAVG, x);
     mgi_net_add1(n, "linear", MGI_LINEAR, x, "out=%td", z->classes);
 }
@@ -75,13 +94,5 @@ MGI_FN void mgi_zoo_resnet18(mango_net *n, const mgi_zoo *z)
 MGI_FN void mgi_zoo_spiking_resnet18(mango_net *n, const mgi_zoo *z)
 {
     const resnet_style s = {1, "downsample", z->lif};
-    int x = mgi_net_input(n, "input", z->C, z->H, z->W);
-    x = mgi_net_add1(n, "conv1", MGI_CONV, x, "out=%td kernel=7 stride=2 pad=3 bias=0",
-                     mgi_zoo_wide(z, 64));
-    x = mgi_net_plain(n, "bn1", MGI_BATCHNORM, x);
-    x = resnet_act(n, x, "", "1", &s);
-    x = mgi_net_add1(n, "maxpool", MGI_MAXPOOL, x, "kernel=3 stride=2 pad=1");
-    x = resnet_layers(n, x, z, &s);
-    x = mgi_net_plain(n, "avgpool", MGI_GLOBALAVG, x);
-    mgi_net_add1(n, "fc", MGI_LINEAR, x, "out=%td", z->classes);
+    resnet_large_stem(n, z, &s);
 }

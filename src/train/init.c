@@ -4,7 +4,6 @@
 #include "../base/real.h"
 #include <math.h>
 
-
 static void init_uniform(mango_rng *r, mango_idx n, double bound, float *w)
 {
     for (mango_idx i = 0; i < n; i++)
@@ -109,6 +108,47 @@ mango_status mango_train_init(mango_net *net, mango_train_kind kind, uint64_t se
             init_normal(&r, net->param[n->weight].count, 1.0, net->param[n->weight].v);
     }
     return MANGO_OK;
+}
+
+/* ---- from a twin with ReLUs ------------------------------------------------- */
+
+/* The constant input at which a neuron of this rule reaches its threshold. */
+static double relu_threshold(const mango_lif *q)
+{
+    const double gain = q->input_gain * (q->tau > 0 && !q->decay_input ? q->tau : 1);
+    const double room = q->tau > 0 ? q->U_thr - q->U_reset : q->U_thr * (1.0 - q->beta);
+    return gain > 0 && room > 0 ? room / gain : 0;
+}
+
+/* y -> X_thr (0.7 y + shift) at norm i of a layer that feeds LIF neurons. The
+ * shift is smaller where a residual sum adds spikes, none on its shortcut. */
+static int relu_norm(mango_net *net, int i)
+{
+    const mgi_node *n = &net->node[i];
+    double shift = 0.8;
+    int k = init_reader(net, i);
+    if (k >= 0 && net->node[k].kind == MGI_ADD) {
+        shift = net->node[k].in[0] == i ? 0.5 : 0;
+        k = init_reader(net, k);
+    }
+    const double X_thr = k >= 0 && net->node[k].kind == MGI_LIF ? relu_threshold(&net->node[k].lif) : 0;
+    if (X_thr <= 0 || n->weight < 0 || n->bias_p < 0)
+        return 0;
+    for (mango_idx c = 0; c < n->C; c++) {
+        float *w = &net->param[n->weight].v[c], *b = &net->param[n->bias_p].v[c];
+        *w = (float)(X_thr * 0.7 * (double)*w);
+        *b = (float)(X_thr * (0.7 * (double)*b + shift));
+    }
+    return 1;
+}
+
+mango_idx mango_train_from_relu(mango_net *net)
+{
+    mango_idx changed = 0;
+    for (int i = 0; net && i < net->n_nodes; i++)
+        if (net->node[i].kind == MGI_BATCHNORM)
+            changed += relu_norm(net, i);
+    return changed;
 }
 
 /* ---- recipes ------------------------------------------------------------- */

@@ -73,6 +73,13 @@ MANGO_API mango_status mango_train_check(const mango_train_options *o, mango_tra
  * reads a layer: batch-normed convolutions He (fan out), others as PyTorch;
  * norms before LIF neurons start higher, so that neurons fire. */
 MANGO_API mango_status mango_train_init(mango_net *net, mango_train_kind kind, uint64_t seed);
+/* mango_train_from_relu - a spiking network holds the values of its twin with
+ * ReLUs (mango_net_borrow): its batch-norms are scaled and shifted, so that a
+ * ReLU's zero lies a little under the neuron's threshold for a constant input,
+ * X_thr = U_thr (1 - beta) in the leak form, U_thr - U_reset or that over tau in
+ * the tau form. A good place to begin a spiking training from, no more: it has
+ * to be trained on. Returns how many norms were changed. */
+MANGO_API mango_idx mango_train_from_relu(mango_net *net);
 
 /* One epoch's figures.   NET             VQVAE                      SNGAN
  *   loss                 cross-entropy   mse/variance + commitment  discriminator

@@ -4,6 +4,7 @@
 #include "image.h"
 #include "svg.h"
 #include "train_speed.h"
+#include "train_start.h"
 #include "../../src/base/hash.h"
 #include "../../src/base/real.h"
 #include "../../src/train/train.h"
@@ -154,35 +155,6 @@ static mango_status train_data(train_job *j, mango_err *err)
     return mango_data_open(&j->val, j->data_name, j->root, "test", &o, NULL, err);
 }
 
-/* "ARCH,key=value", as it is or behind "zoo:". */
-static mango_status train_zoo(mango_net **net, const char *spec, train_job *j, uint64_t seed,
-                              mango_err *err)
-{
-    MGI_TRY(mango_net_zoo(net, strncmp(spec, "zoo:", 4) ? spec : spec + 4, NULL, err));
-    return mango_train_init(*net, j->kind, seed);
-}
-
-/* Where the network starts: first values by the seed, those of --from, or with
- * both --arch and --from, those of --from wherever name and shape are the same. */
-static mango_status train_net(train_job *j, mango_err *err)
-{
-    mango_net *old = NULL;
-    if (j->from && !j->arch)
-        return cli_net(&j->net, j->from, NULL, err);
-    MGI_TRY(train_zoo(&j->net, j->arch ? j->arch : train_archs[j->kind], j, (uint64_t)j->c->seed, err));
-    if (!j->from)
-        return MANGO_OK;
-    MGI_TRY(cli_net(&old, j->from, NULL, err));
-    const mango_idx set = mango_net_borrow(j->net, old);
-    mango_net_destroy(old);
-    if (set == 0)
-        return mgi_fail(err, MANGO_E_SHAPE, "--from %.150s: no parameter has a name and shape of --arch %.60s", j->from, j->arch);
-    if (set < 0)
-        return MANGO_E_MEM;
-    cli_note(j->c, "%td of %d parameters from %s", set, j->net->n_params, j->from);
-    return MANGO_OK;
-}
-
 static mango_status train_files(train_job *j, mango_err *err)
 {
     const struct {
@@ -210,9 +182,10 @@ static mango_status train_open(train_job *j, mango_err *err)
     mango_train_state s;
     MGI_TRY(train_files(j, err));
     MGI_TRY(train_not_there(j, err));
-    MGI_TRY(train_net(j, err));
+    MGI_TRY(train_start(&j->net, j->arch || j->from ? j->arch : train_archs[j->kind], j->from,
+                        j->kind, j->c, err));
     if (j->kind == MANGO_TRAIN_SNGAN)
-        MGI_TRY(train_zoo(&j->dsc, j->dsc_arch ? j->dsc_arch : "sngan_dsc", j,
+        MGI_TRY(train_zoo(&j->dsc, j->dsc_arch ? j->dsc_arch : "sngan_dsc", j->kind,
                           (uint64_t)j->c->seed + 1, err));
     MGI_TRY(train_options(j, err));
     MGI_TRY(train_data(j, err));

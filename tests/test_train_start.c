@@ -1,0 +1,99 @@
+/* test_train_start.c - a training that starts from another network's values.
+ * SPDX-License-Identifier: MIT */
+#include "test.h"
+#include "../src/net/graph.h"
+#include "../src/train/train.h"
+#include <math.h>
+
+/* Values go where name and shape agree: another number of classes keeps its own
+ * last layer; a network without a name in common gets nothing. */
+static void t_train_start_borrow(void)
+{
+    mango_net *a = NULL, *b = NULL, *c = NULL;
+    T_OK(mango_net_zoo(&a, "spiking_resnet18,width=0.125", NULL, NULL), NULL);
+    T_OK(mango_net_zoo(&b, "spiking_resnet18,width=0.125,classes=7,tau=4", NULL, NULL), NULL);
+    T_OK(mango_net_zoo(&c, "vqvae,hidden=32", NULL, NULL), NULL);
+    T_CHECK(mango_net_borrow(b, a) == 0); /* nothing to take yet */
+    T_OK(mango_net_fill(a, 3, 1), NULL);
+    T_OK(mango_net_fill(b, 4, 1), NULL);
+    T_OK(mango_net_fill(c, 4, 1), NULL);
+    const float last = mango_net_param(b, "fc.weight", NULL, NULL)[0];
+    T_CHECK(mango_net_borrow(b, a) == b->n_params - 2);
+    T_CHECK(mango_net_param(b, "fc.weight", NULL, NULL)[0] == last);
+    T_CHECK(mango_net_param(b, "fc.weight", NULL, NULL)[0] != mango_net_param(a, "fc.weight", NULL, NULL)[0]);
+    T_CHECK(mango_net_param(b, "bn1.running_var", NULL, NULL)[5] == mango_net_param(a, "bn1.running_var", NULL, NULL)[5]);
+    T_CHECK(mango_net_borrow(b, c) == 0 && mango_net_borrow(NULL, a) == -1);
+    mango_net_destroy(a);
+    mango_net_destroy(b);
+    mango_net_destroy(c);
+}
+
+static double t_train_start_value(mango_net *n, const char *name)
+{
+    const float *v = mango_net_param(n, name, NULL, NULL);
+    return v ? (double)v[3] : NAN;
+}
+
+/* A network and its values before the move. */
+static void t_train_start_one(mango_net *n, mango_net *was, double X_thr)
+{
+    static const struct {
+        const char *norm;
+        double shift;
+    } at[] = {{"bn1", 0.8}, {"layer1.1.bn1", 0.8}, {"layer2.0.bn2", 0.5},
+              {"layer2.0.downsample.1", 0}};
+    T_EQ(mango_train_from_relu(n), 20);
+    for (int i = 0; i < 4; i++) {
+        char w[64], b[64];
+        snprintf(w, sizeof w, "%s.weight", at[i].norm);
+        snprintf(b, sizeof b, "%s.bias", at[i].norm);
+        T_REL(t_train_start_value(n, w), X_thr * 0.7 * t_train_start_value(was, w), 1e-6);
+        T_NEAR(t_train_start_value(n, b), X_thr * (0.7 * t_train_start_value(was, b) + at[i].shift),
+               1e-6);
+    }
+}
+
+/* Weights scaled by 0.7, biases shifted by their place, in units of the input
+ * that just reaches the threshold. */
+static void t_train_start_moved(void)
+{
+    static const struct {
+        const char *spec;
+        double X_thr;
+    } rule[] = {{"spiking_resnet18,width=0.125", 1},
+                {"spiking_resnet18,width=0.125,tau=4,decay_input=0,U_thr=2", 0.5},
+                {"spiking_resnet18,width=0.125,preset=snntorch,beta=0.75", 0.25}};
+    mango_net *n, *was;
+    for (int k = 0; k < 3; k++) {
+        T_OK(mango_net_zoo(&n, rule[k].spec, NULL, NULL), NULL);
+        T_OK(mango_net_zoo(&was, rule[k].spec, NULL, NULL), NULL);
+        T_OK(mango_net_fill(n, 5, 1), NULL);
+        T_OK(mango_net_fill(was, 5, 1), NULL);
+        t_train_start_one(n, was, rule[k].X_thr);
+        mango_net_destroy(n);
+        mango_net_destroy(was);
+    }
+    T_OK(mango_net_zoo(&n, "resnet18,width=0.125,stem=7", NULL, NULL), NULL);
+    T_EQ(mango_train_from_relu(n), 0); /* no neurons, nothing moved */
+    mango_net_destroy(n);
+}
+
+/* Every parameter of the spiking network has its like in the twin. */
+static void t_train_start_twins(void)
+{
+    mango_net *relu = NULL, *lif = NULL;
+    T_OK(mango_net_zoo(&relu, "resnet18,width=0.125,stem=7", NULL, NULL), NULL);
+    T_OK(mango_net_zoo(&lif, "spiking_resnet18,width=0.125", NULL, NULL), NULL);
+    T_OK(mango_net_fill(relu, 5, 1), NULL);
+    T_EQ(mango_net_borrow(lif, relu), lif->n_params);
+    T_EQ(lif->n_params, relu->n_params);
+    mango_net_destroy(relu);
+    mango_net_destroy(lif);
+}
+
+void t_train_start(void)
+{
+    T_CASE(t_train_start_borrow);
+    T_CASE(t_train_start_moved);
+    T_CASE(t_train_start_twins);
+}

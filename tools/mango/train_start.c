@@ -1,0 +1,43 @@
+/* train_start.c - where a training starts.
+ * SPDX-License-Identifier: MIT */
+#include "train_start.h"
+#include "../../src/net/graph.h"
+#include <string.h>
+
+mango_status train_zoo(mango_net **net, const char *spec, mango_train_kind kind, uint64_t seed,
+                       mango_err *err)
+{
+    MGI_TRY(mango_net_zoo(net, strncmp(spec, "zoo:", 4) ? spec : spec + 4, NULL, err));
+    return mango_train_init(*net, kind, seed);
+}
+
+static int start_spiking(const mango_net *net)
+{
+    for (int i = 0; i < net->n_nodes; i++)
+        if (net->node[i].kind == MGI_LIF)
+            return 1;
+    return 0;
+}
+
+mango_status train_start(mango_net **net, const char *arch, const char *from,
+                         mango_train_kind kind, cli *c, mango_err *err)
+{
+    mango_net *old = NULL;
+    if (!arch)
+        return cli_net(net, from, NULL, err);
+    MGI_TRY(train_zoo(net, arch, kind, (uint64_t)c->seed, err));
+    if (!from)
+        return MANGO_OK;
+    MGI_TRY(cli_net(&old, from, NULL, err));
+    const mango_idx set = mango_net_borrow(*net, old);
+    if (set > 0 && start_spiking(*net) && !start_spiking(old))
+        cli_note(c, "%td norms moved to the neurons' threshold", mango_train_from_relu(*net));
+    mango_net_destroy(old);
+    if (set < 0)
+        return MANGO_E_MEM;
+    if (set == 0)
+        return mgi_fail(err, MANGO_E_SHAPE,
+                        "--from %.150s: no parameter has a name and shape of --arch %.60s", from, arch);
+    cli_note(c, "%td of %d parameters from %s", set, (*net)->n_params, from);
+    return MANGO_OK;
+}
