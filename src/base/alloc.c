@@ -2,8 +2,12 @@
  * SPDX-License-Identifier: MIT */
 #include "mgi.h"
 #include <stdlib.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #define ALLOC_ALIGN 64
+#define ALLOC_LARGE ((size_t)2 << 20) /* bytes of a large page */
 
 int mgi_mul(mango_idx a, mango_idx b, mango_idx *r)
 {
@@ -67,15 +71,29 @@ static int alloc_bytes(mango_idx count, size_t size, size_t *bytes)
     return 1;
 }
 
+/* Asks for large pages in the middle of a large block: its first use then costs
+ * one fault per 2 MiB, not 512, and walks through it miss fewer translations. */
+static void alloc_large(unsigned char *p, size_t bytes)
+{
+#if defined(MADV_HUGEPAGE)
+    const size_t skip = (ALLOC_LARGE - (uintptr_t)p % ALLOC_LARGE) % ALLOC_LARGE;
+    if (bytes >= skip + ALLOC_LARGE)
+        (void)madvise(p + skip, (bytes - skip) / ALLOC_LARGE * ALLOC_LARGE, MADV_HUGEPAGE);
+#else
+    (void)p, (void)bytes;
+#endif
+}
+
 void *mgi_new(const mango_alloc *al, mango_idx count, size_t size)
 {
     size_t bytes;
     if (!alloc_bytes(count, size, &bytes))
         return NULL;
-    if (al->fn == alloc_libc)
-        return calloc(bytes, 1); /* large blocks come zeroed: pages are touched in use */
-    void *p = al->fn(al->ud, NULL, 0, bytes);
-    if (p)
+    const int libc = al->fn == alloc_libc; /* its large blocks come zeroed and untouched */
+    void *p = libc ? calloc(bytes, 1) : al->fn(al->ud, NULL, 0, bytes);
+    if (p && libc && bytes >= ALLOC_LARGE)
+        alloc_large(p, bytes);
+    if (p && !libc)
         memset(p, 0, bytes);
     return p;
 }
@@ -179,3 +197,4 @@ int mgi_copy(char *dst, mango_idx cap, const char *src)
 }
 
 #undef ALLOC_ALIGN
+#undef ALLOC_LARGE

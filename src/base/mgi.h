@@ -3,10 +3,14 @@
 #ifndef MGI_H
 #define MGI_H
 
-/* A few calls of POSIX (fsync, fileno) must stay visible under -std=c99: so
- * private headers come before system headers. mango.h does the same at its top. */
+/* A few calls of POSIX (fsync, fileno), and madvise, must stay visible under
+ * -std=c99: so private headers come before system headers. mango.h does the same
+ * at its top. */
 #if defined(__STRICT_ANSI__) && !defined(_POSIX_C_SOURCE)
 #define _POSIX_C_SOURCE 200809L
+#endif
+#if defined(__STRICT_ANSI__) && !defined(_DEFAULT_SOURCE)
+#define _DEFAULT_SOURCE
 #endif
 
 #include "base.h"
