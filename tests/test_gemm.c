@@ -62,8 +62,8 @@ static void t_gemm_shape(const char *set, mango_rng *r, mango_idx M, mango_idx N
 static void t_gemm_products(void)
 {
     /* several blocks of k, of rows, of columns; rows on the same cache sets */
-    static const int big[][3] = {{61, 40, 600},  {130, 70, 33},  {1, 100, 520}, {29, 3, 1021},
-                                 {250, 33, 17}, {2, 1060, 40},  {115, 17, 518}};
+    static const int big[][3] = {{61, 40, 600},  {130, 70, 33},  {1, 100, 577}, {29, 3, 1021},
+                                 {250, 33, 17}, {2, 1060, 40},  {115, 17, 1740}};
     const int threads = mango_threads();
     for (mango_idx s = 0; s < MGI_COUNT(t_gemm_sets); s++) {
         mango_rng r;

@@ -17,8 +17,8 @@
 #include <omp.h>
 #endif
 
-#define GEMM_KC 512  /* k per block                                        */
-#define GEMM_MC 112  /* rows of A per block, at most: 112 x 512 x 4 = 224 KiB */
+#define GEMM_KC 576  /* k per block, at most; a 3x3 window of 64 channels  */
+#define GEMM_MC 112  /* rows of A per block, at most: 112 x 576 x 4 = 252 KiB */
 #define GEMM_NC 1024 /* columns per block, at most                        */
 #define GEMM_WIDE 32 /* floats of a row of B that are packed in one go     */
 #define GEMM_TURN 16 /* k per square when rows of B are turned             */
@@ -225,6 +225,17 @@ static void gemm_feed(const gemm_job *g, const gemm_at *at, mango_idx q, mango_i
             GEMM_FETCH(B + k * g->sk + c);
 }
 
+/* Ask for rows of C that the next tile goes on from or writes: short pieces far
+ * apart, which the CPU cannot foresee. */
+static void gemm_ask(const gemm_job *g, mango_idx i, mango_idx rows, mango_idx panel)
+{
+    const float *C = g->C + i * g->ldc + panel * g->k->nr;
+    for (mango_idx r = 0; r < rows; r++, C += g->ldc) {
+        GEMM_FETCH(C);
+        GEMM_FETCH(C + MGI_MIN(g->k->nr, g->N - panel * g->k->nr) - 1);
+    }
+}
+
 /* The rows times one packed panel: tile after tile. Between them the panels
  * from `next` on (0: none) are packed, part i of n in the order of the tiles. */
 static void gemm_panel(const gemm_job *g, const gemm_at *at, mango_idx panel,
@@ -245,6 +256,10 @@ static void gemm_panel(const gemm_job *g, const gemm_at *at, mango_idx panel,
         float *C = g->C + (at->i0 + i) * g->ldc + panel * k->nr;
         if (next)
             gemm_feed(g, at, next, part * tiles + i / step, parts * tiles);
+        if (i + mt < m)
+            gemm_ask(g, at->i0 + i + mt, MGI_MIN(step, m - i - mt), panel);
+        else if (panel + 1 < at->p1)
+            gemm_ask(g, at->i0, step, panel + 1);
         if (g->opa == 't') {
             k->outer(mt, n, A + i, pitch, B, k->nr, 1, &run, C, g->ldc, load);
         } else {
@@ -297,12 +312,14 @@ static void gemm_item(const gemm_job *g, mango_idx item, float *s)
     const mango_idx r1 = MGI_MIN(g->M, (d + 1) * g->mtiles / g->down * mr);
     const mango_idx q0 = a * g->panels / g->across, q1 = (a + 1) * g->panels / g->across;
     const mango_idx nc = MGI_MAX(1, GEMM_NC / g->k->nr), cuts = (q1 - q0 + nc - 1) / nc;
+    const mango_idx turns = (g->K + GEMM_KC - 1) / GEMM_KC; /* of about as many k */
+    const mango_idx kc = turns > 1 ? gemm_up((g->K + turns - 1) / turns, 16) : GEMM_KC;
     gemm_at at = {.B = s + gemm_room_a(g->k, g->opa, g->M, g->K)};
     for (mango_idx c = 0; c < cuts; c++) {
         at.p0 = q0 + c * (q1 - q0) / cuts;
         at.p1 = q0 + (c + 1) * (q1 - q0) / cuts;
-        for (at.k0 = 0; at.k0 < g->K || at.k0 == 0; at.k0 += GEMM_KC) {
-            at.kc = MGI_MIN(GEMM_KC, g->K - at.k0);
+        for (at.k0 = 0; at.k0 < g->K || at.k0 == 0; at.k0 += kc) {
+            at.kc = MGI_MIN(kc, g->K - at.k0);
             gemm_stretch(g, &at, r0, r1, s);
         }
     }

@@ -249,12 +249,27 @@ X3_BODY __m256i x3_mask(mango_idx n)
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)MGI_MIN(n, 8)), lane);
 }
 
+/* Eight values, or where not all are there those of the mask: that costs dozens of
+ * instructions on some CPUs, so it is done only where it must be. */
+X3_BODY __m256 x3_get(const float *p, int full, __m256i k)
+{
+    return full ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, k);
+}
+
+X3_BODY void x3_put(float *p, int full, __m256i k, __m256 v)
+{
+    if (full)
+        _mm256_storeu_ps(p, v);
+    else
+        _mm256_maskstore_ps(p, k, v);
+}
+
 #define X3_SUMS(i) __m256 u##i = _mm256_setzero_ps(), v##i = u##i;
 #define X3_LOAD(i)                                                                             \
     if (M > i) {                                                                               \
-        u##i = _mm256_maskload_ps(c + i * ldc, k0);                                            \
+        u##i = x3_get(c + i * ldc, V > 1 || all, k0);                                          \
         if (V > 1)                                                                             \
-            v##i = _mm256_maskload_ps(c + i * ldc + 8, k1);                                    \
+            v##i = x3_get(c + i * ldc + 8, all, k1);                                           \
     }
 #define X3_FMA(i, a)                                                                           \
     if (M > i) {                                                                               \
@@ -265,9 +280,9 @@ X3_BODY __m256i x3_mask(mango_idx n)
     }
 #define X3_STORE(i)                                                                            \
     if (M > i) {                                                                               \
-        _mm256_maskstore_ps(c + i * ldc, k0, u##i);                                            \
+        x3_put(c + i * ldc, V > 1 || all, k0, u##i);                                           \
         if (V > 1)                                                                             \
-            _mm256_maskstore_ps(c + i * ldc + 8, k1, v##i);                                    \
+            x3_put(c + i * ldc + 8, all, k1, v##i);                                            \
     }
 
 /* 8 weights at p, floats or halves. */
@@ -283,6 +298,7 @@ X3_BODY void x3_tile_body(int M, int V, int half, mango_idx n, const float *cons
 {
     const mango_idx size = half ? 2 : 4;
     const __m256i k0 = x3_mask(n), k1 = x3_mask(n - 8);
+    const int all = n == 8 * V;
     X86_ROWS6(X3_SUMS)
     if (load) {
         X86_ROWS6(X3_LOAD)
@@ -301,8 +317,8 @@ X3_BODY void x3_tile_body(int M, int V, int half, mango_idx n, const float *cons
     X86_ROWS6(X3_STORE)
 }
 
-/* full: all the columns of V vectors are there (a masked load is slow on some CPUs). */
-X3_BODY void x3_outer_body(int M, int V, int full, mango_idx n, const float *a, mango_idx lda,
+/* all: are all the columns of V vectors there? A constant, for the loop. */
+X3_BODY void x3_outer_body(int M, int V, int all, mango_idx n, const float *a, mango_idx lda,
                            const float *b, mango_idx ldb, mango_idx nrun, const mgi_tap *run,
                            float *c, mango_idx ldc, int load)
 {
@@ -314,9 +330,8 @@ X3_BODY void x3_outer_body(int M, int V, int full, mango_idx n, const float *a, 
     for (mango_idx r = 0; r < nrun; r++) {
         const float *A = a + run[r].a, *B = b + run[r].b;
         for (mango_idx p = run[r].n; p > 0; p--, A += lda, B += ldb) {
-            const __m256 b0 = full || V > 1 ? _mm256_loadu_ps(B) : _mm256_maskload_ps(B, k0);
-            const __m256 b1 = V < 2 ? b0 : full ? _mm256_loadu_ps(B + 8)
-                                                : _mm256_maskload_ps(B + 8, k1);
+            const __m256 b0 = x3_get(B, V > 1 || all, k0);
+            const __m256 b1 = V > 1 ? x3_get(B + 8, all, k1) : b0;
 #define X3_PIX(i) X3_FMA(i, A[i])
             X86_ROWS6(X3_PIX)
         }
@@ -385,16 +400,17 @@ X3 void x3_finish(mango_idx m, mango_idx n, const float *acc, mango_idx ldacc,
     const __m256 low = _mm256_setzero_ps();
     for (mango_idx j = 0; j < n; j += 8) {
         const __m256i k = x3_mask(n - j);
-        const __m256 t = bias ? _mm256_maskload_ps(bias + j, k) : low;
+        const int all = n - j >= 8;
+        const __m256 t = bias ? x3_get(bias + j, all, k) : low;
         for (mango_idx i = 0; i < m; i++) {
-            __m256 v = _mm256_maskload_ps(acc + i * ldacc + j, k);
+            __m256 v = x3_get(acc + i * ldacc + j, all, k);
             if (bias)
                 v = _mm256_add_ps(v, t);
             if (res)
-                v = _mm256_add_ps(v, _mm256_maskload_ps(res + off[i] + j, k));
+                v = _mm256_add_ps(v, x3_get(res + off[i] + j, all, k));
             if (relu)
                 v = _mm256_max_ps(v, low);
-            _mm256_maskstore_ps(y + off[i] + j, k, v);
+            x3_put(y + off[i] + j, all, k, v);
         }
     }
 }
