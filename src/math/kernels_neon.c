@@ -183,57 +183,68 @@ static inline float32x4_t neon_larger(float32x4_t x, float32x4_t y)
     return vbslq_f32(vcgtq_f32(x, y), x, y);
 }
 
+/* The w outputs from column j on, of each row. */
+NEON_BODY neon_finish_part(mango_idx w, mango_idx j, mango_idx m, const float *acc,
+                           mango_idx ldacc, const mango_idx *off, const float *bias,
+                           const float *res, int relu, float *y)
+{
+    const float32x4_t zero = vdupq_n_f32(0.0f), t = bias ? neon_get(bias + j, w) : zero;
+    for (mango_idx i = 0; i < m; i++) {
+        float32x4_t v = neon_get(acc + i * ldacc + j, w);
+        if (bias)
+            v = vaddq_f32(v, t);
+        if (res)
+            v = vaddq_f32(v, neon_get(res + off[i] + j, w));
+        neon_put(y + off[i] + j, w, relu ? neon_larger(v, zero) : v);
+    }
+}
+
+/* `body` for i = 0, 4, ..: w is 4, a constant, but for what fills no vector at the end. */
+#define NEON_EACH(i, n, body)                                                                  \
+    {                                                                                          \
+        mango_idx i = 0, w = 4;                                                                \
+        for (; i + 4 <= n; i += 4)                                                             \
+            body;                                                                              \
+        w = n - i;                                                                             \
+        if (w > 0)                                                                             \
+            body;                                                                              \
+    }
+
 static void neon_finish(mango_idx m, mango_idx n, const float *acc, mango_idx ldacc,
                         const mango_idx *off, const float *bias, const float *res, int relu,
                         float *y)
 {
-    const float32x4_t zero = vdupq_n_f32(0.0f);
-    for (mango_idx j = 0; j < n; j += 4) {
-        const mango_idx w = MGI_MIN(4, n - j);
-        const float32x4_t t = bias ? neon_get(bias + j, w) : zero;
-        for (mango_idx i = 0; i < m; i++) {
-            float32x4_t v = neon_get(acc + i * ldacc + j, w);
-            if (bias)
-                v = vaddq_f32(v, t);
-            if (res)
-                v = vaddq_f32(v, neon_get(res + off[i] + j, w));
-            neon_put(y + off[i] + j, w, relu ? neon_larger(v, zero) : v);
-        }
-    }
+    NEON_EACH(j, n, neon_finish_part(w, j, m, acc, ldacc, off, bias, res, relu, y))
 }
 
 static void neon_add(mango_idx n, const float *x, const float *y, float *z)
 {
-    for (mango_idx i = 0; i < n; i += 4)
-        neon_put(z + i, n - i, vaddq_f32(neon_get(x + i, n - i), neon_get(y + i, n - i)));
+    NEON_EACH(i, n, neon_put(z + i, w, vaddq_f32(neon_get(x + i, w), neon_get(y + i, w))))
 }
 
 static void neon_axpy(mango_idx n, float a, const float *x, float *y)
 {
     const float32x4_t s = vdupq_n_f32(a);
-    for (mango_idx i = 0; i < n; i += 4)
-        neon_put(y + i, n - i, vfmaq_f32(neon_get(y + i, n - i), s, neon_get(x + i, n - i)));
+    NEON_EACH(i, n, neon_put(y + i, w, vfmaq_f32(neon_get(y + i, w), s, neon_get(x + i, w))))
 }
 
 static void neon_relu(mango_idx n, const float *x, float *y)
 {
-    for (mango_idx i = 0; i < n; i += 4)
-        neon_put(y + i, n - i, neon_larger(neon_get(x + i, n - i), vdupq_n_f32(0.0f)));
+    const float32x4_t zero = vdupq_n_f32(0.0f);
+    NEON_EACH(i, n, neon_put(y + i, w, neon_larger(neon_get(x + i, w), zero)))
 }
 
 static void neon_maximum(mango_idx n, const float *x, float *y)
 {
-    for (mango_idx i = 0; i < n; i += 4)
-        neon_put(y + i, n - i, neon_larger(neon_get(x + i, n - i), neon_get(y + i, n - i)));
+    NEON_EACH(i, n, neon_put(y + i, w, neon_larger(neon_get(x + i, w), neon_get(y + i, w))))
 }
 
 static void neon_scale_shift(mango_idx rows, mango_idx nb, const float *s, const float *t,
                              const float *x, float *y)
 {
     for (mango_idx r = 0; r < rows; r++, x += nb, y += nb)
-        for (mango_idx i = 0; i < nb; i += 4)
-            neon_put(y + i, nb - i, vfmaq_f32(neon_get(t + i, nb - i), neon_get(s + i, nb - i),
-                                              neon_get(x + i, nb - i)));
+        NEON_EACH(i, nb, neon_put(y + i, w, vfmaq_f32(neon_get(t + i, w), neon_get(s + i, w),
+                                                      neon_get(x + i, w))))
 }
 
 static inline uint32x4_t neon_fires(int on_equal, float32x4_t H, float32x4_t U_thr)
@@ -290,6 +301,7 @@ MGI_FN const mgi_kernels *mgi_kernels_neon(void)
 
 #undef NEON_BODY
 #undef NEON_ROWS
+#undef NEON_EACH
 #undef NEON_SUMS
 #undef NEON_LOAD
 #undef NEON_FMA
