@@ -318,6 +318,7 @@ static void spc_gather(spc_job *j, float *work)
     for (mango_idx i = 0; i < n; i++)
         for (mango_idx t = 0; t < j->times; t++)
             spc_item(j, i / j->lanes / HW, i / j->lanes % HW, i % j->lanes, t);
+    (void)adds;
 }
 
 /* ---- the dense way ----------------------------------------------------------------- */
