@@ -202,11 +202,11 @@ static void t_tool_mei_full(void)
     static const long limit[] = {100, 3000, 40000, 60000};
     for (mango_idx i = 0; i < MGI_COUNT(limit); i++) {
         snprintf(command, sizeof command,
-                 "LIMIT=%ld " T_MEI " --budget 300 --out full --resume", limit[i]);
+                 "LIMIT=%ld " T_MEI " --budget 300 --out full --resume --quiet", limit[i]);
         t_tool_is(command, 3, "full/");
         T_EQ(t_exists(t_work("full")), limit[i] > 1000); /* no trace when it cannot begin */
     }
-    t_tool_is(T_MEI " --budget 300 --out full --resume", 0, NULL);
+    t_tool_is(T_MEI " --budget 300 --out full --resume --quiet", 0, NULL);
     t_mei_same("whole300", "full", 7);
     const uint32_t before = t_work_state();
     t_tool_is("LIMIT=100 decode --gen " T_GEN
