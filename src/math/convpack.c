@@ -2,6 +2,7 @@
  * kernel table: per stride phase, panels of nr outputs, rows k = (ky,kx,c).
  * SPDX-License-Identifier: MIT */
 #include "convgeo.h"
+#include "spikes.h"
 #include "winograd.h"
 #include "../base/real.h"
 
@@ -27,7 +28,7 @@ MGI_FN mgi_conv mgi_conv_flip(const mgi_conv *c)
     f.C = c->O, f.H = c->OH, f.W = c->OW;
     f.O = c->C, f.OH = c->H, f.OW = c->W;
     f.transposed = !c->transposed;
-    f.winograd = f.half = 0;
+    f.winograd = f.half = f.int8 = 0;
     return f;
 }
 
@@ -85,6 +86,8 @@ MGI_FN mango_idx mgi_conv_packed(const mgi_conv *c)
 {
     if (c->winograd)
         return mgi_winograd_packed(c);
+    if (c->int8)
+        return mgi_int8_packed(c);
     mango_idx sum = 0;
     for (int f = 0; f < mgi_convgeo_phases(c); f++) {
         mgi_convgeo g;
@@ -137,6 +140,10 @@ MGI_FN void mgi_conv_pack(const mgi_conv *c, const float *w, float *packed)
     const mango_idx nr = mgi_kernels_get()->nr, panels = (c->O + nr - 1) / nr;
     if (c->winograd) {
         mgi_winograd_pack(c, w, packed);
+        return;
+    }
+    if (c->int8) {
+        mgi_int8_pack(c, w, packed);
         return;
     }
     for (int f = 0; f < mgi_convgeo_phases(c); f++) {

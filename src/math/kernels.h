@@ -99,6 +99,9 @@ typedef struct mgi_kernels {
     void (*gather)(mango_idx panels, const mgi_active *a, const float *b, mango_idx pitch,
                    float *acc);
     void (*lif_bits)(const mgi_lif_rule *rule, const mgi_lif_run *q);
+    /* The same with weights of 8 bits, 64 at b + c*64 of input c, and sums (.,64) of 16. */
+    void (*gather_int8)(const mgi_active *a, const int8_t *b, int16_t *acc);
+    void (*drain)(mango_idx n, int16_t *h, float *acc); /* acc += h, h = 0 */
     /* tile with the panel in half precision, widened as it is read: the bits of
      * tile on the widened panel. */
     void (*tile_half)(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
@@ -126,6 +129,8 @@ MGI_FN const mgi_kernels *mgi_kernels_neon(void);
 MGI_FN void mgi_ref_tile_half(const mgi_kernels *k, mango_idx m, mango_idx n,
                               const float *const *a, mango_idx ntap, const mgi_tap *tap,
                               const uint16_t *b, float *c, mango_idx ldc, int load);
+MGI_FN void mgi_ref_gather_int8(const mgi_active *a, const int8_t *b, int16_t *acc);
+MGI_FN void mgi_ref_drain(mango_idx n, int16_t *h, float *acc);
 MGI_FN void mgi_ref_finish(mango_idx m, mango_idx n, const float *acc, mango_idx ldacc,
                            const mango_idx *off, const float *bias, const float *res, int relu,
                            float *y);
@@ -138,12 +143,15 @@ MGI_FN void mgi_ref_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q);
 #if defined(__GNUC__) && defined(__x86_64__)
 MGI_FN void mgi_avx512_gather(mango_idx panels, const mgi_active *a, const float *b,
                               mango_idx pitch, float *acc);
+MGI_FN void mgi_avx2_gather_int8(const mgi_active *a, const int8_t *b, int16_t *acc);
+MGI_FN void mgi_avx2_drain(mango_idx n, int16_t *h, float *acc);
 MGI_FN void mgi_avx2_gather(mango_idx panels, const mgi_active *a, const float *b,
                             mango_idx pitch, float *acc);
 MGI_FN void mgi_avx2_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q);
 #endif
 #if defined(__GNUC__) && defined(__aarch64__) && !defined(__AARCH64EB__)
 MGI_FN void mgi_neon_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q);
+MGI_FN void mgi_neon_gather_int8(const mgi_active *a, const int8_t *b, int16_t *acc);
 MGI_FN void mgi_neon_gather(mango_idx panels, const mgi_active *a, const float *b,
                             mango_idx pitch, float *acc);
 #endif

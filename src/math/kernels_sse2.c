@@ -2,6 +2,7 @@
  * no fma instruction; x2_fma makes it exactly, through double.
  * SPDX-License-Identifier: MIT */
 #include "kernels.h"
+#include "spikes.h"
 
 #if defined(__GNUC__) && defined(__SSE2__)
 #include <emmintrin.h>
@@ -131,6 +132,29 @@ static void x2_gather(mango_idx panels, const mgi_active *a, const float *b,
         }
 }
 
+/* Bytes twice in a word, shifted right by 8, are signed. */
+static void x2_gather_int8(const mgi_active *a, const int8_t *b, int16_t *acc)
+{
+    __m128i s[8];
+    for (mango_idx i = 0; i < a->m; i++) {
+        __m128i *at = (__m128i *)(void *)(acc + a->row[i] * MGI_INT8_OUT);
+        for (int v = 0; v < 8; v++)
+            s[v] = _mm_loadu_si128(at + v);
+        for (uint64_t w = a->x[i]; w; w &= w - 1) {
+            const int8_t *row = b + mgi_bits_first(w) * MGI_INT8_OUT;
+            const __m128i *q = (const __m128i *)(const void *)row;
+            for (int v = 0; v < 4; v++) {
+                const __m128i x = _mm_loadu_si128(q + v);
+                s[2 * v] = _mm_add_epi16(s[2 * v], _mm_srai_epi16(_mm_unpacklo_epi8(x, x), 8));
+                s[2 * v + 1] =
+                    _mm_add_epi16(s[2 * v + 1], _mm_srai_epi16(_mm_unpackhi_epi8(x, x), 8));
+            }
+        }
+        for (int v = 0; v < 8; v++)
+            _mm_storeu_si128(at + v, s[v]);
+    }
+}
+
 static void x2_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
                          const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc, int load)
 {
@@ -140,7 +164,7 @@ static void x2_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_
 static const mgi_kernels x2_table = {"sse2", 4, 4, x2_tile, x2_outer, mgi_ref_finish, mgi_ref_add,
                                      x2_axpy, mgi_ref_relu, mgi_ref_maximum, x2_scale_shift,
                                      mgi_ref_mix, mgi_lif_ref, x2_gather, mgi_ref_lif_bits,
-                                     x2_tile_half, mgi_sse2_tanh};
+                                     x2_gather_int8, mgi_ref_drain, x2_tile_half, mgi_sse2_tanh};
 
 MGI_FN const mgi_kernels *mgi_kernels_sse2(void)
 {

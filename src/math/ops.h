@@ -49,6 +49,7 @@ typedef struct mgi_conv {
     int kh, kw, sh, sw, ph, pw;
     int transposed;       /* 1: ConvTranspose2d, weights (C,O,kh,kw) */
     int winograd;         /* m of F(m x m, 3 x 3), see winograd.h; 0: the plain form */
+    int int8;             /* 1: packed weights in 8 bits, see spikes.h; for mgi_bits_conv alone */
     int half;             /* 1: packed weights in half precision; not for transposed or winograd */
 } mgi_conv;
 /* Fill OH, OW from the rest; false when the output would be empty. */

@@ -15,6 +15,11 @@
  * number of their bits, words without any left out: all tiles and taps use the
  * sorted ones, and neighbours in them end alike.
  *
+ * With weights of 8 bits (conv.int8) sums are made in 16, next to the others; the
+ * largest number of bits among a block's words tells how many of these may be
+ * added before they must be drained into the sums as floats. A block's weights
+ * are 4 KiB then, and the sums 16.
+ *
  * An input that repeats itself over time gives equal windows in many steps:
  * the sums are then made once for each different window.
  * SPDX-License-Identifier: MIT */
@@ -33,6 +38,7 @@ typedef struct spc_job {
     mgi_convgeo g;
     const uint64_t *x;
     const float *packed;
+    const int8_t *int8;      /* weights of 8 bits; packed: their scales  */
     const mgi_bits_epilogue *e;
     float *y;                /* the sums go here, or, when NULL, ...     */
     const mgi_bits_lif *lif; /* ... through this                         */
@@ -53,6 +59,7 @@ typedef struct spc_tile {
     uint16_t map[SPC_ROWS];        /* a map of row r                            */
     uint16_t row[SPC_ROWS];        /* the row of map i                          */
     float *acc;                    /* (rows,wide)                               */
+    int16_t *low;                  /* (rows,64) or NULL: with weights of 8 bits */
 } spc_tile;
 
 static mango_idx spc_up(mango_idx x, mango_idx to)
@@ -184,6 +191,20 @@ static void spc_choose(const spc_tile *u, mgi_active *a, uint64_t *word, uint8_t
     a->row = row;
 }
 
+/* Sums of rows below row k of the weights: 16 bits have room for `left` more. */
+static void spc_add_int8(const spc_job *j, const spc_tile *u, const mgi_active *a, mango_idx k,
+                         int *left)
+{
+    const mango_idx K = j->g.kh * j->g.kw * j->g.C;
+    const int most = a->m > 0 ? spc_count(a->x[a->m - 1]) : 0;
+    if (most > *left) {
+        j->k->drain(u->rows * u->wide, u->low, u->acc);
+        *left = MGI_INT8_ADDS;
+    }
+    *left -= most;
+    j->k->gather_int8(a, j->int8 + (u->o0 * K + k * MGI_INT8_OUT), u->low);
+}
+
 static void spc_sum(const spc_job *j, const spc_tile *u, mango_idx part)
 {
     const mgi_convgeo *g = &j->g;
@@ -192,18 +213,37 @@ static void spc_sum(const spc_job *j, const spc_tile *u, mango_idx part)
     const float *b = j->packed + u->panel * pitch;
     uint64_t word[SPC_ROWS];
     uint8_t row[SPC_ROWS];
+    int left = MGI_INT8_ADDS;
     memset(u->acc, 0, (size_t)(u->rows * u->wide) * sizeof *u->acc);
-    for (mango_idx ky = 0; ky < g->kh; ky++)
-        for (mango_idx kx = 0; kx < g->kw; kx++, b += g->C * nr) {
-            const mango_idx tap = spc_tap(j, u, ky, kx);
-            for (mango_idx v = 0; tap >= 0 && v < j->words; v++) {
-                const mango_idx at = (tap + v) * parts + part;
-                mgi_active a = {j->many[at], j->word + at * maps, j->row + at * maps};
-                if (u->rows < u->B * u->T)
-                    spc_choose(u, &a, word, row);
-                j->k->gather(u->panels, &a, b + v * 64 * nr, pitch, u->acc);
-            }
+    for (mango_idx t = 0; t < g->kh * g->kw; t++) {
+        const mango_idx tap = spc_tap(j, u, t / g->kw, t % g->kw);
+        for (mango_idx v = 0; tap >= 0 && v < j->words; v++) {
+            const mango_idx at = (tap + v) * parts + part, k = t * g->C + v * 64;
+            mgi_active a = {j->many[at], j->word + at * maps, j->row + at * maps};
+            if (u->rows < u->B * u->T)
+                spc_choose(u, &a, word, row);
+            if (j->int8)
+                spc_add_int8(j, u, &a, k, &left);
+            else
+                j->k->gather(u->panels, &a, b + k * nr, pitch, u->acc);
         }
+    }
+}
+
+/* Integers into values: y = fma(Q, sum, bias). */
+static void spc_scale(const spc_job *j, const spc_tile *u)
+{
+    float shift[SPC_OUT] = {0.0f};
+    if (j->e && j->e->bias)
+        memcpy(shift, j->e->bias + u->o0, (size_t)u->n * sizeof *shift);
+    j->k->drain(u->rows * u->wide, u->low, u->acc);
+    j->k->scale_shift(u->rows, u->wide, j->packed + u->o0, shift, u->acc, u->acc);
+}
+
+/* What is still to be added to a tile. */
+static const float *spc_bias(const spc_job *j, const spc_tile *u)
+{
+    return j->e && j->e->bias && !j->int8 ? j->e->bias + u->o0 : NULL;
 }
 
 /* ---- what becomes of a tile -------------------------------------------------------- */
@@ -221,7 +261,7 @@ static void spc_store(const spc_job *j, const spc_tile *u)
     mango_idx off[SPC_ROWS];
     for (mango_idx r = 0; r < u->rows; r++)
         off[r] = spc_pixel(j, u, r) * j->g.O;
-    j->k->finish(u->rows, u->n, u->acc, u->wide, off, e && e->bias ? e->bias + u->o0 : NULL,
+    j->k->finish(u->rows, u->n, u->acc, u->wide, off, spc_bias(j, u),
                  e && e->residual ? e->residual + u->o0 : NULL, e && e->relu && !e->bits,
                  j->y + u->o0);
     for (mango_idx r = 0; e && e->bits && r < u->rows; r++) {
@@ -244,7 +284,7 @@ static void spc_fire(const spc_job *j, const spc_tile *u)
             .X = u->acc,
             .ldX = u->wide,
             .row = u->row + b * u->T,
-            .bias = e && e->bias ? e->bias + u->o0 : NULL,
+            .bias = spc_bias(j, u),
             .res = e && e->residual ? e->residual + p * j->g.O + u->o0 : NULL,
             .ldres = step * j->g.O,
             .bits = e && e->bits ? e->bits + p * j->owords + v : NULL,
@@ -262,6 +302,7 @@ static void spc_item(const spc_job *j, mango_idx group, mango_idx pos, mango_idx
     const mgi_convgeo *g = &j->g;
     const mango_idx nr = j->k->nr;
     float space[SPC_ROWS * SPC_OUT + 16];
+    int16_t low[SPC_ROWS * MGI_INT8_OUT];
     spc_tile u;
     u.pos = pos;
     u.iy = pos / g->OW * g->sh - g->py;
@@ -271,14 +312,19 @@ static void spc_item(const spc_job *j, mango_idx group, mango_idx pos, mango_idx
     u.n = MGI_MIN(SPC_OUT, g->O - u.o0);
     u.panel = u.o0 / nr;
     u.panels = (u.n + nr - 1) / nr;
-    u.wide = u.panels * nr;
+    u.wide = j->int8 ? MGI_INT8_OUT : u.panels * nr;
     u.acc = space + (64 - (uintptr_t)(void *)space % 64) % 64 / sizeof *space;
     u.rows = u.B * u.T;
     for (mango_idx i = 0; i < u.rows; i++)
         u.row[i] = (uint16_t)i;
     if (j->lif && j->lif->repeats)
         spc_different(j, &u);
+    u.low = low;
+    if (j->int8)
+        memset(low, 0, (size_t)(u.rows * u.wide) * sizeof *low);
     spc_sum(j, &u, lane * j->times + time);
+    if (j->int8)
+        spc_scale(j, &u);
     if (j->lif)
         spc_fire(j, &u);
     else
@@ -388,7 +434,7 @@ MGI_FN mango_idx mgi_bits_conv_work(const mgi_conv *c, mango_idx N)
     const mango_idx most = spc_widened(c, N), in = c->H * c->W, out = c->OH * c->OW;
     const mango_idx dense = spc_up(most * in * c->C, 16) + 2 * spc_up(most * out * c->O, 16) +
                             mgi_conv_work(c, most);
-    return MGI_MAX(dense, spc_sorted(c, N));
+    return c->int8 ? spc_sorted(c, N) : MGI_MAX(dense, spc_sorted(c, N));
 }
 
 static void spc_run(spc_job *j, const mgi_conv *c, float *work)
@@ -400,7 +446,9 @@ static void spc_run(spc_job *j, const mgi_conv *c, float *work)
     j->active = (double)mgi_bits_total(pixels * j->words, j->x);
     mgi_convgeo_phase(c, 0, &j->g);
     spc_parts(j);
-    if (c->transposed || j->active > SPC_DENSE * (double)(pixels * c->C))
+    if (c->int8)
+        j->int8 = mgi_int8_panels(c, j->packed);
+    if (!j->int8 && (c->transposed || j->active > SPC_DENSE * (double)(pixels * c->C)))
         spc_dense(j, c, work);
     else
         spc_gather(j, work);

@@ -56,6 +56,20 @@ MGI_FN void mgi_bits_expand(mango_idx rows, mango_idx C, const uint64_t *x, floa
         }
 }
 
+MGI_FN void mgi_bits_from(mango_idx rows, mango_idx C, const float *x, uint64_t *y)
+{
+    const mango_idx words = mgi_bits_words(C);
+    MGI_OMP(parallel for schedule(static) if (rows * C >= MGI_GRAIN))
+    for (mango_idx i = 0; i < rows * words; i++) {
+        const mango_idx c = i % words * 64, m = MGI_MIN(64, C - c);
+        const float *v = x + i / words * C + c;
+        uint64_t w = 0;
+        for (mango_idx j = 0; j < m; j++)
+            w |= (uint64_t)(v[j] != 0.0f) << j;
+        y[i] = w;
+    }
+}
+
 MGI_FN void mgi_bits_add(mango_idx rows, mango_idx C, const uint64_t *x, float *y)
 {
     for (mango_idx i = 0; i < rows; i++, y += C)

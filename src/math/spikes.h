@@ -11,10 +11,32 @@
 
 #include "ops.h"
 
+/* ---- int8.c: weights in 8 bits ---------------------------------------------- */
+/* On request (conv.int8), for convolutions over bits. Each output o has a scale:
+ *     Q_o = max |W_o| / 127,   q = W/Q_o to the nearest integer, -127 .. 127   (1)
+ *     y_o = fma(Q_o, sum of the q of active inputs, bias_o) [+ residual]       (2)
+ * The sums are integers: exact in any order, so the same bits everywhere. They
+ * are made in 16 bits, for as long as these suffice, and then added to floats,
+ * which hold integers to 2^24: enough for MGI_INT8_MOST inputs. */
+#define MGI_INT8_OUT 64     /* outputs of a panel: row k is (64) bytes          */
+#define MGI_INT8_MOST 132104 /* inputs of an output: 2^24/127                    */
+#define MGI_INT8_ADDS 258   /* additions that 16 bits hold: (2^15 - 1)/127      */
+/* Q of n weights, per = 1/Q, both 0 for weights that are all 0; and q of one. */
+MGI_FN float mgi_int8_scale(mango_idx n, const float *w, float *per);
+MGI_FN int8_t mgi_int8_round(float w, float per);
+/* What mgi_conv_packed and mgi_conv_pack do: Q of all outputs, then the panels. */
+MGI_FN mango_idx mgi_int8_packed(const mgi_conv *c);
+MGI_FN void mgi_int8_pack(const mgi_conv *c, const float *w, float *packed);
+MGI_FN const int8_t *mgi_int8_panels(const mgi_conv *c, const float *packed);
+/* (1) and (2) term by term, x of 0 and 1, w as the net has them. The oracle. */
+MGI_FN void mgi_int8_forward_ref(const mgi_conv *c, mango_idx N, const float *x,
+                                 const float *w, const mgi_epilogue *e, float *y);
+
 /* ---- spikes.c -------------------------------------------------------------- */
 MGI_FN mango_idx mgi_bits_words(mango_idx C); /* words of a pixel */
 /* rows pixels of C channels: y = bits; y += bits; how many bits of n words are set. */
 MGI_FN void mgi_bits_expand(mango_idx rows, mango_idx C, const uint64_t *x, float *y);
+MGI_FN void mgi_bits_from(mango_idx rows, mango_idx C, const float *x, uint64_t *y); /* x != 0 */
 MGI_FN void mgi_bits_add(mango_idx rows, mango_idx C, const uint64_t *x, float *y);
 MGI_FN mango_idx mgi_bits_total(mango_idx n, const uint64_t *x);
 /* The pools of ops.h: the largest bit; the mean, as a float map. */

@@ -36,6 +36,23 @@ MGI_FN void mgi_neon_gather(mango_idx panels, const mgi_active *a, const float *
     }
 }
 
+MGI_FN void mgi_neon_gather_int8(const mgi_active *a, const int8_t *b, int16_t *acc)
+{
+    int16x8_t s[8];
+    for (mango_idx i = 0; i < a->m; i++) {
+        int16_t *at = acc + a->row[i] * MGI_INT8_OUT;
+        for (int v = 0; v < 8; v++)
+            s[v] = vld1q_s16(at + 8 * v);
+        for (uint64_t w = a->x[i]; w; w &= w - 1) {
+            const int8_t *q = b + mgi_bits_first(w) * MGI_INT8_OUT;
+            for (int v = 0; v < 8; v++)
+                s[v] = vaddw_s8(s[v], vld1_s8(q + 8 * v));
+        }
+        for (int v = 0; v < 8; v++)
+            vst1q_s16(at + 8 * v, s[v]);
+    }
+}
+
 /* Each step through the float kernel; then 4 spikes give 4 bits. */
 MGI_FN void mgi_neon_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q)
 {

@@ -79,8 +79,10 @@ typedef struct mango_objective_options {
     double believed;   /* spikes per step that the rest of a query can reach at
                           most, in (0,1]; 1 is certain                         */
     int half;          /* 1: weights in half precision, see mango_plan_options */
+    int int8;          /* 1: weights of spikes in 8 bits, see there            */
 } mango_objective_options;
-/* T 0, batch 10, memory 0, elite 0 (no early stop), minimize 0, believed 1, half 0. */
+/* T 0, batch 10, memory 0, elite 0 (no early stop), minimize 0, believed 1, half 0,
+ * int8 0. */
 MANGO_API void mango_objective_defaults(mango_objective_options *o);
 
 /* mango_objective_create - join a generator, a network and a target. Both nets

@@ -14,7 +14,7 @@ void mango_objective_defaults(mango_objective_options *o)
     if (!o)
         return;
     o->T = 0, o->batch = 10, o->memory = 0;
-    o->elite = 0, o->minimize = 0, o->believed = 1.0, o->half = 0;
+    o->elite = 0, o->minimize = 0, o->believed = 1.0, o->half = o->int8 = 0;
 }
 
 /* A digest is the SHA-256 of the graph's text and of every parameter's name and
@@ -144,6 +144,7 @@ static mango_status objective_plans(mango_objective *o, const mango_net *gen,
     mango_plan_defaults(&p);
     p.batch = opt->batch;
     p.half = opt->half;
+    p.int8 = opt->int8;
     if (opt->memory > 0)
         p.memory = opt->memory;
     mango_plan_options g = p;

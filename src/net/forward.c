@@ -237,8 +237,24 @@ static void fwd_matmul_lif(mango_plan *p, const mgi_step *s, const mgi_step *c, 
                       fwd_scratch(p, s));
 }
 
+/* Spikes that are held as floats (of another shape than the LIF's, or read elsewhere)
+ * meet weights of 8 bits as bits. */
+static void fwd_matmul_int8(const mango_plan *p, const mgi_step *s, const float *x, float *y)
+{
+    const mango_idx N = fwd_maps(p, s);
+    const mgi_bits_epilogue e = fwd_epilogue_bits(p, s);
+    uint64_t *words = (uint64_t *)(void *)fwd_scratch(p, s);
+    float *work = fwd_scratch(p, s) + mgi_step_words(s, N);
+    mgi_bits_from(N * s->conv.H * s->conv.W, s->conv.C, x, words);
+    mgi_bits_conv(&s->conv, N, words, s->packed, &e, y, work);
+}
+
 static void fwd_matmul(const mango_plan *p, const mgi_step *s, const float *x, float *y)
 {
+    if (s->conv.int8) {
+        fwd_matmul_int8(p, s, x, y);
+        return;
+    }
     const mgi_epilogue e = {
         s->bias, s->residual < 0 ? NULL : mgi_plan_value(p, s->residual), s->relu};
     mgi_conv_forward(&s->conv, fwd_maps(p, s), x, s->packed, &e, y, fwd_scratch(p, s));

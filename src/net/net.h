@@ -109,8 +109,13 @@ typedef struct mango_plan_options {
     int half;              /* 1: weights that multiply values are held in half precision,
                               rounded: half the memory, other results; 0: only where
                               that changes no result. Weights of spikes stay as they are */
+    int int8;              /* 1: weights that multiply spikes are held in 8 bits, with a scale
+                              for each output (after batch-norm): a quarter of the memory,
+                              less time, other results, the same on every machine. For
+                              convolutions and linear layers behind a LIF layer or
+                              max-pools and reshapes of one; not behind `from` */
 } mango_plan_options;
-/* mango_plan_defaults - T 0, batch 1, memory 0, from -1, raw 0, slice 0, half 0. */
+/* mango_plan_defaults - T 0, batch 1, memory 0, from -1, raw 0, slice 0, half 0, int8 0. */
 MANGO_API void mango_plan_defaults(mango_plan_options *o);
 
 /* mango_plan_create - decide everything before the first query: only what the

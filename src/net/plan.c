@@ -155,6 +155,23 @@ static int plan_spikes_in(const mango_net *net, int i)
     return net->node[i].kind == MGI_LIF;
 }
 
+/* Are the weights of step s to be held in 8 bits? By the graph and what is fed. */
+static int plan_int8(const mango_plan *p, const mgi_step *s)
+{
+    const mgi_node *g = &p->net->node[s->op];
+    int i = s->op;
+    if (!p->int8 || (g->kind != MGI_CONV && g->kind != MGI_LINEAR) || s->op != s->head ||
+        s->up != MGI_UP_NONE || s->reshape >= 0 || !plan_spikes_in(p->net, g->in[0]) ||
+        s->conv.C * s->conv.kh * s->conv.kw > MGI_INT8_MOST)
+        return 0;
+    do { /* what is fed need not be spikes */
+        i = p->net->node[i].in[0];
+        if (i == p->from)
+            return 0;
+    } while (p->net->node[i].kind != MGI_LIF);
+    return 1;
+}
+
 static void plan_step(mango_plan *p, int end)
 {
     const mango_net *net = p->net;
@@ -173,6 +190,7 @@ static void plan_step(mango_plan *p, int end)
         s->conv = plan_conv(net, s);
         if (g->kind != MGI_VQ && g->kind != MGI_LINEAR && !plan_spikes_in(net, g->in[0]))
             s->conv.winograd = mgi_winograd_rule(&s->conv);
+        s->conv.int8 = plan_int8(p, s);
         s->packed_n = mgi_conv_packed(&s->conv);
         s->bias_n = !matmul || g->bias_p >= 0 || s->bn >= 0 ? s->conv.O : 0;
     } else if (s->head != p->from && net->node[s->head].kind == MGI_BATCHNORM) {
@@ -224,6 +242,7 @@ static mango_status plan_options(mango_plan *p, const mango_plan_options *o, man
     p->from = (int)o->from;
     p->raw = o->raw;
     p->half = o->half;
+    p->int8 = o->int8;
     p->slice = MGI_MIN(o->slice, p->T);
     p->at = -1;
     if (p->T < 1 || p->T > MGI_MAX_T)
@@ -376,7 +395,7 @@ MGI_FN void mgi_plan_describe(const mango_plan *p, mgi_str *s)
                        q->head == p->from ? "fed"
                                           : mgi_kind_name(p->net->node[q->head].kind));
         plan_chain_names(p, q->end, s);
-        mgi_str_puts(s, q->conv.half ? " half" : "");
+        mgi_str_puts(s, q->conv.half ? " half" : q->conv.int8 ? " int8" : "");
         mgi_str_printf(s, " %lldx%lldx%lld %s %lld@%lld used to %d macs=%.0f\n",
                        (long long)g->C, (long long)g->H, (long long)g->W,
                        q->out < 0                 ? "fused"

@@ -115,7 +115,7 @@ struct mango_plan {
     mango_alloc al;
     const mango_net *net;
     mango_idx T, B, memory, slice;
-    int from, raw, half;
+    int from, raw, half, int8;
     mgi_plan_node *node;   /* (net->n_nodes)                 */
     mgi_step *step;
     int n_steps, cap_steps, first_dynamic;
@@ -159,6 +159,7 @@ MGI_FN int mgi_plan_is_bits(const mango_plan *p, int node);
  * steps; the choice of a chunk under the cap. A plan for slices holds all inputs. */
 MGI_FN double mgi_step_macs(const mango_plan *p, const mgi_step *s); /* plan.c: dense */
 MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps);
+MGI_FN mango_idx mgi_step_words(const mgi_step *s, mango_idx maps); /* floats: input as bits */
 MGI_FN int mgi_plan_place(mango_plan *p, mango_idx b, mango_idx t, mango_idx *bytes);
 MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err);
 

@@ -16,6 +16,12 @@ MGI_FN size_t mgi_elem_size(mgi_elem e)
     return e == MGI_ELEM_F32 ? sizeof(float) : sizeof(double); /* a word: 8 bytes */
 }
 
+MGI_FN mango_idx mgi_step_words(const mgi_step *s, mango_idx maps)
+{
+    const mango_idx words = maps * s->conv.H * s->conv.W * mgi_bits_words(s->conv.C);
+    return words * (mango_idx)(sizeof(uint64_t) / sizeof(float));
+}
+
 MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps)
 {
     const mgi_node *g = &p->net->node[s->op];
@@ -33,6 +39,8 @@ MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx
     }
     if (s->up == MGI_UP_SUBPIXEL)
         return mgi_conv_work(&s->conv, maps);
+    if (s->conv.int8 && !mgi_plan_is_bits(p, g->in[0]))
+        return mgi_bits_conv_work(&s->conv, maps) + mgi_step_words(s, maps);
     if (mgi_is_matmul(g->kind))
         return mgi_plan_is_bits(p, g->in[0]) ? mgi_bits_conv_work(&s->conv, maps)
                                              : mgi_conv_work(&s->conv, maps);

@@ -298,7 +298,7 @@ static void plan_halves(mango_plan *p)
         mgi_step *s = &p->step[i];
         const mgi_node *g = &p->net->node[s->op];
         if (!s->packed_n || !mgi_is_matmul(g->kind) || s->conv.transposed ||
-            s->conv.winograd || (s->op == s->head && mgi_plan_is_bits(p, g->in[0])))
+            s->conv.winograd || s->conv.int8 || (s->op == s->head && mgi_plan_is_bits(p, g->in[0])))
             continue;
         const float *w = plan_param(p, g->weight);
         const int once = s->conv.OH * s->conv.OW == 1 && s->packed_n >= FOLD_LARGE;

@@ -329,6 +329,10 @@ void mei_json(const mei_run *r, mgi_str *s)
     if (r->info.steps_all > 0)
         mgi_str_printf(s, ",\"stopped\":%td,\"steps_saved\":%.4f", r->info.stopped,
                        1.0 - r->info.steps / r->info.steps_all);
+    if (r->narrow) {
+        mgi_str_puts(s, ",\"best_as_is\":");
+        mgi_str_float(s, r->as_is); /* null before the end */
+    }
     mgi_str_puts(s, ",\"code\":[");
     if (I && mango_session_best(r->session, &y, I) >= 0)
         for (mango_idx j = 0; j < si.d; j++)

@@ -14,6 +14,8 @@ typedef struct mei_run {
     uint64_t seed;
     const mango_session *session;
     double seconds, opt_seconds, eval_seconds; /* of this process */
+    int narrow;      /* weights in fewer bits: the best picture is also looked at with   */
+    double as_is;    /* them as they are; NaN: not yet                                   */
     char before[32]; /* how the process before ended, when this one resumes; "": first */
     char command[1024];
 } mei_run;

@@ -85,6 +85,7 @@ void bench_counter_close(int counter);
 typedef struct bench_net {
     const char *name, *fill, *input, *layer;
     int64_t batch, T;
+    int half, int8; /* weights, see mango_plan_options */
     int codes; /* no input given: codes of the vector quantizer, not pictures */
     mango_net *net;
     input_batch in;

@@ -76,6 +76,8 @@ static mango_status bench_net_plan(bench_net *b, mango_idx n, mango_reading *rd,
     o.batch = b->batch;
     o.raw = b->in.raw;
     o.from = b->in.from;
+    o.half = b->half;
+    o.int8 = b->int8;
     mango_plan_destroy(b->plan);
     b->plan = NULL;
     return mango_plan_create(&b->plan, b->net, &o, n, rd, NULL, err);
@@ -271,8 +273,9 @@ static void bench_net_head(const bench_net *b, bench_all *a, const bench_macs *m
     if (a->why[0])
         cli_print(&a->c, "instructions are not counted here: %s\n", a->why);
     a->why[0] = 0;
-    cli_print(&a->c, "%s to %s, T %td, %s: %.4g M multiply-adds an image, %.4g M dense\n",
+    cli_print(&a->c, "%s to %s, T %td, %s%s%s: %.4g M multiply-adds an image, %.4g M dense\n",
               b->name, l.name, (mango_idx)b->T, b->fill ? "formula weights" : "its weights",
+              b->half ? ", halves" : "", b->int8 ? ", 8 bits for spikes" : "",
               1e-6 * m->needed, 1e-6 * m->dense);
     mgi_str_puts(&a->s, "\"net\":");
     mgi_json_quote(&a->s, b->name, (mango_idx)strlen(b->name));
@@ -282,6 +285,8 @@ static void bench_net_head(const bench_net *b, bench_all *a, const bench_macs *m
         mgi_json_quote(&a->s, b->input, (mango_idx)strlen(b->input));
     else
         mgi_str_puts(&a->s, "null");
+    if (b->half || b->int8)
+        mgi_str_printf(&a->s, ",\"half_weights\":%d,\"int8_weights\":%d", b->half, b->int8);
     mgi_str_printf(&a->s, ",\"macs\":%.0f,\"macs_dense\":%.0f", m->needed, m->dense);
 }
 

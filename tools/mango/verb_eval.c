@@ -2,6 +2,7 @@
  * the feature distance of a generator is in eval_fid.c.
  * SPDX-License-Identifier: MIT */
 #include "cli.h"
+#include "eval_compare.h"
 #include "eval_fid.h"
 #include "input.h"
 #include "../../src/base/real.h"
@@ -21,8 +22,13 @@ static const cli_doc eval_doc = {
     "distribution, or uniformly from a codebook, and the pictures rounded to 8 bits. --gen "
     "data\n"
     "compares the training pictures instead: real against real, the least to expect. Only\n"
-    "figures for the same classifier, layer and number of pictures can be compared.\n",
+    "figures for the same classifier, layer and number of pictures can be compared.\n"
+    "--compare, with weights in fewer bits, runs the same pictures with the weights as they "
+    "are, too,\n"
+    "and tells for each spiking layer both mean rates, the mean change of a unit's activation,\n"
+    "and its correlation over the pictures: the mean and the least of the layer's units.\n",
     "  mango eval --net snn --data cifar10 --root data/cifar10 --T 50\n"
+    "  mango eval --net snn --data cifar10 --root data/cifar10 --int8-weights --compare\n"
     "  mango eval --gen vae --data cifar10 --root data/cifar10 --limit 1000\n"
     "  mango eval --gen gan --features resnet18 --data cifar10 --root data/cifar10\n"
     "  mango eval --gen data --features resnet18 --data cifar10 --root data/cifar10\n"};
@@ -43,6 +49,8 @@ typedef struct eval_job {
     unsigned char *pixels;
     float *x, *y, *q;
     int *label;
+    int half, int8, beside; /* weights in fewer bits; --compare */
+    eval_compare *compare;
 } eval_job;
 
 static mango_status eval_open(eval_job *j, mango_err *err)
@@ -82,8 +90,9 @@ static mango_status eval_plan(eval_job *j, mango_err *err)
     mango_plan_options o;
     mango_idx ni = j->in.C * j->in.H * j->in.W, no = j->out.C * j->out.H * j->out.W,
               vq = j->gen_name ? eval_vq(j) : -1;
-    mango_reading rd[2] = {{mango_net_layers(j->net) - 1, MANGO_READ_MEAN, NULL},
-                           {vq, MANGO_READ_CODES, NULL}};
+    mango_reading rd[MGI_MAX_NODES + 2] = {
+        {mango_net_layers(j->net) - 1, MANGO_READ_MEAN, NULL}, {vq, MANGO_READ_CODES, NULL}};
+    mango_idx n = vq >= 0 ? 2 : 1;
     mango_layer l = {0};
     if (vq >= 0) {
         mango_net_layer(j->net, vq, &l);
@@ -106,7 +115,12 @@ static mango_status eval_plan(eval_job *j, mango_err *err)
     mango_plan_defaults(&o);
     o.T = j->T;
     o.batch = j->batch;
-    return mango_plan_create(&j->plan, j->net, &o, vq >= 0 ? 2 : 1, rd, NULL, err);
+    o.half = j->half;
+    o.int8 = j->int8;
+    if (j->beside)
+        MGI_TRY(eval_compare_create(&j->compare, j->net, j->T, j->batch, rd,
+                                    (mango_idx)MGI_COUNT(rd), &n, err));
+    return mango_plan_create(&j->plan, j->net, &o, n, rd, NULL, err);
 }
 
 static void eval_classify(eval_job *j, mango_idx B)
@@ -147,6 +161,8 @@ static mango_status eval_batch(eval_job *j, mango_idx b0, mango_idx B, mango_err
     for (mango_idx i = 0; i < B * n; i++)
         j->x[i] = (float)j->pixels[i] / 255.0f;
     mango_status st = mango_plan_run(j->plan, B, j->x);
+    if (st >= 0 && j->compare)
+        st = eval_compare_batch(j->compare, B, j->x, j->y, j->label);
     if (st < 0)
         return mgi_fail(err, st, "pictures %td to %td: %s", b0, b0 + B - 1,
                         mango_status_text(st));
@@ -228,7 +244,10 @@ static void eval_report_classes(const eval_job *j, cli *c, mgi_str *s)
         mgi_json_quote(s, name ? name : "", (mango_idx)strlen(name ? name : ""));
         mgi_str_printf(s, ",\"accuracy\":%.6f,\"pictures\":%td}", a, of);
     }
-    mgi_str_puts(s, "]}");
+    mgi_str_puts(s, "]");
+    if (j->compare)
+        eval_compare_report(j->compare, c, s);
+    mgi_str_puts(s, "}");
 }
 
 static void eval_report(const eval_job *j, cli *c)
@@ -246,6 +265,7 @@ static void eval_report(const eval_job *j, cli *c)
 static void eval_free(eval_job *j)
 {
     mango_plan_destroy(j->plan);
+    eval_compare_destroy(j->compare);
     mango_net_destroy(j->net);
     mango_data_destroy(j->data);
     free(j->pixels);
@@ -299,12 +319,22 @@ int verb_eval(int argc, char **argv)
          "the first K pictures only; features: K spread over the set (default 10000)", 0},
         {"--T", CLI_INT, &j.T, 1, 4096, "N", "steps (default: the network's)", 0},
         {"--batch", CLI_INT, &j.batch, 1, 4096, "B", "pictures at once (default 50)", 0},
+        {"--half-weights", CLI_FLAG, &j.half, 0, 0, NULL,
+         "weights rounded to half precision in memory", 0},
+        {"--int8-weights", CLI_FLAG, &j.int8, 0, 0, NULL,
+         "weights of spikes in 8 bits: other results, see README", 0},
+        {"--compare", CLI_FLAG, &j.beside, 0, 0, NULL,
+         "and with the weights as they are: rates and correlations of each layer", 0},
     };
     int rc = cli_parse(&c, &eval_doc, opt, (int)MGI_COUNT(opt), 0, argc, argv);
     if (rc >= 0)
         return rc;
     if (!j.net_name == !j.gen_name)
         return cli_usage(&c, "one of --net and --gen is needed");
+    if ((j.half || j.int8) && f.features)
+        return cli_usage(&c, "--features takes the weights as they are");
+    if (j.beside && (!(j.half || j.int8) || !j.net_name))
+        return cli_usage(&c, "--compare goes with --net and --int8-weights or --half-weights");
     if (f.features && j.gen_name)
         return eval_distance(&c, &j, &f);
     if (f.features || f.layer || f.codes)

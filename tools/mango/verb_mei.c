@@ -31,7 +31,7 @@ typedef struct mei_job {
     const char *gen_name, *net_name, *fill, *target, *opt, *out;
     int64_t budget, T, batch, k, k_top, k_gd, rank, memory;
     double lr, stop_at, early;
-    int resume, minimize, half;
+    int resume, minimize, half, int8;
     mango_net *gen, *net;
     mango_objective *objective;
     mango_session *session;
@@ -92,6 +92,7 @@ static mango_status mei_open(mei_job *j, mango_err *err)
     }
     j->so.ahead = j->early > 0 ? 0 : oo.batch; /* a race is one batch's own */
     oo.half = j->half;
+    oo.int8 = j->int8;
     mango_net_give(j->gen);
     mango_net_give(j->net);
     MGI_TRY(
@@ -135,9 +136,9 @@ static void mei_notes(mei_job *j)
     memcpy(j->notes, notes, sizeof notes);
     j->so.notes = j->notes;
     j->so.n_notes = MGI_COUNT(notes) - (j->early > 0 ? 0 : 1);
-    if (j->half) {
-        const mango_note half = {"weights", "half"};
-        j->notes[j->so.n_notes++] = half;
+    if (j->half || j->int8) {
+        const mango_note w = {"weights", !j->int8 ? "half" : j->half ? "half,int8" : "int8"};
+        j->notes[j->so.n_notes++] = w;
     }
 }
 
@@ -185,6 +186,8 @@ static mango_status mei_begin(mei_job *j, mango_err *err)
     j->run.target = j->target;
     j->run.opt = j->opt;
     j->run.out = j->out;
+    j->run.narrow = j->half || j->int8;
+    j->run.as_is = NAN;
     j->run.options = &j->so.o;
     j->run.seed = j->so.seed;
     j->run.state = "running";
@@ -198,6 +201,59 @@ static mango_status mei_begin(mei_job *j, mango_err *err)
         remove(j->journal);
     cli_rmdir(j->out, new_folder);
     return st == MANGO_E_STATE ? MANGO_E_ARG : st; /* refused input, not a failure of ours */
+}
+
+/* The best picture so far, calloc'ed; NULL without one. */
+static float *mei_best(mei_job *j)
+{
+    const mango_objective_info *f = &j->run.info;
+    mango_modes modes;
+    double y;
+    mango_space_modes(f->space, &modes);
+    mango_idx *I = calloc((size_t)modes.d, sizeof *I);
+    float *rgb = calloc((size_t)(f->C * f->H * f->W), sizeof *rgb);
+    if (!I || !rgb || mango_session_best(j->session, &y, I) < 0 ||
+        mango_objective_picture(j->objective, I, rgb) < 0) {
+        free(rgb);
+        rgb = NULL;
+    }
+    free(I);
+    return rgb;
+}
+
+/* With weights in fewer bits: what the best picture gives with the weights as they are. The
+ * network is read again, since they were given away, when the search needs its own no more;
+ * nothing is drawn, so that a net that hands its input on stands for the generator. */
+static mango_status mei_as_is(mei_job *j, mango_err *err)
+{
+    mango_objective_options oo;
+    mango_objective *o = NULL;
+    mango_net *n[2] = {NULL, NULL};
+    mango_status st = MANGO_OK;
+    float *rgb = mei_best(j);
+    char text[128];
+    const mango_objective_info *f = &j->run.info;
+    const int length = snprintf(text, sizeof text,
+                                "mango-graph 1\nnet arch=picture\nz input - shape=%td\n"
+                                "x reshape z shape=%tdx%tdx%td\n",
+                                f->C * f->H * f->W, f->C, f->H, f->W);
+    mango_objective_destroy(j->objective);
+    j->objective = NULL;
+    st = mango_net_parse(&n[0], text, length, NULL, err);
+    if (st >= 0 && rgb)
+        st = cli_net(&n[1], j->net_name, strncmp(j->net_name, "zoo:", 4) ? NULL : j->fill, err);
+    mango_net_give(n[1]);
+    mango_objective_defaults(&oo);
+    oo.T = j->T, oo.batch = 1, oo.memory = j->memory << 20;
+    if (st >= 0 && rgb)
+        st = mango_objective_create(&o, n[0], n[1], j->target, &oo, NULL, err);
+    if (st >= 0 && rgb)
+        st = mango_objective_look(o, 1, rgb, &j->run.as_is);
+    mango_objective_destroy(o);
+    mango_net_destroy(n[0]);
+    mango_net_destroy(n[1]);
+    free(rgb);
+    return st;
 }
 
 static mango_status mei_search(mei_job *j, mango_err *err)
@@ -221,6 +277,8 @@ static mango_status mei_search(mei_job *j, mango_err *err)
                                              : "done";
     mango_objective_get(j->objective, &j->run.info); /* how many were stopped early */
     MGI_TRY(mei_save_all(&j->run, j->objective, err));
+    if (j->run.narrow)
+        MGI_TRY(mei_as_is(j, err));
     MGI_TRY(mei_save_run(&j->run, err));
     return st;
 }
@@ -238,6 +296,8 @@ static void mei_tell(mei_job *j, cli *c)
               "optimizer %.2f s\nreport: %s/report.html\n",
               j->target, si.best, si.queries, si.cached, j->run.seconds, j->run.opt_seconds,
               j->out);
+    if (isfinite(j->run.as_is))
+        cli_print(c, "with the weights as they are the best picture gives %.6g\n", j->run.as_is);
     if (j->early > 0)
         cli_print(c, "stopped early: %td queries; %.1f%% of the network's steps saved\n",
                   j->run.info.stopped,
@@ -317,6 +377,8 @@ int verb_mei(int argc, char **argv)
          "cap for each network's memory (default 1024)", 0},
         {"--half-weights", CLI_FLAG, &j.half, 0, 0, NULL,
          "weights rounded to half precision in memory", 0},
+        {"--int8-weights", CLI_FLAG, &j.int8, 0, 0, NULL,
+         "weights of spikes in 8 bits: other results, see README", 0},
         {"--fill", CLI_STR, &j.fill, 0, 0, "SEED,GAIN",
          "weights of zoo networks by the test formula", 0},
     };

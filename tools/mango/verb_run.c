@@ -25,7 +25,7 @@ static const cli_doc run_doc = {
 typedef struct run_job {
     const char *net, *fill, *input, *record, *spikes, *out;
     int64_t fill_seed, batch, T, memory;
-    int half;
+    int half, int8;
     mango_net *n;
     mango_idx n_readings;
     mango_reading reading[RUN_MAX];
@@ -167,6 +167,7 @@ static mango_status run_evaluate(run_job *j, cli *c, mango_err *err)
     o.memory = j->memory << 20;
     o.raw = j->in.raw;
     o.half = j->half;
+    o.int8 = j->int8;
     o.from = j->in.from;
     MGI_TRY(run_buffers(j, chunk, err));
     mango_net_give(j->n);
@@ -283,6 +284,8 @@ int verb_run(int argc, char **argv)
          "cap for working memory (default 1024)", 0},
         {"--half-weights", CLI_FLAG, &j->half, 0, 0, NULL,
          "weights rounded to half precision in memory", 0},
+        {"--int8-weights", CLI_FLAG, &j->int8, 0, 0, NULL,
+         "weights of spikes in 8 bits: other results, see README", 0},
         {"--out", CLI_STR, &j->out, 0, 0, "FILE", "safetensors file to write", 1},
     };
     int rc = cli_parse(&c, &run_doc, opt, (int)MGI_COUNT(opt), 0, argc, argv);
