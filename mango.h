@@ -96,9 +96,9 @@
      net/net.h: mango_net_zoo mango_net_parse mango_net_load mango_net_save
        mango_net_destroy mango_net_fill mango_fill_u mango_net_meta_get mango_net_meta_set
        mango_net_layers mango_net_layer mango_net_find mango_net_steps mango_net_param
-       mango_plan_defaults mango_plan_create mango_plan_run mango_plan_start
-       mango_plan_advance mango_plan_keep mango_plan_output mango_plan_bytes mango_plan_macs
-       mango_plan_destroy
+       mango_net_borrow mango_net_give mango_plan_defaults mango_plan_create mango_plan_run
+       mango_plan_start mango_plan_advance mango_plan_keep mango_plan_output
+       mango_plan_bytes mango_plan_macs mango_plan_destroy
      opt/opt.h: mango_opt_names mango_opt_defaults mango_opt_elite mango_opt_oblivious
        mango_opt_create mango_opt_ask mango_opt_tell mango_opt_restart mango_opt_best
        mango_opt_error mango_opt_destroy
@@ -119,13 +119,17 @@
      study/fid.h: mango_moments_create mango_moments_add mango_moments_merge
        mango_moments_count mango_moments_get mango_moments_destroy mango_fid
      train/train.h: mango_train_defaults mango_train_check mango_train_init
-       mango_trainer_create mango_trainer_destroy mango_trainer_step mango_trainer_epoch
-       mango_trainer_finish mango_trainer_state mango_trainer_save mango_trainer_resume
-       mango_trainer_rows mango_trainer_sample mango_trainer_snapshot
+       mango_train_from_relu mango_trainer_create mango_trainer_destroy mango_trainer_step
+       mango_trainer_epoch mango_trainer_finish mango_trainer_state mango_trainer_flops
+       mango_trainer_save mango_trainer_resume mango_trainer_rows mango_trainer_sample
+       mango_trainer_snapshot
 */
 /* Made from src/ by `make header`: edit that. SPDX-License-Identifier: MIT */
 #if defined(MANGO_IMPLEMENTATION) && defined(__STRICT_ANSI__) && !defined(_POSIX_C_SOURCE)
 #define _POSIX_C_SOURCE 200809L /* fsync and the like, under -std=c99 */
+#endif
+#if defined(MANGO_IMPLEMENTATION) && defined(__STRICT_ANSI__) && !defined(_DEFAULT_SOURCE)
+#define _DEFAULT_SOURCE /* madvise; without it large blocks have small pages */
 #endif
 
 /* ---- begin base/base.h -------------------------------------------------------------- */
@@ -353,7 +357,8 @@ typedef struct mango_net mango_net;
  *             keys: width (all but alexnet and vgg: channel counts scaled, in
  *             multiples of 8), in=CxHxW, classes, T; the fields of mango_lif by
  *             name, or preset, for every neuron (beta=0.8,reset=zero); hidden,
- *             codes, dim (vqvae), hidden (snn_conv), latent, out=CxHxW (sngan).
+ *             codes, dim (vqvae), hidden (snn_conv), latent, out=CxHxW (sngan),
+ *             stem=7 (resnet18: torchvision's layers and names).
  *             "vqvae,in=1x28x28,hidden=32,codes=64,dim=8" has a 7x7 grid of codes.
  * Returns MANGO_E_NAME with the near matches for an unknown one, MANGO_E_ARG
  * for a key or value, MANGO_E_SHAPE when the sizes do not fit. */
@@ -398,6 +403,18 @@ MANGO_API mango_idx mango_net_steps(const mango_net *net); /* T by default */
  * order; NULL when there is none. */
 MANGO_API float *mango_net_param(mango_net *net, const char *name, int *rank,
                                  mango_idx shape[4]);
+/* mango_net_borrow - values of `from` for the parameters of `to` that have the
+ * same name and shape, running statistics included; the others keep theirs.
+ * Returns how many parameters were set; -1 when memory is lacking. */
+MANGO_API mango_idx mango_net_borrow(mango_net *to, const mango_net *from);
+
+/* mango_net_give - the next plan that has memory to hold its weights takes them
+ * over: each is freed once it is packed, those of layers that it does not run at
+ * once, so that no weight is in memory twice. Plans made before go on. What the
+ * net is can still be asked, it must live as long as its plans, and biases, norms
+ * and codebooks stay; but a further plan, mango_net_save, mango_net_fill and
+ * training answer MANGO_E_STATE, and mango_net_param NULL. */
+MANGO_API void mango_net_give(mango_net *net);
 
 /* A plan: everything about some readings of a network, decided beforehand. */
 typedef struct mango_plan mango_plan;
@@ -429,8 +446,16 @@ typedef struct mango_plan_options {
     mango_idx slice;       /* > 0: mango_plan_start and mango_plan_advance can be used, best
                               with so many steps at a time; all inputs of a batch are then
                               held at a time. 0: mango_plan_run only */
+    int half;              /* 1: weights that multiply values are held in half precision,
+                              rounded: half the memory, other results; 0: only where
+                              that changes no result. Weights of spikes stay as they are */
+    int int8;              /* 1: weights that multiply spikes are held in 8 bits, with a scale
+                              for each output (after batch-norm): a quarter of the memory,
+                              less time, other results, the same on every machine. For
+                              convolutions and linear layers behind a LIF layer or
+                              max-pools and reshapes of one; not behind `from` */
 } mango_plan_options;
-/* mango_plan_defaults - T 0, batch 1, memory 0, from -1, raw 0, slice 0. */
+/* mango_plan_defaults - T 0, batch 1, memory 0, from -1, raw 0, slice 0, half 0, int8 0. */
 MANGO_API void mango_plan_defaults(mango_plan_options *o);
 
 /* mango_plan_create - decide everything before the first query: only what the
@@ -894,13 +919,18 @@ typedef struct mango_objective_options {
     int minimize;      /* the best are the smallest                            */
     double believed;   /* spikes per step that the rest of a query can reach at
                           most, in (0,1]; 1 is certain                         */
+    int half;          /* 1: weights in half precision, see mango_plan_options */
+    int int8;          /* 1: weights of spikes in 8 bits, see there            */
 } mango_objective_options;
-/* T 0, batch 10, memory 0, elite 0 (no early stop), minimize 0, believed 1. */
+/* T 0, batch 10, memory 0, elite 0 (no early stop), minimize 0, believed 1, half 0,
+ * int8 0. */
 MANGO_API void mango_objective_defaults(mango_objective_options *o);
 
 /* mango_objective_create - join a generator, a network and a target. Both nets
- * must outlive the objective and not change. Everything is planned here.
- * Returns MANGO_E_SHAPE when the picture does not fit the network. */
+ * must outlive the objective and not change. Everything is planned here; a net
+ * that gives its weights away (mango_net_give) does so here.
+ * Returns MANGO_E_SHAPE when the picture does not fit the network, MANGO_E_STATE
+ * when a net has no weights, or no more. */
 MANGO_API mango_status mango_objective_create(mango_objective **o, const mango_net *gen,
                                               const mango_net *net, const char *target,
                                               const mango_objective_options *opt,
@@ -1177,6 +1207,13 @@ MANGO_API mango_status mango_train_check(const mango_train_options *o, mango_tra
  * reads a layer: batch-normed convolutions He (fan out), others as PyTorch;
  * norms before LIF neurons start higher, so that neurons fire. */
 MANGO_API mango_status mango_train_init(mango_net *net, mango_train_kind kind, uint64_t seed);
+/* mango_train_from_relu - a spiking network holds the values of its twin with
+ * ReLUs (mango_net_borrow): its batch-norms are scaled and shifted, so that a
+ * ReLU's zero lies a little under the neuron's threshold for a constant input,
+ * X_thr = U_thr (1 - beta) in the leak form, U_thr - U_reset or that over tau in
+ * the tau form. A good place to begin a spiking training from, no more: it has
+ * to be trained on. Returns how many norms were changed. */
+MANGO_API mango_idx mango_train_from_relu(mango_net *net);
 
 /* One epoch's figures.   NET             VQVAE                      SNGAN
  *   loss                 cross-entropy   mse/variance + commitment  discriminator
@@ -1197,7 +1234,8 @@ typedef struct mango_trainer mango_trainer;
  *   data  in  training pictures;  val  in  the other split, or NULL
  * net, dsc, data and val must outlive the trainer.
  * Returns MANGO_E_SHAPE for pictures of the wrong size or labels that do not
- * fit the network's output, MANGO_E_ARG for options, MANGO_E_MEM for memory. */
+ * fit the network's output, MANGO_E_ARG for options, MANGO_E_MEM for memory,
+ * MANGO_E_STATE for a net without weights or one that gives them away. */
 MANGO_API mango_status mango_trainer_create(mango_trainer **t, mango_train_kind kind,
                                             mango_net *net, mango_net *dsc,
                                             const mango_data *data, const mango_data *val,
@@ -1230,6 +1268,10 @@ typedef struct mango_train_state {
     int segments;                /* 1: nothing is computed twice */
 } mango_train_state;
 MANGO_API void mango_trainer_state(const mango_trainer *t, mango_train_state *s);
+/* mango_trainer_flops - floating-point operations that one update asks for: two
+ * for each multiply-add of convolutions and linear layers, forward and both
+ * gradients, without the padding; spikes that are skipped count. */
+MANGO_API double mango_trainer_flops(const mango_trainer *t);
 
 /* mango_trainer_save - everything: parameters, moments, averages, position, as
  * one safetensors file, written beside the target and renamed.
@@ -1283,10 +1325,14 @@ MANGO_API mango_status mango_trainer_snapshot(mango_trainer *t, const char *path
 #ifndef MGI_H
 #define MGI_H
 
-/* A few calls of POSIX (fsync, fileno) must stay visible under -std=c99: so
- * private headers come before system headers. mango.h does the same at its top. */
+/* A few calls of POSIX (fsync, fileno), and madvise, must stay visible under
+ * -std=c99: so private headers come before system headers. mango.h does the same
+ * at its top. */
 #if defined(__STRICT_ANSI__) && !defined(_POSIX_C_SOURCE)
 #define _POSIX_C_SOURCE 200809L
+#endif
+#if defined(__STRICT_ANSI__) && !defined(_DEFAULT_SOURCE)
+#define _DEFAULT_SOURCE
 #endif
 
 #include <assert.h>
@@ -1672,11 +1718,42 @@ typedef struct mgi_tap {
     mango_idx a, b, n;
 } mgi_tap;
 
-/* One run of active inputs: row at[i] / nr of a packed panel, from b on. */
-typedef struct mgi_gather {
-    const uint32_t *at; /* (n) floats from row 0 of the run */
-    mango_idx n, b;     /* b: floats to that row            */
-} mgi_gather;
+/* The lowest set bit of w, which has one. */
+static inline int mgi_bits_first(uint64_t w)
+{
+#if defined(__GNUC__)
+    return __builtin_ctzll(w);
+#else
+    int i = 0;
+    for (; !(w & 1); w >>= 1)
+        i++;
+    return i;
+#endif
+}
+
+/* The active ones among 64 inputs of some pixels: bit c of x[i] is input c of
+ * the pixel whose sums are in row row[i]. */
+typedef struct mgi_active {
+    mango_idx m;
+    const uint64_t *x;  /* (m) */
+    const uint8_t *row; /* (m) */
+} mgi_active;
+
+/* n <= 64 neurons, the outputs of one word of a pixel, over T steps. Their
+ * currents in step t: X [+ bias] [+ res] [+ bits], added in this order. */
+typedef struct mgi_lif_run {
+    mango_idx T, n;
+    const float *X;       /* row t (n) at X + t*ldX, or at X + row[t]*ldX */
+    mango_idx ldX;
+    const uint16_t *row;  /* (T) or NULL                                  */
+    const float *bias;    /* (n) or NULL                                  */
+    const float *res;     /* row t (n) at res + t*ldres, or NULL          */
+    const uint64_t *bits; /* a word at bits + t*ldbits, or NULL           */
+    mango_idx ldres, ldbits;
+    float *U;             /* (n)                                          */
+    uint64_t *S;          /* spikes: a word at S + t*ldS; 0 beyond n      */
+    mango_idx ldS;
+} mgi_lif_run;
 
 typedef struct mgi_kernels {
     const char *name; /* "ref", "sse2", "avx2", "avx512", "neon" */
@@ -1717,15 +1794,19 @@ typedef struct mgi_kernels {
     void (*lif)(mango_idx n, const mgi_lif_rule *rule, const float *X, float *U, float *S);
 
     /* On maps of bits, see spikes.h.
-     * gather - for each of m pixels, acc (panels,nr) [+]= sum over its `per` runs
-     * r and over i of the nr floats at b + q*pitch + r.b + r.at[i], q the panel:
-     * the weights of active inputs. load as in tile; panels 1..gather_panels. */
-    mango_idx gather_panels;
-    void (*gather)(mango_idx panels, mango_idx m, mango_idx per, const mgi_gather *run,
-                   const float *b, mango_idx pitch, float *acc, int load);
-    /* lif for rows of C neurons each, spikes as words of bits. */
-    void (*lif_bits)(mango_idx rows, mango_idx C, const mgi_lif_rule *rule, const float *X,
-                     float *U, uint64_t *S);
+     * gather - row row[i] of acc (., panels*nr), at most 64 wide, += the weights of the
+     * active inputs of x[i], ascending: of input c at b + q*pitch + c*nr, q the panel. */
+    void (*gather)(mango_idx panels, const mgi_active *a, const float *b, mango_idx pitch,
+                   float *acc);
+    void (*lif_bits)(const mgi_lif_rule *rule, const mgi_lif_run *q);
+    /* The same with weights of 8 bits, 64 at b + c*64 of input c, and sums (.,64) of 16. */
+    void (*gather_int8)(const mgi_active *a, const int8_t *b, int16_t *acc);
+    void (*drain)(mango_idx n, int16_t *h, float *acc); /* acc += h, h = 0 */
+    /* tile with the panel in half precision, widened as it is read: the bits of
+     * tile on the widened panel. */
+    void (*tile_half)(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
+                      const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc, int load);
+    void (*tanh_n)(mango_idx n, const float *x, float *y);/* mgi_tanhf, see tanh.c */
 } mgi_kernels;
 
 /* The table in force: best the CPU supports, or the one that MANGO_SIMD
@@ -1745,36 +1826,49 @@ MGI_FN const mgi_kernels *mgi_kernels_avx512(void);
 MGI_FN const mgi_kernels *mgi_kernels_neon(void);
 
 /* Plain entries that other sets use, too. */
+MGI_FN void mgi_ref_tile_half(const mgi_kernels *k, mango_idx m, mango_idx n,
+                              const float *const *a, mango_idx ntap, const mgi_tap *tap,
+                              const uint16_t *b, float *c, mango_idx ldc, int load);
+MGI_FN void mgi_ref_gather_int8(const mgi_active *a, const int8_t *b, int16_t *acc);
+MGI_FN void mgi_ref_drain(mango_idx n, int16_t *h, float *acc);
 MGI_FN void mgi_ref_finish(mango_idx m, mango_idx n, const float *acc, mango_idx ldacc,
                            const mango_idx *off, const float *bias, const float *res, int relu,
                            float *y);
-MGI_FN void mgi_ref_gather(mango_idx nr, mango_idx panels, mango_idx m, mango_idx per,
-                           const mgi_gather *run, const float *b, mango_idx pitch, float *acc,
-                           int load);
-MGI_FN void mgi_ref_lif_bits(mango_idx rows, mango_idx C, const mgi_lif_rule *r,
-                             const float *X, float *U, uint64_t *S);
+MGI_FN void mgi_ref_gather(mango_idx nr, mango_idx panels, const mgi_active *a,
+                           const float *b, mango_idx pitch, float *acc);
+/* The neurons from j on; those before it have their bits in S. */
+MGI_FN void mgi_ref_lif_part(mango_idx j, const mgi_lif_rule *r, const mgi_lif_run *q);
+MGI_FN void mgi_ref_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q);
 /* spikes_x86.c, spikes_neon.c: only where they are compiled. */
 #if defined(__GNUC__) && defined(__x86_64__)
-MGI_FN void mgi_avx512_gather(mango_idx panels, mango_idx m, mango_idx per,
-                              const mgi_gather *run, const float *b, mango_idx pitch,
-                              float *acc, int load);
-MGI_FN void mgi_avx2_gather(mango_idx panels, mango_idx m, mango_idx per,
-                            const mgi_gather *run, const float *b, mango_idx pitch,
-                            float *acc, int load);
-MGI_FN void mgi_avx2_lif_bits(mango_idx rows, mango_idx C, const mgi_lif_rule *r, const float *X,
-                              float *U, uint64_t *S);
+MGI_FN void mgi_avx512_gather(mango_idx panels, const mgi_active *a, const float *b,
+                              mango_idx pitch, float *acc);
+MGI_FN void mgi_avx2_gather_int8(const mgi_active *a, const int8_t *b, int16_t *acc);
+MGI_FN void mgi_avx2_drain(mango_idx n, int16_t *h, float *acc);
+MGI_FN void mgi_avx2_gather(mango_idx panels, const mgi_active *a, const float *b,
+                            mango_idx pitch, float *acc);
+MGI_FN void mgi_avx2_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q);
 #endif
 #if defined(__GNUC__) && defined(__aarch64__) && !defined(__AARCH64EB__)
-MGI_FN void mgi_neon_lif_bits(mango_idx rows, mango_idx C, const mgi_lif_rule *r, const float *X,
-                              float *U, uint64_t *S);
-MGI_FN void mgi_neon_gather(mango_idx panels, mango_idx m, mango_idx per,
-                            const mgi_gather *run, const float *b, mango_idx pitch,
-                            float *acc, int load);
+MGI_FN void mgi_neon_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q);
+MGI_FN void mgi_neon_gather_int8(const mgi_active *a, const int8_t *b, int16_t *acc);
+MGI_FN void mgi_neon_gather(mango_idx panels, const mgi_active *a, const float *b,
+                            mango_idx pitch, float *acc);
 #endif
 MGI_FN void mgi_ref_add(mango_idx n, const float *x, const float *y, float *z);
 MGI_FN void mgi_ref_relu(mango_idx n, const float *x, float *y);
 MGI_FN void mgi_ref_maximum(mango_idx n, const float *x, float *y);
 MGI_FN void mgi_ref_mix(mango_idx n, const float *x, const float *y, float *z);
+/* tanh.c */
+MGI_FN void mgi_ref_tanh(mango_idx n, const float *x, float *y);
+#if defined(__GNUC__) && defined(__x86_64__)
+MGI_FN void mgi_sse2_tanh(mango_idx n, const float *x, float *y);
+MGI_FN void mgi_avx2_tanh(mango_idx n, const float *x, float *y);
+MGI_FN void mgi_avx512_tanh(mango_idx n, const float *x, float *y);
+#endif
+#if defined(__GNUC__) && defined(__aarch64__) && !defined(__AARCH64EB__)
+MGI_FN void mgi_neon_tanh(mango_idx n, const float *x, float *y);
+#endif
 
 #endif
 /* ---- end math/kernels.h ------------------------------------------------------------- */
@@ -1817,6 +1911,12 @@ MGI_FN mango_idx mgi_pack_size(mango_idx K, mango_idx N);
 MGI_FN void mgi_pack(mango_idx K, mango_idx N, const float *B, mango_idx sk, mango_idx sn,
                      float *P);
 
+/* ---- half.c ------------------------------------------------------------- */
+/* Half precision, to nearest even, 65504 for all that is larger. Widening is exact. */
+MGI_FN void mgi_halves(mango_idx n, const float *x, uint16_t *h);
+MGI_FN void mgi_from_halves(mango_idx n, const uint16_t *h, float *x);
+MGI_FN int mgi_halves_exact(mango_idx n, const float *x); /* is every x a half already? */
+
 /* ---- conv.c ------------------------------------------------------------- */
 typedef struct mgi_conv {
     mango_idx C, H, W;    /* input channels, height, width  */
@@ -1824,6 +1924,8 @@ typedef struct mgi_conv {
     int kh, kw, sh, sw, ph, pw;
     int transposed;       /* 1: ConvTranspose2d, weights (C,O,kh,kw) */
     int winograd;         /* m of F(m x m, 3 x 3), see winograd.h; 0: the plain form */
+    int int8;             /* 1: packed weights in 8 bits, see spikes.h; for mgi_bits_conv alone */
+    int half;             /* 1: packed weights in half precision; not for transposed or winograd */
 } mgi_conv;
 /* Fill OH, OW from the rest; false when the output would be empty. */
 MGI_FN int mgi_conv_shape(mgi_conv *c);
@@ -2012,26 +2114,33 @@ MGI_FN void mgi_transpose(mango_idx m, mango_idx n, const float *x, mango_idx ld
 #define MGI_SPIKES_H
 
 
-/* The lowest set bit of w, which has one. */
-static inline int mgi_bits_first(uint64_t w)
-{
-#if defined(__GNUC__)
-    return __builtin_ctzll(w);
-#else
-    int i = 0;
-    for (; !(w & 1); w >>= 1)
-        i++;
-    return i;
-#endif
-}
+/* ---- int8.c: weights in 8 bits ---------------------------------------------- */
+/* On request (conv.int8), for convolutions over bits. Each output o has a scale:
+ *     Q_o = max |W_o| / 127,   q = W/Q_o to the nearest integer, -127 .. 127   (1)
+ *     y_o = fma(Q_o, sum of the q of active inputs, bias_o) [+ residual]       (2)
+ * The sums are integers: exact in any order, so the same bits everywhere. They
+ * are made in 16 bits, for as long as these suffice, and then added to floats,
+ * which hold integers to 2^24: enough for MGI_INT8_MOST inputs. */
+#define MGI_INT8_OUT 64     /* outputs of a panel: row k is (64) bytes          */
+#define MGI_INT8_MOST 132104 /* inputs of an output: 2^24/127                    */
+#define MGI_INT8_ADDS 258   /* additions that 16 bits hold: (2^15 - 1)/127      */
+/* Q of n weights, per = 1/Q, both 0 for weights that are all 0; and q of one. */
+MGI_FN float mgi_int8_scale(mango_idx n, const float *w, float *per);
+MGI_FN int8_t mgi_int8_round(float w, float per);
+/* What mgi_conv_packed and mgi_conv_pack do: Q of all outputs, then the panels. */
+MGI_FN mango_idx mgi_int8_packed(const mgi_conv *c);
+MGI_FN void mgi_int8_pack(const mgi_conv *c, const float *w, float *packed);
+MGI_FN const int8_t *mgi_int8_panels(const mgi_conv *c, const float *packed);
+/* (1) and (2) term by term, x of 0 and 1, w as the net has them. The oracle. */
+MGI_FN void mgi_int8_forward_ref(const mgi_conv *c, mango_idx N, const float *x,
+                                 const float *w, const mgi_epilogue *e, float *y);
 
 /* ---- spikes.c -------------------------------------------------------------- */
 MGI_FN mango_idx mgi_bits_words(mango_idx C); /* words of a pixel */
 /* rows pixels of C channels: y = bits; y += bits; how many bits of n words are set. */
 MGI_FN void mgi_bits_expand(mango_idx rows, mango_idx C, const uint64_t *x, float *y);
+MGI_FN void mgi_bits_from(mango_idx rows, mango_idx C, const float *x, uint64_t *y); /* x != 0 */
 MGI_FN void mgi_bits_add(mango_idx rows, mango_idx C, const uint64_t *x, float *y);
-/* y (n) += channels c0 .. c0+n of one pixel. */
-MGI_FN void mgi_bits_add_part(mango_idx c0, mango_idx n, const uint64_t *x, float *y);
 MGI_FN mango_idx mgi_bits_total(mango_idx n, const uint64_t *x);
 /* The pools of ops.h: the largest bit; the mean, as a float map. */
 MGI_FN void mgi_bits_maxpool(const mgi_pool *p, mango_idx N, const uint64_t *x, uint64_t *y);
@@ -2053,6 +2162,20 @@ MGI_FN mango_idx mgi_bits_conv_work(const mgi_conv *c, mango_idx N); /* floats, 
 MGI_FN void mgi_bits_conv(const mgi_conv *c, mango_idx N, const uint64_t *x,
                           const float *packed, const mgi_bits_epilogue *e, float *y,
                           float *work);
+/* The LIF layer behind a convolution: N = T*B maps, t slowest. */
+typedef struct mgi_bits_lif {
+    mgi_lif_rule rule;
+    mango_idx B;
+    float *U;    /* (B,OH,OW,O) membranes, in and out      */
+    uint64_t *S; /* (T,B,OH,OW,ceil(O/64)) spikes, out     */
+    int repeats; /* 1: look for windows that repeat over time: worth it for inputs
+                    that do, as the spikes of a LIF layer with a constant current */
+} mgi_bits_lif;
+/* The same with the LIF layer in the same pass: its currents are not stored.
+ * e->relu must be 0. The work of mgi_bits_conv_work. */
+MGI_FN void mgi_bits_conv_lif(const mgi_conv *c, mango_idx N, const uint64_t *x,
+                              const float *packed, const mgi_bits_epilogue *e,
+                              const mgi_bits_lif *lif, float *work);
 
 #endif
 /* ---- end math/spikes.h -------------------------------------------------------------- */
@@ -2102,6 +2225,17 @@ typedef struct mgi_loops {
      * `place` where x > best, best = max(best, x). */
     void (*pool_best)(mango_idx n, int32_t q, const float *x, float *best, int32_t *place);
     void (*pool_give)(mango_idx n, int32_t q, const int32_t *place, const float *dy, float *dx);
+    void (*relu_back)(mango_idx n, const float *y, const float *dy, float *dx);
+    /* Batch norm, R rows of m channels, C floats apart; what norm.c says. */
+    void (*norm_moments)(mango_idx R, mango_idx C, mango_idx m, const float *x, const float *about,
+                         double *a, double *b);
+    void (*norm_products)(mango_idx R, mango_idx C, mango_idx m, const float *x, const float *dy,
+                          const float *mean, double *a, double *b);
+    void (*norm_apply)(mango_idx R, mango_idx C, mango_idx m, const float *x, const float *mean,
+                       const float *scale, const float *shift, float *y);
+    void (*norm_spread)(mango_idx R, mango_idx C, mango_idx m, const float *x, const float *dy,
+                        const float *mean, const float *k0, const float *k1, const float *k2,
+                        float *dx);
     /* rows pixels of C channels, as in spikes.h: bits of what is 1. False, with
      * the bits undefined, when something is neither 0 nor 1. */
     int (*bits)(mango_idx rows, mango_idx C, const float *x, uint64_t *bits);
@@ -2121,6 +2255,8 @@ MGI_FN const mgi_loops *mgi_loops_get(void);
 MGI_FN const mgi_loops *mgi_loops_base(void); /* plain */
 #if defined(__GNUC__) && defined(__x86_64__)
 /* loops_x86.c */
+MGI_FN void mgi_avx2_lif_back(mango_idx n, const mgi_lif_grad *k, const float *H, const float *dS,
+                              int add, float *D, float *dX);
 MGI_FN void mgi_avx2_adam(mango_idx n, const mgi_optim_rule *r, const float *g, float *m, float *v,
                           float *w);
 MGI_FN int mgi_avx2_bits(mango_idx rows, mango_idx C, const float *x, uint64_t *bits);
@@ -2618,7 +2754,8 @@ typedef struct mgi_param {
     mango_idx shape[4];
     mango_idx count;
     int is_buffer;   /* running statistics, sn vectors: not trained by gradient */
-    float *v;        /* NULL until filled */
+    float *v;        /* NULL until filled, and after it was given away */
+    float *own;      /* what v is unless a trainer lends another one */
 } mgi_param;
 
 typedef struct mgi_node {
@@ -2649,7 +2786,7 @@ struct mango_net {
     mgi_node *node;
     int n_params, cap_params;
     mgi_param *param;
-    mgi_arena values;          /* of all parameters */
+    int given;                 /* weights are released as a plan packs them */
     int output;                /* index of the last node */
     int input;                 /* index of the first INPUT node */
     char arch[32];
@@ -2700,6 +2837,7 @@ MGI_FN mango_status mgi_graph_parse(mango_net **out, const char *text, mango_idx
 /* Allocate every parameter, zeroed (running_var and sn_sigma too). Nothing
  * happens when they are there already. */
 MGI_FN mango_status mgi_net_alloc_params(mango_net *n);
+MGI_FN void mgi_param_release(const mango_net *n, int i); /* free its values */
 
 /* What an importer needs. An offer is a tensor of a checkpoint, after its
  * prefix was stripped or added. mgi_params_match - map[p] = index of the offer
@@ -2750,6 +2888,7 @@ typedef struct mgi_zoo {
                                 taken as it is; 0: the architecture's own, scaled */
     mango_idx codes, dim;    /* vqvae: the codebook (codes,dim)                */
     mango_idx latent;        /* sngan                                          */
+    mango_idx stem;          /* resnet18: 3, or 7 with a pool, torchvision's   */
     char lif[256];           /* " key=value ..." appended to every LIF's attributes */
 } mgi_zoo;
 
@@ -2792,6 +2931,9 @@ MGI_FN void mgi_zoo_vgg19(mango_net *n, const mgi_zoo *z);
  * inside a chain plans a second, shorter chain that ends there. (Nothing
  * folds into what is fed: a batch-norm behind a fed convolution and a
  * convolution behind a fed upsampling stand alone and round otherwise.)
+ *
+ * A LIF layer over the currents of a convolution over bits runs in one pass with
+ * it, when nothing else takes these currents, which are then never stored.
  *
  * Steps before `first_dynamic` have no LIF ancestor and run once for the b
  * inputs of a chunk; the others run over the t*b maps of all its steps, t
@@ -2851,7 +2993,11 @@ typedef struct mgi_step {
     int relu;
     mango_idx n;      /* values of one map that this step writes            */
     int bits;         /* it writes them as bits: spikes for consumers that take these */
-    int out;          /* buffer of the result                               */
+    int fused;        /* of a LIF: the step of a convolution over bits whose currents
+                         only it uses, run in the same pass, at the place of the LIF;
+                         of that step: the LIF's. Else -1                   */
+    int repeats;      /* fused: the input of the convolution has a period over time */
+    int out;          /* buffer of the result; -1: a fused convolution has none     */
     int aux;          /* buffer: membranes of a LIF, codes of a VQ; -1      */
     int work;         /* scratch buffer, -1                                 */
     mgi_conv conv;    /* conv, convt, linear; the scores of a VQ            */
@@ -2887,7 +3033,7 @@ struct mango_plan {
     mango_alloc al;
     const mango_net *net;
     mango_idx T, B, memory, slice;
-    int from, raw;
+    int from, raw, half, int8;
     mgi_plan_node *node;   /* (net->n_nodes)                 */
     mgi_step *step;
     int n_steps, cap_steps, first_dynamic;
@@ -2931,6 +3077,7 @@ MGI_FN int mgi_plan_is_bits(const mango_plan *p, int node);
  * steps; the choice of a chunk under the cap. A plan for slices holds all inputs. */
 MGI_FN double mgi_step_macs(const mango_plan *p, const mgi_step *s); /* plan.c: dense */
 MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps);
+MGI_FN mango_idx mgi_step_words(const mgi_step *s, mango_idx maps); /* floats: input as bits */
 MGI_FN int mgi_plan_place(mango_plan *p, mango_idx b, mango_idx t, mango_idx *bytes);
 MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err);
 
@@ -3914,8 +4061,12 @@ mango_status mgi_fail(mango_err *err, mango_status st, const char *fmt, ...)
 /* alloc.c - checked sizes, the allocator value, and the planned arena.
  */
 #include <stdlib.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #define ALLOC_ALIGN 64
+#define ALLOC_LARGE ((size_t)2 << 20) /* bytes of a large page */
 
 int mgi_mul(mango_idx a, mango_idx b, mango_idx *r)
 {
@@ -3979,15 +4130,29 @@ static int alloc_bytes(mango_idx count, size_t size, size_t *bytes)
     return 1;
 }
 
+/* Asks for large pages in the middle of a large block: its first use then costs
+ * one fault per 2 MiB, not 512, and walks through it miss fewer translations. */
+static void alloc_large(unsigned char *p, size_t bytes)
+{
+#if defined(MADV_HUGEPAGE)
+    const size_t skip = (ALLOC_LARGE - (uintptr_t)p % ALLOC_LARGE) % ALLOC_LARGE;
+    if (bytes >= skip + ALLOC_LARGE)
+        (void)madvise(p + skip, (bytes - skip) / ALLOC_LARGE * ALLOC_LARGE, MADV_HUGEPAGE);
+#else
+    (void)p, (void)bytes;
+#endif
+}
+
 void *mgi_new(const mango_alloc *al, mango_idx count, size_t size)
 {
     size_t bytes;
     if (!alloc_bytes(count, size, &bytes))
         return NULL;
-    if (al->fn == alloc_libc)
-        return calloc(bytes, 1); /* large blocks come zeroed: pages are touched in use */
-    void *p = al->fn(al->ud, NULL, 0, bytes);
-    if (p)
+    const int libc = al->fn == alloc_libc; /* its large blocks come zeroed and untouched */
+    void *p = libc ? calloc(bytes, 1) : al->fn(al->ud, NULL, 0, bytes);
+    if (p && libc && bytes >= ALLOC_LARGE)
+        alloc_large(p, bytes);
+    if (p && !libc)
         memset(p, 0, bytes);
     return p;
 }
@@ -4091,6 +4256,7 @@ int mgi_copy(char *dst, mango_idx cap, const char *src)
 }
 
 #undef ALLOC_ALIGN
+#undef ALLOC_LARGE
 /* ---- end base/alloc.c --------------------------------------------------------------- */
 
 /* ---- begin base/threads.c ----------------------------------------------------------- */
@@ -6070,6 +6236,102 @@ MGI_FN int mgi_kernels_force(const char *name)
 #undef KERNELS_STORE
 /* ---- end math/kernels.c ------------------------------------------------------------- */
 
+/* ---- begin math/tanh.c -------------------------------------------------------------- */
+/* tanh.c - tanh of many values: mgi_tanhf lane by lane, several at a time.
+ *
+ * The scalar function (base/real.c) has two forms, both in double: below 1/2 in
+ * magnitude Lambert's continued fraction, x P(x^2) / Q(x^2), above it
+ * 1 - 2 / (exp(2a) + 1). Here each lane computes both polynomials and chooses
+ * before the division, so there is one division and no branch:
+ *     r = (a < 1/2 ? x P : 2) / (a < 1/2 ? Q : exp(2a) + 1),   a < 1/2 ? r : +-(1 - r)
+ * The operations of the form that counts are those of the scalar function, in its
+ * order, each rounded alone; a is held at 20, where the second form is 1 exactly,
+ * and 2^k comes from the bits of k. A vector has W doubles; the type is GCC's and
+ * Clang's, of a width the target has, so that nothing is contracted or split.
+ */
+
+MGI_FN void mgi_ref_tanh(mango_idx n, const float *x, float *y)
+{
+    for (mango_idx i = 0; i < n; i++)
+        y[i] = mgi_tanhf(x[i]);
+}
+
+#if defined(__GNUC__) && (defined(__x86_64__) || (defined(__aarch64__) && !defined(__AARCH64EB__)))
+
+/* mask ? a : b, mask all ones or zeros */
+#define TANH_PICK(mask, a, b) (tanh_d)(((mask) & (tanh_i)(a)) | (~(mask) & (tanh_i)(b)))
+
+/* e = exp(z), 1 <= z <= 40, as mgi_exp: z = k ln2 + r, the series of degree 13.
+ * Adding 2^52 rounds to a whole number, and leaves it in the low bits. */
+#define TANH_EXP(z, e)                                                                         \
+    {                                                                                          \
+        const tanh_d v = (z) * 0x1.71547652b82fep+0 + 0.5, near = (v + 0x1p52) - 0x1p52;       \
+        const tanh_d k = near - (tanh_d)((near > v) & (tanh_i)(tanh_zero + 1.0));              \
+        const tanh_d a = (z) - k * 0x1.62e42feep-1, b = 0.0 - k * 0x1.a39ef35793c76p-33;       \
+        const tanh_d r = a + b;                                                                \
+        tanh_d q = tanh_zero + 1.0 / 6227020800.0;                                             \
+        q = q * r + 1.0 / 479001600;                                                           \
+        q = q * r + 1.0 / 39916800;                                                            \
+        q = q * r + 1.0 / 3628800;                                                             \
+        q = q * r + 1.0 / 362880;                                                              \
+        q = q * r + 1.0 / 40320;                                                               \
+        q = q * r + 1.0 / 5040;                                                                \
+        q = q * r + 1.0 / 720;                                                                 \
+        q = q * r + 1.0 / 120;                                                                 \
+        q = q * r + 1.0 / 24;                                                                  \
+        q = q * r + 1.0 / 6;                                                                   \
+        q = q * r + 1.0 / 2;                                                                   \
+        const tanh_d p = 1.0 + (a + (b + r * r * q));                                          \
+        e = p * (tanh_d)((tanh_i)(k + (0x1p52 + 1023.0)) << 52);                               \
+    }
+
+#define TANH_SET(name, W, attr)                                                                \
+    attr MGI_FN void name(mango_idx n, const float *x, float *y)                               \
+    {                                                                                          \
+        typedef double tanh_d __attribute__((vector_size(8 * W)));                             \
+        typedef long long tanh_i __attribute__((vector_size(8 * W)));                          \
+        typedef float tanh_f __attribute__((vector_size(4 * W)));                              \
+        typedef int tanh_m __attribute__((vector_size(4 * W)));                                \
+        const tanh_d tanh_zero = {0.0};                                                        \
+        const tanh_i sign = (tanh_i)(-tanh_zero);                                         \
+        mango_idx i = 0;                                                                       \
+        for (; i + W <= n; i += W) {                                                           \
+            tanh_f f;                                                                          \
+            tanh_d e;                                                                          \
+            memcpy(&f, x + i, sizeof f);                                                       \
+            const tanh_d X = __builtin_convertvector(f, tanh_d), z = X * X;                    \
+            const tanh_d A = (tanh_d)((tanh_i)X & ~sign);                                      \
+            const tanh_d c = TANH_PICK(A < 20.0, A, tanh_zero + 20.0);                         \
+            const tanh_i small = A < 0.5;                                                      \
+            const tanh_d P = 2027025.0 + z * (270270.0 + z * (6930.0 + z * 36.0));             \
+            const tanh_d Q =                                                                   \
+                2027025.0 + z * (945945.0 + z * (51975.0 + z * (630.0 + z)));                  \
+            TANH_EXP(c + c, e)                                                                 \
+            const tanh_d r = TANH_PICK(small, X * P, tanh_zero + 2.0) /                        \
+                             TANH_PICK(small, Q, e + 1.0);                                     \
+            const tanh_i t = (tanh_i)(1.0 - r) | ((tanh_i)X & sign);                           \
+            const tanh_f g = __builtin_convertvector(TANH_PICK(small, r, t), tanh_f);          \
+            const tanh_m nan = f != f;                                                         \
+            const tanh_m out = (nan & (tanh_m)f) | (~nan & (tanh_m)g);                         \
+            memcpy(y + i, &out, sizeof out);                                                   \
+        }                                                                                      \
+        mgi_ref_tanh(n - i, x + i, y + i);                                                     \
+    }
+
+#if defined(__x86_64__)
+TANH_SET(mgi_sse2_tanh, 2, )
+TANH_SET(mgi_avx2_tanh, 4, __attribute__((target("avx2"))))
+TANH_SET(mgi_avx512_tanh, 8, __attribute__((target("avx512f"))))
+#else
+TANH_SET(mgi_neon_tanh, 2, )
+#endif
+
+#undef TANH_PICK
+#undef TANH_EXP
+#undef TANH_SET
+#endif
+/* ---- end math/tanh.c ---------------------------------------------------------------- */
+
 /* ---- begin math/kernels_ref.c ------------------------------------------------------- */
 /* kernels_ref.c - every entry of the kernel table in plain C: documentation,
  * fallback and oracle. The bodies are compiled twice: with the CPU's fused
@@ -6079,6 +6341,7 @@ MGI_FN int mgi_kernels_force(const char *name)
 
 #define REF_MR 4
 #define REF_NR 16
+#define REF_WIDE 1024 /* floats widened at a time */
 
 #if defined(__GNUC__)
 #define REF_BODY static inline __attribute__((always_inline)) void
@@ -6193,11 +6456,33 @@ MGI_FN void mgi_ref_mix(mango_idx n, const float *x, const float *y, float *z)
         z[i] = 0.75f * x[i] + 0.25f * y[i];
 }
 
-static void ref_gather(mango_idx panels, mango_idx m, mango_idx per,
-                       const mgi_gather *run, const float *b, mango_idx pitch,
-                       float *acc, int load)
+static void ref_gather(mango_idx panels, const mgi_active *a, const float *b,
+                       mango_idx pitch, float *acc)
 {
-    mgi_ref_gather(REF_NR, panels, m, per, run, b, pitch, acc, load);
+    mgi_ref_gather(REF_NR, panels, a, b, pitch, acc);
+}
+
+/* Rows of a panel are widened, some at a time, for the tile of floats. */
+MGI_FN void mgi_ref_tile_half(const mgi_kernels *k, mango_idx m, mango_idx n,
+                              const float *const *a, mango_idx ntap, const mgi_tap *tap,
+                              const uint16_t *b, float *c, mango_idx ldc, int load)
+{
+    float wide[REF_WIDE];
+    const mango_idx nr = k->nr, rows = REF_WIDE / nr;
+    for (mango_idx i = 0; !load && i < m; i++)
+        memset(c + i * ldc, 0, (size_t)n * sizeof *c);
+    for (mango_idx t = 0; t < ntap; t++)
+        for (mango_idx i = 0; i < tap[t].n; i += rows) {
+            const mgi_tap run = {tap[t].a + i, 0, MGI_MIN(rows, tap[t].n - i)};
+            mgi_from_halves(run.n * nr, b + (tap[t].b + i) * nr, wide);
+            k->tile(m, n, a, 1, &run, wide, c, ldc, 1);
+        }
+}
+
+static void ref_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
+                          const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc, int load)
+{
+    mgi_ref_tile_half(mgi_kernels_ref(), m, n, a, ntap, tap, b, c, ldc, load);
 }
 
 /* The four entries that multiply and add, for one kind of fma, and the table. */
@@ -6227,7 +6512,8 @@ static void ref_gather(mango_idx panels, mango_idx m, mango_idx per,
         "ref",          REF_MR,       REF_NR,                ref_tile_##sfx,                   \
         ref_outer_##sfx, mgi_ref_finish, mgi_ref_add,         ref_axpy_##sfx,                  \
         mgi_ref_relu,   mgi_ref_maximum, ref_scale_shift_##sfx, mgi_ref_mix, mgi_lif_ref,         \
-        4,              ref_gather,   mgi_ref_lif_bits};
+        ref_gather,     mgi_ref_lif_bits, mgi_ref_gather_int8, mgi_ref_drain, ref_tile_half,      \
+        mgi_ref_tanh};
 
 #if !defined(REF_ALWAYS_HW)
 REF_TABLE(soft, 0, )
@@ -6250,6 +6536,7 @@ MGI_FN const mgi_kernels *mgi_kernels_ref(void)
 
 #undef REF_MR
 #undef REF_NR
+#undef REF_WIDE
 #undef REF_BODY
 #undef REF_HW
 #undef REF_ALWAYS_HW
@@ -6369,28 +6656,60 @@ static void x2_scale_shift(mango_idx rows, mango_idx nb, const float *s, const f
         }
 }
 
-static void x2_gather(mango_idx panels, mango_idx m, mango_idx per,
-                      const mgi_gather *run, const float *b, mango_idx pitch,
-                      float *acc, int load)
+/* 8 panels at a time, their sums in 8 of the 16 registers. */
+static void x2_gather(mango_idx panels, const mgi_active *a, const float *b,
+                      mango_idx pitch, float *acc)
 {
-    __m128 s[8];
-    for (; m > 0; m--, acc += panels * 4) {
-        for (mango_idx q = 0; q < panels; q++)
-            s[q] = load ? _mm_loadu_ps(acc + q * 4) : _mm_setzero_ps();
-        for (const mgi_gather *end = run + per; run < end; run++)
-            for (mango_idx i = 0; i < run->n; i++) {
-                const float *row = b + run->b + run->at[i];
-                for (mango_idx q = 0; q < panels; q++)
+    for (mango_idx i = 0; i < a->m; i++)
+        for (mango_idx p = 0; p < panels; p += 8) {
+            const mango_idx n = MGI_MIN(8, panels - p);
+            float *at = acc + a->row[i] * panels * 4 + p * 4;
+            __m128 s[8];
+            for (mango_idx q = 0; q < n; q++)
+                s[q] = _mm_loadu_ps(at + q * 4);
+            for (uint64_t w = a->x[i]; w; w &= w - 1) {
+                const float *row = b + p * pitch + mgi_bits_first(w) * 4;
+                for (mango_idx q = 0; q < n; q++)
                     s[q] = _mm_add_ps(s[q], _mm_loadu_ps(row + q * pitch));
             }
-        for (mango_idx q = 0; q < panels; q++)
-            _mm_storeu_ps(acc + q * 4, s[q]);
+            for (mango_idx q = 0; q < n; q++)
+                _mm_storeu_ps(at + q * 4, s[q]);
+        }
+}
+
+/* Bytes twice in a word, shifted right by 8, are signed. */
+static void x2_gather_int8(const mgi_active *a, const int8_t *b, int16_t *acc)
+{
+    __m128i s[8];
+    for (mango_idx i = 0; i < a->m; i++) {
+        __m128i *at = (__m128i *)(void *)(acc + a->row[i] * MGI_INT8_OUT);
+        for (int v = 0; v < 8; v++)
+            s[v] = _mm_loadu_si128(at + v);
+        for (uint64_t w = a->x[i]; w; w &= w - 1) {
+            const int8_t *row = b + mgi_bits_first(w) * MGI_INT8_OUT;
+            const __m128i *q = (const __m128i *)(const void *)row;
+            for (int v = 0; v < 4; v++) {
+                const __m128i x = _mm_loadu_si128(q + v);
+                s[2 * v] = _mm_add_epi16(s[2 * v], _mm_srai_epi16(_mm_unpacklo_epi8(x, x), 8));
+                s[2 * v + 1] =
+                    _mm_add_epi16(s[2 * v + 1], _mm_srai_epi16(_mm_unpackhi_epi8(x, x), 8));
+            }
+        }
+        for (int v = 0; v < 8; v++)
+            _mm_storeu_si128(at + v, s[v]);
     }
+}
+
+static void x2_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
+                         const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc, int load)
+{
+    mgi_ref_tile_half(mgi_kernels_sse2(), m, n, a, ntap, tap, b, c, ldc, load);
 }
 
 static const mgi_kernels x2_table = {"sse2", 4, 4, x2_tile, x2_outer, mgi_ref_finish, mgi_ref_add,
                                      x2_axpy, mgi_ref_relu, mgi_ref_maximum, x2_scale_shift,
-                                     mgi_ref_mix, mgi_lif_ref, 8, x2_gather, mgi_ref_lif_bits};
+                                     mgi_ref_mix, mgi_lif_ref, x2_gather, mgi_ref_lif_bits,
+                                     x2_gather_int8, mgi_ref_drain, x2_tile_half, mgi_sse2_tanh};
 
 MGI_FN const mgi_kernels *mgi_kernels_sse2(void)
 {
@@ -6419,6 +6738,7 @@ MGI_FN const mgi_kernels *mgi_kernels_sse2(void)
  */
 
 #if defined(__GNUC__) && defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 
 #define X86_ROWS6(F) F(0) F(1) F(2) F(3) F(4) F(5)
@@ -6456,9 +6776,19 @@ X5_BODY __mmask16 x5_mask(mango_idx n)
             _mm512_mask_storeu_ps(c + i * ldc + 16, k1, v##i);                                 \
     }
 
-X5_BODY void x5_tile_body(int M, int V, mango_idx n, const float *const *a, mango_idx ntap,
-                          const mgi_tap *tap, const float *b, float *c, mango_idx ldc, int load)
+/* 16 weights at p, floats or halves. */
+X5_BODY __m512 x5_weights(int half, const char *p)
 {
+    return half ? _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p))
+                : _mm512_loadu_ps(p);
+}
+
+/* half, a constant too: the panel holds halves, size bytes each. */
+X5_BODY void x5_tile_body(int M, int V, int half, mango_idx n, const float *const *a,
+                          mango_idx ntap, const mgi_tap *tap, const void *b, float *c,
+                          mango_idx ldc, int load)
+{
+    const mango_idx size = half ? 2 : 4;
     const __mmask16 k0 = x5_mask(n), k1 = x5_mask(n - 16);
     X86_ROWS14(X5_SUMS)
     if (load) {
@@ -6467,9 +6797,10 @@ X5_BODY void x5_tile_body(int M, int V, mango_idx n, const float *const *a, mang
 #define X5_ROW(i) const float *const a##i = a[M > i ? i : 0];
     X86_ROWS14(X5_ROW)
     for (mango_idx t = 0; t < ntap; t++) {
-        const float *B = b + tap[t].b * 32;
-        for (mango_idx k = tap[t].a, end = k + tap[t].n; k < end; k++, B += 32) {
-            const __m512 b0 = _mm512_loadu_ps(B), b1 = V > 1 ? _mm512_loadu_ps(B + 16) : b0;
+        const char *B = (const char *)b + tap[t].b * 32 * size;
+        for (mango_idx k = tap[t].a, end = k + tap[t].n; k < end; k++, B += 32 * size) {
+            const __m512 b0 = x5_weights(half, B);
+            const __m512 b1 = V > 1 ? x5_weights(half, B + 16 * size) : b0;
 #define X5_STEP(i) X5_FMA(i, a##i[k])
             X86_ROWS14(X5_STEP)
         }
@@ -6504,7 +6835,13 @@ X5_BODY void x5_outer_body(int M, int V, mango_idx n, const float *a, mango_idx 
                               const mgi_tap *tap, const float *b, float *c, mango_idx ldc,     \
                               int load)                                                        \
     {                                                                                          \
-        x5_tile_body(m, v, n, a, ntap, tap, b, c, ldc, load);                                  \
+        x5_tile_body(m, v, 0, n, a, ntap, tap, b, c, ldc, load);                               \
+    }                                                                                          \
+    X5 void x5_half_##m##_##v(mango_idx n, const float *const *a, mango_idx ntap,              \
+                              const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc,  \
+                              int load)                                                        \
+    {                                                                                          \
+        x5_tile_body(m, v, 1, n, a, ntap, tap, b, c, ldc, load);                               \
     }                                                                                          \
     X5 void x5_outer_##m##_##v(mango_idx n, const float *a, mango_idx lda, const float *b,     \
                                mango_idx ldb, mango_idx nrun, const mgi_tap *run, float *c,    \
@@ -6519,6 +6856,9 @@ X5_PAIR(8) X5_PAIR(9) X5_PAIR(10) X5_PAIR(11) X5_PAIR(12) X5_PAIR(13) X5_PAIR(14
 typedef void (*x86_tile_fn)(mango_idx n, const float *const *a, mango_idx ntap,
                             const mgi_tap *tap, const float *b, float *c, mango_idx ldc,
                             int load);
+typedef void (*x86_half_fn)(mango_idx n, const float *const *a, mango_idx ntap,
+                            const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc,
+                            int load);
 typedef void (*x86_outer_fn)(mango_idx n, const float *a, mango_idx lda, const float *b,
                              mango_idx ldb, mango_idx nrun, const mgi_tap *run, float *c,
                              mango_idx ldc, int load);
@@ -6528,6 +6868,17 @@ static void x5_tile(mango_idx m, mango_idx n, const float *const *a, mango_idx n
 {
 #define X5_NAME(m) {x5_tile_##m##_1, x5_tile_##m##_2}
     static const x86_tile_fn fn[14][2] = {
+        X5_NAME(1), X5_NAME(2), X5_NAME(3), X5_NAME(4), X5_NAME(5), X5_NAME(6), X5_NAME(7),
+        X5_NAME(8), X5_NAME(9), X5_NAME(10), X5_NAME(11), X5_NAME(12), X5_NAME(13), X5_NAME(14)};
+    fn[m - 1][n > 16](n, a, ntap, tap, b, c, ldc, load);
+}
+
+static void x5_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
+                         const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc, int load)
+{
+#undef X5_NAME
+#define X5_NAME(m) {x5_half_##m##_1, x5_half_##m##_2}
+    static const x86_half_fn fn[14][2] = {
         X5_NAME(1), X5_NAME(2), X5_NAME(3), X5_NAME(4), X5_NAME(5), X5_NAME(6), X5_NAME(7),
         X5_NAME(8), X5_NAME(9), X5_NAME(10), X5_NAME(11), X5_NAME(12), X5_NAME(13), X5_NAME(14)};
     fn[m - 1][n > 16](n, a, ntap, tap, b, c, ldc, load);
@@ -6616,8 +6967,8 @@ X5 void x5_scale_shift(mango_idx rows, mango_idx nb, const float *s, const float
 }
 
 /* ---- AVX2 and FMA -------------------------------------------------------- */
-#define X3 static __attribute__((target("avx2,fma")))
-#define X3_BODY static inline __attribute__((always_inline, target("avx2,fma")))
+#define X3 static __attribute__((target("avx2,fma,f16c")))
+#define X3_BODY static inline __attribute__((always_inline, target("avx2,fma,f16c")))
 
 /* The first n of 8 lanes. */
 X3_BODY __m256i x3_mask(mango_idx n)
@@ -6626,12 +6977,27 @@ X3_BODY __m256i x3_mask(mango_idx n)
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)MGI_MIN(n, 8)), lane);
 }
 
+/* Eight values, or where not all are there those of the mask: that costs dozens of
+ * instructions on some CPUs, so it is done only where it must be. */
+X3_BODY __m256 x3_get(const float *p, int full, __m256i k)
+{
+    return full ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, k);
+}
+
+X3_BODY void x3_put(float *p, int full, __m256i k, __m256 v)
+{
+    if (full)
+        _mm256_storeu_ps(p, v);
+    else
+        _mm256_maskstore_ps(p, k, v);
+}
+
 #define X3_SUMS(i) __m256 u##i = _mm256_setzero_ps(), v##i = u##i;
 #define X3_LOAD(i)                                                                             \
     if (M > i) {                                                                               \
-        u##i = _mm256_maskload_ps(c + i * ldc, k0);                                            \
+        u##i = x3_get(c + i * ldc, V > 1 || all, k0);                                          \
         if (V > 1)                                                                             \
-            v##i = _mm256_maskload_ps(c + i * ldc + 8, k1);                                    \
+            v##i = x3_get(c + i * ldc + 8, all, k1);                                           \
     }
 #define X3_FMA(i, a)                                                                           \
     if (M > i) {                                                                               \
@@ -6642,15 +7008,25 @@ X3_BODY __m256i x3_mask(mango_idx n)
     }
 #define X3_STORE(i)                                                                            \
     if (M > i) {                                                                               \
-        _mm256_maskstore_ps(c + i * ldc, k0, u##i);                                            \
+        x3_put(c + i * ldc, V > 1 || all, k0, u##i);                                           \
         if (V > 1)                                                                             \
-            _mm256_maskstore_ps(c + i * ldc + 8, k1, v##i);                                    \
+            x3_put(c + i * ldc + 8, all, k1, v##i);                                            \
     }
 
-X3_BODY void x3_tile_body(int M, int V, mango_idx n, const float *const *a, mango_idx ntap,
-                          const mgi_tap *tap, const float *b, float *c, mango_idx ldc, int load)
+/* 8 weights at p, floats or halves. */
+X3_BODY __m256 x3_weights(int half, const char *p)
 {
+    return half ? _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p))
+                : _mm256_loadu_ps((const float *)(const void *)p);
+}
+
+X3_BODY void x3_tile_body(int M, int V, int half, mango_idx n, const float *const *a,
+                          mango_idx ntap, const mgi_tap *tap, const void *b, float *c,
+                          mango_idx ldc, int load)
+{
+    const mango_idx size = half ? 2 : 4;
     const __m256i k0 = x3_mask(n), k1 = x3_mask(n - 8);
+    const int all = n == 8 * V;
     X86_ROWS6(X3_SUMS)
     if (load) {
         X86_ROWS6(X3_LOAD)
@@ -6658,9 +7034,10 @@ X3_BODY void x3_tile_body(int M, int V, mango_idx n, const float *const *a, mang
 #define X3_ROW(i) const float *const a##i = a[M > i ? i : 0];
     X86_ROWS6(X3_ROW)
     for (mango_idx t = 0; t < ntap; t++) {
-        const float *B = b + tap[t].b * 16;
-        for (mango_idx k = tap[t].a, end = k + tap[t].n; k < end; k++, B += 16) {
-            const __m256 b0 = _mm256_loadu_ps(B), b1 = V > 1 ? _mm256_loadu_ps(B + 8) : b0;
+        const char *B = (const char *)b + tap[t].b * 16 * size;
+        for (mango_idx k = tap[t].a, end = k + tap[t].n; k < end; k++, B += 16 * size) {
+            const __m256 b0 = x3_weights(half, B);
+            const __m256 b1 = V > 1 ? x3_weights(half, B + 8 * size) : b0;
 #define X3_STEP(i) X3_FMA(i, a##i[k])
             X86_ROWS6(X3_STEP)
         }
@@ -6668,8 +7045,8 @@ X3_BODY void x3_tile_body(int M, int V, mango_idx n, const float *const *a, mang
     X86_ROWS6(X3_STORE)
 }
 
-/* full: all the columns of V vectors are there (a masked load is slow on some CPUs). */
-X3_BODY void x3_outer_body(int M, int V, int full, mango_idx n, const float *a, mango_idx lda,
+/* all: are all the columns of V vectors there? A constant, for the loop. */
+X3_BODY void x3_outer_body(int M, int V, int all, mango_idx n, const float *a, mango_idx lda,
                            const float *b, mango_idx ldb, mango_idx nrun, const mgi_tap *run,
                            float *c, mango_idx ldc, int load)
 {
@@ -6681,9 +7058,8 @@ X3_BODY void x3_outer_body(int M, int V, int full, mango_idx n, const float *a, 
     for (mango_idx r = 0; r < nrun; r++) {
         const float *A = a + run[r].a, *B = b + run[r].b;
         for (mango_idx p = run[r].n; p > 0; p--, A += lda, B += ldb) {
-            const __m256 b0 = full || V > 1 ? _mm256_loadu_ps(B) : _mm256_maskload_ps(B, k0);
-            const __m256 b1 = V < 2 ? b0 : full ? _mm256_loadu_ps(B + 8)
-                                                : _mm256_maskload_ps(B + 8, k1);
+            const __m256 b0 = x3_get(B, V > 1 || all, k0);
+            const __m256 b1 = V > 1 ? x3_get(B + 8, all, k1) : b0;
 #define X3_PIX(i) X3_FMA(i, A[i])
             X86_ROWS6(X3_PIX)
         }
@@ -6696,7 +7072,13 @@ X3_BODY void x3_outer_body(int M, int V, int full, mango_idx n, const float *a, 
                               const mgi_tap *tap, const float *b, float *c, mango_idx ldc,     \
                               int load)                                                        \
     {                                                                                          \
-        x3_tile_body(m, v, n, a, ntap, tap, b, c, ldc, load);                                  \
+        x3_tile_body(m, v, 0, n, a, ntap, tap, b, c, ldc, load);                               \
+    }                                                                                          \
+    X3 void x3_half_##m##_##v(mango_idx n, const float *const *a, mango_idx ntap,              \
+                              const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc,  \
+                              int load)                                                        \
+    {                                                                                          \
+        x3_tile_body(m, v, 1, n, a, ntap, tap, b, c, ldc, load);                               \
     }                                                                                          \
     X3 void x3_outer_##m##_##v(mango_idx n, const float *a, mango_idx lda, const float *b,     \
                                mango_idx ldb, mango_idx nrun, const mgi_tap *run, float *c,    \
@@ -6719,6 +7101,16 @@ static void x3_tile(mango_idx m, mango_idx n, const float *const *a, mango_idx n
     fn[m - 1][n > 8](n, a, ntap, tap, b, c, ldc, load);
 }
 
+static void x3_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
+                         const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc, int load)
+{
+#undef X3_NAME
+#define X3_NAME(m) {x3_half_##m##_1, x3_half_##m##_2}
+    static const x86_half_fn fn[6][2] = {X3_NAME(1), X3_NAME(2), X3_NAME(3),
+                                         X3_NAME(4), X3_NAME(5), X3_NAME(6)};
+    fn[m - 1][n > 8](n, a, ntap, tap, b, c, ldc, load);
+}
+
 static void x3_outer(mango_idx m, mango_idx n, const float *a, mango_idx lda, const float *b,
                      mango_idx ldb, mango_idx nrun, const mgi_tap *run, float *c, mango_idx ldc,
                      int load)
@@ -6736,16 +7128,17 @@ X3 void x3_finish(mango_idx m, mango_idx n, const float *acc, mango_idx ldacc,
     const __m256 low = _mm256_setzero_ps();
     for (mango_idx j = 0; j < n; j += 8) {
         const __m256i k = x3_mask(n - j);
-        const __m256 t = bias ? _mm256_maskload_ps(bias + j, k) : low;
+        const int all = n - j >= 8;
+        const __m256 t = bias ? x3_get(bias + j, all, k) : low;
         for (mango_idx i = 0; i < m; i++) {
-            __m256 v = _mm256_maskload_ps(acc + i * ldacc + j, k);
+            __m256 v = x3_get(acc + i * ldacc + j, all, k);
             if (bias)
                 v = _mm256_add_ps(v, t);
             if (res)
-                v = _mm256_add_ps(v, _mm256_maskload_ps(res + off[i] + j, k));
+                v = _mm256_add_ps(v, x3_get(res + off[i] + j, all, k));
             if (relu)
                 v = _mm256_max_ps(v, low);
-            _mm256_maskstore_ps(y + off[i] + j, k, v);
+            x3_put(y + off[i] + j, all, k, v);
         }
     }
 }
@@ -6864,16 +7257,25 @@ XL void xl_mix(mango_idx n, const float *x, const float *y, float *z)
 #define X86_HAS(feature) (__builtin_cpu_init(), __builtin_cpu_supports(feature))
 #endif
 
+/* Half precision, bit 29; clang 14 has no name for it. */
+static int x86_has_f16c(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
+}
+
 static const mgi_kernels x3_table = {"avx2", 6, 16, x3_tile, x3_outer, x3_finish, x3_add, x3_axpy,
-                                     x3_relu, x3_maximum, x3_scale_shift, xl_mix, xl_lif, 4,
-                                     mgi_avx2_gather, mgi_avx2_lif_bits};
+                                     x3_relu, x3_maximum, x3_scale_shift, xl_mix, xl_lif,
+                                     mgi_avx2_gather, mgi_avx2_lif_bits, mgi_avx2_gather_int8,
+                                     mgi_avx2_drain, x3_tile_half, mgi_avx2_tanh};
 static const mgi_kernels x5_table = {"avx512", 14, 32, x5_tile, x5_outer, x5_finish, x5_add,
-                                     x5_axpy, x5_relu, x5_maximum, x5_scale_shift, xl_mix, xl_lif, 2,
-                                     mgi_avx512_gather, mgi_avx2_lif_bits};
+                                     x5_axpy, x5_relu, x5_maximum, x5_scale_shift, xl_mix, xl_lif,
+                                     mgi_avx512_gather, mgi_avx2_lif_bits, mgi_avx2_gather_int8,
+                                     mgi_avx2_drain, x5_tile_half, mgi_avx512_tanh};
 
 MGI_FN const mgi_kernels *mgi_kernels_avx2(void)
 {
-    return X86_HAS("avx2") && X86_HAS("fma") ? &x3_table : NULL;
+    return X86_HAS("avx2") && X86_HAS("fma") && x86_has_f16c() ? &x3_table : NULL;
 }
 
 MGI_FN const mgi_kernels *mgi_kernels_avx512(void)
@@ -6985,9 +7387,22 @@ static inline void neon_put(float *p, mango_idx n, float32x4_t v)
         neon_put(c + i * ldc + 12, n - 12, s##i);                                              \
     }
 
-NEON_BODY neon_tile_body(int M, mango_idx n, const float *const *a, mango_idx ntap,
-                         const mgi_tap *tap, const float *b, float *c, mango_idx ldc, int load)
+/* 4 weights at p, floats or halves. */
+static inline float32x4_t neon_weights(int half, const char *p)
 {
+    if (half) {
+        float16x4_t h;
+        memcpy(&h, p, sizeof h);
+        return vcvt_f32_f16(h);
+    }
+    return vld1q_f32((const float *)(const void *)p);
+}
+
+/* half, a constant too: the panel holds halves, size bytes each. */
+NEON_BODY neon_tile_body(int M, int half, mango_idx n, const float *const *a, mango_idx ntap,
+                         const mgi_tap *tap, const void *b, float *c, mango_idx ldc, int load)
+{
+    const mango_idx size = half ? 2 : 4;
     NEON_ROWS(NEON_SUMS)
     if (load) {
         NEON_ROWS(NEON_LOAD)
@@ -6995,10 +7410,11 @@ NEON_BODY neon_tile_body(int M, mango_idx n, const float *const *a, mango_idx nt
 #define NEON_ROW(i) const float *const a##i = a[M > i ? i : 0];
     NEON_ROWS(NEON_ROW)
     for (mango_idx t = 0; t < ntap; t++) {
-        const float *B = b + tap[t].b * 16;
-        for (mango_idx k = tap[t].a, end = k + tap[t].n; k < end; k++, B += 16) {
-            const float32x4_t b0 = vld1q_f32(B), b1 = vld1q_f32(B + 4);
-            const float32x4_t b2 = vld1q_f32(B + 8), b3 = vld1q_f32(B + 12);
+        const char *B = (const char *)b + tap[t].b * 16 * size;
+        for (mango_idx k = tap[t].a, end = k + tap[t].n; k < end; k++, B += 16 * size) {
+            const float32x4_t b0 = neon_weights(half, B), b1 = neon_weights(half, B + 4 * size);
+            const float32x4_t b2 = neon_weights(half, B + 8 * size);
+            const float32x4_t b3 = neon_weights(half, B + 12 * size);
 #define NEON_STEP(i) NEON_FMA(i, a##i[k])
             NEON_ROWS(NEON_STEP)
         }
@@ -7031,7 +7447,13 @@ NEON_BODY neon_outer_body(int M, mango_idx n, const float *a, mango_idx lda, con
                               const mgi_tap *tap, const float *b, float *c, mango_idx ldc,     \
                               int load)                                                        \
     {                                                                                          \
-        neon_tile_body(m, n, a, ntap, tap, b, c, ldc, load);                                   \
+        neon_tile_body(m, 0, n, a, ntap, tap, b, c, ldc, load);                                \
+    }                                                                                          \
+    static void neon_half_##m(mango_idx n, const float *const *a, mango_idx ntap,              \
+                              const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc,  \
+                              int load)                                                        \
+    {                                                                                          \
+        neon_tile_body(m, 1, n, a, ntap, tap, b, c, ldc, load);                                \
     }                                                                                          \
     static void neon_outer_##m(mango_idx n, const float *a, mango_idx lda, const float *b,     \
                                mango_idx ldb, mango_idx nrun, const mgi_tap *run, float *c,    \
@@ -7057,6 +7479,20 @@ static void neon_tile(mango_idx m, mango_idx n, const float *const *a, mango_idx
     }
 }
 
+static void neon_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
+                           const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc,
+                           int load)
+{
+    switch (m) {
+    case 1: neon_half_1(n, a, ntap, tap, b, c, ldc, load); break;
+    case 2: neon_half_2(n, a, ntap, tap, b, c, ldc, load); break;
+    case 3: neon_half_3(n, a, ntap, tap, b, c, ldc, load); break;
+    case 4: neon_half_4(n, a, ntap, tap, b, c, ldc, load); break;
+    case 5: neon_half_5(n, a, ntap, tap, b, c, ldc, load); break;
+    default: neon_half_6(n, a, ntap, tap, b, c, ldc, load); break;
+    }
+}
+
 static void neon_outer(mango_idx m, mango_idx n, const float *a, mango_idx lda, const float *b,
                        mango_idx ldb, mango_idx nrun, const mgi_tap *run, float *c, mango_idx ldc,
                        int load)
@@ -7077,57 +7513,68 @@ static inline float32x4_t neon_larger(float32x4_t x, float32x4_t y)
     return vbslq_f32(vcgtq_f32(x, y), x, y);
 }
 
+/* The w outputs from column j on, of each row. */
+NEON_BODY neon_finish_part(mango_idx w, mango_idx j, mango_idx m, const float *acc,
+                           mango_idx ldacc, const mango_idx *off, const float *bias,
+                           const float *res, int relu, float *y)
+{
+    const float32x4_t zero = vdupq_n_f32(0.0f), t = bias ? neon_get(bias + j, w) : zero;
+    for (mango_idx i = 0; i < m; i++) {
+        float32x4_t v = neon_get(acc + i * ldacc + j, w);
+        if (bias)
+            v = vaddq_f32(v, t);
+        if (res)
+            v = vaddq_f32(v, neon_get(res + off[i] + j, w));
+        neon_put(y + off[i] + j, w, relu ? neon_larger(v, zero) : v);
+    }
+}
+
+/* `body` for i = 0, 4, ..: w is 4, a constant, but for what fills no vector at the end. */
+#define NEON_EACH(i, n, body)                                                                  \
+    {                                                                                          \
+        mango_idx i = 0, w = 4;                                                                \
+        for (; i + 4 <= n; i += 4)                                                             \
+            body;                                                                              \
+        w = n - i;                                                                             \
+        if (w > 0)                                                                             \
+            body;                                                                              \
+    }
+
 static void neon_finish(mango_idx m, mango_idx n, const float *acc, mango_idx ldacc,
                         const mango_idx *off, const float *bias, const float *res, int relu,
                         float *y)
 {
-    const float32x4_t zero = vdupq_n_f32(0.0f);
-    for (mango_idx j = 0; j < n; j += 4) {
-        const mango_idx w = MGI_MIN(4, n - j);
-        const float32x4_t t = bias ? neon_get(bias + j, w) : zero;
-        for (mango_idx i = 0; i < m; i++) {
-            float32x4_t v = neon_get(acc + i * ldacc + j, w);
-            if (bias)
-                v = vaddq_f32(v, t);
-            if (res)
-                v = vaddq_f32(v, neon_get(res + off[i] + j, w));
-            neon_put(y + off[i] + j, w, relu ? neon_larger(v, zero) : v);
-        }
-    }
+    NEON_EACH(j, n, neon_finish_part(w, j, m, acc, ldacc, off, bias, res, relu, y))
 }
 
 static void neon_add(mango_idx n, const float *x, const float *y, float *z)
 {
-    for (mango_idx i = 0; i < n; i += 4)
-        neon_put(z + i, n - i, vaddq_f32(neon_get(x + i, n - i), neon_get(y + i, n - i)));
+    NEON_EACH(i, n, neon_put(z + i, w, vaddq_f32(neon_get(x + i, w), neon_get(y + i, w))))
 }
 
 static void neon_axpy(mango_idx n, float a, const float *x, float *y)
 {
     const float32x4_t s = vdupq_n_f32(a);
-    for (mango_idx i = 0; i < n; i += 4)
-        neon_put(y + i, n - i, vfmaq_f32(neon_get(y + i, n - i), s, neon_get(x + i, n - i)));
+    NEON_EACH(i, n, neon_put(y + i, w, vfmaq_f32(neon_get(y + i, w), s, neon_get(x + i, w))))
 }
 
 static void neon_relu(mango_idx n, const float *x, float *y)
 {
-    for (mango_idx i = 0; i < n; i += 4)
-        neon_put(y + i, n - i, neon_larger(neon_get(x + i, n - i), vdupq_n_f32(0.0f)));
+    const float32x4_t zero = vdupq_n_f32(0.0f);
+    NEON_EACH(i, n, neon_put(y + i, w, neon_larger(neon_get(x + i, w), zero)))
 }
 
 static void neon_maximum(mango_idx n, const float *x, float *y)
 {
-    for (mango_idx i = 0; i < n; i += 4)
-        neon_put(y + i, n - i, neon_larger(neon_get(x + i, n - i), neon_get(y + i, n - i)));
+    NEON_EACH(i, n, neon_put(y + i, w, neon_larger(neon_get(x + i, w), neon_get(y + i, w))))
 }
 
 static void neon_scale_shift(mango_idx rows, mango_idx nb, const float *s, const float *t,
                              const float *x, float *y)
 {
     for (mango_idx r = 0; r < rows; r++, x += nb, y += nb)
-        for (mango_idx i = 0; i < nb; i += 4)
-            neon_put(y + i, nb - i, vfmaq_f32(neon_get(t + i, nb - i), neon_get(s + i, nb - i),
-                                              neon_get(x + i, nb - i)));
+        NEON_EACH(i, nb, neon_put(y + i, w, vfmaq_f32(neon_get(t + i, w), neon_get(s + i, w),
+                                                      neon_get(x + i, w))))
 }
 
 static inline uint32x4_t neon_fires(int on_equal, float32x4_t H, float32x4_t U_thr)
@@ -7174,7 +7621,9 @@ static void neon_lif(mango_idx n, const mgi_lif_rule *r, const float *X, float *
 
 static const mgi_kernels neon_table = {"neon", 6, 16, neon_tile, neon_outer, neon_finish, neon_add,
                                        neon_axpy, neon_relu, neon_maximum, neon_scale_shift,
-                                       mgi_ref_mix, neon_lif, 4, mgi_neon_gather, mgi_neon_lif_bits};
+                                       mgi_ref_mix, neon_lif, mgi_neon_gather, mgi_neon_lif_bits,
+                                       mgi_neon_gather_int8, mgi_ref_drain, neon_tile_half,
+                                       mgi_neon_tanh};
 
 MGI_FN const mgi_kernels *mgi_kernels_neon(void)
 {
@@ -7183,6 +7632,7 @@ MGI_FN const mgi_kernels *mgi_kernels_neon(void)
 
 #undef NEON_BODY
 #undef NEON_ROWS
+#undef NEON_EACH
 #undef NEON_SUMS
 #undef NEON_LOAD
 #undef NEON_FMA
@@ -7202,6 +7652,213 @@ MGI_FN const mgi_kernels *mgi_kernels_neon(void)
 #endif
 /* ---- end math/kernels_neon.c -------------------------------------------------------- */
 
+/* ---- begin math/half.c -------------------------------------------------------------- */
+/* half.c - half precision for packed weights: half the memory, and half the time
+ * where memory is what a product waits for. Without branches, so that the loops
+ * run in vectors. Same results as mgi_to_f16 and mgi_from_f16, but what is too
+ * large becomes the largest half.
+ */
+
+#define HALF_BLOCK 1024
+#define HALF_MOST 0x477fe000u /* 65504 as a float */
+
+static uint32_t half_word(float x)
+{
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    return u;
+}
+
+/* Normal: the bias of the exponent moves by 112, 13 bits are rounded off. Below
+ * 2^-14: added to 1/2, whose last bit is 2^-24, the sum is the rounded half. */
+static inline uint16_t half_from(float x)
+{
+    const uint32_t u = half_word(x), v = u & 0x7fffffffu;
+    const uint32_t a = v < HALF_MOST ? v : HALF_MOST;
+    const uint32_t normal = (a - (112u << 23) + 0xfffu + ((a >> 13) & 1u)) >> 13;
+    const uint32_t tiny = half_word((x < 0 ? -x : x) + 0.5f) - 0x3f000000u;
+    return (uint16_t)((u >> 16 & 0x8000u) | (a < 0x38800000u ? tiny : normal));
+}
+
+/* 2^112 moves the bias back, exactly, subnormal halves included. */
+static inline float half_wide(uint16_t h)
+{
+    const uint32_t b = (uint32_t)(h & 0x7fffu) << 13;
+    float v;
+    memcpy(&v, &b, sizeof v);
+    v *= 0x1p112f;
+    return h & 0x8000u ? -v : v;
+}
+
+MGI_FN void mgi_halves(mango_idx n, const float *x, uint16_t *h)
+{
+    for (mango_idx i = 0; i < n; i++)
+        h[i] = half_from(x[i]);
+}
+
+MGI_FN void mgi_from_halves(mango_idx n, const uint16_t *h, float *x)
+{
+    for (mango_idx i = 0; i < n; i++)
+        x[i] = half_wide(h[i]);
+}
+
+/* Does any of n <= HALF_BLOCK numbers change as a half? */
+static int half_lossy(mango_idx n, const float *x)
+{
+    int lost = 0;
+    for (mango_idx i = 0; i < n; i++)
+        lost |= half_wide(half_from(x[i])) != x[i];
+    return lost;
+}
+
+MGI_FN int mgi_halves_exact(mango_idx n, const float *x)
+{
+    int lost = half_lossy(MGI_MIN(HALF_BLOCK, n), x); /* most weights show it at once */
+    MGI_OMP(parallel for reduction(| : lost) if (n >= MGI_GRAIN && !lost))
+    for (mango_idx i = HALF_BLOCK; i < n; i += HALF_BLOCK)
+        lost |= lost || half_lossy(MGI_MIN(HALF_BLOCK, n - i), x + i);
+    return !lost;
+}
+
+#undef HALF_BLOCK
+#undef HALF_MOST
+/* ---- end math/half.c ---------------------------------------------------------------- */
+
+/* ---- begin math/int8.c -------------------------------------------------------------- */
+/* int8.c - weights of spikes in 8 bits, see spikes.h: quantised and packed in
+ * panels of 64 outputs, which are one word of spikes and 64 bytes of weights; the
+ * plain convolution, as oracle; the plain kernels.
+ */
+
+/* Added to a number below 2^22 and taken away, it rounds to the nearest integer, ties to even. */
+#define INT8_ROUND 12582912.0f
+
+MGI_FN float mgi_int8_scale(mango_idx n, const float *w, float *per)
+{
+    float most = 0.0f;
+    for (mango_idx i = 0; i < n; i++) {
+        const float a = w[i] < 0.0f ? -w[i] : w[i];
+        most = a > most ? a : most;
+    }
+    *per = most > 1e-30f ? 127.0f / most : 0.0f;
+    return most > 1e-30f ? most / 127.0f : 0.0f;
+}
+
+MGI_FN int8_t mgi_int8_round(float w, float per)
+{
+    const float v = w * per + INT8_ROUND; /* |w per| <= 127 (1 + 2^-22): never 128 */
+    return (int8_t)(v - INT8_ROUND);
+}
+
+/* Geometry of the panels: inputs of an output, groups of 64 outputs. */
+static mango_idx int8_inputs(const mgi_conv *c, mgi_convgeo *g)
+{
+    mgi_convgeo_phase(c, 0, g);
+    return g->kh * g->kw * g->C;
+}
+
+static mango_idx int8_groups(const mgi_conv *c)
+{
+    return (c->O + MGI_INT8_OUT - 1) / MGI_INT8_OUT;
+}
+
+MGI_FN mango_idx mgi_int8_packed(const mgi_conv *c)
+{
+    mgi_convgeo g;
+    const mango_idx K = int8_inputs(c, &g);
+    return int8_groups(c) * MGI_INT8_OUT * (1 + (K + 3) / 4);
+}
+
+MGI_FN const int8_t *mgi_int8_panels(const mgi_conv *c, const float *packed)
+{
+    return (const int8_t *)(const void *)(packed + int8_groups(c) * MGI_INT8_OUT);
+}
+
+/* One output: its scale, and its column of a panel. */
+static void int8_pack_one(const mgi_conv *c, const mgi_convgeo *g, mango_idx o,
+                          const float *w, float *scale, int8_t *q)
+{
+    const mango_idx area = (mango_idx)c->kh * c->kw;
+    float per;
+    *scale = mgi_int8_scale(c->C * area, w + o * c->C * area, &per);
+    for (mango_idx t = 0; t < g->kh * g->kw; t++) {
+        const mango_idx at = (g->ky0 + t / g->kw * g->kys) * c->kw + g->kx0 + t % g->kw * g->kxs;
+        for (mango_idx i = 0; i < c->C; i++, q += MGI_INT8_OUT)
+            *q = mgi_int8_round(w[(o * c->C + i) * area + at], per);
+    }
+}
+
+MGI_FN void mgi_int8_pack(const mgi_conv *c, const float *w, float *packed)
+{
+    mgi_convgeo g;
+    const mango_idx K = int8_inputs(c, &g), all = int8_groups(c) * MGI_INT8_OUT;
+    int8_t *q = (int8_t *)(void *)(packed + all);
+    memset(packed, 0, (size_t)mgi_int8_packed(c) * sizeof *packed);
+    MGI_OMP(parallel for schedule(static) if (K * c->O >= MGI_GRAIN))
+    for (mango_idx o = 0; o < c->O; o++)
+        int8_pack_one(c, &g, o, w, packed + o,
+                      q + (o / MGI_INT8_OUT * K) * MGI_INT8_OUT + o % MGI_INT8_OUT);
+}
+
+/* ---- the oracle ---------------------------------------------------------------- */
+
+/* The sum of (2) for one output at one place. */
+static int32_t int8_ref_sum(const mgi_conv *c, const float *x, const float *w, float per,
+                            mango_idx oy, mango_idx ox)
+{
+    int32_t sum = 0;
+    for (mango_idx i = 0; i < c->C; i++)
+        for (mango_idx ky = 0; ky < c->kh; ky++)
+            for (mango_idx kx = 0; kx < c->kw; kx++, w++) {
+                const mango_idx iy = oy * c->sh - c->ph + ky, ix = ox * c->sw - c->pw + kx;
+                if (iy >= 0 && iy < c->H && ix >= 0 && ix < c->W &&
+                    x[(iy * c->W + ix) * c->C + i] != 0.0f)
+                    sum += mgi_int8_round(*w, per);
+            }
+    return sum;
+}
+
+MGI_FN void mgi_int8_forward_ref(const mgi_conv *c, mango_idx N, const float *x,
+                                 const float *w, const mgi_epilogue *e, float *y)
+{
+    const mango_idx K = c->C * c->kh * c->kw, P = c->OH * c->OW, in = c->H * c->W * c->C;
+    for (mango_idx o = 0; o < c->O; o++) {
+        float per;
+        const float scale = mgi_int8_scale(K, w + o * K, &per);
+        for (mango_idx p = 0; p < N * P; p++) {
+            const int32_t sum = int8_ref_sum(c, x + p / P * in, w + o * K, per, p % P / c->OW,
+                                             p % c->OW);
+            float v = mgi_fmaf(scale, (float)sum, e && e->bias ? e->bias[o] : 0.0f);
+            v = e && e->residual ? v + e->residual[p * c->O + o] : v;
+            y[p * c->O + o] = e && e->relu ? (v > 0.0f ? v : 0.0f) : v;
+        }
+    }
+}
+
+/* ---- the plain kernels ----------------------------------------------------------- */
+
+MGI_FN void mgi_ref_gather_int8(const mgi_active *a, const int8_t *b, int16_t *acc)
+{
+    for (mango_idx i = 0; i < a->m; i++)
+        for (uint64_t w = a->x[i]; w; w &= w - 1) {
+            const int8_t *q = b + mgi_bits_first(w) * MGI_INT8_OUT;
+            int16_t *s = acc + a->row[i] * MGI_INT8_OUT;
+            for (mango_idx j = 0; j < MGI_INT8_OUT; j++)
+                s[j] = (int16_t)(s[j] + q[j]);
+        }
+}
+
+MGI_FN void mgi_ref_drain(mango_idx n, int16_t *h, float *acc)
+{
+    for (mango_idx i = 0; i < n; i++) {
+        acc[i] += (float)h[i];
+        h[i] = 0;
+    }
+}
+
+#undef INT8_ROUND
+/* ---- end math/int8.c ---------------------------------------------------------------- */
+
 /* ---- begin math/gemm.c -------------------------------------------------------------- */
 /* gemm.c - C = A B for any size. C is cut in blocks of rows and columns, one for
  * each thread; a thread walks its block in the order
@@ -7220,8 +7877,8 @@ MGI_FN const mgi_kernels *mgi_kernels_neon(void)
 #include <omp.h>
 #endif
 
-#define GEMM_KC 512  /* k per block                                        */
-#define GEMM_MC 112  /* rows of A per block, at most: 112 x 512 x 4 = 224 KiB */
+#define GEMM_KC 576  /* k per block, at most; a 3x3 window of 64 channels  */
+#define GEMM_MC 112  /* rows of A per block, at most: 112 x 576 x 4 = 252 KiB */
 #define GEMM_NC 1024 /* columns per block, at most                        */
 #define GEMM_WIDE 32 /* floats of a row of B that are packed in one go     */
 #define GEMM_TURN 16 /* k per square when rows of B are turned             */
@@ -7428,6 +8085,17 @@ static void gemm_feed(const gemm_job *g, const gemm_at *at, mango_idx q, mango_i
             GEMM_FETCH(B + k * g->sk + c);
 }
 
+/* Ask for rows of C that the next tile goes on from or writes: short pieces far
+ * apart, which the CPU cannot foresee. */
+static void gemm_ask(const gemm_job *g, mango_idx i, mango_idx rows, mango_idx panel)
+{
+    const float *C = g->C + i * g->ldc + panel * g->k->nr;
+    for (mango_idx r = 0; r < rows; r++, C += g->ldc) {
+        GEMM_FETCH(C);
+        GEMM_FETCH(C + MGI_MIN(g->k->nr, g->N - panel * g->k->nr) - 1);
+    }
+}
+
 /* The rows times one packed panel: tile after tile. Between them the panels
  * from `next` on (0: none) are packed, part i of n in the order of the tiles. */
 static void gemm_panel(const gemm_job *g, const gemm_at *at, mango_idx panel,
@@ -7448,6 +8116,10 @@ static void gemm_panel(const gemm_job *g, const gemm_at *at, mango_idx panel,
         float *C = g->C + (at->i0 + i) * g->ldc + panel * k->nr;
         if (next)
             gemm_feed(g, at, next, part * tiles + i / step, parts * tiles);
+        if (i + mt < m)
+            gemm_ask(g, at->i0 + i + mt, MGI_MIN(step, m - i - mt), panel);
+        else if (panel + 1 < at->p1)
+            gemm_ask(g, at->i0, step, panel + 1);
         if (g->opa == 't') {
             k->outer(mt, n, A + i, pitch, B, k->nr, 1, &run, C, g->ldc, load);
         } else {
@@ -7500,12 +8172,14 @@ static void gemm_item(const gemm_job *g, mango_idx item, float *s)
     const mango_idx r1 = MGI_MIN(g->M, (d + 1) * g->mtiles / g->down * mr);
     const mango_idx q0 = a * g->panels / g->across, q1 = (a + 1) * g->panels / g->across;
     const mango_idx nc = MGI_MAX(1, GEMM_NC / g->k->nr), cuts = (q1 - q0 + nc - 1) / nc;
+    const mango_idx turns = (g->K + GEMM_KC - 1) / GEMM_KC; /* of about as many k */
+    const mango_idx kc = turns > 1 ? gemm_up((g->K + turns - 1) / turns, 16) : GEMM_KC;
     gemm_at at = {.B = s + gemm_room_a(g->k, g->opa, g->M, g->K)};
     for (mango_idx c = 0; c < cuts; c++) {
         at.p0 = q0 + c * (q1 - q0) / cuts;
         at.p1 = q0 + (c + 1) * (q1 - q0) / cuts;
-        for (at.k0 = 0; at.k0 < g->K || at.k0 == 0; at.k0 += GEMM_KC) {
-            at.kc = MGI_MIN(GEMM_KC, g->K - at.k0);
+        for (at.k0 = 0; at.k0 < g->K || at.k0 == 0; at.k0 += kc) {
+            at.kc = MGI_MIN(kc, g->K - at.k0);
             gemm_stretch(g, &at, r0, r1, s);
         }
     }
@@ -7592,7 +8266,7 @@ MGI_FN mgi_conv mgi_conv_flip(const mgi_conv *c)
     f.C = c->O, f.H = c->OH, f.W = c->OW;
     f.O = c->C, f.OH = c->H, f.OW = c->W;
     f.transposed = !c->transposed;
-    f.winograd = 0;
+    f.winograd = f.half = f.int8 = 0;
     return f;
 }
 
@@ -7650,13 +8324,25 @@ MGI_FN mango_idx mgi_conv_packed(const mgi_conv *c)
 {
     if (c->winograd)
         return mgi_winograd_packed(c);
+    if (c->int8)
+        return mgi_int8_packed(c);
     mango_idx sum = 0;
     for (int f = 0; f < mgi_convgeo_phases(c); f++) {
         mgi_convgeo g;
         mgi_convgeo_phase(c, f, &g);
         sum += mgi_pack_size(g.kh * g.kw * g.C, g.O);
     }
-    return sum;
+    return c->half ? (sum + 1) / 2 : sum;
+}
+
+/* One row of a panel, `at` values behind P. */
+static void conv_pack_row(const mgi_conv *c, mango_idx nr, const float *row, float *P,
+                          mango_idx at)
+{
+    if (c->half)
+        mgi_halves(nr, row, (uint16_t *)P + at);
+    else
+        memcpy(P + at, row, (size_t)nr * sizeof *P);
 }
 
 /* Panel p of one phase: for each input channel the kernel positions of nr
@@ -7668,7 +8354,7 @@ static void conv_pack_panel(const mgi_convgeo *g, const mgi_conv *c, mango_idx p
     const mango_idx area = (mango_idx)c->kh * c->kw, n = MGI_MIN(nr, g->O - p * nr);
     const mango_idx so = c->transposed ? area : c->C * area;
     const mango_idx sc = c->transposed ? c->O * area : area;
-    const mango_idx taps = g->kh * g->kw;
+    const mango_idx taps = g->kh * g->kw, K = taps * g->C;
     float square[CONV_PACK_TAPS * CONV_PACK_NR] = {0.0f};
     mango_idx at[CONV_PACK_TAPS];
     for (mango_idx t0 = 0; t0 < taps; t0 += CONV_PACK_TAPS) {
@@ -7682,7 +8368,7 @@ static void conv_pack_panel(const mgi_convgeo *g, const mgi_conv *c, mango_idx p
                 for (mango_idx t = 0; t < nt; t++)
                     square[t * nr + j] = src[at[t]];
             for (mango_idx t = 0; t < nt; t++)
-                memcpy(P + ((t0 + t) * g->C + i) * nr, square + t * nr, (size_t)nr * sizeof *P);
+                conv_pack_row(c, nr, square + t * nr, P, (p * K + (t0 + t) * g->C + i) * nr);
         }
     }
 }
@@ -7694,13 +8380,17 @@ MGI_FN void mgi_conv_pack(const mgi_conv *c, const float *w, float *packed)
         mgi_winograd_pack(c, w, packed);
         return;
     }
+    if (c->int8) {
+        mgi_int8_pack(c, w, packed);
+        return;
+    }
     for (int f = 0; f < mgi_convgeo_phases(c); f++) {
         mgi_convgeo g;
         mgi_convgeo_phase(c, f, &g);
         const mango_idx K = g.kh * g.kw * g.C;
         MGI_OMP(parallel for if (K * g.O >= MGI_GRAIN))
         for (mango_idx p = 0; p < panels; p++)
-            conv_pack_panel(&g, c, p, nr, w, packed + p * nr * K);
+            conv_pack_panel(&g, c, p, nr, w, packed);
         packed += panels * nr * K;
     }
 }
@@ -8076,6 +8766,7 @@ typedef struct conv_job {
     mgi_convgeo g;
     mango_idx N;
     const float *x, *packed;
+    const uint16_t *half;    /* the packed weights when they are halves, else NULL */
     const mgi_epilogue *e;
     float *y;
     int mode;
@@ -8120,14 +8811,19 @@ static void conv_panel(const conv_job *j, const conv_win *w, mango_idx m,
     const mgi_kernels *k = j->k;
     const mango_idx nr = k->nr, o0 = panel * nr, n = MGI_MIN(nr, j->g.O - o0);
     const mango_idx tiles = (m + k->mr - 1) / k->mr, step = (m + tiles - 1) / tiles;
-    const float *B = j->packed + o0 * j->g.kh * j->g.kw * j->g.C;
+    const mango_idx b0 = o0 * j->g.kh * j->g.kw * j->g.C; /* of the panel */
     const mgi_epilogue *e = j->e;
     mgi_tap tap[CONV_TAPS];
     mango_idx r = 0, nt;
     int load = 0;
     while ((nt = conv_runs(w, &r, tap)) > 0 || !load) {
         for (mango_idx i = 0; i < m; i += step)
-            k->tile(MGI_MIN(step, m - i), n, row + i, nt, tap, B, acc + i * nr, nr, load);
+            if (j->half)
+                k->tile_half(MGI_MIN(step, m - i), n, row + i, nt, tap, j->half + b0, acc + i * nr,
+                             nr, load);
+            else
+                k->tile(MGI_MIN(step, m - i), n, row + i, nt, tap, j->packed + b0, acc + i * nr,
+                        nr, load);
         load = 1;
     }
     k->finish(m, n, acc, nr, off, e && e->bias ? e->bias + o0 : NULL,
@@ -8364,11 +9060,12 @@ MGI_FN void mgi_conv_forward(const mgi_conv *c, mango_idx N, const float *x,
                              float *work)
 {
     conv_job j = {.k = mgi_kernels_get(), .N = N, .x = x, .packed = packed, .e = e, .y = y};
+    j.half = c->half ? (const uint16_t *)packed : NULL;
     if (c->winograd) {
         mgi_winograd_forward(c, N, x, packed, e, y, work);
         return;
     }
-    if (N > 0 && mgi_thin_forward(c, N, x, packed, e, y, work))
+    if (N > 0 && !c->half && mgi_thin_forward(c, N, x, packed, e, y, work))
         return;
     for (int f = 0; f < mgi_convgeo_phases(c); f++) {
         mgi_convgeo_phase(c, f, &j.g);
@@ -8561,6 +9258,7 @@ MGI_FN void mgi_conv_either(const mgi_conv *c, mango_idx N, const float *x, cons
 #define FEW_DENSITY 0.35  /* part of dy above which dense is faster     */
 #define FEW_WIDE 64       /* channels of dx at a time                   */
 #define FEW_ENTRIES 65536 /* of the lists of an item, about             */
+#define FEW_STRETCH 1024  /* floats looked at in a row                */
 #define FEW_LARGEST 262144 /* floats of a map of dy that is worth lists */
 
 typedef struct few_job {
@@ -8667,13 +9365,19 @@ static void few_item(const few_job *j, mango_idx item, float *scratch)
                         j->y + (n0 + k) * out);
 }
 
+/* Is dy thin enough? Of a large one every eighth stretch is looked at. */
 static int few_enough(mango_idx n, const float *x)
 {
-    mango_idx some = 0;
-    MGI_OMP(parallel for reduction(+ : some) if (n >= MGI_GRAIN))
-    for (mango_idx i = 0; i < n; i++)
-        some += x[i] != 0.0f;
-    return (double)some <= FEW_DENSITY * (double)n;
+    const mango_idx step = n > FEW_LARGEST ? 8 * FEW_STRETCH : FEW_STRETCH;
+    mango_idx some = 0, seen = 0;
+    for (mango_idx i = 0; i < n; i += step) {
+        const int m = (int)MGI_MIN(FEW_STRETCH, n - i);
+        int count = 0;
+        for (int k = 0; k < m; k++)
+            count += x[i + k] != 0.0f;
+        some += count, seen += m;
+    }
+    return (double)some <= FEW_DENSITY * (double)seen;
 }
 
 MGI_FN int mgi_few_backward_data(const mgi_conv *c, mango_idx N, const float *dy, const float *w,
@@ -8703,6 +9407,7 @@ MGI_FN int mgi_few_backward_data(const mgi_conv *c, mango_idx N, const float *dy
 #undef FEW_WIDE
 #undef FEW_ENTRIES
 #undef FEW_LARGEST
+#undef FEW_STRETCH
 /* ---- end math/fewconv.c ------------------------------------------------------------- */
 
 /* ---- begin math/convgrad.c ---------------------------------------------------------- */
@@ -8987,79 +9692,63 @@ MGI_FN void mgi_conv_backward_weights(const mgi_conv *c, mango_idx N, const floa
 
 /* ---- LIF backwards --------------------------------------------------------- */
 
-#define LOOPS_CHARGE(hint, charge_, reset_, delay_, on_equal_)                                 \
-    do {                                                                                       \
-        mgi_lif_rule r = *rule;                                                                \
-        r.charge = charge_, r.reset = reset_, r.delay = delay_, r.on_equal = on_equal_;        \
-        hint for (mango_idx j = 0; j < n; j++)                                                 \
-        {                                                                                      \
-            const float h = mgi_lif_charge(&r, U[j], X[j]);                                    \
-            H[j] = h;                                                                          \
-            U[j] = mgi_lif_leave(&r, h);                                                       \
-        }                                                                                      \
-    } while (0)
-
-/* The two presets as constants, any other rule as it comes. */
-LOOPS_BODY void loops_charge(mango_idx n, const mgi_lif_rule *rule, const float *X, float *U,
+/* mgi_lif_charge and mgi_lif_leave for the rules of the presets, without a
+ * branch: a leak with a pending subtraction; a time constant with a value set
+ * at once. Any other rule as it comes. */
+LOOPS_BODY void loops_charge(mango_idx n, const mgi_lif_rule *r, const float *X, float *U,
                              float *H)
 {
-    if (rule->charge == MGI_CHARGE_LEAK && rule->reset == MGI_RESET_SUBTRACT && rule->delay &&
-        !rule->on_equal)
-        LOOPS_CHARGE(MGI_OMP(simd), MGI_CHARGE_LEAK, MGI_RESET_SUBTRACT, 1, 0);
-    else if (rule->charge == MGI_CHARGE_TAU && rule->reset == MGI_RESET_VALUE && !rule->delay &&
-             rule->on_equal)
-        LOOPS_CHARGE(MGI_OMP(simd), MGI_CHARGE_TAU, MGI_RESET_VALUE, 0, 1);
-    else
-        LOOPS_CHARGE(, rule->charge, rule->reset, rule->delay, rule->on_equal);
+    const float beta = r->beta, gain = r->gain, U_thr = r->U_thr, tau = r->tau;
+    const float U_rest = r->U_rest, U_reset = r->U_reset;
+    if (r->charge == MGI_CHARGE_LEAK && r->reset == MGI_RESET_SUBTRACT && r->delay &&
+        !r->on_equal) {
+        MGI_OMP(simd)
+        for (mango_idx j = 0; j < n; j++) {
+            const float u = U[j], pending = u > U_thr ? U_thr : 0.0f;
+            H[j] = U[j] = beta * u + gain * X[j] - pending; /* h - 0 is h */
+        }
+        return;
+    }
+    if (r->charge == MGI_CHARGE_TAU && r->reset == MGI_RESET_VALUE && !r->delay && r->on_equal) {
+        MGI_OMP(simd)
+        for (mango_idx j = 0; j < n; j++) {
+            const float u = U[j], h = u + (gain * X[j] - (u - U_rest)) / tau;
+            H[j] = h;
+            U[j] = h >= U_thr ? U_reset : h;
+        }
+        return;
+    }
+    for (mango_idx j = 0; j < n; j++) {
+        H[j] = mgi_lif_charge(r, U[j], X[j]);
+        U[j] = mgi_lif_leave(r, H[j]);
+    }
 }
 
 /* theta'(d) at d = H - U_thr. */
-LOOPS_BODY float loops_surrogate(int is_atan, float k, float d)
+static float loops_surrogate(int is_atan, float k, float d)
 {
     if (is_atan) {
         const float v = 1.57079633f * k * d;
         return 0.5f * k / (1.0f + v * v);
     }
-    const float v = 1.0f + k * (d < 0.0f ? -d : d);
+    const float v = 1.0f + k * fabsf(d);
     return 1.0f / (v * v);
 }
 
-LOOPS_BODY void loops_back_as(int is_atan, int value, int through, int on_equal, int add,
-                              mango_idx n, const mgi_lif_grad *k, const float *H,
-                              const float *dS, float *D, float *dX)
-{
-    const float a = k->a, g = k->g, kick = k->kick, slope = k->slope;
-    const float U_thr = k->r.U_thr, U_reset = k->r.U_reset;
-    MGI_OMP(simd)
-    for (mango_idx j = 0; j < n; j++) {
-        const float h = H[j], theta = loops_surrogate(is_atan, slope, h - U_thr);
-        const float aD = a * D[j];
-        float s = dS[j];
-        if (through)
-            s += value ? (U_reset - h) * aD : kick * D[j];
-        const int fires = on_equal ? h >= U_thr : h > U_thr;
-        const float keep = value && fires ? 0.0f : aD;
-        const float d = keep + theta * s;
-        D[j] = d;
-        dX[j] = add ? dX[j] + g * d : g * d;
-    }
-}
-
-/* The presets with either surrogate as constants, any other rule as it comes. */
-LOOPS_BODY void loops_back(mango_idx n, const mgi_lif_grad *k, const float *H, const float *dS,
-                           int add, float *D, float *dX)
+static void loops_back_base(mango_idx n, const mgi_lif_grad *k, const float *H, const float *dS,
+                            int add, float *D, float *dX)
 {
     const int value = k->r.reset == MGI_RESET_VALUE;
-    if (add || k->through || (value && !k->r.on_equal))
-        loops_back_as(k->atan, value, k->through, k->r.on_equal, add, n, k, H, dS, D, dX);
-    else if (value && k->atan)
-        loops_back_as(1, 1, 0, 1, 0, n, k, H, dS, D, dX);
-    else if (value)
-        loops_back_as(0, 1, 0, 1, 0, n, k, H, dS, D, dX);
-    else if (k->atan)
-        loops_back_as(1, 0, 0, 0, 0, n, k, H, dS, D, dX);
-    else
-        loops_back_as(0, 0, 0, 0, 0, n, k, H, dS, D, dX);
+    for (mango_idx j = 0; j < n; j++) {
+        const float theta = loops_surrogate(k->atan, k->slope, H[j] - k->r.U_thr);
+        const float aD = k->a * D[j];
+        float s = dS[j];
+        if (k->through)
+            s += value ? (k->r.U_reset - H[j]) * aD : k->kick * D[j];
+        const float keep = value && mgi_lif_fires(&k->r, H[j]) ? 0.0f : aD;
+        D[j] = keep + theta * s;
+        dX[j] = add ? dX[j] + k->g * D[j] : k->g * D[j];
+    }
 }
 
 /* ---- the optimizer --------------------------------------------------------- */
@@ -9130,6 +9819,65 @@ LOOPS_BODY void loops_pool_give(mango_idx n, int32_t q, const int32_t *place, co
         dx[j] += place[j] == q ? dy[j] : 0.0f;
 }
 
+/* dx = y > 0 ? dy : 0 */
+LOOPS_BODY void loops_relu_back(mango_idx n, const float *y, const float *dy, float *dx)
+{
+    MGI_OMP(simd)
+    for (mango_idx i = 0; i < n; i++) {
+        const float g = dy[i];
+        dx[i] = y[i] > 0.0f ? g : 0.0f;
+    }
+}
+
+/* ---- batch norm: rows of m channels, C apart --------------------------------- */
+
+/* a += x - about, b += (x - about)^2. */
+LOOPS_BODY void loops_norm_moments(mango_idx R, mango_idx C, mango_idx m, const float *x,
+                                   const float *about, double *a, double *b)
+{
+    for (mango_idx r = 0; r < R; r++, x += C)
+        MGI_OMP(simd)
+        for (mango_idx j = 0; j < m; j++) {
+            const double d = (double)x[j] - (double)about[j];
+            a[j] += d;
+            b[j] += d * d;
+        }
+}
+
+/* a += dy, b += dy * (x - mean). */
+LOOPS_BODY void loops_norm_products(mango_idx R, mango_idx C, mango_idx m, const float *x,
+                                    const float *dy, const float *mean, double *a, double *b)
+{
+    for (mango_idx r = 0; r < R; r++, x += C, dy += C)
+        MGI_OMP(simd)
+        for (mango_idx j = 0; j < m; j++) {
+            a[j] += (double)dy[j];
+            b[j] += (double)dy[j] * ((double)x[j] - (double)mean[j]);
+        }
+}
+
+/* y = (x - mean) scale + shift */
+LOOPS_BODY void loops_norm_apply(mango_idx R, mango_idx C, mango_idx m, const float *x,
+                                 const float *mean, const float *scale, const float *shift,
+                                 float *y)
+{
+    for (mango_idx r = 0; r < R; r++, x += C, y += C)
+        MGI_OMP(simd)
+        for (mango_idx j = 0; j < m; j++)
+            y[j] = (x[j] - mean[j]) * scale[j] + shift[j];
+}
+
+/* dx = k0 (dy - k2 - (x - mean) k1) */
+LOOPS_BODY void loops_norm_spread(mango_idx R, mango_idx C, mango_idx m, const float *x,
+                                  const float *dy, const float *mean, const float *k0,
+                                  const float *k1, const float *k2, float *dx)
+{
+    for (mango_idx r = 0; r < R; r++, x += C, dy += C, dx += C)
+        MGI_OMP(simd)
+        for (mango_idx j = 0; j < m; j++)
+            dx[j] = k0[j] * (dy[j] - k2[j] - (x[j] - mean[j]) * k1[j]);
+}
+
 /* ---- maps of bits ---------------------------------------------------------- */
 
 static int loops_bits_base(mango_idx rows, mango_idx C, const float *x, uint64_t *bits)
@@ -9186,11 +9934,6 @@ static void loops_few_base(mango_idx m, mango_idx n, const uint32_t *from, const
     {                                                                                          \
         loops_charge(n, r, X, U, H);                                                           \
     }                                                                                          \
-    how static void loops_back_##as(mango_idx n, const mgi_lif_grad *k, const float *H,        \
-                                    const float *dS, int add, float *D, float *dX)             \
-    {                                                                                          \
-        loops_back(n, k, H, dS, add, D, dX);                                                   \
-    }                                                                                          \
     how static void loops_sgd_##as(mango_idx n, const mgi_optim_rule *r, const float *g,       \
                                    float *m, float *w)                                         \
     {                                                                                          \
@@ -9205,6 +9948,35 @@ static void loops_few_base(mango_idx m, mango_idx n, const uint32_t *from, const
     {                                                                                          \
         loops_pool_best(n, q, x, best, place);                                                 \
     }                                                                                          \
+    how static void loops_relu_back_##as(mango_idx n, const float *y, const float *dy, float *dx)\
+    {                                                                                          \
+        loops_relu_back(n, y, dy, dx);                                                         \
+    }                                                                                          \
+    how static void loops_norm_moments_##as(mango_idx R, mango_idx C, mango_idx m,             \
+                                            const float *x, const float *about, double *a,     \
+                                            double *b)                                         \
+    {                                                                                          \
+        loops_norm_moments(R, C, m, x, about, a, b);                                           \
+    }                                                                                          \
+    how static void loops_norm_products_##as(mango_idx R, mango_idx C, mango_idx m,            \
+                                             const float *x, const float *dy,                  \
+                                             const float *mean, double *a, double *b)          \
+    {                                                                                          \
+        loops_norm_products(R, C, m, x, dy, mean, a, b);                                       \
+    }                                                                                          \
+    how static void loops_norm_apply_##as(mango_idx R, mango_idx C, mango_idx m, const float *x,\
+                                          const float *mean, const float *scale,               \
+                                          const float *shift, float *y)                        \
+    {                                                                                          \
+        loops_norm_apply(R, C, m, x, mean, scale, shift, y);                                   \
+    }                                                                                          \
+    how static void loops_norm_spread_##as(mango_idx R, mango_idx C, mango_idx m,              \
+                                           const float *x, const float *dy, const float *mean, \
+                                           const float *k0, const float *k1, const float *k2,  \
+                                           float *dx)                                          \
+    {                                                                                          \
+        loops_norm_spread(R, C, m, x, dy, mean, k0, k1, k2, dx);                               \
+    }                                                                                          \
     how static void loops_pool_give_##as(mango_idx n, int32_t q, const int32_t *place,         \
                                          const float *dy, float *dx)                           \
     {                                                                                          \
@@ -9216,9 +9988,11 @@ LOOPS_SET(base, )
 MGI_FN const mgi_loops *mgi_loops_base(void)
 {
     static const mgi_loops table = {
-        loops_charge_base,  loops_back_base,      loops_sgd_base,       loops_adam_base,
-        loops_average_base, loops_pool_best_base, loops_pool_give_base, loops_bits_base,
-        loops_sum_rows_base, loops_few_base};
+        loops_charge_base,       loops_back_base,       loops_sgd_base,
+        loops_adam_base,         loops_average_base,    loops_pool_best_base,
+        loops_pool_give_base,    loops_relu_back_base,  loops_norm_moments_base,
+        loops_norm_products_base, loops_norm_apply_base, loops_norm_spread_base,
+        loops_bits_base,         loops_sum_rows_base,   loops_few_base};
     return &table;
 }
 
@@ -9226,8 +10000,10 @@ MGI_FN const mgi_loops *mgi_loops_base(void)
 LOOPS_SET(avx2, __attribute__((target("avx2"))))
 
 #define LOOPS_AVX2                                                                             \
-    loops_charge_avx2, loops_back_avx2, loops_sgd_avx2, mgi_avx2_adam, loops_average_avx2,     \
-        loops_pool_best_avx2, loops_pool_give_avx2, mgi_avx2_bits
+    loops_charge_avx2, mgi_avx2_lif_back, loops_sgd_avx2, mgi_avx2_adam, loops_average_avx2,     \
+        loops_pool_best_avx2, loops_pool_give_avx2, loops_relu_back_avx2,                      \
+        loops_norm_moments_avx2, loops_norm_products_avx2, loops_norm_apply_avx2,              \
+        loops_norm_spread_avx2, mgi_avx2_bits
 
 MGI_FN const mgi_loops *mgi_loops_get(void)
 {
@@ -9244,7 +10020,6 @@ MGI_FN const mgi_loops *mgi_loops_get(void)
 #endif
 
 #undef LOOPS_BODY
-#undef LOOPS_CHARGE
 #undef LOOPS_SET
 #undef LOOPS_AVX2
 /* ---- end math/loops.c --------------------------------------------------------------- */
@@ -9260,6 +10035,45 @@ MGI_FN const mgi_loops *mgi_loops_get(void)
 #define L2 __attribute__((target("avx2"))) MGI_FN
 #define L2_BODY static inline __attribute__((always_inline, target("avx2")))
 #define L5_BODY static inline __attribute__((always_inline, target("avx512f")))
+
+/* theta'(d), in the order of loops.c. */
+L2_BODY __m256 loops_theta(const mgi_lif_grad *k, __m256 d)
+{
+    const __m256 one = _mm256_set1_ps(1.0f);
+    if (k->atan) {
+        const __m256 v = _mm256_mul_ps(_mm256_set1_ps(1.57079633f * k->slope), d);
+        return _mm256_div_ps(_mm256_set1_ps(0.5f * k->slope),
+                             _mm256_add_ps(one, _mm256_mul_ps(v, v)));
+    }
+    const __m256 size = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), d);
+    const __m256 v = _mm256_add_ps(one, _mm256_mul_ps(_mm256_set1_ps(k->slope), size));
+    return _mm256_div_ps(one, _mm256_mul_ps(v, v));
+}
+
+L2 void mgi_avx2_lif_back(mango_idx n, const mgi_lif_grad *k, const float *H, const float *dS,
+                          int add, float *D, float *dX)
+{
+    const int value = k->r.reset == MGI_RESET_VALUE;
+    const __m256 thr = _mm256_set1_ps(k->r.U_thr), U_reset = _mm256_set1_ps(k->r.U_reset);
+    const __m256 a = _mm256_set1_ps(k->a), g = _mm256_set1_ps(k->g), kick = _mm256_set1_ps(k->kick);
+    mango_idx j = 0;
+    for (; j + 8 <= n; j += 8) {
+        const __m256 h = _mm256_loadu_ps(H + j), next = _mm256_loadu_ps(D + j);
+        const __m256 theta = loops_theta(k, _mm256_sub_ps(h, thr));
+        __m256 keep = _mm256_mul_ps(a, next), s = _mm256_loadu_ps(dS + j);
+        if (k->through)
+            s = _mm256_add_ps(s, value ? _mm256_mul_ps(_mm256_sub_ps(U_reset, h), keep)
+                                       : _mm256_mul_ps(kick, next));
+        if (value)
+            keep = _mm256_andnot_ps(k->r.on_equal ? _mm256_cmp_ps(h, thr, _CMP_GE_OQ)
+                                                  : _mm256_cmp_ps(h, thr, _CMP_GT_OQ),
+                                    keep);
+        const __m256 d = _mm256_add_ps(keep, _mm256_mul_ps(theta, s)), out = _mm256_mul_ps(g, d);
+        _mm256_storeu_ps(D + j, d);
+        _mm256_storeu_ps(dX + j, add ? _mm256_add_ps(_mm256_loadu_ps(dX + j), out) : out);
+    }
+    mgi_loops_base()->lif_back(n - j, k, H + j, dS + j, add, D + j, dX + j);
+}
 
 /* By hand: sqrtf sets errno, which keeps compilers from making a vector of it. */
 L2 void mgi_avx2_adam(mango_idx n, const mgi_optim_rule *r, const float *g, float *m, float *v,
@@ -9320,7 +10134,7 @@ L2 int mgi_avx2_bits(mango_idx rows, mango_idx C, const float *x, uint64_t *bits
 /* ---- sums of rows: V vectors, the last of them with a mask ------------------- */
 
 #define L5_EACH(f) f(0) f(1) f(2) f(3)
-#define L5_AT(i, p) (V == i + 1 ? _mm512_maskz_loadu_ps(last, (p) + 16 * i) : _mm512_loadu_ps((p) + 16 * i))
+#define L5_AT(i, p) (V == i + 1 && n < 16 * V ? _mm512_maskz_loadu_ps(last, (p) + 16 * i) : _mm512_loadu_ps((p) + 16 * i))
 #define L5_START(i)                                                                            \
     __m512 s##i = _mm512_setzero_ps();                                                         \
     if (V > i && load)                                                                         \
@@ -9330,7 +10144,7 @@ L2 int mgi_avx2_bits(mango_idx rows, mango_idx C, const float *x, uint64_t *bits
         s##i = _mm512_add_ps(s##i, L5_AT(i, row));
 #define L5_STORE(i)                                                                            \
     if (V > i)                                                                                 \
-        _mm512_mask_storeu_ps(c + 16 * i, V == i + 1 ? last : (__mmask16)0xffff, s##i);
+        _mm512_mask_storeu_ps(c + 16 * i, V == i + 1 && n < 16 * V ? last : (__mmask16)0xffff, s##i);
 
 L5_BODY void loops_sum_512(int V, mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
                            const float *b, mango_idx ldb, float *c, mango_idx ldc, int load)
@@ -9352,7 +10166,9 @@ __attribute__((target("avx512f"))) MGI_FN void
 mgi_avx512_sum_rows(mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
                     const float *b, mango_idx ldb, float *c, mango_idx ldc, int load)
 {
-    if (n > 48)
+    if (n == 64)
+        loops_sum_512(4, m, 64, words, mask, b, ldb, c, ldc, load);
+    else if (n > 48)
         loops_sum_512(4, m, n, words, mask, b, ldb, c, ldc, load);
     else if (n > 32)
         loops_sum_512(3, m, n, words, mask, b, ldb, c, ldc, load);
@@ -10607,6 +11423,7 @@ MGI_FN void mgi_upsample(const mgi_up *u, mango_idx N, const float *x, float *y,
 
 #define NORM_PARTS 16
 #define NORM_LANES 128
+#define NORM_ROWS 64 /* that a thread takes at a time */
 
 MGI_FN void mgi_batchnorm_fold(mango_idx C, const float *w, const float *b,
                                const float *mean, const float *var, double eps, float *s,
@@ -10624,48 +11441,22 @@ typedef struct norm_sums {
     double a[NORM_LANES], b[NORM_LANES];
 } norm_sums;
 
-/* a += x - shift, b += (x - shift)^2 over rows r0..r1-1; m channels of x, which
- * has C a row. A shift near the mean keeps the second sum exact enough. */
-static void norm_moments(mango_idx r0, mango_idx r1, mango_idx C, mango_idx m,
-                         const float *x, const float *shift, norm_sums *s)
-{
-    for (mango_idx r = r0; r < r1; r++) {
-        const float *row = x + r * C;
-        for (mango_idx j = 0; j < m; j++) {
-            const double d = (double)row[j] - (double)shift[j];
-            s->a[j] += d;
-            s->b[j] += d * d;
-        }
-    }
-}
-
-/* a += dy, b += dy * (x - mean). */
-static void norm_products(mango_idx r0, mango_idx r1, mango_idx C, mango_idx m,
-                          const float *x, const float *dy, const float *mean, norm_sums *s)
-{
-    for (mango_idx r = r0; r < r1; r++) {
-        const float *row = x + r * C, *g = dy + r * C;
-        for (mango_idx j = 0; j < m; j++) {
-            s->a[j] += (double)g[j];
-            s->b[j] += (double)g[j] * ((double)row[j] - (double)mean[j]);
-        }
-    }
-}
-
 /* Both kinds of sums for channels c..c+m-1: dy NULL gives the moments of x
  * about `about`, else the products of dy with x - about. */
 static void norm_reduce(mango_idx R, mango_idx C, mango_idx c, mango_idx m, const float *x,
                         const float *dy, const float *about, norm_sums *total)
 {
+    const mgi_loops *loops = mgi_loops_get();
     norm_sums part[NORM_PARTS];
     MGI_OMP(parallel for schedule(static) if (R * m >= MGI_GRAIN))
     for (mango_idx p = 0; p < NORM_PARTS; p++) {
         const mango_idx r0 = R * p / NORM_PARTS, r1 = R * (p + 1) / NORM_PARTS;
         memset(&part[p], 0, sizeof part[p]);
         if (dy)
-            norm_products(r0, r1, C, m, x + c, dy + c, about + c, &part[p]);
-        else
-            norm_moments(r0, r1, C, m, x + c, about + c, &part[p]);
+            loops->norm_products(r1 - r0, C, m, x + r0 * C + c, dy + r0 * C + c, about + c,
+                                 part[p].a, part[p].b);
+        else /* a shift near the mean keeps the second sum exact enough */
+            loops->norm_moments(r1 - r0, C, m, x + r0 * C + c, about + c, part[p].a, part[p].b);
     }
     *total = part[0];
     for (int p = 1; p < NORM_PARTS; p++) {
@@ -10701,10 +11492,11 @@ static void norm_statistics(mango_idx R, mango_idx c, mango_idx m, const norm_su
 static void norm_apply(mango_idx R, mango_idx C, mango_idx m, const float *x,
                        const float *mean, const float *scale, const float *shift, float *y)
 {
+    const mgi_loops *loops = mgi_loops_get();
     MGI_OMP(parallel for schedule(static) if (R * m >= MGI_GRAIN))
-    for (mango_idx r = 0; r < R; r++)
-        for (mango_idx j = 0; j < m; j++)
-            y[r * C + j] = (x[r * C + j] - mean[j]) * scale[j] + shift[j];
+    for (mango_idx r = 0; r < R; r += NORM_ROWS)
+        loops->norm_apply(MGI_MIN(NORM_ROWS, R - r), C, m, x + r * C, mean, scale, shift,
+                          y + r * C);
 }
 
 MGI_FN void mgi_batchnorm_train(mango_idx R, mango_idx C, const float *x, const float *w,
@@ -10732,11 +11524,11 @@ static void norm_spread(mango_idx R, mango_idx C, mango_idx m, const float *x,
                         const float *dy, const float *mean, float (*k)[NORM_LANES],
                         float *dx)
 {
+    const mgi_loops *loops = mgi_loops_get();
     MGI_OMP(parallel for schedule(static) if (R * m >= MGI_GRAIN))
-    for (mango_idx r = 0; r < R; r++)
-        for (mango_idx j = 0; j < m; j++)
-            dx[r * C + j] =
-                k[0][j] * (dy[r * C + j] - k[2][j] - (x[r * C + j] - mean[j]) * k[1][j]);
+    for (mango_idx r = 0; r < R; r += NORM_ROWS)
+        loops->norm_spread(MGI_MIN(NORM_ROWS, R - r), C, m, x + r * C, dy + r * C, mean, k[0],
+                           k[1], k[2], dx + r * C);
 }
 
 MGI_FN void mgi_batchnorm_backward(mango_idx R, mango_idx C, const float *x, const float *w,
@@ -10765,6 +11557,7 @@ MGI_FN void mgi_batchnorm_backward(mango_idx R, mango_idx C, const float *x, con
 
 #undef NORM_PARTS
 #undef NORM_LANES
+#undef NORM_ROWS
 /* ---- end math/norm.c ---------------------------------------------------------------- */
 
 /* ---- begin math/pointwise.c --------------------------------------------------------- */
@@ -10772,18 +11565,22 @@ MGI_FN void mgi_batchnorm_backward(mango_idx R, mango_idx C, const float *x, con
  * softmax, cross-entropy, and the change between (C,H,W) and (H,W,C).
  */
 
+#define POINTWISE_CHUNK 8192
+
 MGI_FN void mgi_relu_backward(mango_idx n, const float *y, const float *dy, float *dx)
 {
+    const mgi_loops *loops = mgi_loops_get();
     MGI_OMP(parallel for schedule(static) if (n >= MGI_GRAIN))
-    for (mango_idx i = 0; i < n; i++)
-        dx[i] = y[i] > 0.0f ? dy[i] : 0.0f;
+    for (mango_idx i = 0; i < n; i += POINTWISE_CHUNK)
+        loops->relu_back(MGI_MIN(POINTWISE_CHUNK, n - i), y + i, dy + i, dx + i);
 }
 
 MGI_FN void mgi_tanh(mango_idx n, const float *x, float *y)
 {
+    const mgi_kernels *k = mgi_kernels_get();
     MGI_OMP(parallel for schedule(static) if (n >= MGI_GRAIN))
-    for (mango_idx i = 0; i < n; i++)
-        y[i] = mgi_tanhf(x[i]);
+    for (mango_idx i = 0; i < n; i += POINTWISE_CHUNK)
+        k->tanh_n(MGI_MIN(POINTWISE_CHUNK, n - i), x + i, y + i);
 }
 
 MGI_FN void mgi_tanh_backward(mango_idx n, const float *y, const float *dy, float *dx)
@@ -10888,14 +11685,12 @@ MGI_FN void mgi_to_nchw(mango_idx N, mango_idx C, mango_idx HW, const float *x, 
 }
 
 #undef POINTWISE_TILE
+#undef POINTWISE_CHUNK
 /* ---- end math/pointwise.c ----------------------------------------------------------- */
 
 /* ---- begin math/spikes.c ------------------------------------------------------------ */
 /* spikes.c - maps of bits: widening, counting, pooling; the plain kernels.
  */
-
-#define SPK_NR 16    /* most columns of a panel of the sets that use mgi_ref_gather */
-#define SPK_PANELS 8 /* ... and most panels of a call */
 
 MGI_FN mango_idx mgi_bits_words(mango_idx C)
 {
@@ -10903,42 +11698,40 @@ MGI_FN mango_idx mgi_bits_words(mango_idx C)
 }
 
 /* ---- the plain kernels ----------------------------------------------------- */
-MGI_FN void mgi_ref_gather(mango_idx nr, mango_idx panels, mango_idx m, mango_idx per,
-                           const mgi_gather *run, const float *b, mango_idx pitch,
-                           float *acc, int load)
+MGI_FN void mgi_ref_gather(mango_idx nr, mango_idx panels, const mgi_active *a,
+                           const float *b, mango_idx pitch, float *acc)
 {
-    float s[SPK_PANELS * SPK_NR] = {0.0f};
-    const size_t bytes = (size_t)(panels * nr) * sizeof *s;
-    for (; m > 0; m--, acc += panels * nr) {
-        if (load)
-            memcpy(s, acc, bytes);
-        else
-            memset(s, 0, bytes);
-        for (const mgi_gather *end = run + per; run < end; run++)
-            for (mango_idx i = 0; i < run->n; i++) {
-                const float *row = b + run->b + run->at[i];
-                for (mango_idx p = 0; p < panels; p++, row += pitch)
-                    for (mango_idx j = 0; j < nr; j++)
-                        s[p * nr + j] += row[j];
-            }
-        memcpy(acc, s, bytes);
+    for (mango_idx i = 0; i < a->m; i++)
+        for (mango_idx c = 0; c < 64; c++) {
+            float *s = acc + a->row[i] * panels * nr;
+            for (mango_idx p = 0; p < panels && (a->x[i] >> c & 1); p++)
+                for (mango_idx j = 0; j < nr; j++)
+                    s[p * nr + j] += b[p * pitch + c * nr + j];
+        }
+}
+
+MGI_FN void mgi_ref_lif_part(mango_idx j, const mgi_lif_rule *r, const mgi_lif_run *q)
+{
+    for (mango_idx t = 0; t < q->T && j < q->n; t++) {
+        const float *X = q->X + (q->row ? q->row[t] : t) * q->ldX;
+        uint64_t *S = q->S + t * q->ldS;
+        *S = j == 0 ? 0 : *S & (((uint64_t)1 << j) - 1);
+        for (mango_idx i = j; i < q->n; i++) {
+            float x = q->bias ? X[i] + q->bias[i] : X[i];
+            if (q->res)
+                x += q->res[t * q->ldres + i];
+            if (q->bits)
+                x += (float)(q->bits[t * q->ldbits] >> i & 1);
+            const float H = mgi_lif_charge(r, q->U[i], x);
+            *S |= (uint64_t)mgi_lif_fires(r, H) << i;
+            q->U[i] = mgi_lif_leave(r, H);
+        }
     }
 }
 
-MGI_FN void mgi_ref_lif_bits(mango_idx rows, mango_idx C, const mgi_lif_rule *r,
-                             const float *X, float *U, uint64_t *S)
+MGI_FN void mgi_ref_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q)
 {
-    for (mango_idx i = 0; i < rows; i++)
-        for (mango_idx c = 0; c < C; c += 64) {
-            const mango_idx m = MGI_MIN(64, C - c);
-            uint64_t w = 0;
-            for (mango_idx j = 0; j < m; j++, X++, U++) {
-                const float H = mgi_lif_charge(r, *U, *X);
-                w |= (uint64_t)mgi_lif_fires(r, H) << j;
-                *U = mgi_lif_leave(r, H);
-            }
-            *S++ = w;
-        }
+    mgi_ref_lif_part(0, r, q);
 }
 
 /* ---- widening and counting ------------------------------------------------- */
@@ -10953,26 +11746,26 @@ MGI_FN void mgi_bits_expand(mango_idx rows, mango_idx C, const uint64_t *x, floa
         }
 }
 
+MGI_FN void mgi_bits_from(mango_idx rows, mango_idx C, const float *x, uint64_t *y)
+{
+    const mango_idx words = mgi_bits_words(C);
+    MGI_OMP(parallel for schedule(static) if (rows * C >= MGI_GRAIN))
+    for (mango_idx i = 0; i < rows * words; i++) {
+        const mango_idx c = i % words * 64, m = MGI_MIN(64, C - c);
+        const float *v = x + i / words * C + c;
+        uint64_t w = 0;
+        for (mango_idx j = 0; j < m; j++)
+            w |= (uint64_t)(v[j] != 0.0f) << j;
+        y[i] = w;
+    }
+}
+
 MGI_FN void mgi_bits_add(mango_idx rows, mango_idx C, const uint64_t *x, float *y)
 {
     for (mango_idx i = 0; i < rows; i++, y += C)
         for (mango_idx c = 0; c < C; c += 64)
             for (uint64_t w = *x++; w; w &= w - 1)
                 y[c + mgi_bits_first(w)] += 1.0f;
-}
-
-MGI_FN void mgi_bits_add_part(mango_idx c0, mango_idx n, const uint64_t *x, float *y)
-{
-    const mango_idx end = c0 + n;
-    for (mango_idx c = c0 / 64 * 64; c < end; c += 64) {
-        uint64_t w = x[c / 64];
-        if (c < c0)
-            w &= ~(uint64_t)0 << (c0 - c);
-        if (end - c < 64)
-            w &= ((uint64_t)1 << (end - c)) - 1;
-        for (; w; w &= w - 1)
-            y[c + mgi_bits_first(w) - c0] += 1.0f;
-    }
 }
 
 MGI_FN mango_idx mgi_bits_total(mango_idx n, const uint64_t *x)
@@ -11053,60 +11846,49 @@ MGI_FN void mgi_bits_adaptiveavg(const mgi_pool *p, mango_idx N, const uint64_t 
 {
     spk_average(p, 1, N, x, y);
 }
-
-#undef SPK_NR
-#undef SPK_PANELS
 /* ---- end math/spikes.c -------------------------------------------------------------- */
 
 /* ---- begin math/spikes_x86.c -------------------------------------------------------- */
 /* spikes_x86.c - kernels for maps of bits with AVX2 and AVX-512.
  *
- * gather holds the sums of one pixel in registers and adds, for each active
- * input, its row of weights: 2 vectors a panel, 4 panels (8 sums hide the
- * latency of an addition). Nothing is multiplied.
+ * gather holds the sums of 64 outputs of one pixel in registers and adds, for
+ * each active input, its row of weights: 8 vectors with AVX2, 4 with AVX-512.
+ * Nothing is multiplied. It reads one vector per addition, so that it is bound
+ * by loads: the caller sees to it that the rows in use stay in the first-level
+ * cache, and that pixels with equally many active inputs follow each other,
+ * since the branch that ends a pixel is then foreseen.
  */
 
 #if defined(__GNUC__) && defined(__x86_64__)
 #include <immintrin.h>
 
-typedef void (*spk_gather_fn)(mango_idx m, mango_idx per, const mgi_gather *run,
-                              const float *b, mango_idx pitch, float *acc, int load);
-
 /* ---- AVX-512: panels of 32 -------------------------------------------------- */
 #define SPK5_BODY static inline __attribute__((always_inline, target("avx512f"))) void
-#define SPK5_GET(q, u, v)                                                                  \
-    __m512 u = _mm512_setzero_ps(), v = u;                                                 \
-    if (load && P > q) {                                                                   \
-        u = _mm512_loadu_ps(acc + q * 32);                                                 \
-        v = _mm512_loadu_ps(acc + q * 32 + 16);                                            \
-    }
-#define SPK5_ADD(q, u, v)                                                                  \
-    if (P > q) {                                                                           \
-        u = _mm512_add_ps(u, _mm512_loadu_ps(row + q * pitch));                            \
-        v = _mm512_add_ps(v, _mm512_loadu_ps(row + q * pitch + 16));                       \
-    }
-#define SPK5_PUT(q, u, v)                                                                  \
-    if (P > q) {                                                                           \
-        _mm512_storeu_ps(acc + q * 32, u);                                                 \
-        _mm512_storeu_ps(acc + q * 32 + 16, v);                                            \
-    }
 
-SPK5_BODY spk5_body(int P, mango_idx m, mango_idx per, const mgi_gather *run,
-                    const float *b, mango_idx pitch, float *acc, int load)
+SPK5_BODY spk5_body(int P, const mgi_active *a, const float *b, mango_idx pitch, float *acc)
 {
-    for (; m > 0; m--, acc += P * 32) {
-        SPK5_GET(0, u0, v0)
-        SPK5_GET(1, u1, v1) SPK5_GET(2, u2, v2)
-            SPK5_GET(3, u3, v3) for (const mgi_gather *end = run + per; run < end; run++)
-        {
-            const float *B = b + run->b;
-            for (const uint32_t *at = run->at, *last = at + run->n; at < last; at++) {
-                const float *row = B + *at;
-                SPK5_ADD(0, u0, v0)
-                SPK5_ADD(1, u1, v1) SPK5_ADD(2, u2, v2) SPK5_ADD(3, u3, v3)
+    for (mango_idx i = 0; i < a->m; i++) {
+        float *s = acc + a->row[i] * 32 * P;
+        __m512 u0 = _mm512_loadu_ps(s), v0 = _mm512_loadu_ps(s + 16), u1 = u0, v1 = v0;
+        if (P > 1) {
+            u1 = _mm512_loadu_ps(s + 32);
+            v1 = _mm512_loadu_ps(s + 48);
+        }
+        for (uint64_t w = a->x[i]; w; w &= w - 1) {
+            const float *row = b + mgi_bits_first(w) * 32;
+            u0 = _mm512_add_ps(u0, _mm512_loadu_ps(row));
+            v0 = _mm512_add_ps(v0, _mm512_loadu_ps(row + 16));
+            if (P > 1) {
+                u1 = _mm512_add_ps(u1, _mm512_loadu_ps(row + pitch));
+                v1 = _mm512_add_ps(v1, _mm512_loadu_ps(row + pitch + 16));
             }
         }
-        SPK5_PUT(0, u0, v0) SPK5_PUT(1, u1, v1) SPK5_PUT(2, u2, v2) SPK5_PUT(3, u3, v3)
+        _mm512_storeu_ps(s, u0);
+        _mm512_storeu_ps(s + 16, v0);
+        if (P > 1) {
+            _mm512_storeu_ps(s + 32, u1);
+            _mm512_storeu_ps(s + 48, v1);
+        }
     }
 }
 
@@ -11114,9 +11896,9 @@ SPK5_BODY spk5_body(int P, mango_idx m, mango_idx per, const mgi_gather *run,
 #define SPK3_BODY static inline __attribute__((always_inline, target("avx2"))) void
 #define SPK3_GET(q, u, v)                                                                  \
     __m256 u = _mm256_setzero_ps(), v = u;                                                 \
-    if (load && P > q) {                                                                   \
-        u = _mm256_loadu_ps(acc + q * 16);                                                 \
-        v = _mm256_loadu_ps(acc + q * 16 + 8);                                             \
+    if (P > q) {                                                                           \
+        u = _mm256_loadu_ps(s + q * 16);                                                   \
+        v = _mm256_loadu_ps(s + q * 16 + 8);                                               \
     }
 #define SPK3_ADD(q, u, v)                                                                  \
     if (P > q) {                                                                           \
@@ -11125,58 +11907,83 @@ SPK5_BODY spk5_body(int P, mango_idx m, mango_idx per, const mgi_gather *run,
     }
 #define SPK3_PUT(q, u, v)                                                                  \
     if (P > q) {                                                                           \
-        _mm256_storeu_ps(acc + q * 16, u);                                                 \
-        _mm256_storeu_ps(acc + q * 16 + 8, v);                                             \
+        _mm256_storeu_ps(s + q * 16, u);                                                   \
+        _mm256_storeu_ps(s + q * 16 + 8, v);                                               \
     }
+#define SPK3_ALL(F) F(0, u0, v0) F(1, u1, v1) F(2, u2, v2) F(3, u3, v3)
 
-SPK3_BODY spk3_body(int P, mango_idx m, mango_idx per, const mgi_gather *run,
-                    const float *b, mango_idx pitch, float *acc, int load)
+SPK3_BODY spk3_body(int P, const mgi_active *a, const float *b, mango_idx pitch, float *acc)
 {
-    for (; m > 0; m--, acc += P * 16) {
-        SPK3_GET(0, u0, v0)
-        SPK3_GET(1, u1, v1) SPK3_GET(2, u2, v2)
-            SPK3_GET(3, u3, v3) for (const mgi_gather *end = run + per; run < end; run++)
-        {
-            const float *B = b + run->b;
-            for (const uint32_t *at = run->at, *last = at + run->n; at < last; at++) {
-                const float *row = B + *at;
-                SPK3_ADD(0, u0, v0)
-                SPK3_ADD(1, u1, v1) SPK3_ADD(2, u2, v2) SPK3_ADD(3, u3, v3)
-            }
+    for (mango_idx i = 0; i < a->m; i++) {
+        float *s = acc + a->row[i] * 16 * P;
+        SPK3_ALL(SPK3_GET)
+        for (uint64_t w = a->x[i]; w; w &= w - 1) {
+            const float *row = b + mgi_bits_first(w) * 16;
+            SPK3_ALL(SPK3_ADD)
         }
-        SPK3_PUT(0, u0, v0) SPK3_PUT(1, u1, v1) SPK3_PUT(2, u2, v2) SPK3_PUT(3, u3, v3)
+        SPK3_ALL(SPK3_PUT)
     }
 }
 
 /* One instance for each count of panels. */
-#define SPK_INST(isa, p, feature)                                                          \
-    static __attribute__((target(feature))) void spk##isa##_gather_##p(                    \
-        mango_idx m, mango_idx per, const mgi_gather *run, const float *b,                 \
-        mango_idx pitch, float *acc, int load)                                             \
-    {                                                                                      \
-        spk##isa##_body(p, m, per, run, b, pitch, acc, load);                              \
-    }
-SPK_INST(5, 1, "avx512f")
-SPK_INST(5, 2, "avx512f") SPK_INST(5, 3, "avx512f") SPK_INST(5, 4, "avx512f")
-    SPK_INST(3, 1, "avx2") SPK_INST(3, 2, "avx2") SPK_INST(3, 3, "avx2")
-        SPK_INST(3, 4, "avx2")
-
-            MGI_FN void mgi_avx512_gather(mango_idx panels, mango_idx m, mango_idx per,
-                                          const mgi_gather *run, const float *b,
-                                          mango_idx pitch, float *acc, int load)
+__attribute__((target("avx512f"))) MGI_FN void
+mgi_avx512_gather(mango_idx panels, const mgi_active *a, const float *b, mango_idx pitch,
+                  float *acc)
 {
-    static const spk_gather_fn fn[4] = {spk5_gather_1, spk5_gather_2, spk5_gather_3,
-                                        spk5_gather_4};
-    fn[panels - 1](m, per, run, b, pitch, acc, load);
+    if (panels == 1)
+        spk5_body(1, a, b, pitch, acc);
+    else
+        spk5_body(2, a, b, pitch, acc);
 }
 
-MGI_FN void mgi_avx2_gather(mango_idx panels, mango_idx m, mango_idx per,
-                            const mgi_gather *run, const float *b, mango_idx pitch,
-                            float *acc, int load)
+__attribute__((target("avx2"))) MGI_FN void
+mgi_avx2_gather(mango_idx panels, const mgi_active *a, const float *b, mango_idx pitch,
+                float *acc)
 {
-    static const spk_gather_fn fn[4] = {spk3_gather_1, spk3_gather_2, spk3_gather_3,
-                                        spk3_gather_4};
-    fn[panels - 1](m, per, run, b, pitch, acc, load);
+    switch (panels) {
+    case 1: spk3_body(1, a, b, pitch, acc); break;
+    case 2: spk3_body(2, a, b, pitch, acc); break;
+    case 3: spk3_body(3, a, b, pitch, acc); break;
+    default: spk3_body(4, a, b, pitch, acc); break;
+    }
+}
+
+/* ---- 8 bits ------------------------------------------------------------------ */
+/* A row of weights is 64 bytes: 4 loads that widen, 4 additions. AVX-512 would
+ * halve their number, not their time: its loads widen at half the rate. */
+__attribute__((target("avx2"))) MGI_FN void
+mgi_avx2_gather_int8(const mgi_active *a, const int8_t *b, int16_t *acc)
+{
+    for (mango_idx i = 0; i < a->m; i++) {
+        __m256i *s = (__m256i *)(void *)(acc + a->row[i] * MGI_INT8_OUT);
+        __m256i s0 = _mm256_loadu_si256(s), s1 = _mm256_loadu_si256(s + 1);
+        __m256i s2 = _mm256_loadu_si256(s + 2), s3 = _mm256_loadu_si256(s + 3);
+        for (uint64_t w = a->x[i]; w; w &= w - 1) {
+            const __m128i *q =
+                (const __m128i *)(const void *)(b + mgi_bits_first(w) * MGI_INT8_OUT);
+            s0 = _mm256_add_epi16(s0, _mm256_cvtepi8_epi16(_mm_loadu_si128(q)));
+            s1 = _mm256_add_epi16(s1, _mm256_cvtepi8_epi16(_mm_loadu_si128(q + 1)));
+            s2 = _mm256_add_epi16(s2, _mm256_cvtepi8_epi16(_mm_loadu_si128(q + 2)));
+            s3 = _mm256_add_epi16(s3, _mm256_cvtepi8_epi16(_mm_loadu_si128(q + 3)));
+        }
+        _mm256_storeu_si256(s, s0);
+        _mm256_storeu_si256(s + 1, s1);
+        _mm256_storeu_si256(s + 2, s2);
+        _mm256_storeu_si256(s + 3, s3);
+    }
+}
+
+__attribute__((target("avx2"))) MGI_FN void mgi_avx2_drain(mango_idx n, int16_t *h, float *acc)
+{
+    mango_idx i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m128i *at = (__m128i *)(void *)(h + i);
+        const __m256i wide = _mm256_cvtepi16_epi32(_mm_loadu_si128(at));
+        _mm256_storeu_ps(acc + i,
+                         _mm256_add_ps(_mm256_loadu_ps(acc + i), _mm256_cvtepi32_ps(wide)));
+        _mm_storeu_si128(at, _mm_setzero_si128());
+    }
+    mgi_ref_drain(n - i, h + i, acc + i);
 }
 
 /* ---- LIF, 8 neurons at a time ------------------------------------------------ */
@@ -11210,39 +12017,50 @@ SPKL_BODY __m256 spkl_charge(spkl_rule k, const mgi_lif_rule *r, __m256 tau, __m
     return _mm256_add_ps(_mm256_sub_ps(U, d), gX);
 }
 
-SPKL_BODY void spkl_body(spkl_rule k, mango_idx rows, mango_idx C, const mgi_lif_rule *r,
-                         float scale, const float *X, float *U, uint64_t *S)
+/* The currents of neurons j .. j+7 in step t. */
+SPKL_BODY __m256 spkl_current(const mgi_lif_run *q, mango_idx t, mango_idx j)
+{
+    __m256 x = _mm256_loadu_ps(q->X + (q->row ? q->row[t] : t) * q->ldX + j);
+    if (q->bias)
+        x = _mm256_add_ps(x, _mm256_loadu_ps(q->bias + j));
+    if (q->res)
+        x = _mm256_add_ps(x, _mm256_loadu_ps(q->res + t * q->ldres + j));
+    if (q->bits) {
+        const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+        const int w = (int)(q->bits[t * q->ldbits] >> j & 255);
+        const __m256i on = _mm256_and_si256(_mm256_set1_epi32(w), lane);
+        const __m256 set = _mm256_castsi256_ps(_mm256_cmpeq_epi32(on, lane));
+        x = _mm256_add_ps(x, _mm256_and_ps(set, _mm256_set1_ps(1.0f)));
+    }
+    return x;
+}
+
+SPKL_BODY void spkl_body(spkl_rule k, const mgi_lif_rule *r, float scale,
+                         const mgi_lif_run *q)
 {
     const __m256 thr = _mm256_set1_ps(r->U_thr), value = _mm256_set1_ps(r->U_reset);
     const __m256 tau = _mm256_set1_ps(k.exact ? scale : r->tau);
-    for (mango_idx i = 0; i < rows; i++)
-        for (mango_idx c = 0; c < C; c += 64, S++) {
-            const mango_idx m = MGI_MIN(64, C - c);
-            uint64_t w = 0;
-            mango_idx j = 0;
-            for (; j + 8 <= m; j += 8, X += 8, U += 8) {
-                __m256 u = _mm256_loadu_ps(U);
-                const __m256 pending = spkl_fires(k, u, thr);
-                if (k.delay && k.set)
-                    u = _mm256_blendv_ps(u, value, pending);
-                __m256 H = spkl_charge(k, r, tau, u, _mm256_loadu_ps(X));
-                if (k.delay && k.subtract)
-                    H = _mm256_sub_ps(H, _mm256_and_ps(pending, thr));
-                const __m256 fires = spkl_fires(k, H, thr);
-                w |= (uint64_t)(unsigned)_mm256_movemask_ps(fires) << j;
-                if (!k.delay && k.subtract)
-                    H = _mm256_sub_ps(H, _mm256_and_ps(fires, thr));
-                if (!k.delay && k.set)
-                    H = _mm256_blendv_ps(H, value, fires);
-                _mm256_storeu_ps(U, H);
-            }
-            if (j < m) {
-                uint64_t last;
-                mgi_ref_lif_bits(1, m - j, r, X, U, &last);
-                w |= last << j, X += m - j, U += m - j;
-            }
-            *S = w;
+    for (mango_idx t = 0; t < q->T; t++) {
+        uint64_t w = 0;
+        for (mango_idx j = 0; j + 8 <= q->n; j += 8) {
+            __m256 u = _mm256_loadu_ps(q->U + j);
+            const __m256 pending = spkl_fires(k, u, thr);
+            if (k.delay && k.set)
+                u = _mm256_blendv_ps(u, value, pending);
+            __m256 H = spkl_charge(k, r, tau, u, spkl_current(q, t, j));
+            if (k.delay && k.subtract)
+                H = _mm256_sub_ps(H, _mm256_and_ps(pending, thr));
+            const __m256 fires = spkl_fires(k, H, thr);
+            w |= (uint64_t)(unsigned)_mm256_movemask_ps(fires) << j;
+            if (!k.delay && k.subtract)
+                H = _mm256_sub_ps(H, _mm256_and_ps(fires, thr));
+            if (!k.delay && k.set)
+                H = _mm256_blendv_ps(H, value, fires);
+            _mm256_storeu_ps(q->U + j, H);
         }
+        q->S[t * q->ldS] = w;
+    }
+    mgi_ref_lif_part(q->n / 8 * 8, r, q);
 }
 
 /* 1/tau when that is exact, else 0. */
@@ -11254,10 +12072,8 @@ static float spkl_scale(float tau)
 }
 
 /* The frameworks' two rules are compiled as constants. */
-__attribute__((target("avx2"))) MGI_FN void mgi_avx2_lif_bits(mango_idx rows, mango_idx C,
-                                                              const mgi_lif_rule *r,
-                                                              const float *X, float *U,
-                                                              uint64_t *S)
+__attribute__((target("avx2"))) MGI_FN void mgi_avx2_lif_bits(const mgi_lif_rule *r,
+                                                              const mgi_lif_run *q)
 {
     const spkl_rule torch = {MGI_CHARGE_LEAK, 1, 0, 1, 0, 0};
     const spkl_rule jelly = {MGI_CHARGE_TAU, 0, 1, 0, 1, 1};
@@ -11269,22 +12085,19 @@ __attribute__((target("avx2"))) MGI_FN void mgi_avx2_lif_bits(mango_idx rows, ma
                          r->on_equal,
                          scale > 0.0f && r->charge != MGI_CHARGE_LEAK};
     if (memcmp(&k, &torch, sizeof k) == 0)
-        spkl_body(torch, rows, C, r, scale, X, U, S);
+        spkl_body(torch, r, scale, q);
     else if (memcmp(&k, &jelly, sizeof k) == 0)
-        spkl_body(jelly, rows, C, r, scale, X, U, S);
+        spkl_body(jelly, r, scale, q);
     else
-        spkl_body(k, rows, C, r, scale, X, U, S);
+        spkl_body(k, r, scale, q);
 }
 
 #undef SPK5_BODY
-#undef SPK5_GET
-#undef SPK5_ADD
-#undef SPK5_PUT
 #undef SPK3_BODY
 #undef SPK3_GET
 #undef SPK3_ADD
 #undef SPK3_PUT
-#undef SPK_INST
+#undef SPK3_ALL
 #undef SPKL_BODY
 #endif
 /* ---- end math/spikes_x86.c ---------------------------------------------------------- */
@@ -11299,322 +12112,454 @@ __attribute__((target("avx2"))) MGI_FN void mgi_avx2_lif_bits(mango_idx rows, ma
 
 /* P is a constant: the loops over panels and vectors are unrolled. */
 static inline __attribute__((always_inline)) void
-spkn_body(int P, mango_idx m, mango_idx per, const mgi_gather *run, const float *b,
-          mango_idx pitch, float *acc, int load)
+spkn_body(int P, const mgi_active *a, const float *b, mango_idx pitch, float *acc)
 {
     float32x4_t s[16];
-    for (; m > 0; m--, acc += P * 16) {
+    for (mango_idx i = 0; i < a->m; i++) {
+        float *at = acc + a->row[i] * 16 * P;
         for (int v = 0; v < 4 * P; v++)
-            s[v] = load ? vld1q_f32(acc + 4 * v) : vdupq_n_f32(0.0f);
-        for (const mgi_gather *end = run + per; run < end; run++)
-            for (mango_idx i = 0; i < run->n; i++) {
-                const float *row = b + run->b + run->at[i];
-                for (int v = 0; v < 4 * P; v++)
-                    s[v] = vaddq_f32(s[v], vld1q_f32(row + v / 4 * pitch + v % 4 * 4));
-            }
+            s[v] = vld1q_f32(at + 4 * v);
+        for (uint64_t w = a->x[i]; w; w &= w - 1) {
+            const float *row = b + mgi_bits_first(w) * 16;
+            for (int v = 0; v < 4 * P; v++)
+                s[v] = vaddq_f32(s[v], vld1q_f32(row + v / 4 * pitch + v % 4 * 4));
+        }
         for (int v = 0; v < 4 * P; v++)
-            vst1q_f32(acc + 4 * v, s[v]);
+            vst1q_f32(at + 4 * v, s[v]);
     }
 }
 
-MGI_FN void mgi_neon_gather(mango_idx panels, mango_idx m, mango_idx per,
-                            const mgi_gather *run, const float *b, mango_idx pitch,
-                            float *acc, int load)
+MGI_FN void mgi_neon_gather(mango_idx panels, const mgi_active *a, const float *b,
+                            mango_idx pitch, float *acc)
 {
     switch (panels) {
-    case 1: spkn_body(1, m, per, run, b, pitch, acc, load); break;
-    case 2: spkn_body(2, m, per, run, b, pitch, acc, load); break;
-    case 3: spkn_body(3, m, per, run, b, pitch, acc, load); break;
-    default: spkn_body(4, m, per, run, b, pitch, acc, load); break;
+    case 1: spkn_body(1, a, b, pitch, acc); break;
+    case 2: spkn_body(2, a, b, pitch, acc); break;
+    case 3: spkn_body(3, a, b, pitch, acc); break;
+    default: spkn_body(4, a, b, pitch, acc); break;
     }
 }
 
-/* One word at a time through the float kernel; then 4 spikes give 4 bits. */
-MGI_FN void mgi_neon_lif_bits(mango_idx rows, mango_idx C, const mgi_lif_rule *r,
-                              const float *X, float *U, uint64_t *S)
+MGI_FN void mgi_neon_gather_int8(const mgi_active *a, const int8_t *b, int16_t *acc)
+{
+    int16x8_t s[8];
+    for (mango_idx i = 0; i < a->m; i++) {
+        int16_t *at = acc + a->row[i] * MGI_INT8_OUT;
+        for (int v = 0; v < 8; v++)
+            s[v] = vld1q_s16(at + 8 * v);
+        for (uint64_t w = a->x[i]; w; w &= w - 1) {
+            const int8_t *q = b + mgi_bits_first(w) * MGI_INT8_OUT;
+            for (int v = 0; v < 8; v++)
+                s[v] = vaddw_s8(s[v], vld1_s8(q + 8 * v));
+        }
+        for (int v = 0; v < 8; v++)
+            vst1q_s16(at + 8 * v, s[v]);
+    }
+}
+
+/* Each step through the float kernel; then 4 spikes give 4 bits. */
+MGI_FN void mgi_neon_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q)
 {
     static const uint32_t power[4] = {1, 2, 4, 8};
     const mgi_kernels *k = mgi_kernels_neon();
     const uint32x4_t bit = vld1q_u32(power);
-    float spike[64] = {0.0f};
-    for (mango_idx i = 0; i < rows; i++)
-        for (mango_idx c = 0; c < C; c += 64) {
-            const mango_idx m = MGI_MIN(64, C - c);
-            uint64_t w = 0;
-            k->lif(m, r, X, U, spike);
-            for (mango_idx j = 0; j < m; j += 4) {
-                const uint32x4_t on = vcgtq_f32(vld1q_f32(spike + j), vdupq_n_f32(0.0f));
-                w |= (uint64_t)vaddvq_u32(vandq_u32(on, bit)) << j;
-            }
-            *S++ = m < 64 ? w & (((uint64_t)1 << m) - 1) : w;
-            X += m, U += m;
+    float x[64], spike[64] = {0.0f};
+    for (mango_idx t = 0; t < q->T; t++) {
+        const float *X = q->X + (q->row ? q->row[t] : t) * q->ldX;
+        uint64_t w = q->bits ? q->bits[t * q->ldbits] : 0, S = 0;
+        if (q->bias)
+            k->add(q->n, X, q->bias, x);
+        else
+            memcpy(x, X, (size_t)q->n * sizeof *x);
+        if (q->res)
+            k->add(q->n, x, q->res + t * q->ldres, x);
+        for (; w; w &= w - 1)
+            x[mgi_bits_first(w)] += 1.0f;
+        k->lif(q->n, r, x, q->U, spike);
+        for (mango_idx j = 0; j < q->n; j += 4) {
+            const uint32x4_t on = vcgtq_f32(vld1q_f32(spike + j), vdupq_n_f32(0.0f));
+            S |= (uint64_t)vaddvq_u32(vandq_u32(on, bit)) << j;
         }
+        q->S[t * q->ldS] = S;
+    }
 }
 #endif
 /* ---- end math/spikes_neon.c --------------------------------------------------------- */
 
 /* ---- begin math/spikeconv.c --------------------------------------------------------- */
-/* spikeconv.c - convolution over maps of bits: gather what is active.
+/* spikeconv.c - convolution over maps of bits: add the weights of what is active.
  *
- * An item is some output rows (n,oy) times all outputs. Its input rows are
- * turned once into lists of the active inputs, ascending in (x,c): each entry
- * is the offset of its weights, first[x] the place of pixel x in the list. The
- * inputs of one kernel row of an output pixel are then one stretch of a list.
- * For a few panels of weights, and as much of the window at a time as keeps
- * these weights in the second-level cache, every pixel adds up its stretches;
- * sums wait in between in a buffer of the item. The order over k = (ky,kx,c)
- * of an output is the dense one.
+ * A tile is one output position in up to SPC_ROWS maps (the time steps of one
+ * input, or of several when they are few), times 64 outputs, which is one word
+ * of spikes. Its sums, 16 KiB, stay in the first-level cache while the window is
+ * walked through in blocks of one tap and 64 channels, whose weights for 64
+ * outputs are another 16 KiB: each row scans its word of the input and adds a
+ * row of weights to its sums for each bit. The order over k = (ky,kx,c) of an
+ * output is the dense one. Then the tile is finished: bias and residual are
+ * added and it is stored, or it goes through the LIF layer behind, step by step,
+ * and only its spikes are stored.
+ *
+ * A scan ends with a branch that nobody can foresee, 15 cycles or so each, as
+ * much as 4 active inputs. So the words of a block are sorted once, by the
+ * number of their bits, words without any left out: all tiles and taps use the
+ * sorted ones, and neighbours in them end alike.
+ *
+ * With weights of 8 bits (conv.int8) sums are made in 16, next to the others; the
+ * largest number of bits among a block's words tells how many of these may be
+ * added before they must be drained into the sums as floats. A block's weights
+ * are 4 KiB then, and the sums 16.
+ *
+ * An input that repeats itself over time gives equal windows in many steps:
+ * the sums are then made once for each different window.
  */
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 
-#define SPC_SLICE 16384   /* floats of weights in use at a time, about           */
-#define SPC_PIXELS 192    /* pixels per item, about                              */
-#define SPC_ROWS 256      /* output rows per item, at most                       */
-#define SPC_RUNS 64       /* stretches per call of the kernel                    */
-#define SPC_STORE 32      /* pixels finished at a time                           */
-#define SPC_LISTED 262144 /* entries of the lists of an item, at most, about   */
-#define SPC_WIDEN 262144  /* floats widened at a time on the dense way, about  */
-#define SPC_DENSE 0.5     /* part of active inputs above which dense is faster */
+#define SPC_ROWS 128      /* rows of a tile, at most                             */
+#define SPC_OUT 64        /* outputs of a tile                                   */
+#define SPC_WINDOW 64     /* words of a window that is looked at for repetition  */
+#define SPC_WIDEN 262144  /* floats widened at a time on the dense way, about    */
+#define SPC_GRAIN 65536   /* additions below which one thread does it            */
+#define SPC_DENSE 0.5     /* part of active inputs above which dense is faster   */
 
 typedef struct spc_job {
     const mgi_kernels *k;
     mgi_convgeo g;
-    mango_idx N, words;
     const uint64_t *x;
     const float *packed;
+    const int8_t *int8;      /* weights of 8 bits; packed: their scales  */
     const mgi_bits_epilogue *e;
-    float *y;
-    mango_idx mu, units, panels,
-        shares;                /* rows per item; items; panels, in shares for threads */
-    mango_idx group, kyn, kxn; /* panels, kernel rows and columns in use at a time */
-    mango_idx listed, firsts, sums; /* scratch of a thread, in 4-byte elements */
+    float *y;                /* the sums go here, or, when NULL, ...     */
+    const mgi_bits_lif *lif; /* ... through this                         */
+    mango_idx T, B;          /* N = T*B maps, n = t*B + b                */
+    mango_idx words, owords; /* of an input and of an output pixel       */
+    double active;           /* inputs                                   */
+    mango_idx tb, nb;        /* steps and inputs of a tile               */
+    mango_idx times, lanes, groups; /* parts of T, B and O               */
+    uint64_t *word;          /* (y,x,word,lane,time,nb*tb): sorted words */
+    uint8_t *row, *many;     /* ... their maps in a tile; how many words */
 } spc_job;
 
-/* One output row of an item: first[ky - ky0] of its kernel rows inside the map. */
-typedef struct spc_row {
-    mango_idx n, oy, ky0, ky1;
-    const uint32_t *first; /* (W+1) for each kernel row */
-} spc_row;
-
-/* A part of the window. */
-typedef struct spc_part {
-    mango_idx ky0, ky1, kx0, kx1;
-} spc_part;
+typedef struct spc_tile {
+    mango_idx pos, iy, ix;         /* output position; where its window begins  */
+    mango_idx b0, B, t0, T;        /* its inputs and steps: maps i = b*T + t    */
+    mango_idx panel, panels, wide, o0, n; /* its outputs; wide: panels*nr       */
+    mango_idx rows;                /* B*T, or the number of different windows   */
+    uint16_t map[SPC_ROWS];        /* a map of row r                            */
+    uint16_t row[SPC_ROWS];        /* the row of map i                          */
+    float *acc;                    /* (rows,wide)                               */
+    int16_t *low;                  /* (rows,64) or NULL: with weights of 8 bits */
+} spc_tile;
 
 static mango_idx spc_up(mango_idx x, mango_idx to)
 {
     return (x + to - 1) / to * to;
 }
 
-/* ---- lists ------------------------------------------------------------------- */
+/* ---- input ----------------------------------------------------------------------- */
 
-/* The active inputs of one row of the map; returns the end of the list. */
-static uint32_t spc_list_row(const spc_job *j, const uint64_t *x, uint32_t at,
-                             uint32_t *list, uint32_t *first)
+static int spc_count(uint64_t w)
 {
-    const uint32_t nr = (uint32_t)j->k->nr;
-    const mango_idx C = j->g.C;
-    for (mango_idx px = 0; px < j->g.W; px++) {
-        first[px] = at;
-        for (mango_idx c = 0; c < C; c += 64) {
-            const uint32_t base = (uint32_t)(px * C + c) * nr;
-            for (uint64_t w = *x++; w; w &= w - 1)
-                list[at++] = base + (uint32_t)mgi_bits_first(w) * nr;
-        }
-    }
-    first[j->g.W] = at;
-    return at;
+#if defined(__GNUC__) && defined(__POPCNT__)
+    return __builtin_popcountll(w);
+#else
+    return (int)mgi_bits_total(1, &w);
+#endif
 }
 
-/* Output rows r0 .. r0+m of all N*OH: the lists of their input rows. */
-static void spc_lists(const spc_job *j, mango_idx r0, mango_idx m, spc_row *row,
-                      uint32_t *list, uint32_t *first)
+/* Inputs b0 .. b0+B-1 and steps t0 .. t0+T-1 of a tile's maps. */
+static void spc_part(const spc_job *j, mango_idx lane, mango_idx time, spc_tile *u)
+{
+    u->b0 = lane * j->nb;
+    u->B = MGI_MIN(j->nb, j->B - u->b0);
+    u->t0 = time * j->tb;
+    u->T = MGI_MIN(j->tb, j->T - u->t0);
+}
+
+/* Word i (of a map) in the maps of part s, sorted by their number of bits. */
+static void spc_sort(const spc_job *j, mango_idx i, mango_idx s)
+{
+    const mango_idx words = j->g.H * j->g.W * j->words, parts = j->lanes * j->times;
+    const mango_idx at = (i * parts + s) * j->nb * j->tb;
+    uint64_t w[SPC_ROWS];
+    uint8_t n[SPC_ROWS], end[66] = {0};
+    mango_idx m = 0;
+    spc_tile u;
+    spc_part(j, s / j->times, s % j->times, &u);
+    for (mango_idx b = u.b0; b < u.b0 + u.B; b++)
+        for (mango_idx t = u.t0; t < u.t0 + u.T; t++, m++) {
+            w[m] = j->x[(t * j->B + b) * words + i];
+            n[m] = (uint8_t)spc_count(w[m]);
+            end[n[m] + 1]++;
+        }
+    j->many[i * parts + s] = (uint8_t)(m - end[1]);
+    end[1] = 0;
+    for (int k = 1; k < 65; k++)
+        end[k + 1] = (uint8_t)(end[k + 1] + end[k]);
+    for (mango_idx r = 0; r < m; r++)
+        if (n[r] > 0) {
+            const mango_idx q = at + end[n[r]]++;
+            j->word[q] = w[r];
+            j->row[q] = (uint8_t)r;
+        }
+}
+
+static void spc_sort_all(const spc_job *j)
+{
+    const mango_idx words = j->g.H * j->g.W * j->words, parts = j->lanes * j->times;
+    MGI_OMP(parallel for schedule(static) if (words * j->T * j->B >= MGI_GRAIN))
+    for (mango_idx i = 0; i < words * parts; i++)
+        spc_sort(j, i / parts, i % parts);
+}
+
+/* The first word of tap (ky,kx) of a tile among those of a map; -1: outside. */
+static mango_idx spc_tap(const spc_job *j, const spc_tile *u, mango_idx ky, mango_idx kx)
 {
     const mgi_convgeo *g = &j->g;
-    const mango_idx wide = g->W + 1;
-    mango_idx n = -1, from = 0, next = 0; /* the image; its rows from .. next have lists, */
-    uint32_t at = 0, *top = first;        /* the first of them at top                     */
-    for (mango_idx i = 0; i < m; i++) {
-        spc_row *q = &row[i];
-        q->n = (r0 + i) / g->OH, q->oy = (r0 + i) % g->OH;
-        mgi_conv_clip(q->oy, g->sh, g->py, g->kh, g->H, &q->ky0, &q->ky1);
-        q->first = first;
-        if (q->ky0 == q->ky1)
+    const mango_idx iy = u->iy + ky, ix = u->ix + kx;
+    if (iy < 0 || iy >= g->H || ix < 0 || ix >= g->W)
+        return -1;
+    return (iy * g->W + ix) * j->words;
+}
+
+/* Do maps i and r of the tile have the same window? x: its words in map 0. */
+static int spc_same(const spc_job *j, const spc_tile *u, mango_idx n, const uint64_t *const *x,
+                    mango_idx i, mango_idx r)
+{
+    const mango_idx words = j->g.H * j->g.W * j->words;
+    const mango_idx a = (i % u->T * j->B + i / u->T) * words;
+    const mango_idx b = (r % u->T * j->B + r / u->T) * words;
+    mango_idx v = 0;
+    while (v < n && x[v][a] == x[v][b])
+        v++;
+    return v == n;
+}
+
+/* One row for each different window; equal ones are told by a hash first. */
+static void spc_different(const spc_job *j, spc_tile *u)
+{
+    const mango_idx words = j->g.H * j->g.W * j->words;
+    const uint64_t *x[SPC_WINDOW], *map = j->x + (u->t0 * j->B + u->b0) * words;
+    uint64_t hash[SPC_ROWS];
+    mango_idx n = 0;
+    for (mango_idx k = 0; k < j->g.kh * j->g.kw; k++) {
+        const mango_idx tap = spc_tap(j, u, k / j->g.kw, k % j->g.kw);
+        for (mango_idx v = 0; tap >= 0 && v < j->words; v++)
+            x[n++] = map + tap + v;
+    }
+    u->rows = 0;
+    for (mango_idx i = 0; i < u->B * u->T; i++) {
+        const mango_idx at = (i % u->T * j->B + i / u->T) * words;
+        uint64_t h = 0;
+        mango_idx r = 0;
+        for (mango_idx v = 0; v < n; v++)
+            h = (h ^ x[v][at]) * 0x9E3779B97F4A7C15u;
+        while (r < u->rows && (hash[r] != h || !spc_same(j, u, n, x, i, u->map[r])))
+            r++;
+        u->row[i] = (uint16_t)r;
+        if (r < u->rows)
             continue;
-        const mango_idx iy0 = q->oy * g->sh - g->py + q->ky0, iy1 = iy0 + q->ky1 - q->ky0;
-        if (q->n != n || iy0 > next) {
-            n = q->n;
-            from = next = iy0;
-            top = first;
-        }
-        for (; next < iy1; next++, first += wide)
-            at = spc_list_row(j, j->x + (n * g->H + next) * g->W * j->words, at, list,
-                              first);
-        q->first = top + (iy0 - from) * wide;
+        hash[r] = h;
+        u->map[u->rows++] = (uint16_t)i;
     }
 }
 
-/* ---- sums -------------------------------------------------------------------- */
+/* ---- sums ------------------------------------------------------------------------ */
 
-/* The stretches of pixels ox0 .. ox0+m of a row in a part of the window: one
- * for each kernel row of the part. */
-static void spc_runs(const spc_job *j, const spc_row *q, const spc_part *w, mango_idx ox0,
-                     mango_idx m, const uint32_t *list, mgi_gather *run)
+/* The words of the rows of a tile among the a->m of all its maps. */
+static void spc_choose(const spc_tile *u, mgi_active *a, uint64_t *word, uint8_t *row)
+{
+    mango_idx m = 0;
+    for (mango_idx i = 0; i < a->m; i++) {
+        word[m] = a->x[i];
+        row[m] = (uint8_t)u->row[a->row[i]];
+        m += u->map[row[m]] == a->row[i];
+    }
+    a->m = m;
+    a->x = word;
+    a->row = row;
+}
+
+/* Sums of rows below row k of the weights: 16 bits have room for `left` more. */
+static void spc_add_int8(const spc_job *j, const spc_tile *u, const mgi_active *a, mango_idx k,
+                         int *left)
+{
+    const mango_idx K = j->g.kh * j->g.kw * j->g.C;
+    const int most = a->m > 0 ? spc_count(a->x[a->m - 1]) : 0;
+    if (most > *left) {
+        j->k->drain(u->rows * u->wide, u->low, u->acc);
+        *left = MGI_INT8_ADDS;
+    }
+    *left -= most;
+    j->k->gather_int8(a, j->int8 + (u->o0 * K + k * MGI_INT8_OUT), u->low);
+}
+
+static void spc_sum(const spc_job *j, const spc_tile *u, mango_idx part)
 {
     const mgi_convgeo *g = &j->g;
-    const mango_idx nr = j->k->nr, per = w->ky1 - w->ky0;
-    for (mango_idx ky = w->ky0; ky < w->ky1; ky++) {
-        const int inside = ky >= q->ky0 && ky < q->ky1;
-        const uint32_t *first = q->first + (inside ? ky - q->ky0 : 0) * (g->W + 1);
-        const mango_idx step = g->sw * g->C * nr, W = inside ? g->W : 0;
-        mango_idx x0 = ox0 * g->sw - g->px, at = (ky * g->kw - x0) * g->C * nr;
-        for (mgi_gather *r = run + ky - w->ky0; r < run + m * per; r += per) {
-            const mango_idx lo = MGI_MIN(MGI_MAX(x0 + w->kx0, 0), W);
-            const mango_idx hi = MGI_MIN(MGI_MAX(x0 + w->kx1, lo), W);
-            r->n = hi > lo ? (mango_idx)(first[hi] - first[lo]) : 0;
-            r->at = hi > lo ? list + first[lo] : list;
-            r->b = at;
-            x0 += g->sw, at -= step;
+    const mango_idx nr = j->k->nr, pitch = g->kh * g->kw * g->C * nr;
+    const mango_idx parts = j->lanes * j->times, maps = j->nb * j->tb;
+    const float *b = j->packed + u->panel * pitch;
+    uint64_t word[SPC_ROWS];
+    uint8_t row[SPC_ROWS];
+    int left = MGI_INT8_ADDS;
+    memset(u->acc, 0, (size_t)(u->rows * u->wide) * sizeof *u->acc);
+    for (mango_idx t = 0; t < g->kh * g->kw; t++) {
+        const mango_idx tap = spc_tap(j, u, t / g->kw, t % g->kw);
+        for (mango_idx v = 0; tap >= 0 && v < j->words; v++) {
+            const mango_idx at = (tap + v) * parts + part, k = t * g->C + v * 64;
+            mgi_active a = {j->many[at], j->word + at * maps, j->row + at * maps};
+            if (u->rows < u->B * u->T)
+                spc_choose(u, &a, word, row);
+            if (j->int8)
+                spc_add_int8(j, u, &a, k, &left);
+            else
+                j->k->gather(u->panels, &a, b + k * nr, pitch, u->acc);
         }
     }
 }
 
-/* The next part of the window; false: all done. */
-static int spc_next(const spc_job *j, spc_part *w)
+/* Integers into values: y = fma(Q, sum, bias). */
+static void spc_scale(const spc_job *j, const spc_tile *u)
 {
-    const mgi_convgeo *g = &j->g;
-    w->kx0 = w->kx1 < g->kw ? w->kx1 : 0;
-    w->ky0 = w->kx0 ? w->ky0 : w->ky1;
-    w->ky1 = MGI_MIN(w->ky0 + j->kyn, g->kh);
-    w->kx1 = MGI_MIN(w->kx0 + j->kxn, g->kw);
-    return w->ky0 < g->kh;
+    float shift[SPC_OUT] = {0.0f};
+    if (j->e && j->e->bias)
+        memcpy(shift, j->e->bias + u->o0, (size_t)u->n * sizeof *shift);
+    j->k->drain(u->rows * u->wide, u->low, u->acc);
+    j->k->scale_shift(u->rows, u->wide, j->packed + u->o0, shift, u->acc, u->acc);
 }
 
-static void spc_store(const spc_job *j, const spc_row *q, mango_idx o0, mango_idx n,
-                      const float *acc, mango_idx ldacc)
+/* What is still to be added to a tile. */
+static const float *spc_bias(const spc_job *j, const spc_tile *u)
 {
-    const mgi_convgeo *g = &j->g;
+    return j->e && j->e->bias && !j->int8 ? j->e->bias + u->o0 : NULL;
+}
+
+/* ---- what becomes of a tile -------------------------------------------------------- */
+
+/* The pixel of map i of the tile among all (t,b,oy,ox). */
+static mango_idx spc_pixel(const spc_job *j, const spc_tile *u, mango_idx i)
+{
+    const mango_idx b = u->b0 + i / u->T, t = u->t0 + i % u->T;
+    return (t * j->B + b) * j->g.OH * j->g.OW + u->pos;
+}
+
+static void spc_store(const spc_job *j, const spc_tile *u)
+{
     const mgi_bits_epilogue *e = j->e;
-    mango_idx off[SPC_STORE];
-    const mango_idx p0 = (q->n * g->OH + q->oy) * g->OW, words = mgi_bits_words(g->O);
-    for (mango_idx ox = 0; ox < g->OW; ox += SPC_STORE) {
-        const mango_idx m = MGI_MIN(SPC_STORE, g->OW - ox);
-        for (mango_idx i = 0; i < m; i++)
-            off[i] = (p0 + ox + i) * g->O;
-        j->k->finish(m, n, acc + ox * ldacc, ldacc, off, e && e->bias ? e->bias + o0 : NULL,
-                     e && e->residual ? e->residual + o0 : NULL, e && e->relu && !e->bits,
-                     j->y + o0);
-        for (mango_idx i = 0; e && e->bits && i < m; i++) {
-            mgi_bits_add_part(o0, n, e->bits + (p0 + ox + i) * words, j->y + off[i] + o0);
-            if (e->relu)
-                j->k->relu(n, j->y + off[i] + o0, j->y + off[i] + o0);
-        }
+    mango_idx off[SPC_ROWS];
+    for (mango_idx r = 0; r < u->rows; r++)
+        off[r] = spc_pixel(j, u, r) * j->g.O;
+    j->k->finish(u->rows, u->n, u->acc, u->wide, off, spc_bias(j, u),
+                 e && e->residual ? e->residual + u->o0 : NULL, e && e->relu && !e->bits,
+                 j->y + u->o0);
+    for (mango_idx r = 0; e && e->bits && r < u->rows; r++) {
+        float *y = j->y + off[r] + u->o0;
+        mgi_bits_add(1, u->n, e->bits + off[r] / j->g.O * j->owords + u->o0 / SPC_OUT, y);
+        if (e->relu)
+            j->k->relu(u->n, y, y);
     }
 }
 
-/* All m rows, panels q0 .. q0+np. */
-static void spc_group(const spc_job *j, mango_idx m, const spc_row *row, mango_idx q0,
-                      mango_idx np, const uint32_t *list, float *sums)
+static void spc_fire(const spc_job *j, const spc_tile *u)
 {
-    const mgi_convgeo *g = &j->g;
-    const mango_idx nr = j->k->nr, pitch = g->kh * g->kw * g->C * nr, wide = np * nr;
-    const float *B = j->packed + q0 * pitch;
-    spc_part w = {0, 0, 0, 0};
-    mgi_gather run[SPC_RUNS];
-    int load = 0;
-    while (spc_next(j, &w) || !load) {
-        const mango_idx per = w.ky1 - w.ky0, most = SPC_RUNS / MGI_MAX(per, 1);
-        float *acc = sums;
-        for (mango_idx i = 0; i < m; i++)
-            for (mango_idx ox = 0, n; ox < g->OW; ox += n, acc += n * wide) {
-                n = MGI_MIN(most, g->OW - ox);
-                spc_runs(j, &row[i], &w, ox, n, list, run);
-                j->k->gather(np, n, per, run, B, pitch, acc, load);
-            }
-        load = 1;
+    const mgi_bits_epilogue *e = j->e;
+    const mango_idx HW = j->g.OH * j->g.OW, step = j->B * HW, v = u->o0 / SPC_OUT;
+    for (mango_idx b = 0; b < u->B; b++) {
+        const mango_idx p = spc_pixel(j, u, b * u->T);
+        const mgi_lif_run q = {
+            .T = u->T,
+            .n = u->n,
+            .X = u->acc,
+            .ldX = u->wide,
+            .row = u->row + b * u->T,
+            .bias = spc_bias(j, u),
+            .res = e && e->residual ? e->residual + p * j->g.O + u->o0 : NULL,
+            .ldres = step * j->g.O,
+            .bits = e && e->bits ? e->bits + p * j->owords + v : NULL,
+            .ldbits = step * j->owords,
+            .U = j->lif->U + ((u->b0 + b) * HW + u->pos) * j->g.O + u->o0,
+            .S = j->lif->S + p * j->owords + v,
+            .ldS = step * j->owords};
+        j->k->lif_bits(&j->lif->rule, &q);
     }
-    for (mango_idx i = 0; i < m; i++, sums += g->OW * wide)
-        spc_store(j, &row[i], q0 * nr, MGI_MIN(wide, g->O - q0 * nr), sums, wide);
 }
 
-static void spc_item(const spc_job *j, mango_idx item, float *scratch)
-{
-    uint32_t *first = (uint32_t *)(void *)scratch, *list = first + j->firsts;
-    float *sums = scratch + j->firsts + j->listed;
-    const mango_idx r0 = item / j->shares * j->mu, m = MGI_MIN(j->mu, j->N * j->g.OH - r0);
-    const mango_idx s = item % j->shares;
-    const mango_idx q1 = (s + 1) * j->panels / j->shares;
-    spc_row row[SPC_ROWS];
-    spc_lists(j, r0, m, row, list, first);
-    for (mango_idx q = s * j->panels / j->shares; q < q1; q += j->group)
-        spc_group(j, m, row, q, MGI_MIN(j->group, q1 - q), list, sums);
-}
-
-/* ---- planning ---------------------------------------------------------------- */
-
-/* Input rows that m output rows need, at most. */
-static mango_idx spc_rows(const mgi_convgeo *g, mango_idx m)
-{
-    const mango_idx images = (m + g->OH - 2) / g->OH + 1;
-    return MGI_MIN(images * g->H, m * g->kh);
-}
-
-static void spc_plan(spc_job *j)
+static void spc_item(const spc_job *j, mango_idx group, mango_idx pos, mango_idx lane,
+                     mango_idx time)
 {
     const mgi_convgeo *g = &j->g;
-    const mango_idx nr = j->k->nr, row = MGI_MAX(g->C * g->W, 1);
-    j->words = mgi_bits_words(g->C);
-    j->panels = (g->O + nr - 1) / nr;
-    j->group = MGI_MIN(j->k->gather_panels, j->panels);
-    const mango_idx tap = MGI_MAX(g->C * j->group * nr, 1);
-    j->kyn = MGI_MAX(MGI_MIN(SPC_SLICE / (tap * MGI_MAX(g->kw, 1)), g->kh), 1);
-    j->kyn = MGI_MIN(j->kyn, SPC_RUNS);
-    j->kxn = SPC_SLICE / tap >= g->kw ? g->kw : MGI_MAX(SPC_SLICE / tap, 1);
-    j->mu = MGI_MIN(MGI_MIN(MGI_MAX(SPC_PIXELS / g->OW, 1), SPC_ROWS),
-                    MGI_MAX(j->N * g->OH, 1));
-    while (j->mu > 1 && spc_rows(g, j->mu) * row > SPC_LISTED)
-        j->mu--;
-    j->firsts = spc_up(spc_rows(g, j->mu) * (g->W + 1), 16);
-    j->listed = spc_up(spc_rows(g, j->mu) * row, 16);
-    j->sums = spc_up(j->mu * g->OW * j->group * nr, 16);
+    const mango_idx nr = j->k->nr;
+    float space[SPC_ROWS * SPC_OUT + 16];
+    int16_t low[SPC_ROWS * MGI_INT8_OUT];
+    spc_tile u;
+    u.pos = pos;
+    u.iy = pos / g->OW * g->sh - g->py;
+    u.ix = pos % g->OW * g->sw - g->px;
+    spc_part(j, lane, time, &u);
+    u.o0 = group * SPC_OUT;
+    u.n = MGI_MIN(SPC_OUT, g->O - u.o0);
+    u.panel = u.o0 / nr;
+    u.panels = (u.n + nr - 1) / nr;
+    u.wide = j->int8 ? MGI_INT8_OUT : u.panels * nr;
+    u.acc = space + (64 - (uintptr_t)(void *)space % 64) % 64 / sizeof *space;
+    u.rows = u.B * u.T;
+    for (mango_idx i = 0; i < u.rows; i++)
+        u.row[i] = (uint16_t)i;
+    if (j->lif && j->lif->repeats)
+        spc_different(j, &u);
+    u.low = low;
+    if (j->int8)
+        memset(low, 0, (size_t)(u.rows * u.wide) * sizeof *low);
+    spc_sum(j, &u, lane * j->times + time);
+    if (j->int8)
+        spc_scale(j, &u);
+    if (j->lif)
+        spc_fire(j, &u);
+    else
+        spc_store(j, &u);
 }
 
-/* Equal shares for the threads: of the rows, and of the panels when there are
- * too few rows. */
-static void spc_split(spc_job *j)
+/* Tiles: parts of T and B, so that a tile has SPC_ROWS rows or a bit less. */
+static void spc_parts(spc_job *j)
 {
-    const mango_idx T = mango_threads(), M = j->N * j->g.OH;
-    j->units = (M + j->mu - 1) / j->mu;
-    if (j->units >= T)
-        j->units = spc_up(j->units, T);
-    j->mu = MGI_MIN(j->mu, (M + j->units - 1) / j->units);
-    j->units = (M + j->mu - 1) / j->mu;
-    j->shares = j->units >= T ? 1 : MGI_MIN(j->panels, (T + j->units - 1) / j->units);
+    j->times = (j->T + SPC_ROWS - 1) / SPC_ROWS;
+    j->tb = (j->T + j->times - 1) / j->times;
+    j->nb = MGI_MAX(SPC_ROWS / j->T, 1);
+    j->lanes = (j->B + j->nb - 1) / j->nb;
+    j->nb = (j->B + j->lanes - 1) / j->lanes;
+    j->groups = (j->g.O + SPC_OUT - 1) / SPC_OUT;
 }
 
+/* Floats for the sorted words of N maps; parts of T and B waste a third at most. */
+static mango_idx spc_sorted(const mgi_conv *c, mango_idx N)
+{
+    const mango_idx n = c->H * c->W * mgi_bits_words(c->C) * (N + N / 2 + SPC_ROWS);
+    return (n * (mango_idx)(sizeof(uint64_t) + 2) + 16) / (mango_idx)sizeof(float) + 1;
+}
+
+/* Membranes go from step to step, so all steps of an input stay with one thread;
+ * tiles of one group of outputs follow each other, since they share weights. */
 static void spc_gather(spc_job *j, float *work)
 {
-    const mango_idx each = j->firsts + j->listed + j->sums;
-    spc_split(j);
-    const mango_idx items = j->units * j->shares;
-    MGI_OMP(parallel for schedule(dynamic) if (items > 1))
-    for (mango_idx i = 0; i < items; i++) {
-#if defined(_OPENMP)
-        spc_item(j, i, work + omp_get_thread_num() * each);
-#else
-        spc_item(j, i, work + 0 * each);
-#endif
-    }
+    const mango_idx HW = j->g.OH * j->g.OW, n = j->groups * HW * j->lanes;
+    const mango_idx words = j->g.H * j->g.W * j->words, parts = j->lanes * j->times;
+    const double adds = j->active * (double)(j->g.kh * j->g.kw * j->g.O);
+    j->word = (uint64_t *)(void *)(work + (uintptr_t)(void *)work / sizeof *work % 2);
+    j->row = (uint8_t *)(void *)(j->word + words * parts * j->nb * j->tb);
+    j->many = j->row + words * parts * j->nb * j->tb;
+    spc_sort_all(j);
+    MGI_OMP(parallel for schedule(dynamic) if (n > 1 && adds >= SPC_GRAIN))
+    for (mango_idx i = 0; i < n; i++)
+        for (mango_idx t = 0; t < j->times; t++)
+            spc_item(j, i / j->lanes / HW, i / j->lanes % HW, i % j->lanes, t);
+    (void)adds;
 }
 
-/* ---- the dense way ----------------------------------------------------------- */
+/* ---- the dense way ----------------------------------------------------------------- */
 
 /* Maps widened at a time. */
 static mango_idx spc_widened(const mgi_conv *c, mango_idx N)
 {
-    const mango_idx size = c->H * c->W * c->C + c->OH * c->OW * c->O;
+    const mango_idx size = c->H * c->W * c->C + 2 * c->OH * c->OW * c->O;
     return MGI_MAX(MGI_MIN(N, SPC_WIDEN / MGI_MAX(size, 1)), 1);
 }
 
@@ -11626,71 +12571,99 @@ static void spc_expand(mango_idx rows, mango_idx C, const uint64_t *x, float *y)
         mgi_bits_expand(1, C, x + i * words, y + i * C);
 }
 
-static void spc_dense(const mgi_conv *c, mango_idx N, const uint64_t *x,
-                      const float *packed, const mgi_bits_epilogue *e, float *y,
-                      float *work)
+/* Maps n .. n+m-1, whose currents are X, through the LIF layer. */
+static void spc_fire_dense(const spc_job *j, mango_idx n, mango_idx m, const float *X)
 {
-    const mango_idx most = spc_widened(c, N), in = c->H * c->W, out = c->OH * c->OW;
-    float *wide = work, *res = wide + spc_up(most * in * c->C, 16);
-    float *rest = res + spc_up(most * out * c->O, 16);
-    for (mango_idx n = 0; n < N; n += most) {
-        const mango_idx m = MGI_MIN(most, N - n);
-        mgi_epilogue f = {e ? e->bias : NULL, NULL, e && e->relu};
-        spc_expand(m * in, c->C, x + n * in * mgi_bits_words(c->C), wide);
-        if (e && e->residual)
-            f.residual = e->residual + n * out * c->O;
-        if (e && e->bits) {
-            spc_expand(m * out, c->O, e->bits + n * out * mgi_bits_words(c->O), res);
-            f.residual = res;
+    const mango_idx HW = j->g.OH * j->g.OW, O = j->g.O;
+    for (mango_idx i = 0; i < m; i++) {
+        const mango_idx b = (n + i) % j->B;
+        MGI_OMP(parallel for schedule(static) if (HW * O >= MGI_GRAIN))
+        for (mango_idx p = 0; p < HW * j->owords; p++) {
+            const mango_idx o = p % j->owords * 64, at = p / j->owords * O + o;
+            const mgi_lif_run q = {.T = 1,
+                                   .n = MGI_MIN(64, O - o),
+                                   .X = X + i * HW * O + at,
+                                   .U = j->lif->U + b * HW * O + at,
+                                   .S = j->lif->S + (n + i) * HW * j->owords + p};
+            j->k->lif_bits(&j->lif->rule, &q);
         }
-        mgi_conv_forward(c, m, wide, packed, &f, y + n * out * c->O, rest);
     }
 }
 
-/* ---- both -------------------------------------------------------------------- */
-
-static int spc_is_sparse(const mgi_conv *c, mango_idx N, const uint64_t *x)
+static void spc_dense(const spc_job *j, const mgi_conv *c, float *work)
 {
-    const mango_idx pixels = N * c->H * c->W;
-    const double active = (double)mgi_bits_total(pixels * mgi_bits_words(c->C), x);
-    return !c->transposed && active <= SPC_DENSE * (double)(pixels * c->C);
+    const mango_idx N = j->T * j->B, in = c->H * c->W, out = c->OH * c->OW;
+    const mango_idx most = spc_widened(c, N);
+    const mgi_bits_epilogue *e = j->e;
+    float *wide = work, *res = wide + spc_up(most * in * c->C, 16);
+    float *X = res + spc_up(most * out * c->O, 16), *rest = X + spc_up(most * out * c->O, 16);
+    for (mango_idx n = 0; n < N; n += most) {
+        const mango_idx m = MGI_MIN(most, N - n);
+        float *y = j->lif ? X : j->y + n * out * c->O;
+        mgi_epilogue f = {e ? e->bias : NULL, NULL, e && e->relu};
+        spc_expand(m * in, c->C, j->x + n * in * j->words, wide);
+        if (e && e->residual)
+            f.residual = e->residual + n * out * c->O;
+        if (e && e->bits) {
+            spc_expand(m * out, c->O, e->bits + n * out * j->owords, res);
+            f.residual = res;
+        }
+        mgi_conv_forward(c, m, wide, j->packed, &f, y, rest);
+        if (j->lif)
+            spc_fire_dense(j, n, m, X);
+    }
 }
+
+/* ---- both ---------------------------------------------------------------------------- */
 
 MGI_FN mango_idx mgi_bits_conv_work(const mgi_conv *c, mango_idx N)
 {
-    const mango_idx most = spc_widened(c, N);
-    const mango_idx dense = spc_up(most * c->H * c->W * c->C, 16) +
-                            spc_up(most * c->OH * c->OW * c->O, 16) +
+    const mango_idx most = spc_widened(c, N), in = c->H * c->W, out = c->OH * c->OW;
+    const mango_idx dense = spc_up(most * in * c->C, 16) + 2 * spc_up(most * out * c->O, 16) +
                             mgi_conv_work(c, most);
-    spc_job j = {.k = mgi_kernels_get(), .N = N};
-    if (c->transposed)
-        return dense;
-    mgi_convgeo_phase(c, 0, &j.g);
-    spc_plan(&j);
-    return MGI_MAX(dense, mango_threads() * (j.firsts + j.listed + j.sums));
+    return c->int8 ? spc_sorted(c, N) : MGI_MAX(dense, spc_sorted(c, N));
+}
+
+static void spc_run(spc_job *j, const mgi_conv *c, float *work)
+{
+    const mango_idx pixels = j->T * j->B * c->H * c->W;
+    j->k = mgi_kernels_get();
+    j->words = mgi_bits_words(c->C);
+    j->owords = mgi_bits_words(c->O);
+    j->active = (double)mgi_bits_total(pixels * j->words, j->x);
+    mgi_convgeo_phase(c, 0, &j->g);
+    spc_parts(j);
+    if (c->int8)
+        j->int8 = mgi_int8_panels(c, j->packed);
+    if (!j->int8 && (c->transposed || j->active > SPC_DENSE * (double)(pixels * c->C)))
+        spc_dense(j, c, work);
+    else
+        spc_gather(j, work);
 }
 
 MGI_FN void mgi_bits_conv(const mgi_conv *c, mango_idx N, const uint64_t *x,
                           const float *packed, const mgi_bits_epilogue *e, float *y,
                           float *work)
 {
-    spc_job j = {.k = mgi_kernels_get(), .N = N, .x = x, .packed = packed, .e = e, .y = y};
-    if (!spc_is_sparse(c, N, x)) {
-        spc_dense(c, N, x, packed, e, y, work);
-        return;
-    }
-    mgi_convgeo_phase(c, 0, &j.g);
-    spc_plan(&j);
-    spc_gather(&j, work);
+    spc_job j = {.x = x, .packed = packed, .e = e, .y = y, .T = 1, .B = N};
+    spc_run(&j, c, work);
 }
 
-#undef SPC_SLICE
-#undef SPC_PIXELS
+MGI_FN void mgi_bits_conv_lif(const mgi_conv *c, mango_idx N, const uint64_t *x,
+                              const float *packed, const mgi_bits_epilogue *e,
+                              const mgi_bits_lif *lif, float *work)
+{
+    mgi_bits_lif l = *lif;
+    spc_job j = {.x = x, .packed = packed, .e = e, .lif = &l, .T = N / l.B, .B = l.B};
+    l.repeats = l.repeats && c->kh * c->kw * mgi_bits_words(c->C) <= SPC_WINDOW;
+    spc_run(&j, c, work);
+}
+
 #undef SPC_ROWS
-#undef SPC_RUNS
-#undef SPC_STORE
-#undef SPC_LISTED
+#undef SPC_OUT
+#undef SPC_WINDOW
 #undef SPC_WIDEN
+#undef SPC_GRAIN
 #undef SPC_DENSE
 /* ---- end math/spikeconv.c ----------------------------------------------------------- */
 
@@ -12679,7 +13652,6 @@ MGI_FN mango_status mgi_net_new(mango_net **out, const char *arch, const mango_a
     if (!n)
         return MANGO_E_MEM;
     n->al = a;
-    mgi_arena_init(&n->values, &a);
     mgi_copy(n->arch, (mango_idx)sizeof n->arch, arch);
     n->output = n->input = -1;
     n->T = 1;
@@ -12917,15 +13889,27 @@ MGI_FN mango_status mgi_net_finish(mango_net *n, mango_err *err)
 
 MGI_FN mango_status mgi_net_alloc_params(mango_net *n)
 {
+    if (n->given)
+        return MANGO_E_STATE;
     if (n->n_params == 0 || n->param[0].v)
         return MANGO_OK;
-    mgi_arena_init(&n->values, &n->al);
-    for (int i = 0; i < n->n_params; i++)
-        mgi_arena_plan(&n->values, n->param[i].count, sizeof(float));
-    MGI_TRY(mgi_arena_commit(&n->values));
-    for (int i = 0; i < n->n_params; i++) /* an arena begins zeroed */
-        n->param[i].v = mgi_arena_take(&n->values, n->param[i].count, sizeof(float));
+    for (int i = 0; i < n->n_params; i++) {
+        mgi_param *p = &n->param[i];
+        p->v = p->own = mgi_new(&n->al, p->count, sizeof *p->v); /* zeroed */
+        if (p->own)
+            continue;
+        while (i-- > 0)
+            mgi_param_release(n, i);
+        return MANGO_E_MEM;
+    }
     return MANGO_OK;
+}
+
+MGI_FN void mgi_param_release(const mango_net *n, int i)
+{
+    mgi_param *p = &n->param[i];
+    mgi_del(&n->al, p->own, p->count, sizeof *p->own);
+    p->v = p->own = NULL;
 }
 /* ---- end net/graph.c ---------------------------------------------------------------- */
 
@@ -13735,11 +14719,12 @@ void mango_net_destroy(mango_net *n)
         mgi_del(&al, n->meta, n->cap_meta, sizeof n->meta[0]);
     if (n->extra)
         mgi_del(&al, n->extra, n->cap_extra, sizeof n->extra[0]);
+    for (int i = 0; i < n->n_params; i++)
+        mgi_param_release(n, i);
     if (n->param)
         mgi_del(&al, n->param, n->cap_params, sizeof n->param[0]);
     if (n->node)
         mgi_del(&al, n->node, n->cap_nodes, sizeof n->node[0]);
-    mgi_arena_free(&n->values);
     mgi_del(&al, n, 1, sizeof *n);
 }
 
@@ -13806,6 +14791,26 @@ float *mango_net_param(mango_net *net, const char *name, int *rank, mango_idx sh
     return net->param[i].v;
 }
 
+mango_idx mango_net_borrow(mango_net *to, const mango_net *from)
+{
+    mango_idx set = 0;
+    if (!to || !from || mgi_net_alloc_params(to) < 0)
+        return -1;
+    for (int i = 0; i < to->n_params; i++) {
+        mgi_param *a = &to->param[i];
+        const int k = mgi_param_find(from, a->name);
+        const mgi_param *b = k < 0 ? NULL : &from->param[k];
+        int same = b && b->v && b->rank == a->rank;
+        for (int r = 0; same && r < a->rank; r++)
+            same = b->shape[r] == a->shape[r];
+        if (!same)
+            continue;
+        memcpy(a->v, b->v, (size_t)a->count * sizeof(float));
+        set++;
+    }
+    return set;
+}
+
 /* ---- filling by formula ---------------------------------------------------- */
 
 /* u_i = (z >> 40)/2^23 - 1 with z = splitmix64's output i+1 of the stream that
@@ -13868,6 +14873,12 @@ mango_status mango_net_fill(mango_net *net, uint64_t seed, double gain)
         if (net->node[i].kind == MGI_CONVT)
             net_fill_one(&net->param[net->node[i].weight], 1, seed, gain);
     return MANGO_OK;
+}
+
+void mango_net_give(mango_net *net)
+{
+    if (net)
+        net->given = 1;
 }
 
 /* ---- what travels along ---------------------------------------------------- */
@@ -14256,7 +15267,8 @@ static mango_status save_tensors(const mango_net *n, mgi_tensor_writer *w, mgi_d
     for (int i = 0; i < n->n_params; i++) {
         const mgi_param *p = &n->param[i];
         if (!p->v)
-            return mgi_fail(err, MANGO_E_STATE, "parameter %s has no values yet", p->name);
+            return mgi_fail(err, MANGO_E_STATE, "parameter %s %s", p->name,
+                            n->given ? "was given away to a plan" : "has no values yet");
         for (mango_idx k = 0; k < p->count; k++)
             if (!(p->v[k] - p->v[k] == 0))
                 return mgi_fail(err, MANGO_E_NONFINITE, "parameter %s is NaN or infinite at %td",
@@ -14319,7 +15331,7 @@ static const zoo_arch zoo_list[] = {
      "preset=snntorch slope=10"},
     {"spiking_resnet18", mgi_zoo_spiking_resnet18, "width in classes T lif ", 32, 10, 50,
      ZOO_CIFAR, "preset=spikingjelly detach_reset=1"},
-    {"resnet18", mgi_zoo_resnet18, "width in classes ", 32, 10, 1, ZOO_CIFAR, NULL},
+    {"resnet18", mgi_zoo_resnet18, "width in classes stem ", 32, 10, 1, ZOO_CIFAR, NULL},
     {"densenet", mgi_zoo_densenet, "width in classes ", 32, 10, 1, ZOO_CIFAR, NULL},
     {"alexnet", mgi_zoo_alexnet, "in classes ", 224, 1000, 1, ZOO_IMAGENET, NULL},
     {"vgg16", mgi_zoo_vgg16, "in classes ", 224, 1000, 1, ZOO_IMAGENET, NULL},
@@ -14428,6 +15440,10 @@ static int zoo_set(mgi_zoo *z, const char *key, const char *v)
         return mgi_parse_real(v, &z->width) && z->width > 0 && z->width <= 16;
     if (!strcmp(key, "in") || !strcmp(key, "out"))
         return zoo_shape(z, v);
+    if (!strcmp(key, "stem")) {
+        z->stem = !strcmp(v, "7") ? 7 : 3;
+        return z->stem == 7 || !strcmp(v, "3");
+    }
     for (int k = 0; k < (int)MGI_COUNT(whole); k++)
         if (!strcmp(key, whole[k].key)) {
             const int ok = mgi_parse_int(v, 1, whole[k].hi, &i);
@@ -14721,8 +15737,9 @@ MGI_FN void mgi_zoo_snn_conv(mango_net *n, const mgi_zoo *z)
 /* zoo_resnet18.c - ResNet-18 (He 2015) and its spiking twin.
  *
  *   resnet18          stem 3x3; blocks with ReLU; global average; linear
- *   spiking_resnet18  stem 7x7/2 and max-pool 3x3/2 (SpikingJelly's); a LIF
- *                     layer where the twin has a ReLU; fc, read as mean over T
+ *   resnet18,stem=7   stem 7x7/2 and max-pool 3x3/2, names as in torchvision
+ *   spiking_resnet18  the same (SpikingJelly's), a LIF layer in place of each
+ *                     ReLU; fc, read as mean over T
  */
 
 /* What differs between the two. */
@@ -14778,15 +15795,33 @@ static int resnet_layers(mango_net *n, int x, const mgi_zoo *z, const resnet_sty
     return x;
 }
 
+/* 7x7/2 and max-pool 3x3/2 before the blocks, fc behind them. */
+static void resnet_large_stem(mango_net *n, const mgi_zoo *z, const resnet_style *s)
+{
+    int x = mgi_net_input(n, "input", z->C, z->H, z->W);
+    x = mgi_net_add1(n, "conv1", MGI_CONV, x, "out=%td kernel=7 stride=2 pad=3 bias=0",
+                     mgi_zoo_wide(z, 64));
+    x = mgi_net_plain(n, "bn1", MGI_BATCHNORM, x);
+    x = s->spiking ? resnet_act(n, x, "", "1", s) : mgi_net_plain(n, "relu", MGI_RELU, x);
+    x = mgi_net_add1(n, "maxpool", MGI_MAXPOOL, x, "kernel=3 stride=2 pad=1");
+    x = resnet_layers(n, x, z, s);
+    x = mgi_net_plain(n, "avgpool", MGI_GLOBALAVG, x);
+    mgi_net_add1(n, "fc", MGI_LINEAR, x, "out=%td", z->classes);
+}
+
 MGI_FN void mgi_zoo_resnet18(mango_net *n, const mgi_zoo *z)
 {
-    const resnet_style s = {0, "shortcut", ""};
+    const resnet_style small = {0, "shortcut", ""}, large = {0, "downsample", ""};
+    if (z->stem == 7) {
+        resnet_large_stem(n, z, &large);
+        return;
+    }
     int x = mgi_net_input(n, "input", z->C, z->H, z->W);
     x = mgi_net_add1(n, "conv1", MGI_CONV, x, "out=%td kernel=3 pad=1 bias=0",
                      mgi_zoo_wide(z, 64));
     x = mgi_net_plain(n, "bn1", MGI_BATCHNORM, x);
     x = mgi_net_plain(n, "relu", MGI_RELU, x);
-    x = resnet_layers(n, x, z, &s);
+    x = resnet_layers(n, x, z, &small);
     x = mgi_net_plain(n, "avgpool", MGI_GLOBALAVG, x);
     mgi_net_add1(n, "linear", MGI_LINEAR, x, "out=%td", z->classes);
 }
@@ -14794,15 +15829,7 @@ MGI_FN void mgi_zoo_resnet18(mango_net *n, const mgi_zoo *z)
 MGI_FN void mgi_zoo_spiking_resnet18(mango_net *n, const mgi_zoo *z)
 {
     const resnet_style s = {1, "downsample", z->lif};
-    int x = mgi_net_input(n, "input", z->C, z->H, z->W);
-    x = mgi_net_add1(n, "conv1", MGI_CONV, x, "out=%td kernel=7 stride=2 pad=3 bias=0",
-                     mgi_zoo_wide(z, 64));
-    x = mgi_net_plain(n, "bn1", MGI_BATCHNORM, x);
-    x = resnet_act(n, x, "", "1", &s);
-    x = mgi_net_add1(n, "maxpool", MGI_MAXPOOL, x, "kernel=3 stride=2 pad=1");
-    x = resnet_layers(n, x, z, &s);
-    x = mgi_net_plain(n, "avgpool", MGI_GLOBALAVG, x);
-    mgi_net_add1(n, "fc", MGI_LINEAR, x, "out=%td", z->classes);
+    resnet_large_stem(n, z, &s);
 }
 /* ---- end net/zoo_resnet18.c --------------------------------------------------------- */
 
@@ -14971,11 +15998,22 @@ static void plan_use(mango_plan *p, int node, int i)
     u->carried |= !from->dynamic && p->step[i].dynamic;
 }
 
+/* What the chain of step s takes from elsewhere is used by step i. */
+static void plan_use_inputs(mango_plan *p, const mgi_step *s, int i)
+{
+    for (int e = s->end; e >= 0; e = p->node[e].link)
+        for (int j = 0; j < p->net->node[e].n_in; j++)
+            if (p->net->node[e].in[j] != p->node[e].link)
+                plan_use(p, p->net->node[e].in[j], i);
+}
+
 static void plan_step_buffers(mango_plan *p, int i)
 {
     mgi_step *s = &p->step[i];
     const mgi_node *g = &p->net->node[s->head];
     const mgi_scope scope = s->dynamic ? MGI_PER_MAP : MGI_PER_INPUT;
+    if (s->fused >= 0 && g->kind != MGI_LIF)
+        return;
     s->out = s->bits ? plan_buffer(p, scope, MGI_ELEM_BITS,
                                    g->H * g->W * mgi_bits_words(g->C), i)
                      : plan_buffer(p, scope, MGI_ELEM_F32, s->n, i);
@@ -14987,12 +16025,8 @@ static void plan_step_buffers(mango_plan *p, int i)
         s->aux = plan_buffer(p, MGI_PER_INPUT, MGI_ELEM_F32, s->n, i);
         p->buf[s->aux].carried = 1;
     }
-    if (s->head == p->from)
-        return;
-    for (int e = s->end; e >= 0; e = p->node[e].link)
-        for (int j = 0; j < p->net->node[e].n_in; j++)
-            if (p->net->node[e].in[j] != p->node[e].link)
-                plan_use(p, p->net->node[e].in[j], i);
+    if (s->head != p->from)
+        plan_use_inputs(p, s->fused < 0 ? s : &p->step[s->fused], i);
 }
 
 static void plan_reading_buffers(mango_plan *p)
@@ -15094,6 +16128,23 @@ static int plan_spikes_in(const mango_net *net, int i)
     return net->node[i].kind == MGI_LIF;
 }
 
+/* Are the weights of step s to be held in 8 bits? By the graph and what is fed. */
+static int plan_int8(const mango_plan *p, const mgi_step *s)
+{
+    const mgi_node *g = &p->net->node[s->op];
+    int i = s->op;
+    if (!p->int8 || (g->kind != MGI_CONV && g->kind != MGI_LINEAR) || s->op != s->head ||
+        s->up != MGI_UP_NONE || s->reshape >= 0 || !plan_spikes_in(p->net, g->in[0]) ||
+        s->conv.C * s->conv.kh * s->conv.kw > MGI_INT8_MOST)
+        return 0;
+    do { /* what is fed need not be spikes */
+        i = p->net->node[i].in[0];
+        if (i == p->from)
+            return 0;
+    } while (p->net->node[i].kind != MGI_LIF);
+    return 1;
+}
+
 static void plan_step(mango_plan *p, int end)
 {
     const mango_net *net = p->net;
@@ -15101,6 +16152,7 @@ static void plan_step(mango_plan *p, int end)
     mgi_step *s = &p->step[p->n_steps];
     s->end = end;
     s->bn = s->reshape = s->residual = s->aux = s->work = s->op = s->after = -1;
+    s->fused = s->out = -1;
     s->dynamic = p->node[end].dynamic;
     s->n = last->C * last->H * last->W;
     plan_chain(p, s);
@@ -15111,6 +16163,7 @@ static void plan_step(mango_plan *p, int end)
         s->conv = plan_conv(net, s);
         if (g->kind != MGI_VQ && g->kind != MGI_LINEAR && !plan_spikes_in(net, g->in[0]))
             s->conv.winograd = mgi_winograd_rule(&s->conv);
+        s->conv.int8 = plan_int8(p, s);
         s->packed_n = mgi_conv_packed(&s->conv);
         s->bias_n = !matmul || g->bias_p >= 0 || s->bn >= 0 ? s->conv.O : 0;
     } else if (s->head != p->from && net->node[s->head].kind == MGI_BATCHNORM) {
@@ -15161,6 +16214,8 @@ static mango_status plan_options(mango_plan *p, const mango_plan_options *o, man
     p->memory = o->memory == 0 ? MGI_PLAN_MEMORY : o->memory;
     p->from = (int)o->from;
     p->raw = o->raw;
+    p->half = o->half;
+    p->int8 = o->int8;
     p->slice = MGI_MIN(o->slice, p->T);
     p->at = -1;
     if (p->T < 1 || p->T > MGI_MAX_T)
@@ -15308,15 +16363,19 @@ MGI_FN void mgi_plan_describe(const mango_plan *p, mgi_str *s)
     for (int i = 0; i < p->n_steps; i++) {
         const mgi_step *q = &p->step[i];
         const mgi_node *g = &p->net->node[q->end];
-        const mgi_buf *u = &p->buf[q->out];
+        const mgi_buf none = {.last = q->fused}, *u = q->out < 0 ? &none : &p->buf[q->out];
         mgi_str_printf(s, "%4d %s %-10s ", i, q->dynamic ? "T*B" : "B  ",
                        q->head == p->from ? "fed"
                                           : mgi_kind_name(p->net->node[q->head].kind));
         plan_chain_names(p, q->end, s);
+        mgi_str_puts(s, q->conv.half ? " half" : q->conv.int8 ? " int8" : "");
         mgi_str_printf(s, " %lldx%lldx%lld %s %lld@%lld used to %d macs=%.0f\n",
                        (long long)g->C, (long long)g->H, (long long)g->W,
-                       u->elem == MGI_ELEM_BITS ? "bits" : "f32", (long long)u->bytes,
-                       (long long)u->offset, u->last, mgi_step_macs(p, q));
+                       q->out < 0                 ? "fused"
+                       : u->elem == MGI_ELEM_BITS ? "bits"
+                                                  : "f32",
+                       (long long)u->bytes, (long long)u->offset, u->last,
+                       mgi_step_macs(p, q));
     }
 }
 /* ---- end net/plan.c ----------------------------------------------------------------- */
@@ -15752,7 +16811,8 @@ MGI_FN void mgi_plan_up_weights(const mgi_conv *c, const float *w, float *t)
 
 /* ---- begin net/plan_spikes.c -------------------------------------------------------- */
 /* plan_spikes.c - which values are held as bits: spikes of a LIF layer, and
- * max-pools of such, when everything that uses them has a form for bits.
+ * max-pools of such, when everything that uses them has a form for bits; and
+ * which LIF layers run in the same pass as the convolution before them.
  */
 
 /* The step that leaves a node's value. */
@@ -15809,6 +16869,57 @@ static int spikes_refuse(mango_plan *p, const mgi_step *s)
     return changed;
 }
 
+/* ---- convolution and LIF in one pass ------------------------------------------- */
+
+static int spikes_is_read(const mango_plan *p, int node)
+{
+    for (int r = 0; r < p->n_readings; r++)
+        if (mgi_plan_source(p, p->reading[r].node) == node)
+            return 1;
+    return 0;
+}
+
+/* The step whose currents LIF step s can take without anybody storing them; -1. */
+static int spikes_currents(const mango_plan *p, const mgi_step *s)
+{
+    const mgi_node *g = &p->net->node[s->head];
+    if (g->kind != MGI_LIF || !s->bits || p->node[g->in[0]].view >= 0 ||
+        p->node[g->in[0]].uses != 1 || spikes_is_read(p, g->in[0]))
+        return -1;
+    const int i = p->node[g->in[0]].step;
+    const mgi_step *c = &p->step[i];
+    const mgi_kind k = p->net->node[c->head].kind;
+    if (c->head == p->from || (k != MGI_CONV && k != MGI_LINEAR) || c->relu ||
+        c->up != MGI_UP_NONE || c->after >= 0 || c->reshape >= 0 ||
+        !mgi_plan_is_bits(p, p->net->node[c->head].in[0]))
+        return -1;
+    return i;
+}
+
+/* A LIF layer whose current is constant and that is set to a value by a spike
+ * fires with a period; so do max-pools of it. */
+static int spikes_repeat(const mango_plan *p, int node)
+{
+    const mgi_node *g = &p->net->node[mgi_plan_source(p, node)];
+    while (g->kind == MGI_MAXPOOL)
+        g = &p->net->node[mgi_plan_source(p, g->in[0])];
+    return g->kind == MGI_LIF && !p->node[g->in[0]].dynamic &&
+           (g->lif.reset == MANGO_RESET_ZERO || g->lif.reset == MANGO_RESET_VALUE);
+}
+
+static void spikes_fuse(mango_plan *p)
+{
+    for (int i = 0; i < p->n_steps; i++) {
+        mgi_step *s = &p->step[i];
+        const int c = spikes_currents(p, s);
+        if (c < 0)
+            continue;
+        s->fused = c;
+        p->step[c].fused = i;
+        s->repeats = spikes_repeat(p, p->net->node[p->step[c].head].in[0]);
+    }
+}
+
 MGI_FN void mgi_plan_spikes(mango_plan *p)
 {
     int changed = 1;
@@ -15832,6 +16943,7 @@ MGI_FN void mgi_plan_spikes(mango_plan *p)
             changed |= spikes_refuse(p, s);
         }
     }
+    spikes_fuse(p);
 }
 /* ---- end net/plan_spikes.c ---------------------------------------------------------- */
 
@@ -15853,11 +16965,19 @@ MGI_FN size_t mgi_elem_size(mgi_elem e)
     return e == MGI_ELEM_F32 ? sizeof(float) : sizeof(double); /* a word: 8 bytes */
 }
 
+MGI_FN mango_idx mgi_step_words(const mgi_step *s, mango_idx maps)
+{
+    const mango_idx words = maps * s->conv.H * s->conv.W * mgi_bits_words(s->conv.C);
+    return words * (mango_idx)(sizeof(uint64_t) / sizeof(float));
+}
+
 MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps)
 {
     const mgi_node *g = &p->net->node[s->op];
     if (s->head == p->from || g->kind == MGI_INPUT)
         return 0;
+    if (g->kind == MGI_LIF && s->fused >= 0)
+        return mgi_bits_conv_work(&p->step[s->fused].conv, maps);
     if (s->up == MGI_UP_AFTER || g->kind == MGI_UPSAMPLE) {
         const mgi_up u = mgi_step_up(p, s);
         const mango_idx own = mgi_upsample_work(&u);
@@ -15868,6 +16988,8 @@ MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx
     }
     if (s->up == MGI_UP_SUBPIXEL)
         return mgi_conv_work(&s->conv, maps);
+    if (s->conv.int8 && !mgi_plan_is_bits(p, g->in[0]))
+        return mgi_bits_conv_work(&s->conv, maps) + mgi_step_words(s, maps);
     if (mgi_is_matmul(g->kind))
         return mgi_plan_is_bits(p, g->in[0]) ? mgi_bits_conv_work(&s->conv, maps)
                                              : mgi_conv_work(&s->conv, maps);
@@ -16063,6 +17185,8 @@ MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err)
  */
 #include <math.h>
 
+#define FOLD_LARGE (1 << 18) /* weights that do not stay in cache */
+
 /* Scratch for one step's weights. */
 typedef struct mgi_fold {
     const mango_plan *p;
@@ -16080,9 +17204,9 @@ static const float *plan_param(const mango_plan *p, int i)
 static mango_status plan_filled(const mango_plan *p, int i, mango_err *err)
 {
     if (i >= 0 && !p->net->param[i].v)
-        return mgi_fail(err, MANGO_E_STATE,
-                        "parameter '%s' has no values: load or fill the net",
-                        p->net->param[i].name);
+        return mgi_fail(err, MANGO_E_STATE, "parameter '%s' %s", p->net->param[i].name,
+                        p->net->given ? "was given away to an earlier plan"
+                                      : "has no values: load or fill the net");
     return MANGO_OK;
 }
 
@@ -16330,12 +17454,46 @@ static mango_status plan_weights_alloc(mango_plan *p)
     return MANGO_OK;
 }
 
+/* Of a net that gives: free the weights of node op unless a step from `next` on
+ * packs them. A quantizer's rows stay: they are read while plans run. */
+static void fold_release(const mango_plan *p, int op, int next)
+{
+    const mgi_node *g = &p->net->node[op];
+    int needed = !p->net->given || !mgi_is_matmul(g->kind);
+    for (int i = next; !needed && i < p->n_steps; i++)
+        needed = p->step[i].packed_n && p->step[i].op == op;
+    if (!needed)
+        mgi_param_release(p->net, g->weight);
+}
+
+/* Weights held as halves: on request all that multiply values (not spikes); by
+ * itself where that changes nothing and is faster, which is where each weight is
+ * a half already, as in a file of F16, and is used once an input: reading such
+ * weights is what a large linear layer spends its time on. */
+static void plan_halves(mango_plan *p)
+{
+    for (int i = 0; i < p->n_steps; i++) {
+        mgi_step *s = &p->step[i];
+        const mgi_node *g = &p->net->node[s->op];
+        if (!s->packed_n || !mgi_is_matmul(g->kind) || s->conv.transposed ||
+            s->conv.winograd || s->conv.int8 || (s->op == s->head && mgi_plan_is_bits(p, g->in[0])))
+            continue;
+        const float *w = plan_param(p, g->weight);
+        const int once = s->conv.OH * s->conv.OW == 1 && s->packed_n >= FOLD_LARGE;
+        const int as_is = s->bn < 0 && s->up == MGI_UP_NONE && !g->spectral && w;
+        s->conv.half =
+            p->half || (once && as_is && mgi_halves_exact(p->net->param[g->weight].count, w));
+        s->packed_n = mgi_conv_packed(&s->conv);
+    }
+}
+
 MGI_FN mango_status mgi_plan_pack(mango_plan *p, mango_err *err)
 {
     mango_status st = MANGO_OK;
     mgi_fold f = {.p = p};
     mgi_arena scratch;
     mgi_arena_init(&scratch, &p->al);
+    plan_halves(p);
     st = plan_weights_alloc(p);
     if (st >= 0)
         st = fold_plan(p, &f, &scratch);
@@ -16343,12 +17501,18 @@ MGI_FN mango_status mgi_plan_pack(mango_plan *p, mango_err *err)
         mgi_fail(err, st, "no memory for packed weights");
         goto done;
     }
-    for (int i = 0; i < p->n_steps; i++)
+    for (int i = 0; i < p->net->n_nodes; i++) /* what the plan does not run */
+        fold_release(p, i, 0);
+    for (int i = 0; i < p->n_steps; i++) {
         MGI_TRY_TO(fold_step(&f, &p->step[i], err));
+        fold_release(p, p->step[i].op, i + 1);
+    }
 done:
     mgi_arena_free(&scratch);
     return st;
 }
+
+#undef FOLD_LARGE
 /* ---- end net/plan_weights.c --------------------------------------------------------- */
 
 /* ---- begin net/forward.c ------------------------------------------------------------ */
@@ -16454,26 +17618,29 @@ static void fwd_lif(mango_plan *p, const mgi_step *s, float *S)
     }
 }
 
-/* The same, S as bits. */
+/* The same, S as bits: each word of a pixel goes through all steps at once. */
 static void fwd_lif_bits(mango_plan *p, const mgi_step *s, uint64_t *S)
 {
     const mgi_node *g = &p->net->node[s->head];
     const mango_idx C = g->C, rows = p->b * g->H * g->W, words = mgi_bits_words(C);
-    const mango_idx stride = p->node[g->in[0]].dynamic ? rows * C : 0;
-    const mango_idx block = MGI_MAX(FWD_BLOCK / C, 1);
     const float *X = mgi_plan_value(p, g->in[0]);
     const mgi_lif_rule rule = mgi_lif_lower(&g->lif);
     const float U0 = mgi_lif_rest(&g->lif);
     float *U = mgi_plan_at(p, s->aux);
 
     MGI_OMP(parallel for schedule(static) if (rows * C * p->t >= FWD_GRAIN))
-    for (mango_idx i = 0; i < rows; i += block) {
-        const mango_idx m = MGI_MIN(block, rows - i);
-        for (mango_idx j = 0; j < m * C && p->t0 == 0; j++)
-            U[i * C + j] = U0;
-        for (mango_idx t = 0; t < p->t; t++)
-            p->k->lif_bits(m, C, &rule, X + t * stride + i * C, U + i * C,
-                           S + (t * rows + i) * words);
+    for (mango_idx i = 0; i < rows * words; i++) {
+        const mango_idx c = i % words * 64, at = i / words * C + c;
+        const mgi_lif_run q = {.T = p->t,
+                               .n = MGI_MIN(64, C - c),
+                               .X = X + at,
+                               .ldX = p->node[g->in[0]].dynamic ? rows * C : 0,
+                               .U = U + at,
+                               .S = S + i,
+                               .ldS = rows * words};
+        for (mango_idx j = 0; j < q.n && p->t0 == 0; j++)
+            q.U[j] = U0;
+        p->k->lif_bits(&rule, &q);
     }
 }
 
@@ -16554,19 +17721,56 @@ static void fwd_globalsum(mango_idx N, mango_idx HW, mango_idx C, const float *x
 
 /* ---- one step --------------------------------------------------------------------- */
 
-static void fwd_matmul_bits(const mango_plan *p, const mgi_step *s, const uint64_t *x,
-                            float *y)
+static mgi_bits_epilogue fwd_epilogue_bits(const mango_plan *p, const mgi_step *s)
 {
     mgi_bits_epilogue e = {s->bias, NULL, NULL, s->relu};
     if (s->residual >= 0 && mgi_plan_is_bits(p, s->residual))
         e.bits = mgi_plan_words(p, s->residual);
     else if (s->residual >= 0)
         e.residual = mgi_plan_value(p, s->residual);
+    return e;
+}
+
+static void fwd_matmul_bits(const mango_plan *p, const mgi_step *s, const uint64_t *x,
+                            float *y)
+{
+    const mgi_bits_epilogue e = fwd_epilogue_bits(p, s);
     mgi_bits_conv(&s->conv, fwd_maps(p, s), x, s->packed, &e, y, fwd_scratch(p, s));
+}
+
+/* LIF step s and the convolution c before it. */
+static void fwd_matmul_lif(mango_plan *p, const mgi_step *s, const mgi_step *c, uint64_t *S)
+{
+    const mgi_node *g = &p->net->node[s->head];
+    const mgi_bits_epilogue e = fwd_epilogue_bits(p, c);
+    const mgi_bits_lif lif = {mgi_lif_lower(&g->lif), p->b, mgi_plan_at(p, s->aux), S,
+                              s->repeats};
+    const float U0 = mgi_lif_rest(&g->lif);
+    for (mango_idx i = 0; i < p->b * s->n && p->t0 == 0; i++)
+        lif.U[i] = U0;
+    mgi_bits_conv_lif(&c->conv, fwd_maps(p, s),
+                      mgi_plan_words(p, p->net->node[c->head].in[0]), c->packed, &e, &lif,
+                      fwd_scratch(p, s));
+}
+
+/* Spikes that are held as floats (of another shape than the LIF's, or read elsewhere)
+ * meet weights of 8 bits as bits. */
+static void fwd_matmul_int8(const mango_plan *p, const mgi_step *s, const float *x, float *y)
+{
+    const mango_idx N = fwd_maps(p, s);
+    const mgi_bits_epilogue e = fwd_epilogue_bits(p, s);
+    uint64_t *words = (uint64_t *)(void *)fwd_scratch(p, s);
+    float *work = fwd_scratch(p, s) + mgi_step_words(s, N);
+    mgi_bits_from(N * s->conv.H * s->conv.W, s->conv.C, x, words);
+    mgi_bits_conv(&s->conv, N, words, s->packed, &e, y, work);
 }
 
 static void fwd_matmul(const mango_plan *p, const mgi_step *s, const float *x, float *y)
 {
+    if (s->conv.int8) {
+        fwd_matmul_int8(p, s, x, y);
+        return;
+    }
     const mgi_epilogue e = {
         s->bias, s->residual < 0 ? NULL : mgi_plan_value(p, s->residual), s->relu};
     mgi_conv_forward(&s->conv, fwd_maps(p, s), x, s->packed, &e, y, fwd_scratch(p, s));
@@ -16692,13 +17896,17 @@ static void fwd_operator(mango_plan *p, const mgi_step *s, float *y)
 
 MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s)
 {
-    void *y = mgi_plan_at(p, s->out);
     const mgi_kind k = p->net->node[s->head].kind;
+    if (s->out < 0)
+        return; /* a later LIF step does it */
+    void *y = mgi_plan_at(p, s->out);
     if (s->head == p->from || k == MGI_INPUT) {
         fwd_feed(p, s, y);
         return;
     }
-    if (k == MGI_LIF && s->bits)
+    if (s->fused >= 0)
+        fwd_matmul_lif(p, s, &p->step[s->fused], y);
+    else if (k == MGI_LIF && s->bits)
         fwd_lif_bits(p, s, y);
     else if (mgi_plan_is_bits(p, p->net->node[s->head].in[0]))
         fwd_bits(p, s, y);
@@ -22290,7 +23498,7 @@ void mango_objective_defaults(mango_objective_options *o)
     if (!o)
         return;
     o->T = 0, o->batch = 10, o->memory = 0;
-    o->elite = 0, o->minimize = 0, o->believed = 1.0;
+    o->elite = 0, o->minimize = 0, o->believed = 1.0, o->half = o->int8 = 0;
 }
 
 /* A digest is the SHA-256 of the graph's text and of every parameter's name and
@@ -22410,7 +23618,8 @@ static mango_status objective_targets(mango_objective *o, const mango_net *net, 
     return MANGO_OK;
 }
 
-/* One plan draws, one looks: to the deepest target and no further. */
+/* One plan looks, to the deepest target and no further; one draws. In this order a
+ * net that gives its weights away has freed what lies behind the target. */
 static mango_status objective_plans(mango_objective *o, const mango_net *gen,
                                     const mango_net *net,
                                     const mango_objective_options *opt, mango_err *err)
@@ -22418,12 +23627,13 @@ static mango_status objective_plans(mango_objective *o, const mango_net *gen,
     mango_plan_options p;
     mango_plan_defaults(&p);
     p.batch = opt->batch;
+    p.half = opt->half;
+    p.int8 = opt->int8;
     if (opt->memory > 0)
         p.memory = opt->memory;
     mango_plan_options g = p;
     g.from = mango_space_layer(o->space), g.raw = 1;
     const mango_reading picture = {gen->output, MANGO_READ_MEAN, o->rgb};
-    MGI_TRY(mango_plan_create(&o->gen_plan, gen, &g, 1, &picture, &o->al, err));
     p.T = o->T = opt->T > 0 ? opt->T : mango_net_steps(net);
     p.slice = o->elite > 0 ? MGI_MAX(o->T / 2, 1) : 0;
     mango_reading *r = mgi_new(&o->al, o->n_looks, sizeof *r);
@@ -22435,7 +23645,7 @@ static mango_status objective_plans(mango_objective *o, const mango_net *gen,
     const mango_status st =
         mango_plan_create(&o->net_plan, net, &p, o->n_looks, r, &o->al, err);
     mgi_del(&o->al, r, o->n_looks, sizeof *r);
-    return st;
+    return st < 0 ? st : mango_plan_create(&o->gen_plan, gen, &g, 1, &picture, &o->al, err);
 }
 
 /* One arena for everything that holds a batch. */
@@ -22495,10 +23705,9 @@ static mango_status objective_build(mango_objective *o, const mango_net *gen,
     o->d = m.d;
     MGI_TRY(objective_sizes(o, gen, net, err));
     MGI_TRY(objective_buffers(o, err));
-    MGI_TRY(objective_plans(o, gen, net, opt, err));
-    if (objective_digests(o, gen, net) < 0)
+    if (objective_digests(o, gen, net) < 0) /* before a plan may take the weights */
         return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
-    return MANGO_OK;
+    return objective_plans(o, gen, net, opt, err);
 }
 
 mango_status mango_objective_create_many(mango_objective **o, const mango_net *gen,
@@ -24181,7 +25390,6 @@ mango_status mango_fid(const mango_moments *a, const mango_moments *b,
  */
 #include <math.h>
 
-
 static void init_uniform(mango_rng *r, mango_idx n, double bound, float *w)
 {
     for (mango_idx i = 0; i < n; i++)
@@ -24273,11 +25481,7 @@ static void init_norm(mango_net *net, int i, mango_train_kind kind)
 mango_status mango_train_init(mango_net *net, mango_train_kind kind, uint64_t seed)
 {
     MGI_REQUIRE(net);
-    for (int p = 0; p < net->n_params; p++)
-        if (!net->param[p].v) {
-            MGI_TRY(mgi_net_alloc_params(net));
-            break;
-        }
+    MGI_TRY(mgi_net_alloc_params(net));
     for (int i = 0; i < net->n_nodes; i++) {
         const mgi_node *n = &net->node[i];
         mango_rng r;
@@ -24290,6 +25494,47 @@ mango_status mango_train_init(mango_net *net, mango_train_kind kind, uint64_t se
             init_normal(&r, net->param[n->weight].count, 1.0, net->param[n->weight].v);
     }
     return MANGO_OK;
+}
+
+/* ---- from a twin with ReLUs ------------------------------------------------- */
+
+/* The constant input at which a neuron of this rule reaches its threshold. */
+static double relu_threshold(const mango_lif *q)
+{
+    const double gain = q->input_gain * (q->tau > 0 && !q->decay_input ? q->tau : 1);
+    const double room = q->tau > 0 ? q->U_thr - q->U_reset : q->U_thr * (1.0 - q->beta);
+    return gain > 0 && room > 0 ? room / gain : 0;
+}
+
+/* y -> X_thr (0.7 y + shift) at norm i of a layer that feeds LIF neurons. The
+ * shift is smaller where a residual sum adds spikes, none on its shortcut. */
+static int relu_norm(mango_net *net, int i)
+{
+    const mgi_node *n = &net->node[i];
+    double shift = 0.8;
+    int k = init_reader(net, i);
+    if (k >= 0 && net->node[k].kind == MGI_ADD) {
+        shift = net->node[k].in[0] == i ? 0.5 : 0;
+        k = init_reader(net, k);
+    }
+    const double X_thr = k >= 0 && net->node[k].kind == MGI_LIF ? relu_threshold(&net->node[k].lif) : 0;
+    if (X_thr <= 0 || n->weight < 0 || n->bias_p < 0)
+        return 0;
+    for (mango_idx c = 0; c < n->C; c++) {
+        float *w = &net->param[n->weight].v[c], *b = &net->param[n->bias_p].v[c];
+        *w = (float)(X_thr * 0.7 * (double)*w);
+        *b = (float)(X_thr * (0.7 * (double)*b + shift));
+    }
+    return 1;
+}
+
+mango_idx mango_train_from_relu(mango_net *net)
+{
+    mango_idx changed = 0;
+    for (int i = 0; net && i < net->n_nodes; i++)
+        if (net->node[i].kind == MGI_BATCHNORM)
+            changed += relu_norm(net, i);
+    return changed;
 }
 
 /* ---- recipes ------------------------------------------------------------- */
@@ -24334,7 +25579,7 @@ static void init_recipe_net(mango_train_options *o, const mango_net *net)
     init_recipe_readout(o, net);
 }
 
-static void init_recipe_vqvae(mango_train_options *o)
+static void init_recipe_vqvae(mango_train_options *o, const mango_net *net)
 {
     o->epochs = 20;
     o->batch = 256;
@@ -24344,7 +25589,7 @@ static void init_recipe_vqvae(mango_train_options *o)
     o->decay = 0.99;
     o->revive = 0.02;
     o->reference = 1000;
-    o->flip = 1;
+    o->flip = !net || net->node[net->input].C == 3; /* digits read one way */
 }
 
 static void init_recipe_sngan(mango_train_options *o)
@@ -24379,7 +25624,7 @@ void mango_train_defaults(mango_train_options *o, mango_train_kind kind, const m
     if (kind == MANGO_TRAIN_NET)
         init_recipe_net(o, net);
     else if (kind == MANGO_TRAIN_VQVAE)
-        init_recipe_vqvae(o);
+        init_recipe_vqvae(o, net);
     else
         init_recipe_sngan(o);
 }
@@ -24964,6 +26209,8 @@ mango_status mango_trainer_create(mango_trainer **out, mango_train_kind kind, ma
         if (!net->param[p].v)
             return mgi_fail(err, MANGO_E_STATE, "parameter %s has no values yet",
                             net->param[p].name);
+    if (net->given || (dsc && dsc->given))
+        return mgi_fail(err, MANGO_E_STATE, "a net that gives its weights away is not trained");
     const mango_alloc a = mgi_alloc_get(al);
     mango_trainer *t = mgi_new(&a, 1, sizeof *t);
     if (!t)
@@ -25915,6 +27162,63 @@ mango_status mgi_sngan_sample(mango_trainer *t, mango_idx n, float *rgb)
     return MANGO_OK;
 }
 /* ---- end train/sngan.c -------------------------------------------------------------- */
+
+/* ---- begin train/flops.c ------------------------------------------------------------ */
+/* flops.c - the arithmetic that an update asks for.
+ *
+ * Counted are the multiply-adds of convolutions and linear layers, two
+ * operations each: forward, by the weights, and by the input where somebody
+ * wants it; not what lies in the padding, not what is computed twice to save
+ * memory, and all inputs, whether a zero among them is skipped or not.
+ */
+
+/* Kernel positions inside the map, over all positions of a window. */
+static double flops_taps(mango_idx places, mango_idx s, mango_idx p, mango_idx k, mango_idx size)
+{
+    mango_idx sum = 0, lo, hi;
+    for (mango_idx t = 0; t < places; t++, sum += hi - lo)
+        mgi_conv_clip(t, s, p, k, size, &lo, &hi);
+    return (double)sum;
+}
+
+/* Multiply-adds of one map through node i. */
+static double flops_node(const mango_net *net, int i)
+{
+    const mgi_node *n = &net->node[i], *in = n->n_in ? &net->node[n->in[0]] : n;
+    if (n->kind == MGI_LINEAR)
+        return (double)(in->C * in->H * in->W) * (double)n->C;
+    if (n->kind != MGI_CONV && n->kind != MGI_CONVT)
+        return 0;
+    const mgi_conv c = n->conv.transposed ? mgi_conv_flip(&n->conv) : n->conv;
+    return (double)c.C * (double)c.O * flops_taps(c.OH, c.sh, c.ph, c.kh, c.H) *
+           flops_taps(c.OW, c.sw, c.pw, c.kw, c.W);
+}
+
+/* Operations for b pictures through the tape, forward; and back, if so. */
+static double flops_tape(const mgi_tape *t, mango_idx b, int back)
+{
+    double sum = 0;
+    for (int i = 0; i < t->net->n_nodes; i++) {
+        const mgi_node *n = &t->net->node[i];
+        const double each = t->needed[i] ? flops_node(t->net, i) : 0;
+        if (each == 0)
+            continue;
+        const int times = 1 + (back && t->wants[i] && t->dw[n->weight]) +
+                          (back && t->wants[n->in[0]]);
+        sum += 2 * each * times * (double)(b * (t->timed[i] ? t->o.T : 1));
+    }
+    return sum;
+}
+
+double mango_trainer_flops(const mango_trainer *t)
+{
+    const mango_idx b = t->o.batch;
+    if (t->kind != MANGO_TRAIN_SNGAN)
+        return flops_tape(t->tape, b, 1);
+    return (double)t->o.n_dis * (flops_tape(t->tape, b, 0) + flops_tape(t->tape_d, 2 * b, 1)) +
+           flops_tape(t->tape, b, 1) + flops_tape(t->tape_g, b, 1);
+}
+/* ---- end train/flops.c -------------------------------------------------------------- */
 
 /* ---- begin train/checkpoint.c ------------------------------------------------------- */
 /* checkpoint.c - all of a trainer in one safetensors file.
