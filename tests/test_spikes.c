@@ -304,7 +304,7 @@ static void t_spikes_lif_rule(mango_rng *rng, const mgi_lif_rule *r, mango_idx n
 
 static void t_spikes_lif(void)
 {
-    static const mango_idx n[] = {1, 7, 8, 36, 63, 64};
+    static const mango_idx n[] = {1, 7, 8, 16, 17, 36, 63, 64};
     static const float tau[] = {1.0f, 2.0f, 3.0f, 4.0f};
     mango_rng rng;
     mango_rng_init(&rng, 43, 0, 0);
@@ -325,7 +325,7 @@ static void t_spikes_lif(void)
                                     .U_rest = 0.1f,
                                     .U_reset = 0.1f};
             for (int c = 0; c < 16; c++)
-                t_spikes_lif_rule(&rng, &r, n[(i + c) % 6], c);
+                t_spikes_lif_rule(&rng, &r, n[(i + c) % MGI_COUNT(n)], c);
         }
     }
     mgi_kernels_force(best);

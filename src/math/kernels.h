@@ -37,6 +37,8 @@ typedef struct mgi_active {
     mango_idx m;
     const uint64_t *x;  /* (m) */
     const uint8_t *row; /* (m) */
+    const float *ahead; /* the next call's b, a hint: `lines` times 16 floats of each panel */
+    mango_idx lines;    /* 0: none                                                          */
 } mgi_active;
 
 /* n <= 64 neurons, the outputs of one word of a pixel, over T steps. Their
@@ -147,6 +149,7 @@ MGI_FN void mgi_avx2_gather_int8(const mgi_active *a, const int8_t *b, int16_t *
 MGI_FN void mgi_avx2_drain(mango_idx n, int16_t *h, float *acc);
 MGI_FN void mgi_avx2_gather(mango_idx panels, const mgi_active *a, const float *b,
                             mango_idx pitch, float *acc);
+MGI_FN void mgi_avx512_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q);
 MGI_FN void mgi_avx2_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q);
 #endif
 #if defined(__GNUC__) && defined(__aarch64__) && !defined(__AARCH64EB__)

@@ -31,6 +31,8 @@
 #define SPC_WINDOW 64     /* words of a window that is looked at for repetition  */
 #define SPC_WIDEN 262144  /* floats widened at a time on the dense way, about    */
 #define SPC_GRAIN 65536   /* additions below which one thread does it            */
+#define SPC_NEAR 131072   /* floats of weights that stay in the second-level cache */
+#define SPC_LINE 16       /* floats of a cache line                              */
 #define SPC_DENSE 0.5     /* part of active inputs above which dense is faster   */
 
 typedef struct spc_job {
@@ -205,6 +207,16 @@ static void spc_add_int8(const spc_job *j, const spc_tile *u, const mgi_active *
     j->k->gather_int8(a, j->int8 + (u->o0 * K + k * MGI_INT8_OUT), u->low);
 }
 
+/* What the gather of word v of tap k asks for: the weights behind its own, when
+ * those of 64 outputs do not stay in the second-level cache anyway. */
+static void spc_ahead(const spc_job *j, mango_idx k, mango_idx v, const float *b, mgi_active *a)
+{
+    const mango_idx nr = j->k->nr, taps = j->g.kh * j->g.kw, C = j->g.C;
+    const mango_idx left = (taps - k) * C - MGI_MIN((v + 1) * 64, C);
+    a->ahead = b + MGI_MIN(64, C - v * 64) * nr;
+    a->lines = taps * C * SPC_OUT > SPC_NEAR ? MGI_MIN(64, left) * nr / SPC_LINE : 0;
+}
+
 static void spc_sum(const spc_job *j, const spc_tile *u, mango_idx part)
 {
     const mgi_convgeo *g = &j->g;
@@ -219,13 +231,15 @@ static void spc_sum(const spc_job *j, const spc_tile *u, mango_idx part)
         const mango_idx tap = spc_tap(j, u, t / g->kw, t % g->kw);
         for (mango_idx v = 0; tap >= 0 && v < j->words; v++) {
             const mango_idx at = (tap + v) * parts + part, k = t * g->C + v * 64;
-            mgi_active a = {j->many[at], j->word + at * maps, j->row + at * maps};
+            mgi_active a = {j->many[at], j->word + at * maps, j->row + at * maps, NULL, 0};
             if (u->rows < u->B * u->T)
                 spc_choose(u, &a, word, row);
             if (j->int8)
                 spc_add_int8(j, u, &a, k, &left);
-            else
+            else {
+                spc_ahead(j, t, v, b + k * nr, &a);
                 j->k->gather(u->panels, &a, b + k * nr, pitch, u->acc);
+            }
         }
     }
 }
@@ -477,4 +491,6 @@ MGI_FN void mgi_bits_conv_lif(const mgi_conv *c, mango_idx N, const uint64_t *x,
 #undef SPC_WINDOW
 #undef SPC_WIDEN
 #undef SPC_GRAIN
+#undef SPC_NEAR
+#undef SPC_LINE
 #undef SPC_DENSE

@@ -5,12 +5,28 @@
  * Nothing is multiplied. It reads one vector per addition, so that it is bound
  * by loads: the caller sees to it that the rows in use stay in the first-level
  * cache, and that pixels with equally many active inputs follow each other,
- * since the branch that ends a pixel is then foreseen.
+ * since the branch that ends a pixel is then foreseen. Each pixel asks for the
+ * sums of the next one, and for a part of the weights that the next call will
+ * read: they come from far, in an order that the CPU does not foresee.
  * SPDX-License-Identifier: MIT */
 #include "spikes.h"
 
 #if defined(__GNUC__) && defined(__x86_64__)
 #include <immintrin.h>
+
+/* Pixel i of a: what is asked for ahead of time. */
+#define SPK_LINE 16 /* floats of a cache line */
+static inline __attribute__((always_inline)) void
+spk_ahead(int P, mango_idx wide, const mgi_active *a, mango_idx i, mango_idx pitch, float *acc)
+{
+    const mango_idx per = (a->lines + a->m - 1) / a->m;
+    const mango_idx end = MGI_MIN((i + 1) * per, a->lines);
+    for (mango_idx l = i * per; l < end; l++)
+        for (int q = 0; q < P; q++)
+            _mm_prefetch((const char *)(a->ahead + q * pitch + l * SPK_LINE), _MM_HINT_T1);
+    for (mango_idx k = 0; i + 1 < a->m && k < wide; k += SPK_LINE)
+        _mm_prefetch((const char *)(acc + a->row[i + 1] * wide + k), _MM_HINT_T0);
+}
 
 /* ---- AVX-512: panels of 32 -------------------------------------------------- */
 #define SPK5_BODY static inline __attribute__((always_inline, target("avx512f"))) void
@@ -19,6 +35,7 @@ SPK5_BODY spk5_body(int P, const mgi_active *a, const float *b, mango_idx pitch,
 {
     for (mango_idx i = 0; i < a->m; i++) {
         float *s = acc + a->row[i] * 32 * P;
+        spk_ahead(P, 32 * P, a, i, pitch, acc);
         __m512 u0 = _mm512_loadu_ps(s), v0 = _mm512_loadu_ps(s + 16), u1 = u0, v1 = v0;
         if (P > 1) {
             u1 = _mm512_loadu_ps(s + 32);
@@ -66,6 +83,7 @@ SPK3_BODY spk3_body(int P, const mgi_active *a, const float *b, mango_idx pitch,
 {
     for (mango_idx i = 0; i < a->m; i++) {
         float *s = acc + a->row[i] * 16 * P;
+        spk_ahead(P, 16 * P, a, i, pitch, acc);
         SPK3_ALL(SPK3_GET)
         for (uint64_t w = a->x[i]; w; w &= w - 1) {
             const float *row = b + mgi_bits_first(w) * 16;
@@ -221,25 +239,147 @@ static float spkl_scale(float tau)
     return (bits & 0x7fffffu) == 0 && tau >= 1.0f && tau <= 1e30f ? 1.0f / tau : 0.0f;
 }
 
-/* The frameworks' two rules are compiled as constants. */
-__attribute__((target("avx2"))) MGI_FN void mgi_avx2_lif_bits(const mgi_lif_rule *r,
-                                                              const mgi_lif_run *q)
+/* ---- LIF with AVX-512: 64 neurons stay in four registers over all steps ------- */
+#define SPK5L static inline __attribute__((always_inline, target("avx512f")))
+
+/* A product that no compiler fuses with a sum: avx512f has fma. */
+SPK5L __m512 spk5_times(__m512 a, __m512 b)
 {
-    const spkl_rule torch = {MGI_CHARGE_LEAK, 1, 0, 1, 0, 0};
-    const spkl_rule jelly = {MGI_CHARGE_TAU, 0, 1, 0, 1, 1};
-    const float scale = spkl_scale(r->tau);
+    return _mm512_mul_round_ps(a, b, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+SPK5L __mmask16 spk5_fires(spkl_rule k, __m512 H, __m512 U_thr)
+{
+    return k.on_equal ? _mm512_cmp_ps_mask(H, U_thr, _CMP_GE_OQ)
+                      : _mm512_cmp_ps_mask(H, U_thr, _CMP_GT_OQ);
+}
+
+SPK5L __m512 spk5_charge(spkl_rule k, const mgi_lif_rule *r, __m512 tau, __m512 U, __m512 X)
+{
+    const __m512 gX = spk5_times(_mm512_set1_ps(r->gain), X);
+    if (k.charge == MGI_CHARGE_LEAK)
+        return _mm512_add_ps(spk5_times(_mm512_set1_ps(r->beta), U), gX);
+    __m512 d = _mm512_sub_ps(U, _mm512_set1_ps(r->U_rest));
+    if (k.charge == MGI_CHARGE_TAU)
+        d = _mm512_sub_ps(gX, d);
+    d = k.exact ? spk5_times(d, tau) : _mm512_div_ps(d, tau);
+    if (k.charge == MGI_CHARGE_TAU)
+        return _mm512_add_ps(U, d);
+    return _mm512_add_ps(_mm512_sub_ps(U, d), gX);
+}
+
+/* The currents of the neurons `in` among j .. j+15 in step t. */
+SPK5L __m512 spk5_current(const mgi_lif_run *q, mango_idx t, mango_idx j, __mmask16 in)
+{
+    const float *X = q->X + (q->row ? q->row[t] : t) * q->ldX + j;
+    __m512 x = _mm512_maskz_loadu_ps(in, X);
+    if (q->bias)
+        x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(in, q->bias + j));
+    if (q->res)
+        x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(in, q->res + t * q->ldres + j));
+    if (q->bits) {
+        const __mmask16 on = (__mmask16)(q->bits[t * q->ldbits] >> j & 0xffff);
+        x = _mm512_add_ps(x, _mm512_maskz_mov_ps(on, _mm512_set1_ps(1.0f)));
+    }
+    return x;
+}
+
+/* Step t of the neurons `in` among j .. j+15, membranes *U: their spikes. */
+SPK5L uint64_t spk5_lif_step(spkl_rule k, const mgi_lif_rule *r, float scale,
+                             const mgi_lif_run *q, mango_idx t, mango_idx j, __mmask16 in,
+                             __m512 *U)
+{
+    const __m512 thr = _mm512_set1_ps(r->U_thr), value = _mm512_set1_ps(r->U_reset);
+    const __m512 tau = _mm512_set1_ps(k.exact ? scale : r->tau);
+    const __mmask16 pending = spk5_fires(k, *U, thr);
+    __m512 u = k.delay && k.set ? _mm512_mask_mov_ps(*U, pending, value) : *U;
+    __m512 H = spk5_charge(k, r, tau, u, spk5_current(q, t, j, in));
+    if (k.delay && k.subtract)
+        H = _mm512_mask_sub_ps(H, pending, H, thr);
+    const __mmask16 fires = spk5_fires(k, H, thr);
+    if (!k.delay && k.subtract)
+        H = _mm512_mask_sub_ps(H, fires, H, thr);
+    if (!k.delay && k.set)
+        H = _mm512_mask_mov_ps(H, fires, value);
+    *U = H;
+    return (uint64_t)(fires & in) << j;
+}
+
+/* V registers: n <= 16 V. */
+SPK5L void spk5_lif(int V, spkl_rule k, const mgi_lif_rule *r, float scale,
+                    const mgi_lif_run *q)
+{
+    const uint64_t in = q->n < 64 ? ((uint64_t)1 << q->n) - 1 : ~(uint64_t)0;
+    const __mmask16 m0 = (__mmask16)(in & 0xffff), m1 = (__mmask16)(in >> 16 & 0xffff);
+    const __mmask16 m2 = (__mmask16)(in >> 32 & 0xffff), m3 = (__mmask16)(in >> 48);
+    __m512 u0 = _mm512_maskz_loadu_ps(m0, q->U), u1 = u0, u2 = u0, u3 = u0;
+    if (V > 1) {
+        u1 = _mm512_maskz_loadu_ps(m1, q->U + 16);
+        u2 = _mm512_maskz_loadu_ps(m2, q->U + 32);
+        u3 = _mm512_maskz_loadu_ps(m3, q->U + 48);
+    }
+    for (mango_idx t = 0; t < q->T; t++) {
+        uint64_t w = spk5_lif_step(k, r, scale, q, t, 0, m0, &u0);
+        if (V > 1) {
+            w |= spk5_lif_step(k, r, scale, q, t, 16, m1, &u1);
+            w |= spk5_lif_step(k, r, scale, q, t, 32, m2, &u2);
+            w |= spk5_lif_step(k, r, scale, q, t, 48, m3, &u3);
+        }
+        q->S[t * q->ldS] = w;
+    }
+    _mm512_mask_storeu_ps(q->U, m0, u0);
+    if (V > 1) {
+        _mm512_mask_storeu_ps(q->U + 16, m1, u1);
+        _mm512_mask_storeu_ps(q->U + 32, m2, u2);
+        _mm512_mask_storeu_ps(q->U + 48, m3, u3);
+    }
+}
+
+/* ---- which rule ---------------------------------------------------------------- */
+
+/* The frameworks' two rules are compiled as constants. */
+static const spkl_rule spkl_torch = {MGI_CHARGE_LEAK, 1, 0, 1, 0, 0};
+static const spkl_rule spkl_jelly = {MGI_CHARGE_TAU, 0, 1, 0, 1, 1};
+
+static spkl_rule spkl_of(const mgi_lif_rule *r, float scale)
+{
     const spkl_rule k = {r->charge,
                          r->delay,
                          r->reset == MGI_RESET_VALUE,
                          r->reset == MGI_RESET_SUBTRACT,
                          r->on_equal,
                          scale > 0.0f && r->charge != MGI_CHARGE_LEAK};
-    if (memcmp(&k, &torch, sizeof k) == 0)
-        spkl_body(torch, r, scale, q);
-    else if (memcmp(&k, &jelly, sizeof k) == 0)
-        spkl_body(jelly, r, scale, q);
+    return k;
+}
+
+__attribute__((target("avx2"))) MGI_FN void mgi_avx2_lif_bits(const mgi_lif_rule *r,
+                                                              const mgi_lif_run *q)
+{
+    const float scale = spkl_scale(r->tau);
+    const spkl_rule k = spkl_of(r, scale);
+    if (memcmp(&k, &spkl_torch, sizeof k) == 0)
+        spkl_body(spkl_torch, r, scale, q);
+    else if (memcmp(&k, &spkl_jelly, sizeof k) == 0)
+        spkl_body(spkl_jelly, r, scale, q);
     else
         spkl_body(k, r, scale, q);
+}
+
+__attribute__((target("avx512f"))) MGI_FN void mgi_avx512_lif_bits(const mgi_lif_rule *r,
+                                                                   const mgi_lif_run *q)
+{
+    const float scale = spkl_scale(r->tau);
+    const spkl_rule k = spkl_of(r, scale);
+    const int torch = memcmp(&k, &spkl_torch, sizeof k) == 0;
+    const int jelly = memcmp(&k, &spkl_jelly, sizeof k) == 0;
+    if (q->n <= 16)
+        spk5_lif(1, k, r, scale, q);
+    else if (torch)
+        spk5_lif(4, spkl_torch, r, scale, q);
+    else if (jelly)
+        spk5_lif(4, spkl_jelly, r, scale, q);
+    else
+        spk5_lif(4, k, r, scale, q);
 }
 
 #undef SPK5_BODY
@@ -249,4 +389,6 @@ __attribute__((target("avx2"))) MGI_FN void mgi_avx2_lif_bits(const mgi_lif_rule
 #undef SPK3_PUT
 #undef SPK3_ALL
 #undef SPKL_BODY
+#undef SPK5L
+#undef SPK_LINE
 #endif
