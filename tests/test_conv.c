@@ -150,7 +150,7 @@ static void t_conv_half(void)
         const int side = i % 3 ? 1 + (int)mango_rng_int(&r, 7) : 1;
         mgi_conv c = {.C = 1 + mango_rng_int(&r, i % 3 ? 20 : 300), .H = side, .W = side,
                       .O = 1 + mango_rng_int(&r, 70), .sh = 1, .sw = 1};
-        c.kh = c.kw = 1 + (int)mango_rng_int(&r, (uint64_t)MGI_MIN(side, 3));
+        c.kh = c.kw = 1 + (int)mango_rng_int(&r, MGI_MIN(side, 3));
         c.ph = c.pw = c.kh / 2;
         mgi_conv_shape(&c);
         const mango_idx N = 1 + mango_rng_int(&r, 9), nw = c.O * c.C * c.kh * c.kw;
