@@ -1737,6 +1737,8 @@ typedef struct mgi_active {
     mango_idx m;
     const uint64_t *x;  /* (m) */
     const uint8_t *row; /* (m) */
+    const float *ahead; /* the next call's b, a hint: `lines` times 16 floats of each panel */
+    mango_idx lines;    /* 0: none                                                          */
 } mgi_active;
 
 /* n <= 64 neurons, the outputs of one word of a pixel, over T steps. Their
@@ -1847,6 +1849,7 @@ MGI_FN void mgi_avx2_gather_int8(const mgi_active *a, const int8_t *b, int16_t *
 MGI_FN void mgi_avx2_drain(mango_idx n, int16_t *h, float *acc);
 MGI_FN void mgi_avx2_gather(mango_idx panels, const mgi_active *a, const float *b,
                             mango_idx pitch, float *acc);
+MGI_FN void mgi_avx512_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q);
 MGI_FN void mgi_avx2_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q);
 #endif
 #if defined(__GNUC__) && defined(__aarch64__) && !defined(__AARCH64EB__)
@@ -7270,7 +7273,7 @@ static const mgi_kernels x3_table = {"avx2", 6, 16, x3_tile, x3_outer, x3_finish
                                      mgi_avx2_drain, x3_tile_half, mgi_avx2_tanh};
 static const mgi_kernels x5_table = {"avx512", 14, 32, x5_tile, x5_outer, x5_finish, x5_add,
                                      x5_axpy, x5_relu, x5_maximum, x5_scale_shift, xl_mix, xl_lif,
-                                     mgi_avx512_gather, mgi_avx2_lif_bits, mgi_avx2_gather_int8,
+                                     mgi_avx512_gather, mgi_avx512_lif_bits, mgi_avx2_gather_int8,
                                      mgi_avx2_drain, x5_tile_half, mgi_avx512_tanh};
 
 MGI_FN const mgi_kernels *mgi_kernels_avx2(void)
@@ -11856,11 +11859,27 @@ MGI_FN void mgi_bits_adaptiveavg(const mgi_pool *p, mango_idx N, const uint64_t 
  * Nothing is multiplied. It reads one vector per addition, so that it is bound
  * by loads: the caller sees to it that the rows in use stay in the first-level
  * cache, and that pixels with equally many active inputs follow each other,
- * since the branch that ends a pixel is then foreseen.
+ * since the branch that ends a pixel is then foreseen. Each pixel asks for the
+ * sums of the next one, and for a part of the weights that the next call will
+ * read: they come from far, in an order that the CPU does not foresee.
  */
 
 #if defined(__GNUC__) && defined(__x86_64__)
 #include <immintrin.h>
+
+/* Pixel i of a: what is asked for ahead of time. */
+#define SPK_LINE 16 /* floats of a cache line */
+static inline __attribute__((always_inline)) void
+spk_ahead(int P, mango_idx wide, const mgi_active *a, mango_idx i, mango_idx pitch, float *acc)
+{
+    const mango_idx per = (a->lines + a->m - 1) / a->m;
+    const mango_idx end = MGI_MIN((i + 1) * per, a->lines);
+    for (mango_idx l = i * per; l < end; l++)
+        for (int q = 0; q < P; q++)
+            _mm_prefetch((const char *)(a->ahead + q * pitch + l * SPK_LINE), _MM_HINT_T1);
+    for (mango_idx k = 0; i + 1 < a->m && k < wide; k += SPK_LINE)
+        _mm_prefetch((const char *)(acc + a->row[i + 1] * wide + k), _MM_HINT_T0);
+}
 
 /* ---- AVX-512: panels of 32 -------------------------------------------------- */
 #define SPK5_BODY static inline __attribute__((always_inline, target("avx512f"))) void
@@ -11869,6 +11888,7 @@ SPK5_BODY spk5_body(int P, const mgi_active *a, const float *b, mango_idx pitch,
 {
     for (mango_idx i = 0; i < a->m; i++) {
         float *s = acc + a->row[i] * 32 * P;
+        spk_ahead(P, 32 * P, a, i, pitch, acc);
         __m512 u0 = _mm512_loadu_ps(s), v0 = _mm512_loadu_ps(s + 16), u1 = u0, v1 = v0;
         if (P > 1) {
             u1 = _mm512_loadu_ps(s + 32);
@@ -11916,6 +11936,7 @@ SPK3_BODY spk3_body(int P, const mgi_active *a, const float *b, mango_idx pitch,
 {
     for (mango_idx i = 0; i < a->m; i++) {
         float *s = acc + a->row[i] * 16 * P;
+        spk_ahead(P, 16 * P, a, i, pitch, acc);
         SPK3_ALL(SPK3_GET)
         for (uint64_t w = a->x[i]; w; w &= w - 1) {
             const float *row = b + mgi_bits_first(w) * 16;
@@ -12071,25 +12092,147 @@ static float spkl_scale(float tau)
     return (bits & 0x7fffffu) == 0 && tau >= 1.0f && tau <= 1e30f ? 1.0f / tau : 0.0f;
 }
 
-/* The frameworks' two rules are compiled as constants. */
-__attribute__((target("avx2"))) MGI_FN void mgi_avx2_lif_bits(const mgi_lif_rule *r,
-                                                              const mgi_lif_run *q)
+/* ---- LIF with AVX-512: 64 neurons stay in four registers over all steps ------- */
+#define SPK5L static inline __attribute__((always_inline, target("avx512f")))
+
+/* A product that no compiler fuses with a sum: avx512f has fma. */
+SPK5L __m512 spk5_times(__m512 a, __m512 b)
 {
-    const spkl_rule torch = {MGI_CHARGE_LEAK, 1, 0, 1, 0, 0};
-    const spkl_rule jelly = {MGI_CHARGE_TAU, 0, 1, 0, 1, 1};
-    const float scale = spkl_scale(r->tau);
+    return _mm512_mul_round_ps(a, b, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+SPK5L __mmask16 spk5_fires(spkl_rule k, __m512 H, __m512 U_thr)
+{
+    return k.on_equal ? _mm512_cmp_ps_mask(H, U_thr, _CMP_GE_OQ)
+                      : _mm512_cmp_ps_mask(H, U_thr, _CMP_GT_OQ);
+}
+
+SPK5L __m512 spk5_charge(spkl_rule k, const mgi_lif_rule *r, __m512 tau, __m512 U, __m512 X)
+{
+    const __m512 gX = spk5_times(_mm512_set1_ps(r->gain), X);
+    if (k.charge == MGI_CHARGE_LEAK)
+        return _mm512_add_ps(spk5_times(_mm512_set1_ps(r->beta), U), gX);
+    __m512 d = _mm512_sub_ps(U, _mm512_set1_ps(r->U_rest));
+    if (k.charge == MGI_CHARGE_TAU)
+        d = _mm512_sub_ps(gX, d);
+    d = k.exact ? spk5_times(d, tau) : _mm512_div_ps(d, tau);
+    if (k.charge == MGI_CHARGE_TAU)
+        return _mm512_add_ps(U, d);
+    return _mm512_add_ps(_mm512_sub_ps(U, d), gX);
+}
+
+/* The currents of the neurons `in` among j .. j+15 in step t. */
+SPK5L __m512 spk5_current(const mgi_lif_run *q, mango_idx t, mango_idx j, __mmask16 in)
+{
+    const float *X = q->X + (q->row ? q->row[t] : t) * q->ldX + j;
+    __m512 x = _mm512_maskz_loadu_ps(in, X);
+    if (q->bias)
+        x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(in, q->bias + j));
+    if (q->res)
+        x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(in, q->res + t * q->ldres + j));
+    if (q->bits) {
+        const __mmask16 on = (__mmask16)(q->bits[t * q->ldbits] >> j & 0xffff);
+        x = _mm512_add_ps(x, _mm512_maskz_mov_ps(on, _mm512_set1_ps(1.0f)));
+    }
+    return x;
+}
+
+/* Step t of the neurons `in` among j .. j+15, membranes *U: their spikes. */
+SPK5L uint64_t spk5_lif_step(spkl_rule k, const mgi_lif_rule *r, float scale,
+                             const mgi_lif_run *q, mango_idx t, mango_idx j, __mmask16 in,
+                             __m512 *U)
+{
+    const __m512 thr = _mm512_set1_ps(r->U_thr), value = _mm512_set1_ps(r->U_reset);
+    const __m512 tau = _mm512_set1_ps(k.exact ? scale : r->tau);
+    const __mmask16 pending = spk5_fires(k, *U, thr);
+    __m512 u = k.delay && k.set ? _mm512_mask_mov_ps(*U, pending, value) : *U;
+    __m512 H = spk5_charge(k, r, tau, u, spk5_current(q, t, j, in));
+    if (k.delay && k.subtract)
+        H = _mm512_mask_sub_ps(H, pending, H, thr);
+    const __mmask16 fires = spk5_fires(k, H, thr);
+    if (!k.delay && k.subtract)
+        H = _mm512_mask_sub_ps(H, fires, H, thr);
+    if (!k.delay && k.set)
+        H = _mm512_mask_mov_ps(H, fires, value);
+    *U = H;
+    return (uint64_t)(fires & in) << j;
+}
+
+/* V registers: n <= 16 V. */
+SPK5L void spk5_lif(int V, spkl_rule k, const mgi_lif_rule *r, float scale,
+                    const mgi_lif_run *q)
+{
+    const uint64_t in = q->n < 64 ? ((uint64_t)1 << q->n) - 1 : ~(uint64_t)0;
+    const __mmask16 m0 = (__mmask16)(in & 0xffff), m1 = (__mmask16)(in >> 16 & 0xffff);
+    const __mmask16 m2 = (__mmask16)(in >> 32 & 0xffff), m3 = (__mmask16)(in >> 48);
+    __m512 u0 = _mm512_maskz_loadu_ps(m0, q->U), u1 = u0, u2 = u0, u3 = u0;
+    if (V > 1) {
+        u1 = _mm512_maskz_loadu_ps(m1, q->U + 16);
+        u2 = _mm512_maskz_loadu_ps(m2, q->U + 32);
+        u3 = _mm512_maskz_loadu_ps(m3, q->U + 48);
+    }
+    for (mango_idx t = 0; t < q->T; t++) {
+        uint64_t w = spk5_lif_step(k, r, scale, q, t, 0, m0, &u0);
+        if (V > 1) {
+            w |= spk5_lif_step(k, r, scale, q, t, 16, m1, &u1);
+            w |= spk5_lif_step(k, r, scale, q, t, 32, m2, &u2);
+            w |= spk5_lif_step(k, r, scale, q, t, 48, m3, &u3);
+        }
+        q->S[t * q->ldS] = w;
+    }
+    _mm512_mask_storeu_ps(q->U, m0, u0);
+    if (V > 1) {
+        _mm512_mask_storeu_ps(q->U + 16, m1, u1);
+        _mm512_mask_storeu_ps(q->U + 32, m2, u2);
+        _mm512_mask_storeu_ps(q->U + 48, m3, u3);
+    }
+}
+
+/* ---- which rule ---------------------------------------------------------------- */
+
+/* The frameworks' two rules are compiled as constants. */
+static const spkl_rule spkl_torch = {MGI_CHARGE_LEAK, 1, 0, 1, 0, 0};
+static const spkl_rule spkl_jelly = {MGI_CHARGE_TAU, 0, 1, 0, 1, 1};
+
+static spkl_rule spkl_of(const mgi_lif_rule *r, float scale)
+{
     const spkl_rule k = {r->charge,
                          r->delay,
                          r->reset == MGI_RESET_VALUE,
                          r->reset == MGI_RESET_SUBTRACT,
                          r->on_equal,
                          scale > 0.0f && r->charge != MGI_CHARGE_LEAK};
-    if (memcmp(&k, &torch, sizeof k) == 0)
-        spkl_body(torch, r, scale, q);
-    else if (memcmp(&k, &jelly, sizeof k) == 0)
-        spkl_body(jelly, r, scale, q);
+    return k;
+}
+
+__attribute__((target("avx2"))) MGI_FN void mgi_avx2_lif_bits(const mgi_lif_rule *r,
+                                                              const mgi_lif_run *q)
+{
+    const float scale = spkl_scale(r->tau);
+    const spkl_rule k = spkl_of(r, scale);
+    if (memcmp(&k, &spkl_torch, sizeof k) == 0)
+        spkl_body(spkl_torch, r, scale, q);
+    else if (memcmp(&k, &spkl_jelly, sizeof k) == 0)
+        spkl_body(spkl_jelly, r, scale, q);
     else
         spkl_body(k, r, scale, q);
+}
+
+__attribute__((target("avx512f"))) MGI_FN void mgi_avx512_lif_bits(const mgi_lif_rule *r,
+                                                                   const mgi_lif_run *q)
+{
+    const float scale = spkl_scale(r->tau);
+    const spkl_rule k = spkl_of(r, scale);
+    const int torch = memcmp(&k, &spkl_torch, sizeof k) == 0;
+    const int jelly = memcmp(&k, &spkl_jelly, sizeof k) == 0;
+    if (q->n <= 16)
+        spk5_lif(1, k, r, scale, q);
+    else if (torch)
+        spk5_lif(4, spkl_torch, r, scale, q);
+    else if (jelly)
+        spk5_lif(4, spkl_jelly, r, scale, q);
+    else
+        spk5_lif(4, k, r, scale, q);
 }
 
 #undef SPK5_BODY
@@ -12099,6 +12242,8 @@ __attribute__((target("avx2"))) MGI_FN void mgi_avx2_lif_bits(const mgi_lif_rule
 #undef SPK3_PUT
 #undef SPK3_ALL
 #undef SPKL_BODY
+#undef SPK5L
+#undef SPK_LINE
 #endif
 /* ---- end math/spikes_x86.c ---------------------------------------------------------- */
 
@@ -12218,6 +12363,8 @@ MGI_FN void mgi_neon_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q)
 #define SPC_WINDOW 64     /* words of a window that is looked at for repetition  */
 #define SPC_WIDEN 262144  /* floats widened at a time on the dense way, about    */
 #define SPC_GRAIN 65536   /* additions below which one thread does it            */
+#define SPC_NEAR 131072   /* floats of weights that stay in the second-level cache */
+#define SPC_LINE 16       /* floats of a cache line                              */
 #define SPC_DENSE 0.5     /* part of active inputs above which dense is faster   */
 
 typedef struct spc_job {
@@ -12392,6 +12539,16 @@ static void spc_add_int8(const spc_job *j, const spc_tile *u, const mgi_active *
     j->k->gather_int8(a, j->int8 + (u->o0 * K + k * MGI_INT8_OUT), u->low);
 }
 
+/* What the gather of word v of tap k asks for: the weights behind its own, when
+ * those of 64 outputs do not stay in the second-level cache anyway. */
+static void spc_ahead(const spc_job *j, mango_idx k, mango_idx v, const float *b, mgi_active *a)
+{
+    const mango_idx nr = j->k->nr, taps = j->g.kh * j->g.kw, C = j->g.C;
+    const mango_idx left = (taps - k) * C - MGI_MIN((v + 1) * 64, C);
+    a->ahead = b + MGI_MIN(64, C - v * 64) * nr;
+    a->lines = taps * C * SPC_OUT > SPC_NEAR ? MGI_MIN(64, left) * nr / SPC_LINE : 0;
+}
+
 static void spc_sum(const spc_job *j, const spc_tile *u, mango_idx part)
 {
     const mgi_convgeo *g = &j->g;
@@ -12406,13 +12563,15 @@ static void spc_sum(const spc_job *j, const spc_tile *u, mango_idx part)
         const mango_idx tap = spc_tap(j, u, t / g->kw, t % g->kw);
         for (mango_idx v = 0; tap >= 0 && v < j->words; v++) {
             const mango_idx at = (tap + v) * parts + part, k = t * g->C + v * 64;
-            mgi_active a = {j->many[at], j->word + at * maps, j->row + at * maps};
+            mgi_active a = {j->many[at], j->word + at * maps, j->row + at * maps, NULL, 0};
             if (u->rows < u->B * u->T)
                 spc_choose(u, &a, word, row);
             if (j->int8)
                 spc_add_int8(j, u, &a, k, &left);
-            else
+            else {
+                spc_ahead(j, t, v, b + k * nr, &a);
                 j->k->gather(u->panels, &a, b + k * nr, pitch, u->acc);
+            }
         }
     }
 }
@@ -12664,6 +12823,8 @@ MGI_FN void mgi_bits_conv_lif(const mgi_conv *c, mango_idx N, const uint64_t *x,
 #undef SPC_WINDOW
 #undef SPC_WIDEN
 #undef SPC_GRAIN
+#undef SPC_NEAR
+#undef SPC_LINE
 #undef SPC_DENSE
 /* ---- end math/spikeconv.c ----------------------------------------------------------- */
 
