@@ -325,7 +325,11 @@ static mango_status train_provenance(train_job *j, const mango_train_row *r)
     MGI_TRY(mango_net_meta_set(j->net, "train.epochs", number));
     snprintf(number, sizeof number, "%td", j->o.T);
     MGI_TRY(mango_net_meta_set(j->net, "train.T", number));
-    snprintf(number, sizeof number, "%.6g", j->kind == MANGO_TRAIN_SNGAN ? r->score : r->val_score);
+    const double v = j->kind == MANGO_TRAIN_SNGAN ? r->score : r->val_score;
+    if (v == v)
+        snprintf(number, sizeof number, "%.6g", v);
+    else /* before the first epoch, or without test pictures */
+        snprintf(number, sizeof number, "not measured");
     MGI_TRY(mango_net_meta_set(j->net, score[j->kind], number));
     if (j->kind == MANGO_TRAIN_NET) /* of this layer, after train.T steps */
         MGI_TRY(mango_net_meta_set(j->net, "train.val_accuracy_layer",
