@@ -167,7 +167,7 @@ static void t_tool_bench_gemm(void)
     mango_fill_u("a", 1, 15, a);
     mango_fill_u("b", 1, 21, b);
     const mgi_json_value *rows = mgi_json_get(&j, &j.v[0], "sgemm");
-    T_REQUIRE(rows && rows->n == t_json_number(&j, "threads"));
+    T_REQUIRE(rows && (double)rows->n == t_json_number(&j, "threads"));
     for (mango_idx i = 0; i < rows->n; i++) {
         const mgi_json_value *row = mgi_json_at(&j, rows, i);
         const mgi_json_value *probe = mgi_json_get(&j, row, "probe");
