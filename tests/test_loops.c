@@ -253,8 +253,7 @@ static void t_loops_conv_one(const mgi_conv *c, mango_idx N)
 {
     const mango_idx in = c->H * c->W * c->C, out = c->OH * c->OW * c->O;
     const mango_idx weights = c->O * c->C * c->kh * c->kw, M = N + 1;
-    const mango_idx work = mgi_conv_packed(c) +
-                           MGI_MAX(mgi_conv_either_work(c, M), mgi_conv_backward_work(c, M));
+    const mango_idx work = MGI_MAX(mgi_conv_either_work(c, M), mgi_conv_backward_work(c, M));
     const mango_idx sizes[] = {M * in, M * out, 2 * N * out, M * out, weights, 2 * weights};
     float *a[6], *scratch = calloc((size_t)work, sizeof(float));
     for (int k = 0; k < 6; k++)
@@ -271,9 +270,8 @@ static void t_loops_conv_one(const mgi_conv *c, mango_idx N)
     T_CHECK(mgi_bits_pack(N * c->H * c->W, c->C, x, bits) &&
             mgi_bits_few(N * c->H * c->W, c->C, c->O, bits));
     T_CHECK(!mgi_bits_pack(M * c->H * c->W, c->C, x, bits));
-    mgi_conv_pack(c, w, scratch);
-    mgi_conv_either(c, N, x, scratch, w, y, scratch + mgi_conv_packed(c));
-    mgi_conv_either(c, M, x, scratch, w, y2, scratch + mgi_conv_packed(c));
+    mgi_conv_either(c, N, x, w, w, y, scratch);
+    mgi_conv_either(c, M, x, w, w, y2, scratch);
     T_MEM(y, y2, (size_t)(N * out) * sizeof *y);
     mgi_conv_backward_weights(c, N, x, dy, dw, NULL, scratch);
     mgi_conv_backward_weights(c, M, x, dy, dw + weights, NULL, scratch);

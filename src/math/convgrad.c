@@ -9,8 +9,11 @@
  * pixels whose input is inside the map form runs of equal step. Pixels go by in
  * chunks that stay in cache, the chains go on from chunk to chunk. A transposed
  * convolution is the same sum with x and dy in each other's place.
+ *
+ * With c->winograd the dense forms of both are those of winograd_grad.c.
  * SPDX-License-Identifier: MIT */
 #include "spikegrad.h"
+#include "winograd.h"
 
 #define GRAD_PIX 256      /* pixels in a chunk, about: a tile's share of x stays in L1 */
 #define GRAD_BLOCK 16     /* channels per item of grad_bias                            */
@@ -56,14 +59,16 @@ MGI_FN mango_idx mgi_conv_backward_work(const mgi_conv *c, mango_idx N)
     const mgi_conv f = mgi_conv_flip(c);
     const mango_idx data = grad_up(mgi_conv_packed(&f), 16) + mgi_conv_work(&f, N);
     const mango_idx weights = grad_up(c->O * c->C * c->kh * c->kw, 16) + grad_bits(c, N);
-    return MGI_MAX(MGI_MAX(data, weights), mgi_few_work(c));
+    const mango_idx most = MGI_MAX(MGI_MAX(data, weights), mgi_few_work(c));
+    return c->winograd ? MGI_MAX(most, mgi_winograd_backward_work(c, N)) : most;
 }
 
 MGI_FN void mgi_conv_backward_data(const mgi_conv *c, mango_idx N, const float *dy,
                                    const float *w, float *dx, float *work)
 {
     const mgi_conv f = mgi_conv_flip(c);
-    if (mgi_few_backward_data(c, N, dy, w, dx, work))
+    if (mgi_few_backward_data(c, N, dy, w, dx, work) ||
+        (c->winograd && mgi_winograd_backward_data(c, N, dy, w, dx, work)))
         return;
     mgi_conv_pack(&f, w, work);
     mgi_conv_forward(&f, N, dy, work, NULL, dx, work + grad_up(mgi_conv_packed(&f), 16));
@@ -244,7 +249,10 @@ MGI_FN void mgi_conv_backward_weights(const mgi_conv *c, mango_idx N, const floa
     const mango_idx pixels = N * c->H * c->W;
     if (!t && mgi_bits_pack(pixels, c->C, x, bits) && mgi_bits_few(pixels, c->C, c->O, bits))
         mgi_bits_conv_weights(&g, N, bits, dy, work);
-    else
+    else if (c->winograd) {
+        mgi_winograd_backward_weights(c, N, x, dy, dw, work);
+        return;
+    } else
         grad_dense(&j);
     const mango_idx across = (j.Cs + GRAD_SMALL - 1) / GRAD_SMALL;
     const mango_idx squares = across * ((j.Cb + GRAD_SMALL - 1) / GRAD_SMALL);

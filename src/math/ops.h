@@ -70,7 +70,8 @@ MGI_FN void mgi_conv_forward(const mgi_conv *c, mango_idx N, const float *x,
 /* Transposed: k runs over the input pixels of an output, (iy,ix,c) ascending.
  * Finite numbers only: what lies in the padding is left out of the sums.
  * Backward: dx packs the weights on every call, since they change every step;
- * dw is one chain over the pixels (n,oy,ox) from +0, then added. */
+ * dw is one chain over the pixels (n,oy,ox) from +0, then added. With
+ * c->winograd the dense sums are those of winograd_grad.c. */
 MGI_FN mango_idx mgi_conv_backward_work(const mgi_conv *c, mango_idx N);
 MGI_FN void mgi_conv_backward_data(const mgi_conv *c, mango_idx N, const float *dy,
                                    const float *w, float *dx, float *work);

@@ -131,24 +131,40 @@ static mango_idx spg_bits(const mgi_conv *c, mango_idx N)
     return (2 * N * c->H * c->W * mgi_bits_words(c->C) + 15) / 16 * 16;
 }
 
-MGI_FN mango_idx mgi_conv_either_work(const mgi_conv *c, mango_idx N)
+/* Floats of packed weights, to a cache line. */
+static mango_idx spg_packed(const mgi_conv *c)
 {
-    const mango_idx dense = mgi_conv_work(c, N);
-    return c->transposed ? dense : MGI_MAX(dense, spg_bits(c, N) + mgi_bits_conv_work(c, N));
+    return (mgi_conv_packed(c) + 15) / 16 * 16;
 }
 
-MGI_FN void mgi_conv_either(const mgi_conv *c, mango_idx N, const float *x, const float *packed,
+MGI_FN mango_idx mgi_conv_either_work(const mgi_conv *c, mango_idx N)
+{
+    mgi_conv plain = *c;
+    plain.winograd = 0;
+    const mango_idx fast = spg_packed(c) + mgi_conv_work(c, N);
+    const mango_idx dense = MGI_MAX(fast, spg_packed(&plain) + mgi_conv_work(&plain, N));
+    return spg_bits(c, N) +
+           (c->transposed ? dense : MGI_MAX(dense, spg_packed(&plain) + mgi_bits_conv_work(c, N)));
+}
+
+MGI_FN void mgi_conv_either(const mgi_conv *c, mango_idx N, const float *x, const float *w,
                             const float *bias, float *y, float *work)
 {
     const mgi_epilogue e = {.bias = bias};
     const mgi_bits_epilogue be = {.bias = bias};
     uint64_t *bits = (uint64_t *)(void *)work;
     const mango_idx pixels = N * c->H * c->W;
-    if (!c->transposed && mgi_bits_pack(pixels, c->C, x, bits) &&
-        mgi_bits_few(pixels, c->C, c->O, bits))
-        mgi_bits_conv(c, N, bits, packed, &be, y, work + spg_bits(c, N));
+    const int spikes = !c->transposed && mgi_bits_pack(pixels, c->C, x, bits);
+    mgi_conv f = *c;
+    float *packed = work + spg_bits(c, N);
+    if (spikes)
+        f.winograd = 0;
+    mgi_conv_pack(&f, w, packed);
+    work = packed + spg_packed(&f);
+    if (spikes && mgi_bits_few(pixels, c->C, c->O, bits))
+        mgi_bits_conv(&f, N, bits, packed, &be, y, work);
     else
-        mgi_conv_forward(c, N, x, packed, &e, y, work);
+        mgi_conv_forward(&f, N, x, packed, &e, y, work);
 }
 
 #undef SPG_BLOCK

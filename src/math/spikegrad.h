@@ -15,9 +15,11 @@ MGI_FN int mgi_bits_few(mango_idx rows, mango_idx C, mango_idx O, const uint64_t
  * pixels whose input is 1, the bits of convgrad.c's sums. */
 MGI_FN void mgi_bits_conv_weights(const mgi_convgeo *g, mango_idx N, const uint64_t *x,
                                   const float *dy, float *R);
-/* mgi_conv_forward, over bits when x allows it and has few: the same y. */
+/* mgi_conv_forward of weights w that change every step: over bits when x allows
+ * it and has few, for the same y; c->winograd is for other maps than those of 0
+ * and 1, which have one order of summation however many are set. */
 MGI_FN mango_idx mgi_conv_either_work(const mgi_conv *c, mango_idx N); /* floats */
-MGI_FN void mgi_conv_either(const mgi_conv *c, mango_idx N, const float *x, const float *packed,
+MGI_FN void mgi_conv_either(const mgi_conv *c, mango_idx N, const float *x, const float *w,
                             const float *bias, float *y, float *work);
 /* fewconv.c: mgi_conv_backward_data when most of dy is zero, as behind a
  * max-pool, with the same bits. False, and nothing done, when it is not. */

@@ -3,7 +3,7 @@
  *     WINO_T                a vector of WINO_W channels
  *     WINO_GET(p), WINO_PUT(p, v)     from and to memory, any alignment
  *     WINO_ADD(a, b), WINO_SUB(a, b), WINO_MAC(k, a, b)     k*a + b
- *     WINO_RELU(v)          v > 0 ? v : +0
+ *     WINO_RELU(v)          v > 0 ? v : +0;   WINO_ZERO     +0
  * A tile's a*a vectors live in t[]; its indices are constants, so that t is
  * registers as far as they reach. First columns (the y direction), then rows.
  * Channels that fill no vector are left to the plain set.
@@ -65,6 +65,47 @@
         y2 = WINO_SUB(s, m3);                                                                  \
     }
 
+/* z = A y, for gradients. m = 2:  y0, y0 + y1, y0 - y1, -y1. */
+#define MGI_WINO_Z2(d0, d1, z0, z1, z2, z3)                                                    \
+    {                                                                                          \
+        const WINO_T x0 = d0, x1 = d1;                                                         \
+        z0 = x0;                                                                               \
+        z1 = WINO_ADD(x0, x1);                                                                 \
+        z2 = WINO_SUB(x0, x1);                                                                 \
+        z3 = WINO_SUB(WINO_ZERO, x1);                                                          \
+    }
+/* m = 4:  y0,   y0 + y2 +- (y1 + y3),   y0 + 4 y2 +- 2 (y1 + 4 y3),   y3 */
+#define MGI_WINO_Z4(d0, d1, d2, d3, z0, z1, z2, z3, z4, z5)                                    \
+    {                                                                                          \
+        const WINO_T x0 = d0, x1 = d1, x2 = d2, x3 = d3;                                       \
+        const WINO_T e = WINO_ADD(x0, x2), f = WINO_ADD(x1, x3);                               \
+        const WINO_T p = WINO_MAC(4.0f, x2, x0), q = WINO_MAC(4.0f, x3, x1);                   \
+        z0 = x0;                                                                               \
+        z1 = WINO_ADD(e, f);                                                                   \
+        z2 = WINO_SUB(e, f);                                                                   \
+        z3 = WINO_MAC(2.0f, q, p);                                                             \
+        z4 = WINO_MAC(-2.0f, q, p);                                                            \
+        z5 = x3;                                                                               \
+    }
+
+/* A row of t into the planes of V: a = 4, 6 values. */
+#define MGI_WINO_PUT4(i, v0, v1, v2, v3)                                                       \
+    {                                                                                          \
+        WINO_PUT(V + (4 * i) * plane + c, v0);                                                 \
+        WINO_PUT(V + (4 * i + 1) * plane + c, v1);                                             \
+        WINO_PUT(V + (4 * i + 2) * plane + c, v2);                                             \
+        WINO_PUT(V + (4 * i + 3) * plane + c, v3);                                             \
+    }
+#define MGI_WINO_PUT6(i, v0, v1, v2, v3, v4, v5)                                               \
+    {                                                                                          \
+        WINO_PUT(V + (6 * i) * plane + c, v0);                                                 \
+        WINO_PUT(V + (6 * i + 1) * plane + c, v1);                                             \
+        WINO_PUT(V + (6 * i + 2) * plane + c, v2);                                             \
+        WINO_PUT(V + (6 * i + 3) * plane + c, v3);                                             \
+        WINO_PUT(V + (6 * i + 4) * plane + c, v4);                                             \
+        WINO_PUT(V + (6 * i + 5) * plane + c, v5);                                             \
+    }
+
 /* A column of pixels into t; a row of t into V. */
 #define MGI_WINO_IN2_COL(j)                                                                    \
     MGI_WINO_B2(WINO_GET(px[j] + c), WINO_GET(px[4 + j] + c), WINO_GET(px[8 + j] + c),         \
@@ -73,10 +114,7 @@
     {                                                                                          \
         WINO_T v0, v1, v2, v3;                                                                 \
         MGI_WINO_B2(t[4 * i], t[4 * i + 1], t[4 * i + 2], t[4 * i + 3], v0, v1, v2, v3)        \
-        WINO_PUT(V + (4 * i) * plane + c, v0);                                                 \
-        WINO_PUT(V + (4 * i + 1) * plane + c, v1);                                             \
-        WINO_PUT(V + (4 * i + 2) * plane + c, v2);                                             \
-        WINO_PUT(V + (4 * i + 3) * plane + c, v3);                                             \
+        MGI_WINO_PUT4(i, v0, v1, v2, v3)                                                       \
     }
 #define MGI_WINO_IN4_COL(j)                                                                    \
     MGI_WINO_B4(WINO_GET(px[j] + c), WINO_GET(px[6 + j] + c), WINO_GET(px[12 + j] + c),        \
@@ -87,12 +125,27 @@
         WINO_T v0, v1, v2, v3, v4, v5;                                                         \
         MGI_WINO_B4(t[6 * i], t[6 * i + 1], t[6 * i + 2], t[6 * i + 3], t[6 * i + 4],          \
                     t[6 * i + 5], v0, v1, v2, v3, v4, v5)                                      \
-        WINO_PUT(V + (6 * i) * plane + c, v0);                                                 \
-        WINO_PUT(V + (6 * i + 1) * plane + c, v1);                                             \
-        WINO_PUT(V + (6 * i + 2) * plane + c, v2);                                             \
-        WINO_PUT(V + (6 * i + 3) * plane + c, v3);                                             \
-        WINO_PUT(V + (6 * i + 4) * plane + c, v4);                                             \
-        WINO_PUT(V + (6 * i + 5) * plane + c, v5);                                             \
+        MGI_WINO_PUT6(i, v0, v1, v2, v3, v4, v5)                                               \
+    }
+
+/* A column of dy's pixels into t; a row of t into Z, which is called V. */
+#define MGI_WINO_GR2_COL(j)                                                                    \
+    MGI_WINO_Z2(WINO_GET(px[j] + c), WINO_GET(px[2 + j] + c), t[j], t[2 + j], t[4 + j], t[6 + j])
+#define MGI_WINO_GR2_ROW(i)                                                                    \
+    {                                                                                          \
+        WINO_T v0, v1, v2, v3;                                                                 \
+        MGI_WINO_Z2(t[2 * i], t[2 * i + 1], v0, v1, v2, v3)                                    \
+        MGI_WINO_PUT4(i, v0, v1, v2, v3)                                                       \
+    }
+#define MGI_WINO_GR4_COL(j)                                                                    \
+    MGI_WINO_Z4(WINO_GET(px[j] + c), WINO_GET(px[4 + j] + c), WINO_GET(px[8 + j] + c),         \
+                WINO_GET(px[12 + j] + c), t[j], t[4 + j], t[8 + j], t[12 + j], t[16 + j],      \
+                t[20 + j])
+#define MGI_WINO_GR4_ROW(i)                                                                    \
+    {                                                                                          \
+        WINO_T v0, v1, v2, v3, v4, v5;                                                         \
+        MGI_WINO_Z4(t[4 * i], t[4 * i + 1], t[4 * i + 2], t[4 * i + 3], v0, v1, v2, v3, v4, v5)\
+        MGI_WINO_PUT6(i, v0, v1, v2, v3, v4, v5)                                               \
     }
 
 /* A column of M into t; a row of t, finished, into y. */
@@ -143,8 +196,9 @@
         MGI_WINO_PIXEL(4 * i + 3, v3)                                                          \
     }
 
-/* The five transforms of a kernel set; attr: its target, static. */
-#define MGI_WINO_INPUT(name, attr, m, size, body)                                              \
+/* The seven transforms of a kernel set; attr: its target, static; of: the
+ * member of the set for what fills no vector. */
+#define MGI_WINO_INPUT(name, attr, of, m, size, body)                                           \
     attr void name(mango_idx c0, mango_idx n, const float *const *px, float *V,                \
                    mango_idx plane)                                                            \
     {                                                                                          \
@@ -154,7 +208,7 @@
             body                                                                               \
         }                                                                                      \
         if (WINO_W > 1 && c < n)                                                               \
-            mgi_winograd_ref()->input[m / 4](c, n, px, V, plane);                              \
+            mgi_winograd_ref()->of[m / 4](c, n, px, V, plane);                                 \
     }
 #define MGI_WINO_OUTPUT(name, attr, m, size, body)                                             \
     attr void name(mango_idx c0, mango_idx n, const float *M, mango_idx plane,                 \
@@ -169,15 +223,23 @@
             mgi_winograd_ref()->output[MGI_WINOGRAD_OUTPUT(m)](c, n, M, plane, bias, res, relu, y);             \
     }
 #define MGI_WINO_SET(prefix, attr)                                                             \
-    MGI_WINO_INPUT(prefix##_in2, attr, 2, 16,                                                  \
+    MGI_WINO_INPUT(prefix##_in2, attr, input, 2, 16,                                           \
                    MGI_WINO_IN2_COL(0) MGI_WINO_IN2_COL(1) MGI_WINO_IN2_COL(2)                 \
                    MGI_WINO_IN2_COL(3) MGI_WINO_IN2_ROW(0) MGI_WINO_IN2_ROW(1)                 \
                    MGI_WINO_IN2_ROW(2) MGI_WINO_IN2_ROW(3))                                    \
-    MGI_WINO_INPUT(prefix##_in4, attr, 4, 36,                                                  \
+    MGI_WINO_INPUT(prefix##_in4, attr, input, 4, 36,                                           \
                    MGI_WINO_IN4_COL(0) MGI_WINO_IN4_COL(1) MGI_WINO_IN4_COL(2)                 \
                    MGI_WINO_IN4_COL(3) MGI_WINO_IN4_COL(4) MGI_WINO_IN4_COL(5)                 \
                    MGI_WINO_IN4_ROW(0) MGI_WINO_IN4_ROW(1) MGI_WINO_IN4_ROW(2)                 \
                    MGI_WINO_IN4_ROW(3) MGI_WINO_IN4_ROW(4) MGI_WINO_IN4_ROW(5))                \
+    MGI_WINO_INPUT(prefix##_gr2, attr, grad, 2, 8,                                             \
+                   MGI_WINO_GR2_COL(0) MGI_WINO_GR2_COL(1) MGI_WINO_GR2_ROW(0)                 \
+                   MGI_WINO_GR2_ROW(1) MGI_WINO_GR2_ROW(2) MGI_WINO_GR2_ROW(3))                \
+    MGI_WINO_INPUT(prefix##_gr4, attr, grad, 4, 24,                                            \
+                   MGI_WINO_GR4_COL(0) MGI_WINO_GR4_COL(1) MGI_WINO_GR4_COL(2)                 \
+                   MGI_WINO_GR4_COL(3) MGI_WINO_GR4_ROW(0) MGI_WINO_GR4_ROW(1)                 \
+                   MGI_WINO_GR4_ROW(2) MGI_WINO_GR4_ROW(3) MGI_WINO_GR4_ROW(4)                 \
+                   MGI_WINO_GR4_ROW(5))                                                        \
     MGI_WINO_OUTPUT(prefix##_out2, attr, 2, 8,                                                 \
                     MGI_WINO_OUT2_COL(0) MGI_WINO_OUT2_COL(1) MGI_WINO_OUT2_COL(2)             \
                     MGI_WINO_OUT2_COL(3) MGI_WINO_OUT2_ROW(0) MGI_WINO_OUT2_ROW(1))            \
@@ -191,6 +253,7 @@
                     MGI_WINO_OUT3_COL(3) MGI_WINO_OUT3_ROW(0) MGI_WINO_OUT3_ROW(1)             \
                     MGI_WINO_OUT3_ROW(2))                                                      \
     static const mgi_winograd_set prefix##_set = {                                             \
-        {prefix##_in2, prefix##_in4}, {prefix##_out2, prefix##_out4, prefix##_out3}}
+        {prefix##_in2, prefix##_in4}, {prefix##_gr2, prefix##_gr4},                            \
+        {prefix##_out2, prefix##_out4, prefix##_out3}}
 
 #endif

@@ -267,23 +267,28 @@ static void wino_fetch_input(const wino_job *j, mango_idx t)
         wino_fetch(j->x + ((n * c->H + y) * c->W + from) * c->C, (to - from) * c->C);
 }
 
+MGI_FN void mgi_winograd_pixels(mango_idx a, mango_idx H, mango_idx W, mango_idx C,
+                                const float *image, mango_idx y0, mango_idx x0,
+                                const float *zero, const float **px)
+{
+    const float *row = image + (y0 * W + x0) * C;
+    for (mango_idx y = y0; y < y0 + a; y++, row += W * C)
+        for (mango_idx k = 0; k < a; k++)
+            *px++ = y >= 0 && y < H && x0 + k >= 0 && x0 + k < W ? row + k * C : zero;
+}
+
 /* Tiles i0 .. i1 of the block into V. */
 static void wino_input(const wino_job *j, const wino_block *b, mango_idx i0, mango_idx i1)
 {
     const mgi_conv *c = j->c;
     const float *px[MGI_WINOGRAD_POINTS];
     for (mango_idx i = i0; i < i1; i++) {
-        const float **at = px;
         mango_idx n, y0, x0;
         wino_tile(j, b->t0 + i, &n, &y0, &x0);
         if (i + 1 < i1)
             wino_fetch_input(j, b->t0 + i + 1);
-        y0 -= c->ph, x0 -= c->pw;
-        const float *row = j->x + ((n * c->H + y0) * c->W + x0) * c->C;
-        for (mango_idx y = y0; y < y0 + j->a; y++, row += c->W * c->C)
-            for (mango_idx k = 0; k < j->a; k++)
-                *at++ = y >= 0 && y < c->H && x0 + k >= 0 && x0 + k < c->W ? row + k * c->C
-                                                                           : b->zero;
+        mgi_winograd_pixels(j->a, c->H, c->W, c->C, j->x + n * c->H * c->W * c->C, y0 - c->ph,
+                            x0 - c->pw, b->zero, px);
         j->set->input[MGI_WINOGRAD_INPUT(j->m)](0, c->C, px, b->V + i * j->pitchV, j->planeV);
     }
 }

@@ -14,8 +14,9 @@
  * Bits. Every V, every chain over c (ascending, by fma, from +0) and every Y
  * is computed in one fixed order: the same for all kernel sets, thread counts
  * and batch sizes. They are not those of the plain form: hence the choice
- * between the two looks at the shape of a layer and nothing else, and layers
- * that may read spikes, and training, never take this one.
+ * between the two looks at the shape of a layer and nothing else, and what
+ * reads spikes never takes this one. In training, gradients do, too
+ * (winograd_grad.c).
  *
  * Error. Along any path from d to Y there are, in order, 2 r roundings in V, 1
  * in U, C in the chain and 2 s in Y, with r = 1, s = 2 for m = 2 and r = 2,
@@ -75,6 +76,18 @@ MGI_FN int mgi_winograd_up_rule(const mgi_conv *c);
 MGI_FN void mgi_winograd_up_filter(mango_idx n, const float *g, float *U);
 MGI_FN void mgi_winograd_up_pack(const mgi_conv *c, const float *w, float *packed);
 
+/* winograd_grad.c: mgi_conv_backward_* for c->winograd = m. A conv whose gradient
+ * by the input has a Winograd form; *d, the convolution of dy that gives it. */
+MGI_FN mango_idx mgi_winograd_backward_work(const mgi_conv *c, mango_idx N);
+MGI_FN int mgi_winograd_backward_data(const mgi_conv *c, mango_idx N, const float *dy,
+                                      const float *w, float *dx, float *work);
+MGI_FN void mgi_winograd_backward_weights(const mgi_conv *c, mango_idx N, const float *x,
+                                          const float *dy, float *dw, float *work);
+/* The pixels (y0,x0) .. (y0+a-1,x0+a-1) of an image (H,W,C); `zero` outside. */
+MGI_FN void mgi_winograd_pixels(mango_idx a, mango_idx H, mango_idx W, mango_idx C,
+                                const float *image, mango_idx y0, mango_idx x0,
+                                const float *zero, const float **px);
+
 /* The transforms of one tile, channels c0 .. n-1.
  * input   V[p][c] = B'dB at point p = i*a + j; d's pixel (i,j) is px[p] (n)
  *         V at V + p*plane
@@ -87,6 +100,7 @@ typedef void mgi_winograd_out(mango_idx c0, mango_idx n, const float *M, mango_i
                               float *const *y);
 typedef struct mgi_winograd_set {
     mgi_winograd_in *input[2];   /* m = 2 and 3, 4 */
+    mgi_winograd_in *grad[2];    /* m = 2, 4: Z = A dY A', pixel (i,j) of dY is px[i*m+j] */
     mgi_winograd_out *output[3]; /* m = 2, 4, 3    */
 } mgi_winograd_set;
 /* The set that goes with a kernel table; ref is the oracle. */

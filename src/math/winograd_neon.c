@@ -13,6 +13,7 @@
 #define WINO_SUB(a, b) vsubq_f32(a, b)
 #define WINO_MAC(k, a, b) vfmaq_n_f32(b, a, k)
 #define WINO_RELU(v) vbslq_f32(vcgtq_f32(v, vdupq_n_f32(0.0f)), v, vdupq_n_f32(0.0f))
+#define WINO_ZERO vdupq_n_f32(0.0f)
 MGI_WINO_SET(wino_neon, static);
 
 MGI_FN const mgi_winograd_set *mgi_winograd_neon(void)
@@ -28,6 +29,7 @@ MGI_FN const mgi_winograd_set *mgi_winograd_neon(void)
 #undef WINO_SUB
 #undef WINO_MAC
 #undef WINO_RELU
+#undef WINO_ZERO
 
 #else
 

@@ -11,6 +11,7 @@
 #define WINO_SUB(a, b) ((a) - (b))
 #define WINO_MAC(k, a, b) ((k) * (a) + (b)) /* k*a is exact: k is a power of 2 */
 #define WINO_RELU(v) ((v) > 0.0f ? (v) : 0.0f)
+#define WINO_ZERO 0.0f
 MGI_WINO_SET(wino_ref, static);
 
 MGI_FN const mgi_winograd_set *mgi_winograd_ref(void)
@@ -40,3 +41,4 @@ MGI_FN const mgi_winograd_set *mgi_winograd_get(const mgi_kernels *k)
 #undef WINO_SUB
 #undef WINO_MAC
 #undef WINO_RELU
+#undef WINO_ZERO

@@ -15,6 +15,7 @@
 #define WINO_SUB(a, b) _mm_sub_ps(a, b)
 #define WINO_MAC(k, a, b) _mm_add_ps(_mm_mul_ps(_mm_set1_ps(k), a), b)
 #define WINO_RELU(v) _mm_max_ps(v, _mm_setzero_ps()) /* NaN or equal: +0 */
+#define WINO_ZERO _mm_setzero_ps()
 MGI_WINO_SET(wino_sse2, static);
 
 /* ---- AVX2 and FMA ----------------------------------------------------------- */
@@ -26,6 +27,7 @@ MGI_WINO_SET(wino_sse2, static);
 #undef WINO_SUB
 #undef WINO_MAC
 #undef WINO_RELU
+#undef WINO_ZERO
 #define WINO_T __m256
 #define WINO_W 8
 #define WINO_GET(p) _mm256_loadu_ps(p)
@@ -34,6 +36,7 @@ MGI_WINO_SET(wino_sse2, static);
 #define WINO_SUB(a, b) _mm256_sub_ps(a, b)
 #define WINO_MAC(k, a, b) _mm256_fmadd_ps(_mm256_set1_ps(k), a, b)
 #define WINO_RELU(v) _mm256_max_ps(v, _mm256_setzero_ps())
+#define WINO_ZERO _mm256_setzero_ps()
 MGI_WINO_SET(wino_avx2, static __attribute__((target("avx2,fma"))));
 
 /* ---- AVX-512 ---------------------------------------------------------------- */
@@ -45,6 +48,7 @@ MGI_WINO_SET(wino_avx2, static __attribute__((target("avx2,fma"))));
 #undef WINO_SUB
 #undef WINO_MAC
 #undef WINO_RELU
+#undef WINO_ZERO
 #define WINO_T __m512
 #define WINO_W 16
 #define WINO_GET(p) _mm512_loadu_ps(p)
@@ -53,6 +57,7 @@ MGI_WINO_SET(wino_avx2, static __attribute__((target("avx2,fma"))));
 #define WINO_SUB(a, b) _mm512_sub_ps(a, b)
 #define WINO_MAC(k, a, b) _mm512_fmadd_ps(_mm512_set1_ps(k), a, b)
 #define WINO_RELU(v) _mm512_max_ps(v, _mm512_setzero_ps())
+#define WINO_ZERO _mm512_setzero_ps()
 MGI_WINO_SET(wino_avx512, static __attribute__((target("avx512f"))));
 
 MGI_FN const mgi_winograd_set *mgi_winograd_sse2(void)
@@ -78,6 +83,7 @@ MGI_FN const mgi_winograd_set *mgi_winograd_avx512(void)
 #undef WINO_SUB
 #undef WINO_MAC
 #undef WINO_RELU
+#undef WINO_ZERO
 
 #else
 

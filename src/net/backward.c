@@ -59,7 +59,10 @@ mango_idx mgi_backward_work(const mgi_tape *t, int i, mango_idx rows)
     const mango_idx spare = back_spare(t, i);
     switch (n->kind) {
     case MGI_CONV:
-    case MGI_CONVT: return spare + mgi_conv_backward_work(&n->conv, rows);
+    case MGI_CONVT: {
+        const mgi_conv c = mgi_tape_conv(n);
+        return spare + mgi_conv_backward_work(&c, rows);
+    }
     case MGI_LINEAR:
         return spare + back_align(n->C * K) +
                MGI_MAX(mgi_gemm_work(rows, K, n->C, 'n', 'n'),
@@ -103,12 +106,13 @@ static void back_conv(mgi_tape *t, int i, float *spare, float *work)
     const mgi_node *n = &t->net->node[i];
     const int j = n->in[0];
     const mango_idx N = mgi_tape_rows(t, i);
+    const mgi_conv c = mgi_tape_conv(n);
     float *dw = t->dw[n->weight], *db = n->bias_p >= 0 ? t->dw[n->bias_p] : NULL;
     if (dw)
-        mgi_conv_backward_weights(&n->conv, N, t->val[j], t->grad[i], dw, db, work);
+        mgi_conv_backward_weights(&c, N, t->val[j], t->grad[i], dw, db, work);
     if (t->wants[j]) {
         float *dx = back_take(t, j, spare);
-        mgi_conv_backward_data(&n->conv, N, t->grad[i], t->w[n->weight], dx, work);
+        mgi_conv_backward_data(&c, N, t->grad[i], t->w[n->weight], dx, work);
         back_give(t, j, dx);
     }
 }

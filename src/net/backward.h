@@ -116,6 +116,9 @@ MGI_FN mango_idx mgi_backward_work(const mgi_tape *t, int node, mango_idx rows);
 MGI_FN int mgi_backward_reads_x(const mgi_tape *t, int node);
 MGI_FN int mgi_backward_reads_y(const mgi_tape *t, int node);
 MGI_FN mango_idx mgi_tape_rows(const mgi_tape *t, int node); /* b or T*b */
+/* A node's convolution as a tape computes it: Winograd's way by shape alone
+ * (winograd.h), but for maps of spikes and transposed ones. */
+MGI_FN mgi_conv mgi_tape_conv(const mgi_node *n);
 /* w (O, C*H*W) of a linear layer with its columns in (H,W,C) order, and the
  * reverse added into dw. */
 MGI_FN void mgi_linear_columns(const mgi_node *in, mango_idx O, const float *w, float *p);

@@ -125,8 +125,10 @@ static mango_idx tape_forward_work(const mgi_tape *t, int i)
     const mgi_node *in = n->n_in ? &t->net->node[n->in[0]] : n;
     switch (n->kind) {
     case MGI_CONV:
-    case MGI_CONVT:
-        return mgi_conv_packed(&n->conv) + TAPE_ALIGN + mgi_conv_either_work(&n->conv, rows);
+    case MGI_CONVT: {
+        const mgi_conv c = mgi_tape_conv(n);
+        return mgi_conv_either_work(&c, rows);
+    }
     case MGI_LINEAR: {
         const mango_idx K = in->C * in->H * in->W;
         return n->C * K + TAPE_ALIGN + mgi_gemm_work(rows, n->C, K, 'n', 't');

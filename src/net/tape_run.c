@@ -1,6 +1,7 @@
 /* tape_run.c - the forward steps of a tape.
  * SPDX-License-Identifier: MIT */
 #include "../math/spikegrad.h"
+#include "../math/winograd.h"
 #include "backward.h"
 
 #define RUN_CHUNK 16384
@@ -56,12 +57,19 @@ static void run_concat(const mgi_tape *t, int i, float *y)
     }
 }
 
+mgi_conv mgi_tape_conv(const mgi_node *n)
+{
+    mgi_conv c = n->conv;
+    c.winograd = c.transposed ? 0 : mgi_winograd_rule(&c);
+    return c;
+}
+
 static void run_conv(const mgi_tape *t, const mgi_node *n, mango_idx N, const float *x,
                      float *work, float *y)
 {
+    const mgi_conv c = mgi_tape_conv(n);
     const float *bias = n->bias_p >= 0 ? t->w[n->bias_p] : NULL;
-    mgi_conv_pack(&n->conv, t->w[n->weight], work);
-    mgi_conv_either(&n->conv, N, x, work, bias, y, work + run_align(mgi_conv_packed(&n->conv)));
+    mgi_conv_either(&c, N, x, t->w[n->weight], bias, y, work);
 }
 
 /* Columns in blocks of one (O) row: (C,HW) <-> (HW,C). */
