@@ -1953,7 +1953,8 @@ MGI_FN void mgi_conv_forward(const mgi_conv *c, mango_idx N, const float *x,
 /* Transposed: k runs over the input pixels of an output, (iy,ix,c) ascending.
  * Finite numbers only: what lies in the padding is left out of the sums.
  * Backward: dx packs the weights on every call, since they change every step;
- * dw is one chain over the pixels (n,oy,ox) from +0, then added. */
+ * dw is one chain over the pixels (n,oy,ox) from +0, then added. With
+ * c->winograd the dense sums are those of winograd_grad.c. */
 MGI_FN mango_idx mgi_conv_backward_work(const mgi_conv *c, mango_idx N);
 MGI_FN void mgi_conv_backward_data(const mgi_conv *c, mango_idx N, const float *dy,
                                    const float *w, float *dx, float *work);
@@ -2300,9 +2301,11 @@ MGI_FN int mgi_bits_few(mango_idx rows, mango_idx C, mango_idx O, const uint64_t
  * pixels whose input is 1, the bits of convgrad.c's sums. */
 MGI_FN void mgi_bits_conv_weights(const mgi_convgeo *g, mango_idx N, const uint64_t *x,
                                   const float *dy, float *R);
-/* mgi_conv_forward, over bits when x allows it and has few: the same y. */
+/* mgi_conv_forward of weights w that change every step: over bits when x allows
+ * it and has few, for the same y; c->winograd is for other maps than those of 0
+ * and 1, which have one order of summation however many are set. */
 MGI_FN mango_idx mgi_conv_either_work(const mgi_conv *c, mango_idx N); /* floats */
-MGI_FN void mgi_conv_either(const mgi_conv *c, mango_idx N, const float *x, const float *packed,
+MGI_FN void mgi_conv_either(const mgi_conv *c, mango_idx N, const float *x, const float *w,
                             const float *bias, float *y, float *work);
 /* fewconv.c: mgi_conv_backward_data when most of dy is zero, as behind a
  * max-pool, with the same bits. False, and nothing done, when it is not. */
@@ -2330,8 +2333,9 @@ MGI_FN int mgi_few_backward_data(const mgi_conv *c, mango_idx N, const float *dy
  * Bits. Every V, every chain over c (ascending, by fma, from +0) and every Y
  * is computed in one fixed order: the same for all kernel sets, thread counts
  * and batch sizes. They are not those of the plain form: hence the choice
- * between the two looks at the shape of a layer and nothing else, and layers
- * that may read spikes, and training, never take this one.
+ * between the two looks at the shape of a layer and nothing else, and what
+ * reads spikes never takes this one. In training, gradients do, too
+ * (winograd_grad.c).
  *
  * Error. Along any path from d to Y there are, in order, 2 r roundings in V, 1
  * in U, C in the chain and 2 s in Y, with r = 1, s = 2 for m = 2 and r = 2,
@@ -2390,6 +2394,18 @@ MGI_FN int mgi_winograd_up_rule(const mgi_conv *c);
 MGI_FN void mgi_winograd_up_filter(mango_idx n, const float *g, float *U);
 MGI_FN void mgi_winograd_up_pack(const mgi_conv *c, const float *w, float *packed);
 
+/* winograd_grad.c: mgi_conv_backward_* for c->winograd = m. A conv whose gradient
+ * by the input has a Winograd form; *d, the convolution of dy that gives it. */
+MGI_FN mango_idx mgi_winograd_backward_work(const mgi_conv *c, mango_idx N);
+MGI_FN int mgi_winograd_backward_data(const mgi_conv *c, mango_idx N, const float *dy,
+                                      const float *w, float *dx, float *work);
+MGI_FN void mgi_winograd_backward_weights(const mgi_conv *c, mango_idx N, const float *x,
+                                          const float *dy, float *dw, float *work);
+/* The pixels (y0,x0) .. (y0+a-1,x0+a-1) of an image (H,W,C); `zero` outside. */
+MGI_FN void mgi_winograd_pixels(mango_idx a, mango_idx H, mango_idx W, mango_idx C,
+                                const float *image, mango_idx y0, mango_idx x0,
+                                const float *zero, const float **px);
+
 /* The transforms of one tile, channels c0 .. n-1.
  * input   V[p][c] = B'dB at point p = i*a + j; d's pixel (i,j) is px[p] (n)
  *         V at V + p*plane
@@ -2402,6 +2418,7 @@ typedef void mgi_winograd_out(mango_idx c0, mango_idx n, const float *M, mango_i
                               float *const *y);
 typedef struct mgi_winograd_set {
     mgi_winograd_in *input[2];   /* m = 2 and 3, 4 */
+    mgi_winograd_in *grad[2];    /* m = 2, 4: Z = A dY A', pixel (i,j) of dY is px[i*m+j] */
     mgi_winograd_out *output[3]; /* m = 2, 4, 3    */
 } mgi_winograd_set;
 /* The set that goes with a kernel table; ref is the oracle. */
@@ -2421,7 +2438,7 @@ MGI_FN const mgi_winograd_set *mgi_winograd_neon(void);
  *     WINO_T                a vector of WINO_W channels
  *     WINO_GET(p), WINO_PUT(p, v)     from and to memory, any alignment
  *     WINO_ADD(a, b), WINO_SUB(a, b), WINO_MAC(k, a, b)     k*a + b
- *     WINO_RELU(v)          v > 0 ? v : +0
+ *     WINO_RELU(v)          v > 0 ? v : +0;   WINO_ZERO     +0
  * A tile's a*a vectors live in t[]; its indices are constants, so that t is
  * registers as far as they reach. First columns (the y direction), then rows.
  * Channels that fill no vector are left to the plain set.
@@ -2482,6 +2499,47 @@ MGI_FN const mgi_winograd_set *mgi_winograd_neon(void);
         y2 = WINO_SUB(s, m3);                                                                  \
     }
 
+/* z = A y, for gradients. m = 2:  y0, y0 + y1, y0 - y1, -y1. */
+#define MGI_WINO_Z2(d0, d1, z0, z1, z2, z3)                                                    \
+    {                                                                                          \
+        const WINO_T x0 = d0, x1 = d1;                                                         \
+        z0 = x0;                                                                               \
+        z1 = WINO_ADD(x0, x1);                                                                 \
+        z2 = WINO_SUB(x0, x1);                                                                 \
+        z3 = WINO_SUB(WINO_ZERO, x1);                                                          \
+    }
+/* m = 4:  y0,   y0 + y2 +- (y1 + y3),   y0 + 4 y2 +- 2 (y1 + 4 y3),   y3 */
+#define MGI_WINO_Z4(d0, d1, d2, d3, z0, z1, z2, z3, z4, z5)                                    \
+    {                                                                                          \
+        const WINO_T x0 = d0, x1 = d1, x2 = d2, x3 = d3;                                       \
+        const WINO_T e = WINO_ADD(x0, x2), f = WINO_ADD(x1, x3);                               \
+        const WINO_T p = WINO_MAC(4.0f, x2, x0), q = WINO_MAC(4.0f, x3, x1);                   \
+        z0 = x0;                                                                               \
+        z1 = WINO_ADD(e, f);                                                                   \
+        z2 = WINO_SUB(e, f);                                                                   \
+        z3 = WINO_MAC(2.0f, q, p);                                                             \
+        z4 = WINO_MAC(-2.0f, q, p);                                                            \
+        z5 = x3;                                                                               \
+    }
+
+/* A row of t into the planes of V: a = 4, 6 values. */
+#define MGI_WINO_PUT4(i, v0, v1, v2, v3)                                                       \
+    {                                                                                          \
+        WINO_PUT(V + (4 * i) * plane + c, v0);                                                 \
+        WINO_PUT(V + (4 * i + 1) * plane + c, v1);                                             \
+        WINO_PUT(V + (4 * i + 2) * plane + c, v2);                                             \
+        WINO_PUT(V + (4 * i + 3) * plane + c, v3);                                             \
+    }
+#define MGI_WINO_PUT6(i, v0, v1, v2, v3, v4, v5)                                               \
+    {                                                                                          \
+        WINO_PUT(V + (6 * i) * plane + c, v0);                                                 \
+        WINO_PUT(V + (6 * i + 1) * plane + c, v1);                                             \
+        WINO_PUT(V + (6 * i + 2) * plane + c, v2);                                             \
+        WINO_PUT(V + (6 * i + 3) * plane + c, v3);                                             \
+        WINO_PUT(V + (6 * i + 4) * plane + c, v4);                                             \
+        WINO_PUT(V + (6 * i + 5) * plane + c, v5);                                             \
+    }
+
 /* A column of pixels into t; a row of t into V. */
 #define MGI_WINO_IN2_COL(j)                                                                    \
     MGI_WINO_B2(WINO_GET(px[j] + c), WINO_GET(px[4 + j] + c), WINO_GET(px[8 + j] + c),         \
@@ -2490,10 +2548,7 @@ MGI_FN const mgi_winograd_set *mgi_winograd_neon(void);
     {                                                                                          \
         WINO_T v0, v1, v2, v3;                                                                 \
         MGI_WINO_B2(t[4 * i], t[4 * i + 1], t[4 * i + 2], t[4 * i + 3], v0, v1, v2, v3)        \
-        WINO_PUT(V + (4 * i) * plane + c, v0);                                                 \
-        WINO_PUT(V + (4 * i + 1) * plane + c, v1);                                             \
-        WINO_PUT(V + (4 * i + 2) * plane + c, v2);                                             \
-        WINO_PUT(V + (4 * i + 3) * plane + c, v3);                                             \
+        MGI_WINO_PUT4(i, v0, v1, v2, v3)                                                       \
     }
 #define MGI_WINO_IN4_COL(j)                                                                    \
     MGI_WINO_B4(WINO_GET(px[j] + c), WINO_GET(px[6 + j] + c), WINO_GET(px[12 + j] + c),        \
@@ -2504,12 +2559,27 @@ MGI_FN const mgi_winograd_set *mgi_winograd_neon(void);
         WINO_T v0, v1, v2, v3, v4, v5;                                                         \
         MGI_WINO_B4(t[6 * i], t[6 * i + 1], t[6 * i + 2], t[6 * i + 3], t[6 * i + 4],          \
                     t[6 * i + 5], v0, v1, v2, v3, v4, v5)                                      \
-        WINO_PUT(V + (6 * i) * plane + c, v0);                                                 \
-        WINO_PUT(V + (6 * i + 1) * plane + c, v1);                                             \
-        WINO_PUT(V + (6 * i + 2) * plane + c, v2);                                             \
-        WINO_PUT(V + (6 * i + 3) * plane + c, v3);                                             \
-        WINO_PUT(V + (6 * i + 4) * plane + c, v4);                                             \
-        WINO_PUT(V + (6 * i + 5) * plane + c, v5);                                             \
+        MGI_WINO_PUT6(i, v0, v1, v2, v3, v4, v5)                                               \
+    }
+
+/* A column of dy's pixels into t; a row of t into Z, which is called V. */
+#define MGI_WINO_GR2_COL(j)                                                                    \
+    MGI_WINO_Z2(WINO_GET(px[j] + c), WINO_GET(px[2 + j] + c), t[j], t[2 + j], t[4 + j], t[6 + j])
+#define MGI_WINO_GR2_ROW(i)                                                                    \
+    {                                                                                          \
+        WINO_T v0, v1, v2, v3;                                                                 \
+        MGI_WINO_Z2(t[2 * i], t[2 * i + 1], v0, v1, v2, v3)                                    \
+        MGI_WINO_PUT4(i, v0, v1, v2, v3)                                                       \
+    }
+#define MGI_WINO_GR4_COL(j)                                                                    \
+    MGI_WINO_Z4(WINO_GET(px[j] + c), WINO_GET(px[4 + j] + c), WINO_GET(px[8 + j] + c),         \
+                WINO_GET(px[12 + j] + c), t[j], t[4 + j], t[8 + j], t[12 + j], t[16 + j],      \
+                t[20 + j])
+#define MGI_WINO_GR4_ROW(i)                                                                    \
+    {                                                                                          \
+        WINO_T v0, v1, v2, v3, v4, v5;                                                         \
+        MGI_WINO_Z4(t[4 * i], t[4 * i + 1], t[4 * i + 2], t[4 * i + 3], v0, v1, v2, v3, v4, v5)\
+        MGI_WINO_PUT6(i, v0, v1, v2, v3, v4, v5)                                               \
     }
 
 /* A column of M into t; a row of t, finished, into y. */
@@ -2560,8 +2630,9 @@ MGI_FN const mgi_winograd_set *mgi_winograd_neon(void);
         MGI_WINO_PIXEL(4 * i + 3, v3)                                                          \
     }
 
-/* The five transforms of a kernel set; attr: its target, static. */
-#define MGI_WINO_INPUT(name, attr, m, size, body)                                              \
+/* The seven transforms of a kernel set; attr: its target, static; of: the
+ * member of the set for what fills no vector. */
+#define MGI_WINO_INPUT(name, attr, of, m, size, body)                                           \
     attr void name(mango_idx c0, mango_idx n, const float *const *px, float *V,                \
                    mango_idx plane)                                                            \
     {                                                                                          \
@@ -2571,7 +2642,7 @@ MGI_FN const mgi_winograd_set *mgi_winograd_neon(void);
             body                                                                               \
         }                                                                                      \
         if (WINO_W > 1 && c < n)                                                               \
-            mgi_winograd_ref()->input[m / 4](c, n, px, V, plane);                              \
+            mgi_winograd_ref()->of[m / 4](c, n, px, V, plane);                                 \
     }
 #define MGI_WINO_OUTPUT(name, attr, m, size, body)                                             \
     attr void name(mango_idx c0, mango_idx n, const float *M, mango_idx plane,                 \
@@ -2586,15 +2657,23 @@ MGI_FN const mgi_winograd_set *mgi_winograd_neon(void);
             mgi_winograd_ref()->output[MGI_WINOGRAD_OUTPUT(m)](c, n, M, plane, bias, res, relu, y);             \
     }
 #define MGI_WINO_SET(prefix, attr)                                                             \
-    MGI_WINO_INPUT(prefix##_in2, attr, 2, 16,                                                  \
+    MGI_WINO_INPUT(prefix##_in2, attr, input, 2, 16,                                           \
                    MGI_WINO_IN2_COL(0) MGI_WINO_IN2_COL(1) MGI_WINO_IN2_COL(2)                 \
                    MGI_WINO_IN2_COL(3) MGI_WINO_IN2_ROW(0) MGI_WINO_IN2_ROW(1)                 \
                    MGI_WINO_IN2_ROW(2) MGI_WINO_IN2_ROW(3))                                    \
-    MGI_WINO_INPUT(prefix##_in4, attr, 4, 36,                                                  \
+    MGI_WINO_INPUT(prefix##_in4, attr, input, 4, 36,                                           \
                    MGI_WINO_IN4_COL(0) MGI_WINO_IN4_COL(1) MGI_WINO_IN4_COL(2)                 \
                    MGI_WINO_IN4_COL(3) MGI_WINO_IN4_COL(4) MGI_WINO_IN4_COL(5)                 \
                    MGI_WINO_IN4_ROW(0) MGI_WINO_IN4_ROW(1) MGI_WINO_IN4_ROW(2)                 \
                    MGI_WINO_IN4_ROW(3) MGI_WINO_IN4_ROW(4) MGI_WINO_IN4_ROW(5))                \
+    MGI_WINO_INPUT(prefix##_gr2, attr, grad, 2, 8,                                             \
+                   MGI_WINO_GR2_COL(0) MGI_WINO_GR2_COL(1) MGI_WINO_GR2_ROW(0)                 \
+                   MGI_WINO_GR2_ROW(1) MGI_WINO_GR2_ROW(2) MGI_WINO_GR2_ROW(3))                \
+    MGI_WINO_INPUT(prefix##_gr4, attr, grad, 4, 24,                                            \
+                   MGI_WINO_GR4_COL(0) MGI_WINO_GR4_COL(1) MGI_WINO_GR4_COL(2)                 \
+                   MGI_WINO_GR4_COL(3) MGI_WINO_GR4_ROW(0) MGI_WINO_GR4_ROW(1)                 \
+                   MGI_WINO_GR4_ROW(2) MGI_WINO_GR4_ROW(3) MGI_WINO_GR4_ROW(4)                 \
+                   MGI_WINO_GR4_ROW(5))                                                        \
     MGI_WINO_OUTPUT(prefix##_out2, attr, 2, 8,                                                 \
                     MGI_WINO_OUT2_COL(0) MGI_WINO_OUT2_COL(1) MGI_WINO_OUT2_COL(2)             \
                     MGI_WINO_OUT2_COL(3) MGI_WINO_OUT2_ROW(0) MGI_WINO_OUT2_ROW(1))            \
@@ -2608,7 +2687,8 @@ MGI_FN const mgi_winograd_set *mgi_winograd_neon(void);
                     MGI_WINO_OUT3_COL(3) MGI_WINO_OUT3_ROW(0) MGI_WINO_OUT3_ROW(1)             \
                     MGI_WINO_OUT3_ROW(2))                                                      \
     static const mgi_winograd_set prefix##_set = {                                             \
-        {prefix##_in2, prefix##_in4}, {prefix##_out2, prefix##_out4, prefix##_out3}}
+        {prefix##_in2, prefix##_in4}, {prefix##_gr2, prefix##_gr4},                            \
+        {prefix##_out2, prefix##_out4, prefix##_out3}}
 
 #endif
 /* ---- end math/winobody.h ------------------------------------------------------------ */
@@ -3235,6 +3315,9 @@ MGI_FN mango_idx mgi_backward_work(const mgi_tape *t, int node, mango_idx rows);
 MGI_FN int mgi_backward_reads_x(const mgi_tape *t, int node);
 MGI_FN int mgi_backward_reads_y(const mgi_tape *t, int node);
 MGI_FN mango_idx mgi_tape_rows(const mgi_tape *t, int node); /* b or T*b */
+/* A node's convolution as a tape computes it: Winograd's way by shape alone
+ * (winograd.h), but for maps of spikes and transposed ones. */
+MGI_FN mgi_conv mgi_tape_conv(const mgi_node *n);
 /* w (O, C*H*W) of a linear layer with its columns in (H,W,C) order, and the
  * reverse added into dw. */
 MGI_FN void mgi_linear_columns(const mgi_node *in, mango_idx O, const float *w, float *p);
@@ -9228,24 +9311,40 @@ static mango_idx spg_bits(const mgi_conv *c, mango_idx N)
     return (2 * N * c->H * c->W * mgi_bits_words(c->C) + 15) / 16 * 16;
 }
 
-MGI_FN mango_idx mgi_conv_either_work(const mgi_conv *c, mango_idx N)
+/* Floats of packed weights, to a cache line. */
+static mango_idx spg_packed(const mgi_conv *c)
 {
-    const mango_idx dense = mgi_conv_work(c, N);
-    return c->transposed ? dense : MGI_MAX(dense, spg_bits(c, N) + mgi_bits_conv_work(c, N));
+    return (mgi_conv_packed(c) + 15) / 16 * 16;
 }
 
-MGI_FN void mgi_conv_either(const mgi_conv *c, mango_idx N, const float *x, const float *packed,
+MGI_FN mango_idx mgi_conv_either_work(const mgi_conv *c, mango_idx N)
+{
+    mgi_conv plain = *c;
+    plain.winograd = 0;
+    const mango_idx fast = spg_packed(c) + mgi_conv_work(c, N);
+    const mango_idx dense = MGI_MAX(fast, spg_packed(&plain) + mgi_conv_work(&plain, N));
+    return spg_bits(c, N) +
+           (c->transposed ? dense : MGI_MAX(dense, spg_packed(&plain) + mgi_bits_conv_work(c, N)));
+}
+
+MGI_FN void mgi_conv_either(const mgi_conv *c, mango_idx N, const float *x, const float *w,
                             const float *bias, float *y, float *work)
 {
     const mgi_epilogue e = {.bias = bias};
     const mgi_bits_epilogue be = {.bias = bias};
     uint64_t *bits = (uint64_t *)(void *)work;
     const mango_idx pixels = N * c->H * c->W;
-    if (!c->transposed && mgi_bits_pack(pixels, c->C, x, bits) &&
-        mgi_bits_few(pixels, c->C, c->O, bits))
-        mgi_bits_conv(c, N, bits, packed, &be, y, work + spg_bits(c, N));
+    const int spikes = !c->transposed && mgi_bits_pack(pixels, c->C, x, bits);
+    mgi_conv f = *c;
+    float *packed = work + spg_bits(c, N);
+    if (spikes)
+        f.winograd = 0;
+    mgi_conv_pack(&f, w, packed);
+    work = packed + spg_packed(&f);
+    if (spikes && mgi_bits_few(pixels, c->C, c->O, bits))
+        mgi_bits_conv(&f, N, bits, packed, &be, y, work);
     else
-        mgi_conv_forward(c, N, x, packed, &e, y, work);
+        mgi_conv_forward(&f, N, x, packed, &e, y, work);
 }
 
 #undef SPG_BLOCK
@@ -9435,6 +9534,8 @@ MGI_FN int mgi_few_backward_data(const mgi_conv *c, mango_idx N, const float *dy
  * pixels whose input is inside the map form runs of equal step. Pixels go by in
  * chunks that stay in cache, the chains go on from chunk to chunk. A transposed
  * convolution is the same sum with x and dy in each other's place.
+ *
+ * With c->winograd the dense forms of both are those of winograd_grad.c.
  */
 
 #define GRAD_PIX 256      /* pixels in a chunk, about: a tile's share of x stays in L1 */
@@ -9481,14 +9582,16 @@ MGI_FN mango_idx mgi_conv_backward_work(const mgi_conv *c, mango_idx N)
     const mgi_conv f = mgi_conv_flip(c);
     const mango_idx data = grad_up(mgi_conv_packed(&f), 16) + mgi_conv_work(&f, N);
     const mango_idx weights = grad_up(c->O * c->C * c->kh * c->kw, 16) + grad_bits(c, N);
-    return MGI_MAX(MGI_MAX(data, weights), mgi_few_work(c));
+    const mango_idx most = MGI_MAX(MGI_MAX(data, weights), mgi_few_work(c));
+    return c->winograd ? MGI_MAX(most, mgi_winograd_backward_work(c, N)) : most;
 }
 
 MGI_FN void mgi_conv_backward_data(const mgi_conv *c, mango_idx N, const float *dy,
                                    const float *w, float *dx, float *work)
 {
     const mgi_conv f = mgi_conv_flip(c);
-    if (mgi_few_backward_data(c, N, dy, w, dx, work))
+    if (mgi_few_backward_data(c, N, dy, w, dx, work) ||
+        (c->winograd && mgi_winograd_backward_data(c, N, dy, w, dx, work)))
         return;
     mgi_conv_pack(&f, w, work);
     mgi_conv_forward(&f, N, dy, work, NULL, dx, work + grad_up(mgi_conv_packed(&f), 16));
@@ -9669,7 +9772,10 @@ MGI_FN void mgi_conv_backward_weights(const mgi_conv *c, mango_idx N, const floa
     const mango_idx pixels = N * c->H * c->W;
     if (!t && mgi_bits_pack(pixels, c->C, x, bits) && mgi_bits_few(pixels, c->C, c->O, bits))
         mgi_bits_conv_weights(&g, N, bits, dy, work);
-    else
+    else if (c->winograd) {
+        mgi_winograd_backward_weights(c, N, x, dy, dw, work);
+        return;
+    } else
         grad_dense(&j);
     const mango_idx across = (j.Cs + GRAD_SMALL - 1) / GRAD_SMALL;
     const mango_idx squares = across * ((j.Cb + GRAD_SMALL - 1) / GRAD_SMALL);
@@ -10345,6 +10451,7 @@ mgi_avx2_few(mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e, c
 #define WINO_SUB(a, b) ((a) - (b))
 #define WINO_MAC(k, a, b) ((k) * (a) + (b)) /* k*a is exact: k is a power of 2 */
 #define WINO_RELU(v) ((v) > 0.0f ? (v) : 0.0f)
+#define WINO_ZERO 0.0f
 MGI_WINO_SET(wino_ref, static);
 
 MGI_FN const mgi_winograd_set *mgi_winograd_ref(void)
@@ -10374,6 +10481,7 @@ MGI_FN const mgi_winograd_set *mgi_winograd_get(const mgi_kernels *k)
 #undef WINO_SUB
 #undef WINO_MAC
 #undef WINO_RELU
+#undef WINO_ZERO
 /* ---- end math/winograd_ref.c -------------------------------------------------------- */
 
 /* ---- begin math/winograd_x86.c ------------------------------------------------------ */
@@ -10393,6 +10501,7 @@ MGI_FN const mgi_winograd_set *mgi_winograd_get(const mgi_kernels *k)
 #define WINO_SUB(a, b) _mm_sub_ps(a, b)
 #define WINO_MAC(k, a, b) _mm_add_ps(_mm_mul_ps(_mm_set1_ps(k), a), b)
 #define WINO_RELU(v) _mm_max_ps(v, _mm_setzero_ps()) /* NaN or equal: +0 */
+#define WINO_ZERO _mm_setzero_ps()
 MGI_WINO_SET(wino_sse2, static);
 
 /* ---- AVX2 and FMA ----------------------------------------------------------- */
@@ -10404,6 +10513,7 @@ MGI_WINO_SET(wino_sse2, static);
 #undef WINO_SUB
 #undef WINO_MAC
 #undef WINO_RELU
+#undef WINO_ZERO
 #define WINO_T __m256
 #define WINO_W 8
 #define WINO_GET(p) _mm256_loadu_ps(p)
@@ -10412,6 +10522,7 @@ MGI_WINO_SET(wino_sse2, static);
 #define WINO_SUB(a, b) _mm256_sub_ps(a, b)
 #define WINO_MAC(k, a, b) _mm256_fmadd_ps(_mm256_set1_ps(k), a, b)
 #define WINO_RELU(v) _mm256_max_ps(v, _mm256_setzero_ps())
+#define WINO_ZERO _mm256_setzero_ps()
 MGI_WINO_SET(wino_avx2, static __attribute__((target("avx2,fma"))));
 
 /* ---- AVX-512 ---------------------------------------------------------------- */
@@ -10423,6 +10534,7 @@ MGI_WINO_SET(wino_avx2, static __attribute__((target("avx2,fma"))));
 #undef WINO_SUB
 #undef WINO_MAC
 #undef WINO_RELU
+#undef WINO_ZERO
 #define WINO_T __m512
 #define WINO_W 16
 #define WINO_GET(p) _mm512_loadu_ps(p)
@@ -10431,6 +10543,7 @@ MGI_WINO_SET(wino_avx2, static __attribute__((target("avx2,fma"))));
 #define WINO_SUB(a, b) _mm512_sub_ps(a, b)
 #define WINO_MAC(k, a, b) _mm512_fmadd_ps(_mm512_set1_ps(k), a, b)
 #define WINO_RELU(v) _mm512_max_ps(v, _mm512_setzero_ps())
+#define WINO_ZERO _mm512_setzero_ps()
 MGI_WINO_SET(wino_avx512, static __attribute__((target("avx512f"))));
 
 MGI_FN const mgi_winograd_set *mgi_winograd_sse2(void)
@@ -10456,6 +10569,7 @@ MGI_FN const mgi_winograd_set *mgi_winograd_avx512(void)
 #undef WINO_SUB
 #undef WINO_MAC
 #undef WINO_RELU
+#undef WINO_ZERO
 
 #else
 
@@ -10492,6 +10606,7 @@ MGI_FN const mgi_winograd_set *mgi_winograd_avx512(void)
 #define WINO_SUB(a, b) vsubq_f32(a, b)
 #define WINO_MAC(k, a, b) vfmaq_n_f32(b, a, k)
 #define WINO_RELU(v) vbslq_f32(vcgtq_f32(v, vdupq_n_f32(0.0f)), v, vdupq_n_f32(0.0f))
+#define WINO_ZERO vdupq_n_f32(0.0f)
 MGI_WINO_SET(wino_neon, static);
 
 MGI_FN const mgi_winograd_set *mgi_winograd_neon(void)
@@ -10507,6 +10622,7 @@ MGI_FN const mgi_winograd_set *mgi_winograd_neon(void)
 #undef WINO_SUB
 #undef WINO_MAC
 #undef WINO_RELU
+#undef WINO_ZERO
 
 #else
 
@@ -10786,23 +10902,28 @@ static void wino_fetch_input(const wino_job *j, mango_idx t)
         wino_fetch(j->x + ((n * c->H + y) * c->W + from) * c->C, (to - from) * c->C);
 }
 
+MGI_FN void mgi_winograd_pixels(mango_idx a, mango_idx H, mango_idx W, mango_idx C,
+                                const float *image, mango_idx y0, mango_idx x0,
+                                const float *zero, const float **px)
+{
+    const float *row = image + (y0 * W + x0) * C;
+    for (mango_idx y = y0; y < y0 + a; y++, row += W * C)
+        for (mango_idx k = 0; k < a; k++)
+            *px++ = y >= 0 && y < H && x0 + k >= 0 && x0 + k < W ? row + k * C : zero;
+}
+
 /* Tiles i0 .. i1 of the block into V. */
 static void wino_input(const wino_job *j, const wino_block *b, mango_idx i0, mango_idx i1)
 {
     const mgi_conv *c = j->c;
     const float *px[MGI_WINOGRAD_POINTS];
     for (mango_idx i = i0; i < i1; i++) {
-        const float **at = px;
         mango_idx n, y0, x0;
         wino_tile(j, b->t0 + i, &n, &y0, &x0);
         if (i + 1 < i1)
             wino_fetch_input(j, b->t0 + i + 1);
-        y0 -= c->ph, x0 -= c->pw;
-        const float *row = j->x + ((n * c->H + y0) * c->W + x0) * c->C;
-        for (mango_idx y = y0; y < y0 + j->a; y++, row += c->W * c->C)
-            for (mango_idx k = 0; k < j->a; k++)
-                *at++ = y >= 0 && y < c->H && x0 + k >= 0 && x0 + k < c->W ? row + k * c->C
-                                                                           : b->zero;
+        mgi_winograd_pixels(j->a, c->H, c->W, c->C, j->x + n * c->H * c->W * c->C, y0 - c->ph,
+                            x0 - c->pw, b->zero, px);
         j->set->input[MGI_WINOGRAD_INPUT(j->m)](0, c->C, px, b->V + i * j->pitchV, j->planeV);
     }
 }
@@ -11020,6 +11141,223 @@ MGI_FN void mgi_winograd_up_pack(const mgi_conv *c, const float *w, float *packe
 
 #undef WINO_UP_NR
 /* ---- end math/winograd_up.c --------------------------------------------------------- */
+
+/* ---- begin math/winograd_grad.c ----------------------------------------------------- */
+/* winograd_grad.c - gradients of a 3x3 convolution of stride 1, Winograd's way.
+ *
+ * By its input: dx is the convolution of dy, padded by 2 - p, with the kernels
+ * turned by half a turn: winograd.c as it is.
+ *
+ * By its weights: Y = A'[ sum_c (G g G') o (B'dB) ]A is linear in g, so
+ *     dg = G' R G,   R[p] (C,O) = sum over tiles of V[p]' Z[p],
+ *     V = B'dB,  Z = A dY A'
+ * a*a products a tile in place of 9 m*m. The tiles (n,ty,tx) go by in blocks:
+ * all threads transform a block, then share out the sums by point and panel of
+ * outputs. Each sum is one chain of fma over the tiles from +0, which goes on
+ * from block to block; G'RG is summed in double and rounded once: the same bits
+ * for every kernel set and any number of threads.
+ *
+ * Error, as in winograd.h: over n tiles, to first order,
+ *     |error of dg| <= (n + 2r + 2q + 1) u |G'| [ sum |V| o |A||dY||A'| ] |G|,
+ * |V| = |B'||d||B|, with r = 1, q = 1 for m = 2 and r = 2, q = 2 for m = 4.
+ */
+
+#define WGRAD_BLOCK (2 << 20) /* floats of V and Z of a block, about */
+#define WGRAD_TILES 256       /* tiles of a block, at most           */
+#define WGRAD_LINE 16         /* floats of a cache line              */
+#define WGRAD_O 16            /* outputs side by side in G'RG        */
+
+typedef struct wgrad_job {
+    const mgi_kernels *k;
+    const mgi_winograd_set *set;
+    const mgi_conv *c;
+    const float *x, *dy;
+    float *dw, *zero, *V, *Z, *R; /* R (points,C,O) */
+    int m, a, points;
+    mango_idx TY, TX, tiles, T;   /* of an image; in all; of a block */
+    mango_idx pitchV, pitchZ, planeV, planeZ;
+    mango_idx panels;
+} wgrad_job;
+
+static mango_idx wgrad_up(mango_idx x)
+{
+    return (x + WGRAD_LINE - 1) / WGRAD_LINE * WGRAD_LINE;
+}
+
+/* ---- by the input --------------------------------------------------------- */
+
+/* The convolution of dy that gives dx; winograd = 0 where its shape has no use for it. */
+static mgi_conv wgrad_turned(const mgi_conv *c)
+{
+    mgi_conv d = *c;
+    d.C = c->O, d.H = c->OH, d.W = c->OW;
+    d.O = c->C, d.OH = c->H, d.OW = c->W;
+    d.ph = 2 - c->ph, d.pw = 2 - c->pw;
+    d.winograd = d.ph < 0 || d.pw < 0 ? 0 : mgi_winograd_rule(&d);
+    return d;
+}
+
+/* w (O,C,3,3) to (C,O,3,3), each kernel turned. */
+static void wgrad_turn(const mgi_conv *c, const float *w, float *t)
+{
+    MGI_OMP(parallel for if (c->C * c->O >= MGI_GRAIN / 8))
+    for (mango_idx i = 0; i < c->C; i++)
+        for (mango_idx o = 0; o < c->O; o++)
+            for (int k = 0; k < 9; k++)
+                t[(i * c->O + o) * 9 + k] = w[(o * c->C + i) * 9 + 8 - k];
+}
+
+MGI_FN int mgi_winograd_backward_data(const mgi_conv *c, mango_idx N, const float *dy,
+                                      const float *w, float *dx, float *work)
+{
+    const mgi_conv d = wgrad_turned(c);
+    float *turned = work, *packed = work + wgrad_up(9 * c->C * c->O);
+    if (!d.winograd)
+        return 0;
+    wgrad_turn(c, w, turned);
+    mgi_winograd_pack(&d, turned, packed);
+    mgi_winograd_forward(&d, N, dy, packed, NULL, dx, packed + wgrad_up(mgi_winograd_packed(&d)));
+    return 1;
+}
+
+/* ---- by the weights ------------------------------------------------------- */
+
+static wgrad_job wgrad_plan(const mgi_conv *c, mango_idx N)
+{
+    wgrad_job j = {.k = mgi_kernels_get(), .c = c, .m = c->winograd, .a = c->winograd + 2};
+    j.set = mgi_winograd_get(j.k);
+    j.points = j.a * j.a;
+    j.TY = (c->OH + j.m - 1) / j.m;
+    j.TX = (c->OW + j.m - 1) / j.m;
+    j.tiles = N * j.TY * j.TX;
+    j.pitchV = wgrad_up(c->C) + WGRAD_LINE;
+    j.pitchZ = wgrad_up(c->O) + WGRAD_LINE;
+    j.T = WGRAD_BLOCK / (j.points * (j.pitchV + j.pitchZ));
+    j.T = MGI_MAX(32, MGI_MIN(j.T, WGRAD_TILES));
+    j.planeV = (j.T * j.pitchV / WGRAD_LINE | 1) * WGRAD_LINE; /* an odd number of lines */
+    j.planeZ = (j.T * j.pitchZ / WGRAD_LINE | 1) * WGRAD_LINE;
+    j.panels = (c->O + j.k->nr - 1) / j.k->nr;
+    return j;
+}
+
+MGI_FN mango_idx mgi_winograd_backward_work(const mgi_conv *c, mango_idx N)
+{
+    const wgrad_job j = wgrad_plan(c, N);
+    const mgi_conv d = wgrad_turned(c);
+    const mango_idx weights = MGI_MAX(j.pitchV, j.pitchZ) + wgrad_up(j.points * c->C * c->O) +
+                              j.points * (j.planeV + j.planeZ);
+    const mango_idx data = !d.winograd ? 0
+                                       : wgrad_up(9 * c->C * c->O) + wgrad_up(mgi_winograd_packed(&d)) +
+                                             mgi_winograd_work(&d, N);
+    return MGI_MAX(weights, data);
+}
+
+/* Tile i of the block that starts at tile t0, of x and of dy. */
+static void wgrad_tile(const wgrad_job *j, mango_idx t0, mango_idx i)
+{
+    const mgi_conv *c = j->c;
+    const float *px[MGI_WINOGRAD_POINTS];
+    const mango_idx per = j->TY * j->TX, n = (t0 + i) / per, q = (t0 + i) % per;
+    const mango_idx y0 = q / j->TX * j->m, x0 = q % j->TX * j->m;
+    mgi_winograd_pixels(j->a, c->H, c->W, c->C, j->x + n * c->H * c->W * c->C, y0 - c->ph,
+                        x0 - c->pw, j->zero, px);
+    j->set->input[MGI_WINOGRAD_INPUT(j->m)](0, c->C, px, j->V + i * j->pitchV, j->planeV);
+    mgi_winograd_pixels(j->m, c->OH, c->OW, c->O, j->dy + n * c->OH * c->OW * c->O, y0, x0,
+                        j->zero, px);
+    j->set->grad[MGI_WINOGRAD_INPUT(j->m)](0, c->O, px, j->Z + i * j->pitchZ, j->planeZ);
+}
+
+/* R[p] += V[p]' Z[p] for n tiles, outputs of panel q. */
+static void wgrad_sums(const wgrad_job *j, mango_idx n, mango_idx p, mango_idx q, int load)
+{
+    const mgi_kernels *k = j->k;
+    const mango_idx C = j->c->C, O = j->c->O, o0 = q * k->nr;
+    const mango_idx strips = (C + k->mr - 1) / k->mr, step = (C + strips - 1) / strips;
+    const mgi_tap run = {0, 0, n};
+    for (mango_idx i = 0; i < C; i += step)
+        k->outer(MGI_MIN(step, C - i), MGI_MIN(k->nr, O - o0), j->V + p * j->planeV + i, j->pitchV,
+                 j->Z + p * j->planeZ + o0, j->pitchZ, 1, &run, j->R + (p * C + i) * O + o0, O,
+                 load);
+}
+
+/* g = G'r along one axis, for n columns; r comes as r[i*step]. */
+static void wgrad_g(int m, mango_idx n, const double *r, mango_idx step, double *g0, double *g1,
+                    double *g2)
+{
+    static const double f2[4] = {1.0, 0.5, 0.5, 1.0};
+    static const double f4[6] = {1.0 / 4, -1.0 / 6, -1.0 / 6, 1.0 / 24, 1.0 / 24, 1.0};
+    const double *f = m == 2 ? f2 : f4;
+    for (mango_idx o = 0; o < n; o++) {
+        const double *at = r + o;
+        const double s = f[1] * (at[step] + at[2 * step]);
+        g0[o] = f[0] * at[0] + s;
+        g1[o] = f[1] * (at[step] - at[2 * step]);
+        g2[o] = s + f[m + 1] * at[(m + 1) * step];
+        if (m == 4) {
+            const double S = f[3] * (at[3 * step] + at[4 * step]);
+            g0[o] += S;
+            g1[o] += 2.0 * f[3] * (at[3 * step] - at[4 * step]);
+            g2[o] += 4.0 * S;
+        }
+    }
+}
+
+/* dw += G'RG for input channel c, n outputs from o0 on. */
+static void wgrad_store(const wgrad_job *j, mango_idx c, mango_idx o0, mango_idx n)
+{
+    const mango_idx C = j->c->C, O = j->c->O;
+    double r[MGI_WINOGRAD_POINTS * WGRAD_O], t[18 * WGRAD_O], g[9 * WGRAD_O];
+    for (int p = 0; p < j->points; p++)
+        for (mango_idx o = 0; o < n; o++)
+            r[p * WGRAD_O + o] = (double)j->R[(p * C + c) * O + o0 + o];
+    for (int k = 0; k < j->a; k++) { /* column k of R */
+        double *to = t + k * WGRAD_O;
+        wgrad_g(j->m, n, r + k * WGRAD_O, j->a * WGRAD_O, to, to + j->a * WGRAD_O,
+                to + 2 * j->a * WGRAD_O);
+    }
+    for (int i = 0; i < 3; i++) { /* row i */
+        double *to = g + 3 * i * WGRAD_O;
+        wgrad_g(j->m, n, t + i * j->a * WGRAD_O, WGRAD_O, to, to + WGRAD_O, to + 2 * WGRAD_O);
+    }
+    for (mango_idx o = 0; o < n; o++)
+        for (int k = 0; k < 9; k++)
+            j->dw[((o0 + o) * C + c) * 9 + k] += (float)g[k * WGRAD_O + o];
+}
+
+MGI_FN void mgi_winograd_backward_weights(const mgi_conv *c, mango_idx N, const float *x,
+                                          const float *dy, float *dw, float *work)
+{
+    wgrad_job j = wgrad_plan(c, N);
+    const mango_idx zeros = MGI_MAX(j.pitchV, j.pitchZ), items = j.points * j.panels;
+    const mango_idx groups = (c->O + WGRAD_O - 1) / WGRAD_O;
+    j.x = x, j.dy = dy, j.dw = dw, j.zero = work;
+    j.R = work + zeros;
+    j.V = j.R + wgrad_up(j.points * c->C * c->O);
+    j.Z = j.V + j.points * j.planeV;
+    memset(j.zero, 0, (size_t)zeros * sizeof *j.zero);
+    MGI_OMP(parallel if (j.tiles * c->C * c->O > 16384))
+    {
+        for (mango_idx t0 = 0; t0 < j.tiles; t0 += j.T) {
+            const mango_idx n = MGI_MIN(j.T, j.tiles - t0);
+            MGI_OMP(for schedule(dynamic, 4))
+            for (mango_idx i = 0; i < n; i++)
+                wgrad_tile(&j, t0, i);
+            MGI_OMP(for schedule(dynamic))
+            for (mango_idx i = 0; i < items; i++)
+                wgrad_sums(&j, n, i / j.panels, i % j.panels, t0 > 0);
+        }
+        MGI_OMP(for)
+        for (mango_idx i = 0; i < groups * c->C; i++)
+            wgrad_store(&j, i % c->C, i / c->C * WGRAD_O,
+                        MGI_MIN(WGRAD_O, c->O - i / c->C * WGRAD_O));
+    }
+}
+
+#undef WGRAD_BLOCK
+#undef WGRAD_TILES
+#undef WGRAD_LINE
+#undef WGRAD_O
+/* ---- end math/winograd_grad.c ------------------------------------------------------- */
 
 /* ---- begin math/pool.c -------------------------------------------------------------- */
 /* pool.c - max, average and adaptive average pooling on (N,H,W,C) maps.
@@ -18416,8 +18754,10 @@ static mango_idx tape_forward_work(const mgi_tape *t, int i)
     const mgi_node *in = n->n_in ? &t->net->node[n->in[0]] : n;
     switch (n->kind) {
     case MGI_CONV:
-    case MGI_CONVT:
-        return mgi_conv_packed(&n->conv) + TAPE_ALIGN + mgi_conv_either_work(&n->conv, rows);
+    case MGI_CONVT: {
+        const mgi_conv c = mgi_tape_conv(n);
+        return mgi_conv_either_work(&c, rows);
+    }
     case MGI_LINEAR: {
         const mango_idx K = in->C * in->H * in->W;
         return n->C * K + TAPE_ALIGN + mgi_gemm_work(rows, n->C, K, 'n', 't');
@@ -18858,12 +19198,19 @@ static void run_concat(const mgi_tape *t, int i, float *y)
     }
 }
 
+mgi_conv mgi_tape_conv(const mgi_node *n)
+{
+    mgi_conv c = n->conv;
+    c.winograd = c.transposed ? 0 : mgi_winograd_rule(&c);
+    return c;
+}
+
 static void run_conv(const mgi_tape *t, const mgi_node *n, mango_idx N, const float *x,
                      float *work, float *y)
 {
+    const mgi_conv c = mgi_tape_conv(n);
     const float *bias = n->bias_p >= 0 ? t->w[n->bias_p] : NULL;
-    mgi_conv_pack(&n->conv, t->w[n->weight], work);
-    mgi_conv_either(&n->conv, N, x, work, bias, y, work + run_align(mgi_conv_packed(&n->conv)));
+    mgi_conv_either(&c, N, x, t->w[n->weight], bias, y, work);
 }
 
 /* Columns in blocks of one (O) row: (C,HW) <-> (HW,C). */
@@ -19172,7 +19519,10 @@ mango_idx mgi_backward_work(const mgi_tape *t, int i, mango_idx rows)
     const mango_idx spare = back_spare(t, i);
     switch (n->kind) {
     case MGI_CONV:
-    case MGI_CONVT: return spare + mgi_conv_backward_work(&n->conv, rows);
+    case MGI_CONVT: {
+        const mgi_conv c = mgi_tape_conv(n);
+        return spare + mgi_conv_backward_work(&c, rows);
+    }
     case MGI_LINEAR:
         return spare + back_align(n->C * K) +
                MGI_MAX(mgi_gemm_work(rows, K, n->C, 'n', 'n'),
@@ -19216,12 +19566,13 @@ static void back_conv(mgi_tape *t, int i, float *spare, float *work)
     const mgi_node *n = &t->net->node[i];
     const int j = n->in[0];
     const mango_idx N = mgi_tape_rows(t, i);
+    const mgi_conv c = mgi_tape_conv(n);
     float *dw = t->dw[n->weight], *db = n->bias_p >= 0 ? t->dw[n->bias_p] : NULL;
     if (dw)
-        mgi_conv_backward_weights(&n->conv, N, t->val[j], t->grad[i], dw, db, work);
+        mgi_conv_backward_weights(&c, N, t->val[j], t->grad[i], dw, db, work);
     if (t->wants[j]) {
         float *dx = back_take(t, j, spare);
-        mgi_conv_backward_data(&n->conv, N, t->grad[i], t->w[n->weight], dx, work);
+        mgi_conv_backward_data(&c, N, t->grad[i], t->w[n->weight], dx, work);
         back_give(t, j, dx);
     }
 }
