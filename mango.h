@@ -119,10 +119,10 @@
      study/fid.h: mango_moments_create mango_moments_add mango_moments_merge
        mango_moments_count mango_moments_get mango_moments_destroy mango_fid
      train/train.h: mango_train_defaults mango_train_check mango_train_init
-       mango_train_from_relu mango_train_from_clip mango_trainer_create
-       mango_trainer_destroy mango_trainer_step mango_trainer_epoch mango_trainer_finish
-       mango_trainer_state mango_trainer_flops mango_trainer_save mango_trainer_resume
-       mango_trainer_rows mango_trainer_sample mango_trainer_snapshot
+       mango_train_from_relu mango_trainer_create mango_trainer_destroy mango_trainer_step
+       mango_trainer_epoch mango_trainer_finish mango_trainer_state mango_trainer_flops
+       mango_trainer_save mango_trainer_resume mango_trainer_rows mango_trainer_sample
+       mango_trainer_snapshot
 */
 /* Made from src/ by `make header`: edit that. SPDX-License-Identifier: MIT */
 #if defined(MANGO_IMPLEMENTATION) && defined(__STRICT_ANSI__) && !defined(_POSIX_C_SOURCE)
@@ -358,8 +358,7 @@ typedef struct mango_net mango_net;
  *             multiples of 8), in=CxHxW, classes, T; the fields of mango_lif by
  *             name, or preset, for every neuron (beta=0.8,reset=zero); hidden,
  *             codes, dim (vqvae), hidden (snn_conv), latent, out=CxHxW (sngan),
- *             stem=7 (resnet18: torchvision's layers and names), act=clip
- *             (resnet18: min(max(x,0),1) in place of each ReLU).
+ *             stem=7 (resnet18: torchvision's layers and names).
  *             "vqvae,in=1x28x28,hidden=32,codes=64,dim=8" has a 7x7 grid of codes.
  * Returns MANGO_E_NAME with the near matches for an unknown one, MANGO_E_ARG
  * for a key or value, MANGO_E_SHAPE when the sizes do not fit. */
@@ -1215,10 +1214,6 @@ MANGO_API mango_status mango_train_init(mango_net *net, mango_train_kind kind, u
  * the tau form. A good place to begin a spiking training from, no more: it has
  * to be trained on. Returns how many norms were changed. */
 MANGO_API mango_idx mango_train_from_relu(mango_net *net);
-/* mango_train_from_clip - the same for a twin with clips (zoo: act=clip), whose
- * activations in [0,1] stand for the neurons' rates: the norms are scaled by
- * X_thr and shifted to where a rate is near its activation. */
-MANGO_API mango_idx mango_train_from_clip(mango_net *net);
 
 /* One epoch's figures.   NET             VQVAE                      SNGAN
  *   loss                 cross-entropy   mse/variance + commitment  discriminator
@@ -2023,9 +2018,6 @@ MGI_FN void mgi_batchnorm_backward(mango_idx R, mango_idx C, const float *x, con
 
 /* ---- pointwise.c -------------------------------------------------------- */
 MGI_FN void mgi_relu_backward(mango_idx n, const float *y, const float *dy, float *dx); /* dx = y > 0 ? dy : 0 */
-/* y = x > 0 ? (x < 1 ? x : 1) : +0, NaN as relu: +0;  dx = 0 < y < 1 ? dy : 0. x = y, dy = dx may be. */
-MGI_FN void mgi_clip(mango_idx n, const float *x, float *y);
-MGI_FN void mgi_clip_backward(mango_idx n, const float *y, const float *dy, float *dx);
 MGI_FN void mgi_tanh(mango_idx n, const float *x, float *y);
 MGI_FN void mgi_tanh_backward(mango_idx n, const float *y, const float *dy, float *dx);
 /* Rows of C: y = softmax(x); loss and gradient of mean cross-entropy. */
@@ -2815,7 +2807,6 @@ typedef enum mgi_kind {
     MGI_LINEAR,      /* out bias [sn=1]; input is flattened in (C,H,W) order   */
     MGI_BATCHNORM,   /* eps momentum                                           */
     MGI_RELU,
-    MGI_CLIP,        /* min(max(x,0),1): torch's Hardtanh(0,1)                   */
     MGI_TANH,
     MGI_LIF,         /* the fields of mango_lif by name, or preset=NAME        */
     MGI_MAXPOOL,     /* kernel stride pad                                      */
@@ -2981,7 +2972,6 @@ typedef struct mgi_zoo {
     mango_idx codes, dim;    /* vqvae: the codebook (codes,dim)                */
     mango_idx latent;        /* sngan                                          */
     mango_idx stem;          /* resnet18: 3, or 7 with a pool, torchvision's   */
-    mgi_kind act;            /* resnet18: MGI_RELU or MGI_CLIP                  */
     char lif[256];           /* " key=value ..." appended to every LIF's attributes */
 } mgi_zoo;
 
@@ -11912,8 +11902,8 @@ MGI_FN void mgi_batchnorm_backward(mango_idx R, mango_idx C, const float *x, con
 /* ---- end math/norm.c ---------------------------------------------------------------- */
 
 /* ---- begin math/pointwise.c --------------------------------------------------------- */
-/* pointwise.c - what acts on single values or on rows: ReLU's gradient, clip,
- * tanh, softmax, cross-entropy, and the change between (C,H,W) and (H,W,C).
+/* pointwise.c - what acts on single values or on rows: ReLU's gradient, tanh,
+ * softmax, cross-entropy, and the change between (C,H,W) and (H,W,C).
  */
 
 #define POINTWISE_CHUNK 8192
@@ -11924,38 +11914,6 @@ MGI_FN void mgi_relu_backward(mango_idx n, const float *y, const float *dy, floa
     MGI_OMP(parallel for schedule(static) if (n >= MGI_GRAIN))
     for (mango_idx i = 0; i < n; i += POINTWISE_CHUNK)
         loops->relu_back(MGI_MIN(POINTWISE_CHUNK, n - i), y + i, dy + i, dx + i);
-}
-
-static void pointwise_clip(mango_idx n, const float *x, float *y)
-{
-    MGI_OMP(simd)
-    for (mango_idx i = 0; i < n; i++) {
-        const float v = x[i] > 0.0f ? x[i] : 0.0f;
-        y[i] = v < 1.0f ? v : 1.0f;
-    }
-}
-
-MGI_FN void mgi_clip(mango_idx n, const float *x, float *y)
-{
-    MGI_OMP(parallel for schedule(static) if (n >= MGI_GRAIN))
-    for (mango_idx i = 0; i < n; i += POINTWISE_CHUNK)
-        pointwise_clip(MGI_MIN(POINTWISE_CHUNK, n - i), x + i, y + i);
-}
-
-static void pointwise_clip_back(mango_idx n, const float *y, const float *dy, float *dx)
-{
-    MGI_OMP(simd)
-    for (mango_idx i = 0; i < n; i++) {
-        const float v = y[i], g = dy[i], h = v > 0.0f ? g : 0.0f;
-        dx[i] = v < 1.0f ? h : 0.0f;
-    }
-}
-
-MGI_FN void mgi_clip_backward(mango_idx n, const float *y, const float *dy, float *dx)
-{
-    MGI_OMP(parallel for schedule(static) if (n >= MGI_GRAIN))
-    for (mango_idx i = 0; i < n; i += POINTWISE_CHUNK)
-        pointwise_clip_back(MGI_MIN(POINTWISE_CHUNK, n - i), y + i, dy + i, dx + i);
 }
 
 MGI_FN void mgi_tanh(mango_idx n, const float *x, float *y)
@@ -14148,9 +14106,9 @@ MGI_FN void mgi_writer_free(mgi_tensor_writer *w)
 #include <stdio.h>
 
 static const char *const graph_kinds[MGI_KINDS] = {
-    "input",    "conv", "convt",   "linear",  "batchnorm",   "relu",      "clip",
-    "tanh",     "lif",  "maxpool", "avgpool", "adaptiveavg", "globalavg", "globalsum",
-    "upsample", "add",  "concat",  "reshape", "softmax",     "vq"};
+    "input",     "conv",    "convt",   "linear",      "batchnorm", "relu",      "tanh",
+    "lif",       "maxpool", "avgpool", "adaptiveavg", "globalavg", "globalsum", "upsample",
+    "add",       "concat",  "reshape", "softmax",     "vq"};
 
 MGI_FN const char *mgi_kind_name(mgi_kind k)
 {
@@ -15872,7 +15830,7 @@ static const zoo_arch zoo_list[] = {
      "preset=snntorch slope=10"},
     {"spiking_resnet18", mgi_zoo_spiking_resnet18, "width in classes T lif ", 32, 10, 50,
      ZOO_CIFAR, "preset=spikingjelly detach_reset=1"},
-    {"resnet18", mgi_zoo_resnet18, "width in classes stem act ", 32, 10, 1, ZOO_CIFAR, NULL},
+    {"resnet18", mgi_zoo_resnet18, "width in classes stem ", 32, 10, 1, ZOO_CIFAR, NULL},
     {"densenet", mgi_zoo_densenet, "width in classes ", 32, 10, 1, ZOO_CIFAR, NULL},
     {"alexnet", mgi_zoo_alexnet, "in classes ", 224, 1000, 1, ZOO_IMAGENET, NULL},
     {"vgg16", mgi_zoo_vgg16, "in classes ", 224, 1000, 1, ZOO_IMAGENET, NULL},
@@ -15985,8 +15943,6 @@ static int zoo_set(mgi_zoo *z, const char *key, const char *v)
         z->stem = !strcmp(v, "7") ? 7 : 3;
         return z->stem == 7 || !strcmp(v, "3");
     }
-    if (!strcmp(key, "act"))
-        return mgi_kind_find(v, &z->act) && (z->act == MGI_RELU || z->act == MGI_CLIP);
     for (int k = 0; k < (int)MGI_COUNT(whole); k++)
         if (!strcmp(key, whole[k].key)) {
             const int ok = mgi_parse_int(v, 1, whole[k].hi, &i);
@@ -16070,7 +16026,7 @@ mango_status mango_net_zoo(mango_net **net, const char *spec, const mango_alloc 
     if (!a)
         return MANGO_E_NAME;
     mgi_zoo z = {.width = 1, .C = 3, .H = a->size, .W = a->size, .classes = a->classes,
-                 .T = a->T, .codes = 512, .dim = 64, .latent = 128, .act = MGI_RELU};
+                 .T = a->T, .codes = 512, .dim = 64, .latent = 128};
     MGI_TRY(zoo_keys(a, &z, rest, err));
     mango_net *n;
     if (mgi_net_new(&n, a->name, al) < 0)
@@ -16281,25 +16237,23 @@ MGI_FN void mgi_zoo_snn_conv(mango_net *n, const mgi_zoo *z)
  *
  *   resnet18          stem 3x3; blocks with ReLU; global average; linear
  *   resnet18,stem=7   stem 7x7/2 and max-pool 3x3/2, names as in torchvision
- *   resnet18,act=clip min(max(x,0),1) in place of each ReLU, names unchanged
  *   spiking_resnet18  the same (SpikingJelly's), a LIF layer in place of each
  *                     ReLU; fc, read as mean over T
  */
 
-/* What differs between them. */
+/* What differs between the two. */
 typedef struct resnet_style {
-    mgi_kind act;         /* MGI_RELU, MGI_CLIP or MGI_LIF                        */
+    int spiking;
     const char *shortcut; /* name of a block's 1x1 path: PREFIX.SHORTCUT.0 and .1 */
     const char *lif;      /* attributes of LIF layers                             */
 } resnet_style;
 
-/* ReLU, clip or LIF, named PREFIX + relu1 or sn1. */
+/* ReLU or LIF, named PREFIX + relu1 or sn1. */
 static int resnet_act(mango_net *n, int x, const char *p, const char *k, const resnet_style *s)
 {
     mgi_zoo_label b;
-    return s->act == MGI_LIF
-               ? mgi_net_add1(n, mgi_zoo_name(&b, "%ssn%s", p, k), MGI_LIF, x, "%s", s->lif)
-               : mgi_net_plain(n, mgi_zoo_name(&b, "%srelu%s", p, k), s->act, x);
+    return s->spiking ? mgi_net_add1(n, mgi_zoo_name(&b, "%ssn%s", p, k), MGI_LIF, x, "%s", s->lif)
+                      : mgi_net_plain(n, mgi_zoo_name(&b, "%srelu%s", p, k), MGI_RELU, x);
 }
 
 static int resnet_shortcut(mango_net *n, int x, const char *p, mango_idx C, int stride,
@@ -16347,7 +16301,7 @@ static void resnet_large_stem(mango_net *n, const mgi_zoo *z, const resnet_style
     x = mgi_net_add1(n, "conv1", MGI_CONV, x, "out=%td kernel=7 stride=2 pad=3 bias=0",
                      mgi_zoo_wide(z, 64));
     x = mgi_net_plain(n, "bn1", MGI_BATCHNORM, x);
-    x = resnet_act(n, x, "", s->act == MGI_LIF ? "1" : "", s);
+    x = s->spiking ? resnet_act(n, x, "", "1", s) : mgi_net_plain(n, "relu", MGI_RELU, x);
     x = mgi_net_add1(n, "maxpool", MGI_MAXPOOL, x, "kernel=3 stride=2 pad=1");
     x = resnet_layers(n, x, z, s);
     x = mgi_net_plain(n, "avgpool", MGI_GLOBALAVG, x);
@@ -16356,7 +16310,7 @@ static void resnet_large_stem(mango_net *n, const mgi_zoo *z, const resnet_style
 
 MGI_FN void mgi_zoo_resnet18(mango_net *n, const mgi_zoo *z)
 {
-    const resnet_style small = {z->act, "shortcut", ""}, large = {z->act, "downsample", ""};
+    const resnet_style small = {0, "shortcut", ""}, large = {0, "downsample", ""};
     if (z->stem == 7) {
         resnet_large_stem(n, z, &large);
         return;
@@ -16365,7 +16319,7 @@ MGI_FN void mgi_zoo_resnet18(mango_net *n, const mgi_zoo *z)
     x = mgi_net_add1(n, "conv1", MGI_CONV, x, "out=%td kernel=3 pad=1 bias=0",
                      mgi_zoo_wide(z, 64));
     x = mgi_net_plain(n, "bn1", MGI_BATCHNORM, x);
-    x = resnet_act(n, x, "", "", &small);
+    x = mgi_net_plain(n, "relu", MGI_RELU, x);
     x = resnet_layers(n, x, z, &small);
     x = mgi_net_plain(n, "avgpool", MGI_GLOBALAVG, x);
     mgi_net_add1(n, "linear", MGI_LINEAR, x, "out=%td", z->classes);
@@ -16373,7 +16327,7 @@ MGI_FN void mgi_zoo_resnet18(mango_net *n, const mgi_zoo *z)
 
 MGI_FN void mgi_zoo_spiking_resnet18(mango_net *n, const mgi_zoo *z)
 {
-    const resnet_style s = {MGI_LIF, "downsample", z->lif};
+    const resnet_style s = {1, "downsample", z->lif};
     resnet_large_stem(n, z, &s);
 }
 /* ---- end net/zoo_resnet18.c --------------------------------------------------------- */
@@ -17126,8 +17080,7 @@ static int plan_takes_before(const mango_plan *p, int i, int a)
     return (k == MGI_RELU || k == MGI_BATCHNORM) && r < 0;
 }
 
-/* The node that i is fused onto, by the graph alone; -1: i starts a step, as a
- * clip always does: no epilogue has one. */
+/* The node that i is fused onto, by the graph alone; -1: i starts a step. */
 static int plan_link(const mango_plan *p, int i)
 {
     const mgi_node *g = &p->net->node[i];
@@ -18429,7 +18382,6 @@ static void fwd_operator(mango_plan *p, const mgi_step *s, float *y)
     case MGI_LINEAR: fwd_matmul(p, s, x, y); break;
     case MGI_BATCHNORM: fwd_batchnorm(p, s, g, x, y); break;
     case MGI_RELU: fwd_relu(p, N * s->n, x, y); break;
-    case MGI_CLIP: mgi_clip(N * s->n, x, y); break;
     case MGI_TANH: mgi_tanh(N * s->n, x, y); break;
     case MGI_LIF: fwd_lif(p, s, y); break;
     case MGI_ADD: fwd_add(p, s, g, y); break;
@@ -18725,11 +18677,10 @@ static void tape_share(mgi_tape *t)
         const int j = n->in[0];
         const int alone = t->uses[j] == 1 && !tape_kept(t, j) && t->seg[i] == t->seg[j] &&
                           t->net->node[j].kind != MGI_INPUT;
-        const int cut = n->kind == MGI_RELU || n->kind == MGI_CLIP;
-        t->inplace[i] = cut && alone &&
+        t->inplace[i] = n->kind == MGI_RELU && alone &&
                         !(t->wants[j] && mgi_backward_reads_y(t, j));
         if (alone && t->timed[i] == t->timed[j] && !tape_kept(t, i) &&
-            (cut || n->kind == MGI_TANH || n->kind == MGI_ADD))
+            (n->kind == MGI_RELU || n->kind == MGI_TANH || n->kind == MGI_ADD))
             t->galias[j] = i;
     }
 }
@@ -19361,7 +19312,6 @@ static void run_node(mgi_tape *t, int i, int again, float *work)
     case MGI_LINEAR: run_linear(t, i, x, work, y); break;
     case MGI_BATCHNORM: run_batchnorm(t, i, again, x, work, y); break;
     case MGI_RELU: run_relu(rows * e, x, y); break;
-    case MGI_CLIP: mgi_clip(rows * e, x, y); break;
     case MGI_TANH: mgi_tanh(rows * e, x, y); break;
     case MGI_LIF:
         mango_lif_run(&n->lif, t->o.T, t->b * e, x, t->timed[n->in[0]] ? t->b * e : 0, NULL, y);
@@ -19490,7 +19440,6 @@ int mgi_backward_reads_y(const mgi_tape *t, int i)
 {
     switch (t->net->node[i].kind) {
     case MGI_RELU:
-    case MGI_CLIP:
     case MGI_TANH:
     case MGI_SOFTMAX:
     case MGI_VQ: return 1;
@@ -19750,7 +19699,6 @@ static void back_plain(mgi_tape *t, int i, float *spare, float *work)
     float *dx = back_take(t, j, spare);
     switch (n->kind) {
     case MGI_RELU: mgi_relu_backward(count, t->val[i], dy, dx); break;
-    case MGI_CLIP: mgi_clip_backward(count, t->val[i], dy, dx); break;
     case MGI_TANH: mgi_tanh_backward(count, t->val[i], dy, dx); break;
     case MGI_SOFTMAX: mgi_softmax_backward(rows * n->H * n->W, n->C, t->val[i], dy, dx); break;
     case MGI_UPSAMPLE:
@@ -26060,72 +26008,45 @@ mango_status mango_train_init(mango_net *net, mango_train_kind kind, uint64_t se
     return MANGO_OK;
 }
 
-/* ---- from a twin with ReLUs or clips ---------------------------------------- */
+/* ---- from a twin with ReLUs ------------------------------------------------- */
 
 /* The constant input at which a neuron of this rule reaches its threshold. */
-static double twin_threshold(const mango_lif *q)
+static double relu_threshold(const mango_lif *q)
 {
     const double gain = q->input_gain * (q->tau > 0 && !q->decay_input ? q->tau : 1);
     const double room = q->tau > 0 ? q->U_thr - q->U_reset : q->U_thr * (1.0 - q->beta);
     return gain > 0 && room > 0 ? room / gain : 0;
 }
 
-/* y -> X_thr (scale y + shift) at the norms of layers that feed LIF neurons. */
-typedef struct twin_move {
-    double scale;
-    double shift;   /* straight in front of a neuron                 */
-    double sum;     /* of a residual sum's first input; shortcuts: 0 */
-} twin_move;
-
-/* Of a twin with clips: y in [0,1] stands for a neuron's rate. A constant input
- * of I X_thr gives SpikingJelly's neurons (tau 2, hard reset to 0) the rate 0
- * for I < 1, 1/3 at 1.14, 1/2 at 1.33 and 1 from 2: y + 0.9 comes close, fires
- * from y = 0.1 and always at 1.1. An identity shortcut adds rates as they are,
- * so that scale * X_thr has to stay near 1. */
-static const double twin_clip_scale = 1.0, twin_clip_shift = 0.9;
-
-/* The move at norm i; true: it feeds neurons and has values to move. */
-static int twin_norm(mango_net *net, int i, const twin_move *m)
+/* y -> X_thr (0.7 y + shift) at norm i of a layer that feeds LIF neurons. The
+ * shift is smaller where a residual sum adds spikes, none on its shortcut. */
+static int relu_norm(mango_net *net, int i)
 {
     const mgi_node *n = &net->node[i];
-    double shift = m->shift;
+    double shift = 0.8;
     int k = init_reader(net, i);
     if (k >= 0 && net->node[k].kind == MGI_ADD) {
-        shift = net->node[k].in[0] == i ? m->sum : 0;
+        shift = net->node[k].in[0] == i ? 0.5 : 0;
         k = init_reader(net, k);
     }
-    const double X_thr = k >= 0 && net->node[k].kind == MGI_LIF ? twin_threshold(&net->node[k].lif) : 0;
+    const double X_thr = k >= 0 && net->node[k].kind == MGI_LIF ? relu_threshold(&net->node[k].lif) : 0;
     if (X_thr <= 0 || n->weight < 0 || n->bias_p < 0)
         return 0;
     for (mango_idx c = 0; c < n->C; c++) {
         float *w = &net->param[n->weight].v[c], *b = &net->param[n->bias_p].v[c];
-        *w = (float)(X_thr * m->scale * (double)*w);
-        *b = (float)(X_thr * (m->scale * (double)*b + shift));
+        *w = (float)(X_thr * 0.7 * (double)*w);
+        *b = (float)(X_thr * (0.7 * (double)*b + shift));
     }
     return 1;
 }
 
-static mango_idx twin_norms(mango_net *net, const twin_move *m)
+mango_idx mango_train_from_relu(mango_net *net)
 {
     mango_idx changed = 0;
     for (int i = 0; net && i < net->n_nodes; i++)
         if (net->node[i].kind == MGI_BATCHNORM)
-            changed += twin_norm(net, i, m);
+            changed += relu_norm(net, i);
     return changed;
-}
-
-/* A ReLU's zero a little under the threshold; further under it where a residual
- * sum adds spikes. */
-mango_idx mango_train_from_relu(mango_net *net)
-{
-    const twin_move m = {0.7, 0.8, 0.5};
-    return twin_norms(net, &m);
-}
-
-mango_idx mango_train_from_clip(mango_net *net)
-{
-    const twin_move m = {twin_clip_scale, twin_clip_shift, twin_clip_shift};
-    return twin_norms(net, &m);
 }
 
 /* ---- recipes ------------------------------------------------------------- */

@@ -9,7 +9,6 @@ static const char *const t_graph_specs[] = {
     "vqvae,in=1x28x28,hidden=20,codes=32,dim=6", "snn_conv,in=1x28x28,width=0.1,hidden=30,T=25",
     "snn_conv,preset=spikingjelly,slope=3", "snn_conv,beta=0.125,U_thr=0.7,classes=4",
     "spiking_resnet18,width=0.25,classes=100,T=8,tau=1.5", "resnet18,width=0.5",
-    "resnet18,width=0.25,act=clip", "resnet18,width=0.25,stem=7,act=clip",
     "densenet,width=0.2", "alexnet,classes=10", "vgg16,in=3x64x64,classes=2"};
 
 static mango_net *t_graph_zoo(const char *spec)
@@ -124,31 +123,6 @@ static void t_graph_shapes(void)
     t_graph_shape_is("densenet", "features.norm5", 2208, 2, 2);
     t_graph_shape_is("alexnet", "avgpool", 256, 6, 6);
     t_graph_shape_is("vgg19", "features.36", 512, 7, 7);
-}
-
-/* Node names are the same with either activation; all 17 activations change. */
-static void t_graph_act(void)
-{
-    static const char *const stem[] = {"", ",stem=7"};
-    for (int s = 0; s < 2; s++) {
-        char spec[64];
-        int clips = 0;
-        snprintf(spec, sizeof spec, "resnet18,width=0.125,act=relu%s", stem[s]);
-        mango_net *a = t_graph_zoo(spec);
-        snprintf(spec, sizeof spec, "resnet18,width=0.125,act=clip%s", stem[s]);
-        mango_net *b = t_graph_zoo(spec);
-        T_REQUIRE(a && b);
-        T_EQ(a->n_nodes, b->n_nodes);
-        for (int i = 0; i < a->n_nodes && i < b->n_nodes; i++) {
-            const mgi_kind k = a->node[i].kind;
-            T_STR(b->node[i].name, a->node[i].name);
-            T_EQ(b->node[i].kind, k == MGI_RELU ? MGI_CLIP : k);
-            clips += k == MGI_RELU;
-        }
-        T_EQ(clips, 17);
-        mango_net_destroy(a);
-        mango_net_destroy(b);
-    }
 }
 
 static void t_graph_time(void)
@@ -418,9 +392,6 @@ static void t_graph_bad_spec(void)
         {"resnet18,T=8", MANGO_E_NAME, "unknown key 'T'"},
         {"resnet18,beta=0.5", MANGO_E_NAME, "unknown key 'beta'"},
         {"alexnet,width=0.5", MANGO_E_NAME, "unknown key 'width'"},
-        {"resnet18,act=tanh", MANGO_E_ARG, "act=tanh is out of range"},
-        {"resnet18,act=", MANGO_E_ARG, "'act=' is not key=value"},
-        {"spiking_resnet18,act=clip", MANGO_E_NAME, "unknown key 'act'"},
         {"resnet18,width=0", MANGO_E_ARG, "width=0"},
         {"resnet18,width=nan", MANGO_E_ARG, "width=nan"},
         {"resnet18,in=3x32", MANGO_E_ARG, "in=3x32"},
@@ -542,7 +513,6 @@ void t_graph(void)
     T_CASE(t_graph_keys);
     T_CASE(t_graph_zoo_sane);
     T_CASE(t_graph_shapes);
-    T_CASE(t_graph_act);
     T_CASE(t_graph_time);
     T_CASE(t_graph_round);
     T_CASE(t_graph_spelling);

@@ -140,9 +140,6 @@ MGI_FN void mgi_batchnorm_backward(mango_idx R, mango_idx C, const float *x, con
 
 /* ---- pointwise.c -------------------------------------------------------- */
 MGI_FN void mgi_relu_backward(mango_idx n, const float *y, const float *dy, float *dx); /* dx = y > 0 ? dy : 0 */
-/* y = x > 0 ? (x < 1 ? x : 1) : +0, NaN as relu: +0;  dx = 0 < y < 1 ? dy : 0. x = y, dy = dx may be. */
-MGI_FN void mgi_clip(mango_idx n, const float *x, float *y);
-MGI_FN void mgi_clip_backward(mango_idx n, const float *y, const float *dy, float *dx);
 MGI_FN void mgi_tanh(mango_idx n, const float *x, float *y);
 MGI_FN void mgi_tanh_backward(mango_idx n, const float *y, const float *dy, float *dx);
 /* Rows of C: y = softmax(x); loss and gradient of mean cross-entropy. */

@@ -1,5 +1,5 @@
-/* pointwise.c - what acts on single values or on rows: ReLU's gradient, clip,
- * tanh, softmax, cross-entropy, and the change between (C,H,W) and (H,W,C).
+/* pointwise.c - what acts on single values or on rows: ReLU's gradient, tanh,
+ * softmax, cross-entropy, and the change between (C,H,W) and (H,W,C).
  * SPDX-License-Identifier: MIT */
 #include "../base/real.h"
 #include "loops.h"
@@ -14,38 +14,6 @@ MGI_FN void mgi_relu_backward(mango_idx n, const float *y, const float *dy, floa
     MGI_OMP(parallel for schedule(static) if (n >= MGI_GRAIN))
     for (mango_idx i = 0; i < n; i += POINTWISE_CHUNK)
         loops->relu_back(MGI_MIN(POINTWISE_CHUNK, n - i), y + i, dy + i, dx + i);
-}
-
-static void pointwise_clip(mango_idx n, const float *x, float *y)
-{
-    MGI_OMP(simd)
-    for (mango_idx i = 0; i < n; i++) {
-        const float v = x[i] > 0.0f ? x[i] : 0.0f;
-        y[i] = v < 1.0f ? v : 1.0f;
-    }
-}
-
-MGI_FN void mgi_clip(mango_idx n, const float *x, float *y)
-{
-    MGI_OMP(parallel for schedule(static) if (n >= MGI_GRAIN))
-    for (mango_idx i = 0; i < n; i += POINTWISE_CHUNK)
-        pointwise_clip(MGI_MIN(POINTWISE_CHUNK, n - i), x + i, y + i);
-}
-
-static void pointwise_clip_back(mango_idx n, const float *y, const float *dy, float *dx)
-{
-    MGI_OMP(simd)
-    for (mango_idx i = 0; i < n; i++) {
-        const float v = y[i], g = dy[i], h = v > 0.0f ? g : 0.0f;
-        dx[i] = v < 1.0f ? h : 0.0f;
-    }
-}
-
-MGI_FN void mgi_clip_backward(mango_idx n, const float *y, const float *dy, float *dx)
-{
-    MGI_OMP(parallel for schedule(static) if (n >= MGI_GRAIN))
-    for (mango_idx i = 0; i < n; i += POINTWISE_CHUNK)
-        pointwise_clip_back(MGI_MIN(POINTWISE_CHUNK, n - i), y + i, dy + i, dx + i);
 }
 
 MGI_FN void mgi_tanh(mango_idx n, const float *x, float *y)

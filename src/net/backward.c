@@ -31,7 +31,6 @@ int mgi_backward_reads_y(const mgi_tape *t, int i)
 {
     switch (t->net->node[i].kind) {
     case MGI_RELU:
-    case MGI_CLIP:
     case MGI_TANH:
     case MGI_SOFTMAX:
     case MGI_VQ: return 1;
@@ -291,7 +290,6 @@ static void back_plain(mgi_tape *t, int i, float *spare, float *work)
     float *dx = back_take(t, j, spare);
     switch (n->kind) {
     case MGI_RELU: mgi_relu_backward(count, t->val[i], dy, dx); break;
-    case MGI_CLIP: mgi_clip_backward(count, t->val[i], dy, dx); break;
     case MGI_TANH: mgi_tanh_backward(count, t->val[i], dy, dx); break;
     case MGI_SOFTMAX: mgi_softmax_backward(rows * n->H * n->W, n->C, t->val[i], dy, dx); break;
     case MGI_UPSAMPLE:

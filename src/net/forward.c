@@ -367,7 +367,6 @@ static void fwd_operator(mango_plan *p, const mgi_step *s, float *y)
     case MGI_LINEAR: fwd_matmul(p, s, x, y); break;
     case MGI_BATCHNORM: fwd_batchnorm(p, s, g, x, y); break;
     case MGI_RELU: fwd_relu(p, N * s->n, x, y); break;
-    case MGI_CLIP: mgi_clip(N * s->n, x, y); break;
     case MGI_TANH: mgi_tanh(N * s->n, x, y); break;
     case MGI_LIF: fwd_lif(p, s, y); break;
     case MGI_ADD: fwd_add(p, s, g, y); break;

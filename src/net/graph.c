@@ -4,9 +4,9 @@
 #include <stdio.h>
 
 static const char *const graph_kinds[MGI_KINDS] = {
-    "input",    "conv", "convt",   "linear",  "batchnorm",   "relu",      "clip",
-    "tanh",     "lif",  "maxpool", "avgpool", "adaptiveavg", "globalavg", "globalsum",
-    "upsample", "add",  "concat",  "reshape", "softmax",     "vq"};
+    "input",     "conv",    "convt",   "linear",      "batchnorm", "relu",      "tanh",
+    "lif",       "maxpool", "avgpool", "adaptiveavg", "globalavg", "globalsum", "upsample",
+    "add",       "concat",  "reshape", "softmax",     "vq"};
 
 MGI_FN const char *mgi_kind_name(mgi_kind k)
 {

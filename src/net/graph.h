@@ -29,7 +29,6 @@ typedef enum mgi_kind {
     MGI_LINEAR,      /* out bias [sn=1]; input is flattened in (C,H,W) order   */
     MGI_BATCHNORM,   /* eps momentum                                           */
     MGI_RELU,
-    MGI_CLIP,        /* min(max(x,0),1): torch's Hardtanh(0,1)                   */
     MGI_TANH,
     MGI_LIF,         /* the fields of mango_lif by name, or preset=NAME        */
     MGI_MAXPOOL,     /* kernel stride pad                                      */

@@ -60,8 +60,7 @@ static int plan_takes_before(const mango_plan *p, int i, int a)
     return (k == MGI_RELU || k == MGI_BATCHNORM) && r < 0;
 }
 
-/* The node that i is fused onto, by the graph alone; -1: i starts a step, as a
- * clip always does: no epilogue has one. */
+/* The node that i is fused onto, by the graph alone; -1: i starts a step. */
 static int plan_link(const mango_plan *p, int i)
 {
     const mgi_node *g = &p->net->node[i];

@@ -97,11 +97,10 @@ static void tape_share(mgi_tape *t)
         const int j = n->in[0];
         const int alone = t->uses[j] == 1 && !tape_kept(t, j) && t->seg[i] == t->seg[j] &&
                           t->net->node[j].kind != MGI_INPUT;
-        const int cut = n->kind == MGI_RELU || n->kind == MGI_CLIP;
-        t->inplace[i] = cut && alone &&
+        t->inplace[i] = n->kind == MGI_RELU && alone &&
                         !(t->wants[j] && mgi_backward_reads_y(t, j));
         if (alone && t->timed[i] == t->timed[j] && !tape_kept(t, i) &&
-            (cut || n->kind == MGI_TANH || n->kind == MGI_ADD))
+            (n->kind == MGI_RELU || n->kind == MGI_TANH || n->kind == MGI_ADD))
             t->galias[j] = i;
     }
 }

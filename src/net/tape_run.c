@@ -220,7 +220,6 @@ static void run_node(mgi_tape *t, int i, int again, float *work)
     case MGI_LINEAR: run_linear(t, i, x, work, y); break;
     case MGI_BATCHNORM: run_batchnorm(t, i, again, x, work, y); break;
     case MGI_RELU: run_relu(rows * e, x, y); break;
-    case MGI_CLIP: mgi_clip(rows * e, x, y); break;
     case MGI_TANH: mgi_tanh(rows * e, x, y); break;
     case MGI_LIF:
         mango_lif_run(&n->lif, t->o.T, t->b * e, x, t->timed[n->in[0]] ? t->b * e : 0, NULL, y);

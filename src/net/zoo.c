@@ -28,7 +28,7 @@ static const zoo_arch zoo_list[] = {
      "preset=snntorch slope=10"},
     {"spiking_resnet18", mgi_zoo_spiking_resnet18, "width in classes T lif ", 32, 10, 50,
      ZOO_CIFAR, "preset=spikingjelly detach_reset=1"},
-    {"resnet18", mgi_zoo_resnet18, "width in classes stem act ", 32, 10, 1, ZOO_CIFAR, NULL},
+    {"resnet18", mgi_zoo_resnet18, "width in classes stem ", 32, 10, 1, ZOO_CIFAR, NULL},
     {"densenet", mgi_zoo_densenet, "width in classes ", 32, 10, 1, ZOO_CIFAR, NULL},
     {"alexnet", mgi_zoo_alexnet, "in classes ", 224, 1000, 1, ZOO_IMAGENET, NULL},
     {"vgg16", mgi_zoo_vgg16, "in classes ", 224, 1000, 1, ZOO_IMAGENET, NULL},
@@ -141,8 +141,6 @@ static int zoo_set(mgi_zoo *z, const char *key, const char *v)
         z->stem = !strcmp(v, "7") ? 7 : 3;
         return z->stem == 7 || !strcmp(v, "3");
     }
-    if (!strcmp(key, "act"))
-        return mgi_kind_find(v, &z->act) && (z->act == MGI_RELU || z->act == MGI_CLIP);
     for (int k = 0; k < (int)MGI_COUNT(whole); k++)
         if (!strcmp(key, whole[k].key)) {
             const int ok = mgi_parse_int(v, 1, whole[k].hi, &i);
@@ -226,7 +224,7 @@ mango_status mango_net_zoo(mango_net **net, const char *spec, const mango_alloc 
     if (!a)
         return MANGO_E_NAME;
     mgi_zoo z = {.width = 1, .C = 3, .H = a->size, .W = a->size, .classes = a->classes,
-                 .T = a->T, .codes = 512, .dim = 64, .latent = 128, .act = MGI_RELU};
+                 .T = a->T, .codes = 512, .dim = 64, .latent = 128};
     MGI_TRY(zoo_keys(a, &z, rest, err));
     mango_net *n;
     if (mgi_net_new(&n, a->name, al) < 0)

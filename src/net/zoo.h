@@ -16,7 +16,6 @@ typedef struct mgi_zoo {
     mango_idx codes, dim;    /* vqvae: the codebook (codes,dim)                */
     mango_idx latent;        /* sngan                                          */
     mango_idx stem;          /* resnet18: 3, or 7 with a pool, torchvision's   */
-    mgi_kind act;            /* resnet18: MGI_RELU or MGI_CLIP                  */
     char lif[256];           /* " key=value ..." appended to every LIF's attributes */
 } mgi_zoo;
 

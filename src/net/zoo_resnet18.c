@@ -2,26 +2,24 @@
  *
  *   resnet18          stem 3x3; blocks with ReLU; global average; linear
  *   resnet18,stem=7   stem 7x7/2 and max-pool 3x3/2, names as in torchvision
- *   resnet18,act=clip min(max(x,0),1) in place of each ReLU, names unchanged
  *   spiking_resnet18  the same (SpikingJelly's), a LIF layer in place of each
  *                     ReLU; fc, read as mean over T
  * SPDX-License-Identifier: MIT */
 #include "zoo.h"
 
-/* What differs between them. */
+/* What differs between the two. */
 typedef struct resnet_style {
-    mgi_kind act;         /* MGI_RELU, MGI_CLIP or MGI_LIF                        */
+    int spiking;
     const char *shortcut; /* name of a block's 1x1 path: PREFIX.SHORTCUT.0 and .1 */
     const char *lif;      /* attributes of LIF layers                             */
 } resnet_style;
 
-/* ReLU, clip or LIF, named PREFIX + relu1 or sn1. */
+/* ReLU or LIF, named PREFIX + relu1 or sn1. */
 static int resnet_act(mango_net *n, int x, const char *p, const char *k, const resnet_style *s)
 {
     mgi_zoo_label b;
-    return s->act == MGI_LIF
-               ? mgi_net_add1(n, mgi_zoo_name(&b, "%ssn%s", p, k), MGI_LIF, x, "%s", s->lif)
-               : mgi_net_plain(n, mgi_zoo_name(&b, "%srelu%s", p, k), s->act, x);
+    return s->spiking ? mgi_net_add1(n, mgi_zoo_name(&b, "%ssn%s", p, k), MGI_LIF, x, "%s", s->lif)
+                      : mgi_net_plain(n, mgi_zoo_name(&b, "%srelu%s", p, k), MGI_RELU, x);
 }
 
 static int resnet_shortcut(mango_net *n, int x, const char *p, mango_idx C, int stride,
@@ -69,7 +67,7 @@ static void resnet_large_stem(mango_net *n, const mgi_zoo *z, const resnet_style
     x = mgi_net_add1(n, "conv1", MGI_CONV, x, "out=%td kernel=7 stride=2 pad=3 bias=0",
                      mgi_zoo_wide(z, 64));
     x = mgi_net_plain(n, "bn1", MGI_BATCHNORM, x);
-    x = resnet_act(n, x, "", s->act == MGI_LIF ? "1" : "", s);
+    x = s->spiking ? resnet_act(n, x, "", "1", s) : mgi_net_plain(n, "relu", MGI_RELU, x);
     x = mgi_net_add1(n, "maxpool", MGI_MAXPOOL, x, "kernel=3 stride=2 pad=1");
     x = resnet_layers(n, x, z, s);
     x = mgi_net_plain(n, "avgpool", MGI_GLOBALAVG, x);
@@ -78,7 +76,7 @@ static void resnet_large_stem(mango_net *n, const mgi_zoo *z, const resnet_style
 
 MGI_FN void mgi_zoo_resnet18(mango_net *n, const mgi_zoo *z)
 {
-    const resnet_style small = {z->act, "shortcut", ""}, large = {z->act, "downsample", ""};
+    const resnet_style small = {0, "shortcut", ""}, large = {0, "downsample", ""};
     if (z->stem == 7) {
         resnet_large_stem(n, z, &large);
         return;
@@ -87,7 +85,7 @@ MGI_FN void mgi_zoo_resnet18(mango_net *n, const mgi_zoo *z)
     x = mgi_net_add1(n, "conv1", MGI_CONV, x, "out=%td kernel=3 pad=1 bias=0",
                      mgi_zoo_wide(z, 64));
     x = mgi_net_plain(n, "bn1", MGI_BATCHNORM, x);
-    x = resnet_act(n, x, "", "", &small);
+    x = mgi_net_plain(n, "relu", MGI_RELU, x);
     x = resnet_layers(n, x, z, &small);
     x = mgi_net_plain(n, "avgpool", MGI_GLOBALAVG, x);
     mgi_net_add1(n, "linear", MGI_LINEAR, x, "out=%td", z->classes);
@@ -95,6 +93,6 @@ MGI_FN void mgi_zoo_resnet18(mango_net *n, const mgi_zoo *z)
 
 MGI_FN void mgi_zoo_spiking_resnet18(mango_net *n, const mgi_zoo *z)
 {
-    const resnet_style s = {MGI_LIF, "downsample", z->lif};
+    const resnet_style s = {1, "downsample", z->lif};
     resnet_large_stem(n, z, &s);
 }

@@ -110,72 +110,45 @@ mango_status mango_train_init(mango_net *net, mango_train_kind kind, uint64_t se
     return MANGO_OK;
 }
 
-/* ---- from a twin with ReLUs or clips ---------------------------------------- */
+/* ---- from a twin with ReLUs ------------------------------------------------- */
 
 /* The constant input at which a neuron of this rule reaches its threshold. */
-static double twin_threshold(const mango_lif *q)
+static double relu_threshold(const mango_lif *q)
 {
     const double gain = q->input_gain * (q->tau > 0 && !q->decay_input ? q->tau : 1);
     const double room = q->tau > 0 ? q->U_thr - q->U_reset : q->U_thr * (1.0 - q->beta);
     return gain > 0 && room > 0 ? room / gain : 0;
 }
 
-/* y -> X_thr (scale y + shift) at the norms of layers that feed LIF neurons. */
-typedef struct twin_move {
-    double scale;
-    double shift;   /* straight in front of a neuron                 */
-    double sum;     /* of a residual sum's first input; shortcuts: 0 */
-} twin_move;
-
-/* Of a twin with clips: y in [0,1] stands for a neuron's rate. A constant input
- * of I X_thr gives SpikingJelly's neurons (tau 2, hard reset to 0) the rate 0
- * for I < 1, 1/3 at 1.14, 1/2 at 1.33 and 1 from 2: y + 0.9 comes close, fires
- * from y = 0.1 and always at 1.1. An identity shortcut adds rates as they are,
- * so that scale * X_thr has to stay near 1. */
-static const double twin_clip_scale = 1.0, twin_clip_shift = 0.9;
-
-/* The move at norm i; true: it feeds neurons and has values to move. */
-static int twin_norm(mango_net *net, int i, const twin_move *m)
+/* y -> X_thr (0.7 y + shift) at norm i of a layer that feeds LIF neurons. The
+ * shift is smaller where a residual sum adds spikes, none on its shortcut. */
+static int relu_norm(mango_net *net, int i)
 {
     const mgi_node *n = &net->node[i];
-    double shift = m->shift;
+    double shift = 0.8;
     int k = init_reader(net, i);
     if (k >= 0 && net->node[k].kind == MGI_ADD) {
-        shift = net->node[k].in[0] == i ? m->sum : 0;
+        shift = net->node[k].in[0] == i ? 0.5 : 0;
         k = init_reader(net, k);
     }
-    const double X_thr = k >= 0 && net->node[k].kind == MGI_LIF ? twin_threshold(&net->node[k].lif) : 0;
+    const double X_thr = k >= 0 && net->node[k].kind == MGI_LIF ? relu_threshold(&net->node[k].lif) : 0;
     if (X_thr <= 0 || n->weight < 0 || n->bias_p < 0)
         return 0;
     for (mango_idx c = 0; c < n->C; c++) {
         float *w = &net->param[n->weight].v[c], *b = &net->param[n->bias_p].v[c];
-        *w = (float)(X_thr * m->scale * (double)*w);
-        *b = (float)(X_thr * (m->scale * (double)*b + shift));
+        *w = (float)(X_thr * 0.7 * (double)*w);
+        *b = (float)(X_thr * (0.7 * (double)*b + shift));
     }
     return 1;
 }
 
-static mango_idx twin_norms(mango_net *net, const twin_move *m)
+mango_idx mango_train_from_relu(mango_net *net)
 {
     mango_idx changed = 0;
     for (int i = 0; net && i < net->n_nodes; i++)
         if (net->node[i].kind == MGI_BATCHNORM)
-            changed += twin_norm(net, i, m);
+            changed += relu_norm(net, i);
     return changed;
-}
-
-/* A ReLU's zero a little under the threshold; further under it where a residual
- * sum adds spikes. */
-mango_idx mango_train_from_relu(mango_net *net)
-{
-    const twin_move m = {0.7, 0.8, 0.5};
-    return twin_norms(net, &m);
-}
-
-mango_idx mango_train_from_clip(mango_net *net)
-{
-    const twin_move m = {twin_clip_scale, twin_clip_shift, twin_clip_shift};
-    return twin_norms(net, &m);
 }
 
 /* ---- recipes ------------------------------------------------------------- */

@@ -80,10 +80,6 @@ MANGO_API mango_status mango_train_init(mango_net *net, mango_train_kind kind, u
  * the tau form. A good place to begin a spiking training from, no more: it has
  * to be trained on. Returns how many norms were changed. */
 MANGO_API mango_idx mango_train_from_relu(mango_net *net);
-/* mango_train_from_clip - the same for a twin with clips (zoo: act=clip), whose
- * activations in [0,1] stand for the neurons' rates: the norms are scaled by
- * X_thr and shifted to where a rate is near its activation. */
-MANGO_API mango_idx mango_train_from_clip(mango_net *net);
 
 /* One epoch's figures.   NET             VQVAE                      SNGAN
  *   loss                 cross-entropy   mse/variance + commitment  discriminator

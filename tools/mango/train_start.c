@@ -11,20 +11,12 @@ mango_status train_zoo(mango_net **net, const char *spec, mango_train_kind kind,
     return mango_train_init(*net, kind, seed);
 }
 
-static int start_has(const mango_net *net, mgi_kind kind)
+static int start_spiking(const mango_net *net)
 {
     for (int i = 0; i < net->n_nodes; i++)
-        if (net->node[i].kind == kind)
+        if (net->node[i].kind == MGI_LIF)
             return 1;
     return 0;
-}
-
-/* A spiking network with the values of its twin: the norms' move. */
-static void start_move(mango_net *net, const mango_net *twin, cli *c)
-{
-    const int clip = start_has(twin, MGI_CLIP);
-    cli_note(c, "%td norms moved to the neurons' threshold, for a twin with %s",
-             (clip ? mango_train_from_clip : mango_train_from_relu)(net), clip ? "clips" : "ReLUs");
 }
 
 mango_status train_start(mango_net **net, const char *arch, const char *from,
@@ -38,8 +30,8 @@ mango_status train_start(mango_net **net, const char *arch, const char *from,
         return MANGO_OK;
     MGI_TRY(cli_net(&old, from, NULL, err));
     const mango_idx set = mango_net_borrow(*net, old);
-    if (set > 0 && start_has(*net, MGI_LIF) && !start_has(old, MGI_LIF))
-        start_move(*net, old, c);
+    if (set > 0 && start_spiking(*net) && !start_spiking(old))
+        cli_note(c, "%td norms moved to the neurons' threshold", mango_train_from_relu(*net));
     mango_net_destroy(old);
     if (set < 0)
         return MANGO_E_MEM;

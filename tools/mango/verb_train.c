@@ -21,8 +21,6 @@ static const cli_doc train_doc = {
     "a recipe for the kind and architecture, printed at the start.\n",
     "  mango train net --arch spiking_resnet18 --data cifar10 --root data/cifar10 --T 2 --out sr18.safetensors\n"
     "  mango train vqvae --data cifar10 --root data/cifar10 --epochs 20 --out vae.safetensors\n"
-    "  mango train net --arch resnet18,stem=7 ... --out relu.safetensors       (its twin with ReLUs, or with ,act=clip)\n"
-    "  mango train net --arch spiking_resnet18 --from relu.safetensors ... --out sr18.safetensors\n"
     "  mango train sngan --arch sngan,width=0.25 --data cifar10 --root data/cifar10 --out gan.safetensors\n"
     "  mango train net --arch snn_conv ... --out snn.safetensors --resume\n"};
 
