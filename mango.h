@@ -1195,6 +1195,7 @@ typedef struct mango_train_options {
                                into the file as I16 tensor reference_codes (n,h,w),
                                as many of each class; 0: none                      */
     mango_idx n_dis;        /* SN-GAN: discriminator updates for one of G          */
+    double lr_dis;          /* SN-GAN: lr of D, on the same schedule; 0: that of G */
 } mango_train_options;
 
 /* mango_train_defaults - a recipe that works for this kind and network. */
@@ -9580,8 +9581,8 @@ MGI_FN void mgi_conv_backward_data(const mgi_conv *c, mango_idx N, const float *
                                    const float *w, float *dx, float *work)
 {
     const mgi_conv f = mgi_conv_flip(c);
-    if (mgi_few_backward_data(c, N, dy, w, dx, work) ||
-        (c->winograd && mgi_winograd_backward_data(c, N, dy, w, dx, work)))
+    if ((c->winograd && mgi_winograd_backward_data(c, N, dy, w, dx, work)) ||
+        mgi_few_backward_data(c, N, dy, w, dx, work))
         return;
     mgi_conv_pack(&f, w, work);
     mgi_conv_forward(&f, N, dy, work, NULL, dx, work + grad_up(mgi_conv_packed(&f), 16));
@@ -26162,6 +26163,7 @@ mango_status mango_train_check(const mango_train_options *o, mango_train_kind ki
         {"readout-scale", o->readout_scale, 1e-6, 1e6}, {"bn-T", (double)o->bn_T, 0, 4096},
         {"commitment", o->commitment, 0, 100},    {"decay", o->decay, 0, 0.99999},
         {"revive", o->revive, 0, 1},              {"n-dis", (double)o->n_dis, 1, 100},
+        {"lr-dis", o->lr_dis, 0, 1e3},
         {"reference", (double)o->reference, 0, 100000}, {"memory", (double)o->memory, 0, 1e15},
     };
     for (mango_idx k = 0; k < MGI_COUNT(r); k++)
@@ -26199,7 +26201,7 @@ void mgi_train_text(const mango_train_options *o, mgi_str *s)
         {"mixup", o->mixup, 0, 0},           {"readout-scale", o->readout_scale, 0, 0},
         {"bn-T", (double)o->bn_T, 0, 0},     {"commitment", o->commitment, 0, 0},
         {"decay", o->decay, 0, 0},           {"revive", o->revive, 0, 0},
-        {"n-dis", (double)o->n_dis, 0, 0},
+        {"n-dis", (double)o->n_dis, 0, 0},   {"lr-dis", o->lr_dis, 0, 0},
     };
     mgi_str_printf(s, "seed=%llu\nreadout=%s\n", (unsigned long long)o->seed, o->readout);
     for (mango_idx k = 0; k < MGI_COUNT(r); k++)
@@ -27652,8 +27654,9 @@ static mango_status sngan_generator(mango_trainer *t, double lr, mango_err *err)
 mango_status mgi_sngan_update(mango_trainer *t, mango_err *err)
 {
     const double lr = mgi_trainer_lr(t);
+    const double lr_dis = t->o.lr_dis > 0 && t->o.lr > 0 ? lr / t->o.lr * t->o.lr_dis : lr;
     for (mango_idx k = 0; k < t->o.n_dis; k++)
-        MGI_TRY(sngan_discriminator(t, k, lr, err));
+        MGI_TRY(sngan_discriminator(t, k, lr_dis, err));
     MGI_TRY(sngan_generator(t, lr, err));
     if (t->o.ema > 0)
         mgi_average_step(&t->avg, t->net, t->o.ema, t->update);

@@ -67,8 +67,8 @@ MGI_FN void mgi_conv_backward_data(const mgi_conv *c, mango_idx N, const float *
                                    const float *w, float *dx, float *work)
 {
     const mgi_conv f = mgi_conv_flip(c);
-    if (mgi_few_backward_data(c, N, dy, w, dx, work) ||
-        (c->winograd && mgi_winograd_backward_data(c, N, dy, w, dx, work)))
+    if ((c->winograd && mgi_winograd_backward_data(c, N, dy, w, dx, work)) ||
+        mgi_few_backward_data(c, N, dy, w, dx, work))
         return;
     mgi_conv_pack(&f, w, work);
     mgi_conv_forward(&f, N, dy, work, NULL, dx, work + grad_up(mgi_conv_packed(&f), 16));

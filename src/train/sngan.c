@@ -123,8 +123,9 @@ static mango_status sngan_generator(mango_trainer *t, double lr, mango_err *err)
 mango_status mgi_sngan_update(mango_trainer *t, mango_err *err)
 {
     const double lr = mgi_trainer_lr(t);
+    const double lr_dis = t->o.lr_dis > 0 && t->o.lr > 0 ? lr / t->o.lr * t->o.lr_dis : lr;
     for (mango_idx k = 0; k < t->o.n_dis; k++)
-        MGI_TRY(sngan_discriminator(t, k, lr, err));
+        MGI_TRY(sngan_discriminator(t, k, lr_dis, err));
     MGI_TRY(sngan_generator(t, lr, err));
     if (t->o.ema > 0)
         mgi_average_step(&t->avg, t->net, t->o.ema, t->update);

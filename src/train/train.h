@@ -61,6 +61,7 @@ typedef struct mango_train_options {
                                into the file as I16 tensor reference_codes (n,h,w),
                                as many of each class; 0: none                      */
     mango_idx n_dis;        /* SN-GAN: discriminator updates for one of G          */
+    double lr_dis;          /* SN-GAN: lr of D, on the same schedule; 0: that of G */
 } mango_train_options;
 
 /* mango_train_defaults - a recipe that works for this kind and network. */
