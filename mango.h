@@ -1196,6 +1196,8 @@ typedef struct mango_train_options {
                                as many of each class; 0: none                      */
     mango_idx n_dis;        /* SN-GAN: discriminator updates for one of G          */
     double lr_dis;          /* SN-GAN: lr of D, on the same schedule; 0: that of G */
+    double grid;            /* SN-GAN: share of latents drawn evenly from [-4,4],
+                               where the levels of its codes lie, not from N(0,1)  */
 } mango_train_options;
 
 /* mango_train_defaults - a recipe that works for this kind and network. */
@@ -26163,7 +26165,7 @@ mango_status mango_train_check(const mango_train_options *o, mango_train_kind ki
         {"readout-scale", o->readout_scale, 1e-6, 1e6}, {"bn-T", (double)o->bn_T, 0, 4096},
         {"commitment", o->commitment, 0, 100},    {"decay", o->decay, 0, 0.99999},
         {"revive", o->revive, 0, 1},              {"n-dis", (double)o->n_dis, 1, 100},
-        {"lr-dis", o->lr_dis, 0, 1e3},
+        {"lr-dis", o->lr_dis, 0, 1e3},            {"grid", o->grid, 0, 1},
         {"reference", (double)o->reference, 0, 100000}, {"memory", (double)o->memory, 0, 1e15},
     };
     for (mango_idx k = 0; k < MGI_COUNT(r); k++)
@@ -26202,6 +26204,7 @@ void mgi_train_text(const mango_train_options *o, mgi_str *s)
         {"bn-T", (double)o->bn_T, 0, 0},     {"commitment", o->commitment, 0, 0},
         {"decay", o->decay, 0, 0},           {"revive", o->revive, 0, 0},
         {"n-dis", (double)o->n_dis, 0, 0},   {"lr-dis", o->lr_dis, 0, 0},
+        {"grid", o->grid, 0, 0},
     };
     mgi_str_printf(s, "seed=%llu\nreadout=%s\n", (unsigned long long)o->seed, o->readout);
     for (mango_idx k = 0; k < MGI_COUNT(r); k++)
@@ -27586,12 +27589,17 @@ mango_status mgi_sngan_prepare(mango_trainer *t, mango_err *err)
     return mgi_tape_new(&t->eval, t->net, &o, &t->al, err);
 }
 
+/* Latents of n pictures: N(0,1), or for a share of them even on [-4,4]. */
 static void sngan_latents(mango_trainer *t, uint32_t purpose, mango_idx index, mango_idx n)
 {
+    const mango_idx d = t->n_latent / t->o.batch;
     mango_rng r;
     mango_rng_init(&r, t->o.seed, purpose, (uint64_t)index);
-    for (mango_idx k = 0; k < n; k++)
-        t->tmp[k] = (float)mango_rng_normal(&r);
+    for (mango_idx i = 0; i < n; i++) {
+        const int even = t->o.grid > 0 && mango_rng_uniform(&r) < t->o.grid;
+        for (mango_idx k = i * d; k < (i + 1) * d; k++)
+            t->tmp[k] = (float)(even ? 8 * mango_rng_uniform(&r) - 4 : mango_rng_normal(&r));
+    }
 }
 
 static mango_status sngan_discriminator(mango_trainer *t, mango_idx k, double lr, mango_err *err)
@@ -27599,7 +27607,7 @@ static mango_status sngan_discriminator(mango_trainer *t, mango_idx k, double lr
     const mango_idx b = t->o.batch, e = t->batch.C * t->batch.H * t->batch.W;
     const mango_idx draw = t->update * (t->o.n_dis + 1) + k, step = t->step;
     float *x = t->tmp + t->n_latent; /* (2b,H,W,C) real | fake */
-    sngan_latents(t, MGI_RNG_LATENT, draw, t->n_latent);
+    sngan_latents(t, MGI_RNG_LATENT, draw, b);
     t->step = step * t->o.n_dis + k;
     const mango_status st = mgi_trainer_batch(t, b, err);
     t->step = step;
@@ -27629,7 +27637,7 @@ static mango_status sngan_generator(mango_trainer *t, double lr, mango_err *err)
 {
     const mango_idx b = t->o.batch, e = t->batch.C * t->batch.H * t->batch.W;
     double loss = 0;
-    sngan_latents(t, MGI_RNG_LATENT, t->update * (t->o.n_dis + 1) + t->o.n_dis, t->n_latent);
+    sngan_latents(t, MGI_RNG_LATENT, t->update * (t->o.n_dis + 1) + t->o.n_dis, b);
     MGI_TRY(mgi_tape_forward(t->tape, b, t->tmp));
     mgi_spectral_update(&t->sn, 1);
     MGI_TRY(mgi_tape_forward(t->tape_g, b, mgi_tape_value(t->tape, -1, NULL)));
@@ -27666,7 +27674,7 @@ mango_status mgi_sngan_update(mango_trainer *t, mango_err *err)
 mango_status mgi_sngan_sample(mango_trainer *t, mango_idx n, float *rgb)
 {
     const mango_idx C = t->batch.C, hw = t->batch.H * t->batch.W;
-    sngan_latents(t, MGI_RNG_SAMPLE, 0, n * (t->n_latent / t->o.batch));
+    sngan_latents(t, MGI_RNG_SAMPLE, 0, n);
     mgi_trainer_bind(t, t->eval);
     MGI_TRY(mgi_tape_forward(t->eval, n, t->tmp));
     mgi_to_nchw(n, C, hw, mgi_tape_value(t->eval, -1, NULL), rgb);

@@ -100,6 +100,7 @@ static int t_train_open(t_train_rig *r, mango_train_kind kind, const char *text)
     r->o.T = text == t_train_snn ? 3 : 1;
     r->o.crop_pad = 1;
     r->o.n_dis = kind == MANGO_TRAIN_SNGAN ? 2 : 1;
+    r->o.grid = kind == MANGO_TRAIN_SNGAN ? 0.5 : 0;
     r->o.lr_dis = kind == MANGO_TRAIN_SNGAN ? 2 * r->o.lr : 0;
     r->o.ema = 0.9;
     r->o.flip = kind != MANGO_TRAIN_NET;

@@ -264,7 +264,7 @@ mango_status mango_train_check(const mango_train_options *o, mango_train_kind ki
         {"readout-scale", o->readout_scale, 1e-6, 1e6}, {"bn-T", (double)o->bn_T, 0, 4096},
         {"commitment", o->commitment, 0, 100},    {"decay", o->decay, 0, 0.99999},
         {"revive", o->revive, 0, 1},              {"n-dis", (double)o->n_dis, 1, 100},
-        {"lr-dis", o->lr_dis, 0, 1e3},
+        {"lr-dis", o->lr_dis, 0, 1e3},            {"grid", o->grid, 0, 1},
         {"reference", (double)o->reference, 0, 100000}, {"memory", (double)o->memory, 0, 1e15},
     };
     for (mango_idx k = 0; k < MGI_COUNT(r); k++)
@@ -303,6 +303,7 @@ void mgi_train_text(const mango_train_options *o, mgi_str *s)
         {"bn-T", (double)o->bn_T, 0, 0},     {"commitment", o->commitment, 0, 0},
         {"decay", o->decay, 0, 0},           {"revive", o->revive, 0, 0},
         {"n-dis", (double)o->n_dis, 0, 0},   {"lr-dis", o->lr_dis, 0, 0},
+        {"grid", o->grid, 0, 0},
     };
     mgi_str_printf(s, "seed=%llu\nreadout=%s\n", (unsigned long long)o->seed, o->readout);
     for (mango_idx k = 0; k < MGI_COUNT(r); k++)

@@ -55,12 +55,17 @@ mango_status mgi_sngan_prepare(mango_trainer *t, mango_err *err)
     return mgi_tape_new(&t->eval, t->net, &o, &t->al, err);
 }
 
+/* Latents of n pictures: N(0,1), or for a share of them even on [-4,4]. */
 static void sngan_latents(mango_trainer *t, uint32_t purpose, mango_idx index, mango_idx n)
 {
+    const mango_idx d = t->n_latent / t->o.batch;
     mango_rng r;
     mango_rng_init(&r, t->o.seed, purpose, (uint64_t)index);
-    for (mango_idx k = 0; k < n; k++)
-        t->tmp[k] = (float)mango_rng_normal(&r);
+    for (mango_idx i = 0; i < n; i++) {
+        const int even = t->o.grid > 0 && mango_rng_uniform(&r) < t->o.grid;
+        for (mango_idx k = i * d; k < (i + 1) * d; k++)
+            t->tmp[k] = (float)(even ? 8 * mango_rng_uniform(&r) - 4 : mango_rng_normal(&r));
+    }
 }
 
 static mango_status sngan_discriminator(mango_trainer *t, mango_idx k, double lr, mango_err *err)
@@ -68,7 +73,7 @@ static mango_status sngan_discriminator(mango_trainer *t, mango_idx k, double lr
     const mango_idx b = t->o.batch, e = t->batch.C * t->batch.H * t->batch.W;
     const mango_idx draw = t->update * (t->o.n_dis + 1) + k, step = t->step;
     float *x = t->tmp + t->n_latent; /* (2b,H,W,C) real | fake */
-    sngan_latents(t, MGI_RNG_LATENT, draw, t->n_latent);
+    sngan_latents(t, MGI_RNG_LATENT, draw, b);
     t->step = step * t->o.n_dis + k;
     const mango_status st = mgi_trainer_batch(t, b, err);
     t->step = step;
@@ -98,7 +103,7 @@ static mango_status sngan_generator(mango_trainer *t, double lr, mango_err *err)
 {
     const mango_idx b = t->o.batch, e = t->batch.C * t->batch.H * t->batch.W;
     double loss = 0;
-    sngan_latents(t, MGI_RNG_LATENT, t->update * (t->o.n_dis + 1) + t->o.n_dis, t->n_latent);
+    sngan_latents(t, MGI_RNG_LATENT, t->update * (t->o.n_dis + 1) + t->o.n_dis, b);
     MGI_TRY(mgi_tape_forward(t->tape, b, t->tmp));
     mgi_spectral_update(&t->sn, 1);
     MGI_TRY(mgi_tape_forward(t->tape_g, b, mgi_tape_value(t->tape, -1, NULL)));
@@ -135,7 +140,7 @@ mango_status mgi_sngan_update(mango_trainer *t, mango_err *err)
 mango_status mgi_sngan_sample(mango_trainer *t, mango_idx n, float *rgb)
 {
     const mango_idx C = t->batch.C, hw = t->batch.H * t->batch.W;
-    sngan_latents(t, MGI_RNG_SAMPLE, 0, n * (t->n_latent / t->o.batch));
+    sngan_latents(t, MGI_RNG_SAMPLE, 0, n);
     mgi_trainer_bind(t, t->eval);
     MGI_TRY(mgi_tape_forward(t->eval, n, t->tmp));
     mgi_to_nchw(n, C, hw, mgi_tape_value(t->eval, -1, NULL), rgb);

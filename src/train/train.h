@@ -62,6 +62,8 @@ typedef struct mango_train_options {
                                as many of each class; 0: none                      */
     mango_idx n_dis;        /* SN-GAN: discriminator updates for one of G          */
     double lr_dis;          /* SN-GAN: lr of D, on the same schedule; 0: that of G */
+    double grid;            /* SN-GAN: share of latents drawn evenly from [-4,4],
+                               where the levels of its codes lie, not from N(0,1)  */
 } mango_train_options;
 
 /* mango_train_defaults - a recipe that works for this kind and network. */

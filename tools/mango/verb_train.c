@@ -65,6 +65,8 @@ static const train_number train_numbers[] = {
     {"--reference", TRAIN_WHOLE, TRAIN_AT(reference), 0, 100000, "VQ-VAE: encoded pictures in the file (1000)"},
     {"--n-dis", TRAIN_WHOLE, TRAIN_AT(n_dis), 1, 100, "SN-GAN: updates of D for one of G (5)"},
     {"--lr-dis", TRAIN_REAL, TRAIN_AT(lr_dis), 0, 1000, "SN-GAN: learning rate of D (that of G)"},
+    {"--grid", TRAIN_REAL, TRAIN_AT(grid), 0, 1,
+     "SN-GAN: share of latents drawn evenly from [-4,4], as codes are, not from N(0,1)"},
 };
 #undef TRAIN_AT
 enum { TRAIN_NUMBERS = sizeof train_numbers / sizeof train_numbers[0] };
