@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MANGO_VERSION "0.1.0"
+#define MANGO_VERSION "0.2.0"
 
 /* MANGO_API marks what programs may call. In mango.h it can be redefined, for
  * example to `static`, before the header is included. */
