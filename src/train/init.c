@@ -302,10 +302,13 @@ void mgi_train_text(const mango_train_options *o, mgi_str *s)
         {"mixup", o->mixup, 0, 0},           {"readout-scale", o->readout_scale, 0, 0},
         {"bn-T", (double)o->bn_T, 0, 0},     {"commitment", o->commitment, 0, 0},
         {"decay", o->decay, 0, 0},           {"revive", o->revive, 0, 0},
-        {"n-dis", (double)o->n_dis, 0, 0},   {"lr-dis", o->lr_dis, 0, 0},
-        {"grid", o->grid, 0, 0},
+        {"n-dis", (double)o->n_dis, 0, 0},
     };
+    const init_range later[] = {{"lr-dis", o->lr_dis, 0, 0}, {"grid", o->grid, 0, 0}};
     mgi_str_printf(s, "seed=%llu\nreadout=%s\n", (unsigned long long)o->seed, o->readout);
     for (mango_idx k = 0; k < MGI_COUNT(r); k++)
         init_put(s, r[k].name, r[k].value);
+    for (mango_idx k = 0; k < MGI_COUNT(later); k++) /* 0: as before there was the option */
+        if (later[k].value > 0)
+            init_put(s, later[k].name, later[k].value);
 }
