@@ -10,7 +10,7 @@
 #define TT_RNG_SAMPLE 0x54540002u
 #define TT_CHUNK 32     /* parameters of one inner loop of Adam */
 #define TT_PIECE 16384  /* parameters that a thread takes at once */
-#define TT_GRAIN 131072 /* parameters below which Adam stays on one thread */
+#define TT_GRAIN 524288 /* parameters below which Adam stays on one thread: half a ms */
 
 /* Run f(n, r1, r2, ...) with constants where a fast case exists. */
 #define TT_CALL(f, n, r1, r2, ...)                                                       \
