@@ -3319,6 +3319,70 @@ MGI_FN void mgi_linear_columns_add(const mgi_node *in, mango_idx O, const float 
 #endif
 /* ---- end net/backward.h ------------------------------------------------------------- */
 
+/* ---- begin opt/ttloops.h ------------------------------------------------------------ */
+/* ttloops.h - inner loops of tensor-train cores with many levels, eight at a time.
+ *
+ * A wide core, of MGI_TT_W levels or more, is stored in blocks of MGI_TT_W levels:
+ * (ceil(n/W), r1, r2, W), level i in block i / W, lane i % W; its V and U are
+ * (ceil(n/W), r1, W). Levels beyond n are zeros. So one vector holds the same
+ * number of eight levels; sums over levels stay chains in ascending order, of which
+ * several, of other ranks or other samples, run side by side. One plain body,
+ * compiled for the base machine and for AVX2 (without fma: nothing can be
+ * contracted); the loops of tt.c, the oracle, give the same bits.
+ */
+#ifndef MGI_TTLOOPS_H
+#define MGI_TTLOOPS_H
+
+
+#define MGI_TT_W 8      /* levels of a block */
+#define MGI_TT_BLOCK 16 /* samples that advance together */
+
+/* One step of Adam, (5) of tt.h; c1, c2: the two bias corrections. */
+typedef struct mgi_tt_rule {
+    float lr, c1, c2;
+} mgi_tt_rule;
+
+/* What the gradient of one wide core is made of, see mgi_tt_gradient. */
+typedef struct mgi_tt_part {
+    mango_idx n, r1, r2, K;
+    const double *U, *z, *gz; /* U_j, z_{j+1}, (r1) d/dz_j                           */
+    double zs, w;             /* the power of two in z_j; -1/K                       */
+    const mango_idx *I;       /* level of row k at I[k*d]                            */
+    mango_idx d, ld;
+    const double *l, *c2, *ls; /* of row k: l_j at l + k*ld, d/dl_{j+1} at c2 + k*ld, scale */
+    double *G;
+    float *g, *m, *v;         /* g: where the gradient goes; NULL: into a step of Adam */
+} mgi_tt_part;
+
+typedef struct mgi_tt_loops {
+    /* (5) for n parameters, n a multiple of 8. */
+    void (*adam)(mango_idx n, const mgi_tt_rule *r, const float *g, float *m, float *v,
+                 double *G);
+    /* V[i] = G[i] z, z1 = sum_i V[i]: (1) for one core. */
+    void (*right)(mango_idx n, mango_idx r1, mango_idx r2, const double *G, const double *z,
+                  double *V, double *z1);
+    /* P(i,k) = |q[0]| + .. + |q[i]| for K <= MGI_TT_BLOCK samples, (3); l (r1, MGI_TT_BLOCK),
+     * zeros from K on; P (n, K rounded up to a multiple of 4). */
+    void (*running)(mango_idx n, mango_idx r1, mango_idx K, const double *V, const double *l,
+                    double *P);
+    /* (3) for one row and what it says to U and c, as tt_condition of tt.c; q: n rounded
+     * up to blocks. */
+    double (*condition)(mango_idx n, mango_idx r1, const double *V, const double *l,
+                        mango_idx ij, double *q, double *U, double *c);
+    /* gz2 = d/dz_{j+1} = sum over i, a of (U[i][a] + zs gz[a]) G[i][a]. */
+    void (*through)(mango_idx n, mango_idx r1, mango_idx r2, const double *G, const double *U,
+                    double zs, const double *gz, double *gz2);
+    /* The gradient of blocks from .. to-1, or one step of Adam down it. */
+    void (*descend)(const mgi_tt_part *p, const mgi_tt_rule *r, mango_idx from, mango_idx to);
+} mgi_tt_loops;
+
+/* The loops that go with the kernel set in force; NULL for the plain one, which
+ * knows no wide cores. */
+MGI_FN const mgi_tt_loops *mgi_tt_loops_get(void);
+
+#endif
+/* ---- end opt/ttloops.h -------------------------------------------------------------- */
+
 /* ---- begin opt/tt.h ----------------------------------------------------------------- */
 /* tt.h - a tensor train as a probability distribution over multi-indices.
  *
@@ -3344,18 +3408,38 @@ MGI_FN void mgi_linear_columns_add(const mgi_node *in, mango_idx O, const float 
 typedef struct mgi_tt {
     mgi_arena arena;
     mango_idx d, rmax, nmax, rows;
+    mango_idx narrow, np;    /* the most levels of a core that is not wide; of
+                              * wide ones the most running sums of a draw      */
+    const mgi_tt_loops *loops; /* NULL: plain, without wide cores              */
     mango_idx size, padded;  /* parameters of all cores; rounded up, zeros     */
     mango_idx *n, *r;        /* (d) levels, (d+1) ranks, r[0] = r[d] = 1       */
     mango_idx *off, *voff;   /* (d+1) where core j, where V_j begins           */
-    double *G;               /* core j: (n_j, r_j, r_{j+1}) at G + off[j]      */
+    double *G;               /* core j: (n_j, r_j, r_{j+1}) at G + off[j]; a
+                              * wide one in the order of ttloops.h: mgi_tt_at  */
     float *g, *m, *v;        /* (padded) gradient and moments of Adam          */
     double b1t, b2t;         /* b1^t, b2^t after t steps                       */
     double *z, *zs;          /* (d+1, rmax) z_j; (d) the power of two in it    */
     double *V, *U;           /* (n_j, r_j): V_j[i] = G_j[i] z_{j+1}; U: d/dV   */
     double *L, *C, *ls;      /* (d+1, rows, rmax) l_j, d/dl_j; (d, rows) scale */
-    double *q, *core, *gz;   /* (nmax) (nmax, rmax, rmax) (2, rmax) scratch    */
+    double *gz;              /* (d+1, rmax) d/dz_j                             */
+    double *q, *core;        /* scratch: (nmax), (narrow, rmax, rmax)          */
+    double *lt, *P;          /* of draws from wide cores: (rmax, block), (np)  */
     int fresh;               /* z and V belong to the cores as they are        */
 } mgi_tt;
+
+/* Is core j wide? Where is G_j[i][a][b], of either kind? */
+static inline int mgi_tt_wide(const mgi_tt *t, mango_idx j)
+{
+    return t->loops && t->n[j] >= MGI_TT_W;
+}
+static inline mango_idx mgi_tt_at(const mgi_tt *t, mango_idx j, mango_idx i, mango_idx a,
+                                  mango_idx b)
+{
+    const mango_idx r1 = t->r[j], r2 = t->r[j + 1];
+    if (!mgi_tt_wide(t, j))
+        return t->off[j] + (i * r1 + a) * r2 + b;
+    return t->off[j] + ((i / MGI_TT_W * r1 + a) * r2 + b) * MGI_TT_W + i % MGI_TT_W;
+}
 
 /* mgi_tt_init - allocate. n (d) levels >= 1; r the inner rank >= 1; rows: how
  * many multi-indices a gradient, and a block of samples, may have.
@@ -3379,7 +3463,8 @@ MGI_FN void mgi_tt_sample(mgi_tt *t, mango_idx K, uint64_t seed, uint64_t first,
 /* mgi_tt_loglik - (4) for K rows, any K; -inf where p = 0. */
 MGI_FN void mgi_tt_loglik(mgi_tt *t, mango_idx K, const mango_idx *I, double *ll);
 
-/* mgi_tt_gradient - g (size) = d/dG of the mean over K <= rows rows of -log p.
+/* mgi_tt_gradient - g (size), in the order of G: d/dG of the mean over K <= rows rows
+ * of -log p.
  * An index of probability zero, or a 0/0, adds no term of its own. Entries are
  * held within +-1e15 so that their squares stay finite in Adam.
  * Cost O(sum n r^2 + K d r^2). */
@@ -3392,8 +3477,102 @@ MGI_FN void mgi_tt_gradient(mgi_tt *t, mango_idx K, const mango_idx *I, float *g
 MGI_FN void mgi_tt_learn(mgi_tt *t, mango_idx steps, double lr, mango_idx K,
                          const mango_idx *I);
 
+/* ttwide.c: for a wide core j, what the functions of tt.c do for others. Draw K <=
+ * MGI_TT_BLOCK levels; the pass from the left; the chain back; the gradient's parts. */
+MGI_FN void mgi_ttw_draw(mgi_tt *t, mango_idx j, mango_idx K, mango_rng *rng, mango_idx *I);
+MGI_FN void mgi_ttw_forward(mgi_tt *t, mango_idx j, mango_idx K, const mango_idx *I,
+                            double *ll);
+MGI_FN void mgi_ttw_back(mgi_tt *t, mango_idx j, mango_idx K, const mango_idx *I);
+MGI_FN mgi_tt_part mgi_ttw_part(const mgi_tt *t, mango_idx j, mango_idx K, const mango_idx *I,
+                                float *g);
+
 #endif
 /* ---- end opt/tt.h ------------------------------------------------------------------- */
+
+/* ---- begin opt/ttinner.h ------------------------------------------------------------ */
+/* ttinner.h - small things that the files of the tensor train share.
+ */
+#ifndef MGI_TTINNER_H
+#define MGI_TTINNER_H
+
+#include <float.h>
+#include <math.h>
+
+#define MGI_TT_B1 0.9 /* Adam */
+#define MGI_TT_B2 0.999
+#define MGI_TT_EPS 1e-8f
+#define MGI_TT_SCALE(j) (((j) & 3) == 3) /* modes at which left vectors are scaled */
+
+#if defined(__GNUC__)
+#define MGI_TT_INLINE static inline __attribute__((always_inline))
+#else
+#define MGI_TT_INLINE static
+#endif
+
+/* MGI_TT_UNROLL goes before a loop over ranks: gcc unrolls it at -O2 only when told. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define MGI_TT_UNROLL _Pragma("GCC unroll 5")
+#else
+#define MGI_TT_UNROLL
+#endif
+
+/* Samples that walk together through a wide core of n levels: their running sums
+ * take memory. */
+static inline mango_idx mgi_tt_together(mango_idx n)
+{
+    return n <= 65536 ? MGI_TT_BLOCK : 4;
+}
+
+/* Scale x (r) by a power of two when it leaves [2^-64, 2^64]; returns it. A
+ * zero vector stays. Rarely taken, so off the critical path. */
+MGI_TT_INLINE double mgi_tt_scale(mango_idx r, double *x)
+{
+    double m = 0.0, s = 1.0;
+    MGI_TT_UNROLL
+    for (mango_idx a = 0; a < r; a++) {
+        const double b = fabs(x[a]);
+        m = b > m ? b : m;
+    }
+    if ((m > 0x1p-64 && m < 0x1p64) || m == 0.0 || !(m <= DBL_MAX))
+        return 1.0;
+    for (; m * s > 0x1p32; s *= 0x1p-32) {}
+    for (; m * s < 0x1p-32; s *= 0x1p32) {}
+    MGI_TT_UNROLL
+    for (mango_idx a = 0; a < r; a++)
+        x[a] *= s;
+    return s;
+}
+
+/* l2 = l Gi, one matrix, its entries `step` apart: (2). */
+MGI_TT_INLINE void mgi_tt_left(mango_idx r1, mango_idx r2, mango_idx step, const double *Gi,
+                               const double *l, double *l2)
+{
+    MGI_TT_UNROLL
+    for (mango_idx b = 0; b < r2; b++)
+        l2[b] = 0.0;
+    MGI_TT_UNROLL
+    for (mango_idx a = 0; a < r1; a++)
+        MGI_TT_UNROLL
+        for (mango_idx b = 0; b < r2; b++)
+            l2[b] += l[a] * Gi[(a * r2 + b) * step];
+}
+
+/* c += s Gi c2: what d/dl_j gets through the chain, the transpose of (2). */
+MGI_TT_INLINE void mgi_tt_chain(mango_idx r1, mango_idx r2, mango_idx step, const double *Gi,
+                                double s, const double *c2, double *c)
+{
+    MGI_TT_UNROLL
+    for (mango_idx a = 0; a < r1; a++) {
+        double x = 0.0;
+        MGI_TT_UNROLL
+        for (mango_idx b = 0; b < r2; b++)
+            x += Gi[(a * r2 + b) * step] * c2[b];
+        c[a] += s * x;
+    }
+}
+
+#endif
+/* ---- end opt/ttinner.h -------------------------------------------------------------- */
 
 /* ---- begin opt/method.h ------------------------------------------------------------- */
 /* method.h - what one optimizer provides, and what it finds in mango_opt.
@@ -19738,36 +19917,506 @@ void mgi_backward_node(mgi_tape *t, int i, float *work)
 #undef BACK_ALIGN
 /* ---- end net/backward.c ------------------------------------------------------------- */
 
-/* ---- begin opt/tt.c ----------------------------------------------------------------- */
-/* tt.c - sampling, likelihood and its gradient for a tensor train; see tt.h.
- * Inner loops are written once for any (n, r1, r2) and inlined with constants
- * for rank 5, and for rank 5 with two levels, the case of quantized modes.
+/* ---- begin opt/ttloops.c ------------------------------------------------------------ */
+/* ttloops.c - inner loops of wide tensor-train cores, see ttloops.h.
+ * Loops over lanes have a constant length, so that they become vector code.
  */
 #include <float.h>
 #include <math.h>
 
+#if defined(__GNUC__) &&                                                                       \
+    (defined(__x86_64__) || (defined(__aarch64__) && !defined(__AARCH64EB__)))
+#if defined(__x86_64__)
+#include <immintrin.h>
+#else
+#include <arm_neon.h>
+#endif
+
+#define TTL_W MGI_TT_W
+#define TTL_PIECE 64 /* second ranks of one piece of a gradient */
+#define TTL_LANES for (int k = 0; k < TTL_W; k++)
+
+/* x = sqrt(x), n a multiple of 8: by hand, as sqrtf sets errno, which keeps compilers
+ * from making a vector of it. A parameter of the bodies that need it. */
+typedef void ttl_root(mango_idx n, float *x);
+
+#if defined(__x86_64__)
+MGI_TT_INLINE void ttl_root_base(mango_idx n, float *x)
+{
+    for (mango_idx i = 0; i < n; i += 4)
+        _mm_storeu_ps(x + i, _mm_sqrt_ps(_mm_loadu_ps(x + i)));
+}
+
+__attribute__((target("avx2"))) MGI_TT_INLINE void ttl_root_avx2(mango_idx n, float *x)
+{
+    for (mango_idx i = 0; i < n; i += 8)
+        _mm256_storeu_ps(x + i, _mm256_sqrt_ps(_mm256_loadu_ps(x + i)));
+}
+#else
+MGI_TT_INLINE void ttl_root_base(mango_idx n, float *x)
+{
+    for (mango_idx i = 0; i < n; i += 4)
+        vst1q_f32(x + i, vsqrtq_f32(vld1q_f32(x + i)));
+}
+#endif
+
+/* tt_adam of tt.c for n <= 8 TTL_PIECE parameters, n a multiple of 8. */
+MGI_TT_INLINE void ttl_adam_piece(ttl_root *roots, mango_idx n, const mgi_tt_rule *r,
+                                  const float *restrict g, float *restrict m,
+                                  float *restrict v, double *restrict G)
+{
+    const float a1 = (float)(1.0 - MGI_TT_B1), a2 = (float)(1.0 - MGI_TT_B2);
+    const float b1 = (float)MGI_TT_B1, b2 = (float)MGI_TT_B2;
+    const float lr = r->lr, c1 = r->c1, c2 = r->c2;
+    float root[TTL_W * TTL_PIECE];
+    for (mango_idx i = 0; i < n; i++) {
+        const float mi = b1 * m[i] + a1 * g[i];
+        const float vi = b2 * v[i] + a2 * (g[i] * g[i]);
+        m[i] = fabsf(mi) > 1e-18f ? mi : 0.0f;
+        v[i] = vi > 1e-36f ? vi : 0.0f;
+        root[i] = c2 * v[i];
+    }
+    roots(n, root);
+    for (mango_idx i = 0; i < n; i++)
+        G[i] -= (double)(lr * (c1 * m[i]) / (root[i] + MGI_TT_EPS)); /* (5) */
+}
+
+MGI_TT_INLINE void ttl_adam(ttl_root *roots, mango_idx n, const mgi_tt_rule *r, const float *g,
+                            float *m, float *v, double *G)
+{
+    mango_idx i = 0;
+    for (; i + 32 <= n; i += 32)
+        ttl_adam_piece(roots, 32, r, g + i, m + i, v + i, G + i);
+    for (; i < n; i += 8)
+        ttl_adam_piece(roots, 8, r, g + i, m + i, v + i, G + i);
+}
+
+/* x = a[0] b[0] + a[1] b[W] + ..: for each lane its own chain. */
+MGI_TT_INLINE void ttl_dot(mango_idx r, const double *a, const double *b, double *restrict x)
+{
+    TTL_LANES
+        x[k] = a[0] * b[k];
+    MGI_TT_UNROLL
+    for (mango_idx i = 1; i < r; i++)
+        TTL_LANES
+            x[k] += a[i] * b[i * TTL_W + k];
+}
+
+MGI_TT_INLINE void ttl_right(mango_idx n, mango_idx r1, mango_idx r2, const double *G,
+                             const double *z, double *restrict V, double *restrict z1)
+{
+    const mango_idx blocks = (n + TTL_W - 1) / TTL_W;
+    for (mango_idx i = 0; i < blocks * r1; i++)
+        ttl_dot(r2, z, G + i * r2 * TTL_W, V + i * TTL_W);
+    for (mango_idx i = n; i < blocks * TTL_W; i++)
+        for (mango_idx a = 0; a < r1; a++)
+            V[((blocks - 1) * r1 + a) * TTL_W + i % TTL_W] = 0.0;
+    MGI_TT_UNROLL
+    for (mango_idx a = 0; a < r1; a++)
+        z1[a] = 0.0;
+    for (mango_idx i = 0; i < blocks; i++)
+        TTL_LANES
+            MGI_TT_UNROLL
+            for (mango_idx a = 0; a < r1; a++)
+                z1[a] += V[(i * r1 + a) * TTL_W + k];
+}
+
+/* lanes: K rounded up, a constant where it counts. */
+MGI_TT_INLINE void ttl_running(mango_idx n, mango_idx r1, int lanes, const double *restrict V,
+                               const double *restrict l, double *restrict P)
+{
+    double S[MGI_TT_BLOCK] = {0.0};
+    for (mango_idx i0 = 0; i0 < n; i0 += TTL_W, V += r1 * TTL_W)
+        for (mango_idx i = 0; i < MGI_MIN(TTL_W, n - i0); i++, P += lanes) {
+            double s[MGI_TT_BLOCK];
+            for (int k = 0; k < lanes; k++)
+                s[k] = l[k] * V[i];
+            MGI_TT_UNROLL
+            for (mango_idx a = 1; a < r1; a++)
+                for (int k = 0; k < lanes; k++)
+                    s[k] += l[a * MGI_TT_BLOCK + k] * V[a * TTL_W + i];
+            for (int k = 0; k < lanes; k++) {
+                S[k] += fabs(s[k]);
+                P[k] = S[k];
+            }
+        }
+}
+
+MGI_TT_INLINE double ttl_condition(mango_idx n, mango_idx r1, const double *restrict V,
+                                   const double *restrict l, mango_idx ij, double *restrict q,
+                                   double *restrict U, double *restrict c)
+{
+    const mango_idx blocks = (n + TTL_W - 1) / TTL_W;
+    double S = 0.0;
+    for (mango_idx i = 0; i < blocks; i++)
+        ttl_dot(r1, l, V + i * r1 * TTL_W, q + i * TTL_W);
+    for (mango_idx i = 0; i < n; i++)
+        S += fabs(q[i]);
+    const double qj = q[ij], p0 = fabs(qj);
+    MGI_TT_UNROLL
+    for (mango_idx a = 0; a < r1; a++)
+        c[a] = 0.0;
+    if (!(S > 0.0 && S <= DBL_MAX))
+        return 1.0 / (double)n;
+    if (!(p0 >= DBL_MIN))
+        return 0.0;
+    const double iS = 1.0 / S, iq = 1.0 / qj;
+    for (mango_idx i = 0; i < blocks * TTL_W; i++) /* A, without a branch */
+        q[i] = 0.0 - copysign(q[i] != 0.0 ? iS : 0.0, q[i]);
+    q[ij] = iq - (qj > 0.0 ? iS : -iS);
+    for (mango_idx i = 0; i < blocks; i++)
+        MGI_TT_UNROLL
+        for (mango_idx a = 0; a < r1; a++) {
+            const mango_idx at = (i * r1 + a) * TTL_W;
+            double x[TTL_W];
+            TTL_LANES {
+                U[at + k] += q[i * TTL_W + k] * l[a];
+                x[k] = q[i * TTL_W + k] * V[at + k];
+            }
+            TTL_LANES
+                c[a] += x[k];
+        }
+    return p0 * iS;
+}
+
+MGI_TT_INLINE void ttl_through(mango_idx n, mango_idx r1, mango_idx r2,
+                               const double *restrict G, const double *restrict U, double zs,
+                               const double *restrict gz, double *restrict gz2)
+{
+    MGI_TT_UNROLL
+    for (mango_idx b = 0; b < r2; b++)
+        gz2[b] = 0.0;
+    for (mango_idx i = 0; i < n; i++)
+        for (mango_idx a = 0; a < r1; a++) {
+            const mango_idx at = i / TTL_W * r1 + a, lane = i % TTL_W;
+            const double e = U[at * TTL_W + lane] + zs * gz[a];
+            for (mango_idx b = 0; b < r2; b++)
+                gz2[b] += e * G[(at * r2 + b) * TTL_W + lane];
+        }
+}
+
+/* The same for ranks 5, products first. */
+MGI_TT_INLINE void ttl_through5(mango_idx n, const double *restrict G, const double *restrict U,
+                                double zs, const double *restrict gz, double *restrict gz2)
+{
+    double s[5] = {0.0};
+    for (mango_idx i = 0; i < n; i += TTL_W, G += 25 * TTL_W, U += 5 * TTL_W) {
+        double x[25 * TTL_W];
+        for (int a = 0; a < 5; a++) {
+            double e[TTL_W];
+            TTL_LANES
+                e[k] = U[a * TTL_W + k] + zs * gz[a];
+            for (int b = 0; b < 5; b++)
+                TTL_LANES
+                    x[(a * 5 + b) * TTL_W + k] = e[k] * G[(a * 5 + b) * TTL_W + k];
+        }
+        for (mango_idx k = 0; k < MGI_MIN(TTL_W, n - i); k++)
+            for (int a = 0; a < 5; a++)
+                for (int b = 0; b < 5; b++)
+                    s[b] += x[(a * 5 + b) * TTL_W + k];
+    }
+    for (int b = 0; b < 5; b++)
+        gz2[b] = s[b];
+}
+
+/* Of rows with a level in this block: their direct part, through l_{j+1}. */
+MGI_TT_INLINE void ttl_rows(const mgi_tt_part *p, mango_idx block, mango_idx a, mango_idx b0,
+                            mango_idx nb, double *D)
+{
+    for (mango_idx k = 0; k < p->K; k++) {
+        const mango_idx i = p->I[k * p->d];
+        if (i / TTL_W != block)
+            continue;
+        const double s = p->ls[k] * p->l[k * p->ld + a];
+        for (mango_idx b = 0; b < nb; b++)
+            D[b * TTL_W + i % TTL_W] += s * p->c2[k * p->ld + b0 + b];
+    }
+}
+
+/* tt_store of tt.c, the bounds on floats, as rounding keeps order; each in its own
+ * loop, as compilers make branches of two at once. */
+MGI_TT_INLINE void ttl_store(mango_idx n, const double *D, double w, float *g)
+{
+    for (mango_idx i = 0; i < n; i++)
+        g[i] = (float)(w * D[i]);
+    for (mango_idx i = 0; i < n; i++)
+        g[i] = g[i] > 1e15f ? 1e15f : g[i];
+    for (mango_idx i = 0; i < n; i++)
+        g[i] = g[i] < -1e15f ? -1e15f : g[i];
+    for (mango_idx i = 0; i < n; i++)
+        g[i] = g[i] == g[i] ? g[i] : 0.0f;
+}
+
+/* Row a of a block, nb second ranks from b0 on. */
+MGI_TT_INLINE void ttl_piece(ttl_root *roots, mango_idx r2, const mgi_tt_part *p,
+                             const mgi_tt_rule *r, mango_idx block, mango_idx a, mango_idx b0,
+                             mango_idx nb, int hit)
+{
+    const mango_idx row = block * p->r1 + a, at = (row * r2 + b0) * TTL_W;
+    const double gz = p->gz[a], zs = p->zs;
+    double e[TTL_W], D[TTL_W * TTL_PIECE];
+    float g[TTL_W * TTL_PIECE];
+    TTL_LANES
+        e[k] = p->U[row * TTL_W + k] + zs * gz;
+    for (mango_idx i = p->n - block * TTL_W; i < TTL_W; i++)
+        e[i] = 0.0;
+    for (mango_idx b = 0; b < nb; b++)
+        TTL_LANES
+            D[b * TTL_W + k] = e[k] * p->z[b0 + b];
+    if (hit)
+        ttl_rows(p, block, a, b0, nb, D);
+    ttl_store(nb * TTL_W, D, p->w, g);
+    if (p->g)
+        memcpy(p->g + at, g, (size_t)(nb * TTL_W) * sizeof *g);
+    else
+        ttl_adam_piece(roots, nb * TTL_W, r, g, p->m + at, p->v + at, p->G + at);
+}
+
+MGI_TT_INLINE void ttl_descend(ttl_root *roots, mango_idx r2, const mgi_tt_part *p,
+                               const mgi_tt_rule *r, mango_idx from, mango_idx to)
+{
+    for (mango_idx i = from; i < to; i++) {
+        int hit = 0;
+        for (mango_idx k = 0; k < p->K; k++)
+            hit |= p->I[k * p->d] / TTL_W == i;
+        for (mango_idx a = 0; a < p->r1; a++)
+            if (r2 == 5)
+                ttl_piece(roots, 5, p, r, i, a, 0, 5, hit);
+            else
+                for (mango_idx b = 0; b < r2; b += TTL_PIECE)
+                    ttl_piece(roots, r2, p, r, i, a, b, MGI_MIN(TTL_PIECE, r2 - b), hit);
+    }
+}
+
+/* ---- the instances ---------------------------------------------------------- */
+
+#define TTL_SET(as, how)                                                                       \
+    how static void ttl_adam_##as(mango_idx n, const mgi_tt_rule *r, const float *g, float *m, \
+                                  float *v, double *G)                                         \
+    {                                                                                          \
+        ttl_adam(ttl_root_##as, n, r, g, m, v, G);                                             \
+    }                                                                                          \
+    how static void ttl_right_##as(mango_idx n, mango_idx r1, mango_idx r2, const double *G,   \
+                                   const double *z, double *V, double *z1)                     \
+    {                                                                                          \
+        if (r1 == 5 && r2 == 5)                                                                \
+            ttl_right(n, 5, 5, G, z, V, z1);                                                   \
+        else                                                                                   \
+            ttl_right(n, r1, r2, G, z, V, z1);                                                 \
+    }                                                                                          \
+    how static void ttl_running_##as(mango_idx n, mango_idx r1, mango_idx K, const double *V,  \
+                                     const double *l, double *P)                               \
+    {                                                                                          \
+        const int lanes = (int)(K + 3) / 4 * 4;                                                \
+        if (r1 == 5 && lanes == 4)                                                             \
+            ttl_running(n, 5, 4, V, l, P);                                                     \
+        else if (r1 == 5 && lanes == 8)                                                        \
+            ttl_running(n, 5, 8, V, l, P);                                                     \
+        else if (r1 == 5 && lanes == 12)                                                       \
+            ttl_running(n, 5, 12, V, l, P);                                                    \
+        else if (r1 == 5 && lanes == 16)                                                       \
+            ttl_running(n, 5, 16, V, l, P);                                                    \
+        else                                                                                   \
+            ttl_running(n, r1, lanes, V, l, P);                                                \
+    }                                                                                          \
+    how static double ttl_condition_##as(mango_idx n, mango_idx r1, const double *V,           \
+                                         const double *l, mango_idx ij, double *q, double *U,  \
+                                         double *c)                                            \
+    {                                                                                          \
+        return r1 == 5 ? ttl_condition(n, 5, V, l, ij, q, U, c)                                \
+                       : ttl_condition(n, r1, V, l, ij, q, U, c);                              \
+    }                                                                                          \
+    how static void ttl_through_##as(mango_idx n, mango_idx r1, mango_idx r2, const double *G, \
+                                     const double *U, double zs, const double *gz,             \
+                                     double *gz2)                                              \
+    {                                                                                          \
+        if (r1 == 5 && r2 == 5)                                                                \
+            ttl_through5(n, G, U, zs, gz, gz2);                                                \
+        else                                                                                   \
+            ttl_through(n, r1, r2, G, U, zs, gz, gz2);                                         \
+    }                                                                                          \
+    how static void ttl_descend_##as(const mgi_tt_part *p, const mgi_tt_rule *r,               \
+                                     mango_idx from, mango_idx to)                             \
+    {                                                                                          \
+        if (p->r2 == 5)                                                                        \
+            ttl_descend(ttl_root_##as, 5, p, r, from, to);                                     \
+        else                                                                                   \
+            ttl_descend(ttl_root_##as, p->r2, p, r, from, to);                                 \
+    }                                                                                          \
+    static const mgi_tt_loops ttl_set_##as = {ttl_adam_##as,      ttl_right_##as,              \
+                                              ttl_running_##as,   ttl_condition_##as,          \
+                                              ttl_through_##as,   ttl_descend_##as}
+
+TTL_SET(base, );
+#if defined(__x86_64__)
+TTL_SET(avx2, __attribute__((target("avx2"))));
+#endif
+
+MGI_FN const mgi_tt_loops *mgi_tt_loops_get(void)
+{
+    const mgi_kernels *k = mgi_kernels_get();
+#if defined(__x86_64__)
+    if (k == mgi_kernels_avx2() || k == mgi_kernels_avx512())
+        return &ttl_set_avx2;
+#endif
+    return k == mgi_kernels_ref() ? NULL : &ttl_set_base;
+}
+
+#undef TTL_W
+#undef TTL_PIECE
+#undef TTL_LANES
+#undef TTL_SET
+#else
+
+MGI_FN const mgi_tt_loops *mgi_tt_loops_get(void)
+{
+    return NULL;
+}
+
+#endif
+/* ---- end opt/ttloops.c -------------------------------------------------------------- */
+
+/* ---- begin opt/ttwide.c ------------------------------------------------------------- */
+/* ttwide.c - what tt.c does with a core of few levels, for wide ones, see
+ * ttloops.h: draws, the pass from the left and the chain back. Samples of a
+ * block share one walk through V_j; sums that run over levels are kept, so that
+ * a draw is a binary search among them.
+ */
+
+#define TTW_W MGI_TT_W
+
+/* f(r1, r2, W, ...) with constants for rank 5. */
+#define TTW_CALL(f, r1, r2, ...)                                                               \
+    do {                                                                                       \
+        if ((r1) == 5 && (r2) == 5)                                                            \
+            f(5, 5, TTW_W, __VA_ARGS__);                                                       \
+        else                                                                                   \
+            f((r1), (r2), TTW_W, __VA_ARGS__);                                                 \
+    } while (0)
+
+/* The last level of a weight above zero, or 0. */
+static mango_idx ttw_last(const mgi_tt *t, mango_idx j, const double *l)
+{
+    const mango_idx r1 = t->r[j];
+    for (mango_idx i = t->n[j] - 1; i > 0; i--) {
+        const double *v = t->V + t->voff[j] + i / TTW_W * TTW_W * r1 + i % TTW_W;
+        double s = 0.0;
+        for (mango_idx a = 0; a < r1; a++)
+            s += l[a] * v[a * TTW_W];
+        if (fabs(s) > 0.0)
+            return i;
+    }
+    return 0;
+}
+
+/* The first i whose running sum P(i) passes u times the last one; where none does
+ * (sums so small that the product is rounded up) the last level that counts. A sum
+ * grows only at levels of weight above zero, so no other is taken. */
+static mango_idx ttw_pick(const mgi_tt *t, mango_idx j, const double *l, const double *P,
+                          mango_idx lanes, double u)
+{
+    const mango_idx n = t->n[j];
+    const double S = P[(n - 1) * lanes], x = u * S;
+    if (!(S > 0.0 && S <= DBL_MAX))
+        return (mango_idx)(u * (double)n);
+    mango_idx from = 0;
+    for (mango_idx left = n; left > 0;) {
+        const mango_idx half = left / 2;
+        const int beyond = !(P[(from + half) * lanes] > x);
+        from = beyond ? from + half + 1 : from;
+        left = beyond ? left - half - 1 : half;
+    }
+    return from < n ? from : ttw_last(t, j, l);
+}
+
+/* Samples whose l are the rows of L, K <= mgi_tt_together; the next ones into L2. */
+static void ttw_draw(mgi_tt *t, mango_idx j, mango_idx K, const double *L, mango_rng *rng,
+                     mango_idx *I, double *L2)
+{
+    const mango_idx n = t->n[j], r1 = t->r[j], r2 = t->r[j + 1], lanes = (K + 3) / 4 * 4;
+    for (mango_idx a = 0; a < r1; a++)
+        for (mango_idx k = 0; k < MGI_TT_BLOCK; k++)
+            t->lt[a * MGI_TT_BLOCK + k] = k < K ? L[k * t->rmax + a] : 0.0;
+    t->loops->running(n, r1, K, t->V + t->voff[j], t->lt, t->P);                /* (3) */
+    for (mango_idx k = 0; k < K; k++) {
+        const double u = n <= 4096 ? (double)mango_rng_uniformf(rng + k)
+                                   : mango_rng_uniform(rng + k);
+        const double *l = L + k * t->rmax;
+        double *l2 = L2 + k * t->rmax;
+        const mango_idx i = ttw_pick(t, j, l, t->P + k, lanes, u);
+        I[k * t->d + j] = i;
+        TTW_CALL(mgi_tt_left, r1, r2, t->G + mgi_tt_at(t, j, i, 0, 0), l, l2);  /* (2) */
+        if (MGI_TT_SCALE(j))
+            mgi_tt_scale(r2, l2);
+    }
+}
+
+MGI_FN void mgi_ttw_draw(mgi_tt *t, mango_idx j, mango_idx K, mango_rng *rng, mango_idx *I)
+{
+    const mango_idx half = t->rows * t->rmax, group = mgi_tt_together(t->n[j]);
+    const double *L = t->L + (j % 2) * half;
+    double *L2 = t->L + ((j + 1) % 2) * half;
+    for (mango_idx k = 0; k < K; k += group)
+        ttw_draw(t, j, MGI_MIN(group, K - k), L + k * t->rmax, rng + k, I + k * t->d,
+                 L2 + k * t->rmax);
+}
+
+MGI_FN void mgi_ttw_forward(mgi_tt *t, mango_idx j, mango_idx K, const mango_idx *I, double *ll)
+{
+    const mango_idx n = t->n[j], r1 = t->r[j], r2 = t->r[j + 1];
+    const double *V = t->V + t->voff[j];
+    double *U = t->U + t->voff[j];
+    memset(U, 0, (size_t)(t->voff[j + 1] - t->voff[j]) * sizeof *U);
+    for (mango_idx k = 0; k < K; k++) {
+        const mango_idx ij = I[k * t->d + j], at = (j * t->rows + k) * t->rmax;
+        double *l = t->L + at, *l2 = l + t->rows * t->rmax;
+        const double p = t->loops->condition(n, r1, V, l, ij, t->q, U, t->C + at); /* (3) */
+        if (ll)
+            ll[k] += mgi_log(p);                                                /* (4) */
+        TTW_CALL(mgi_tt_left, r1, r2, t->G + mgi_tt_at(t, j, ij, 0, 0), l, l2); /* (2) */
+        t->ls[j * t->rows + k] = MGI_TT_SCALE(j) ? mgi_tt_scale(r2, l2) : 1.0;
+    }
+}
+
+MGI_FN void mgi_ttw_back(mgi_tt *t, mango_idx j, mango_idx K, const mango_idx *I)
+{
+    const mango_idx r1 = t->r[j], r2 = t->r[j + 1];
+    for (mango_idx k = 0; k < K; k++) {
+        const double *Gi = t->G + mgi_tt_at(t, j, I[k * t->d + j], 0, 0);
+        double *c = t->C + (j * t->rows + k) * t->rmax;
+        const double *c2 = c + t->rows * t->rmax;
+        TTW_CALL(mgi_tt_chain, r1, r2, Gi, t->ls[j * t->rows + k], c2, c);
+    }
+}
+
+MGI_FN mgi_tt_part mgi_ttw_part(const mgi_tt *t, mango_idx j, mango_idx K, const mango_idx *I,
+                                float *g)
+{
+    const mango_idx row = j * t->rows * t->rmax, off = t->off[j];
+    const mgi_tt_part p = {
+        t->n[j], t->r[j], t->r[j + 1], K, t->U + t->voff[j], t->z + (j + 1) * t->rmax,
+        t->gz + j * t->rmax, t->zs[j], -1.0 / (double)K, I + j, t->d, t->rmax,
+        t->L + row, t->C + row + t->rows * t->rmax, t->ls + j * t->rows,
+        t->G + off, g ? g + off : NULL, t->m + off, t->v + off};
+    return p;
+}
+
+#undef TTW_W
+#undef TTW_CALL
+/* ---- end opt/ttwide.c --------------------------------------------------------------- */
+
+/* ---- begin opt/tt.c ----------------------------------------------------------------- */
+/* tt.c - sampling, likelihood and its gradient for a tensor train; see tt.h.
+ * Inner loops are written once for any (n, r1, r2) and inlined with constants
+ * for rank 5, and for rank 5 with two levels, the case of quantized modes. With a
+ * kernel set other than the plain one, cores of many levels go to ttwide.c.
+ */
+
 #define TT_RNG_INIT 0x54540001u
 #define TT_RNG_SAMPLE 0x54540002u
-#define TT_BLOCK 16 /* samples that advance together, so that their chains overlap */
-#define TT_B1 0.9     /* Adam */
-#define TT_B2 0.999
-#define TT_EPS 1e-8f
 #define TT_CHUNK 32     /* parameters of one inner loop of Adam */
-#define TT_GRAIN 131072 /* parameters below which Adam stays on one thread */
-#define TT_SCALE(j) (((j) & 3) == 3) /* modes at which left vectors are scaled */
-
-#if defined(__GNUC__)
-#define TT_INLINE static inline __attribute__((always_inline))
-#else
-#define TT_INLINE static
-#endif
-
-/* TT_UNROLL goes before a loop over ranks: gcc unrolls it at -O2 only when told. */
-#if defined(__GNUC__) && !defined(__clang__)
-#define TT_UNROLL _Pragma("GCC unroll 5")
-#else
-#define TT_UNROLL
-#endif
+#define TT_PIECE 16384  /* parameters that a thread takes at once */
+#define TT_GRAIN 524288 /* parameters below which Adam stays on one thread: half a ms */
 
 /* Run f(n, r1, r2, ...) with constants where a fast case exists. */
 #define TT_CALL(f, n, r1, r2, ...)                                                       \
@@ -19782,25 +20431,27 @@ void mgi_backward_node(mgi_tape *t, int i, float *work)
 
 /* ---- memory ------------------------------------------------------------- */
 
-static void tt_plan(mgi_tt *t, const mango_idx *vsize)
+static void tt_plan(mgi_tt *t, mango_idx vsize)
 {
     mango_idx lr = 0, cr = 0;
     const int ok = mgi_prod(3, (mango_idx[3]){t->d + 1, t->rows, t->rmax}, &lr) &&
-                   mgi_prod(3, (mango_idx[3]){t->nmax, t->rmax, t->rmax}, &cr);
+                   mgi_prod(3, (mango_idx[3]){t->narrow, t->rmax, t->rmax}, &cr);
     mgi_arena *a = &t->arena;
     mgi_arena_plan(a, ok ? t->padded : PTRDIFF_MAX, sizeof(double));
     for (int i = 0; i < 3; i++)
         mgi_arena_plan(a, t->padded, sizeof(float));
     mgi_arena_plan(a, (t->d + 1) * t->rmax, sizeof(double));
     mgi_arena_plan(a, t->d, sizeof(double));
-    mgi_arena_plan(a, *vsize, sizeof(double));
-    mgi_arena_plan(a, *vsize, sizeof(double));
+    mgi_arena_plan(a, vsize, sizeof(double));
+    mgi_arena_plan(a, vsize, sizeof(double));
     mgi_arena_plan(a, lr, sizeof(double));
     mgi_arena_plan(a, lr, sizeof(double));
     mgi_arena_plan(a, t->d * t->rows, sizeof(double));
-    mgi_arena_plan(a, t->nmax, sizeof(double));
+    mgi_arena_plan(a, t->nmax + MGI_TT_W - 1, sizeof(double));
     mgi_arena_plan(a, cr, sizeof(double));
-    mgi_arena_plan(a, 2 * t->rmax, sizeof(double));
+    mgi_arena_plan(a, (t->d + 1) * t->rmax, sizeof(double));
+    mgi_arena_plan(a, t->rmax * MGI_TT_BLOCK, sizeof(double));
+    mgi_arena_plan(a, t->np, sizeof(double));
     for (int i = 0; i < 4; i++)
         mgi_arena_plan(a, t->d + 1, sizeof(mango_idx));
 }
@@ -19820,9 +20471,11 @@ static void tt_take(mgi_tt *t, mango_idx vsize)
     t->L = mgi_arena_take(a, lr, sizeof(double));
     t->C = mgi_arena_take(a, lr, sizeof(double));
     t->ls = mgi_arena_take(a, t->d * t->rows, sizeof(double));
-    t->q = mgi_arena_take(a, t->nmax, sizeof(double));
-    t->core = mgi_arena_take(a, t->nmax * t->rmax * t->rmax, sizeof(double));
-    t->gz = mgi_arena_take(a, 2 * t->rmax, sizeof(double));
+    t->q = mgi_arena_take(a, t->nmax + MGI_TT_W - 1, sizeof(double));
+    t->core = mgi_arena_take(a, t->narrow * t->rmax * t->rmax, sizeof(double));
+    t->gz = mgi_arena_take(a, (t->d + 1) * t->rmax, sizeof(double));
+    t->lt = mgi_arena_take(a, t->rmax * MGI_TT_BLOCK, sizeof(double));
+    t->P = mgi_arena_take(a, t->np, sizeof(double));
     t->n = mgi_arena_take(a, t->d + 1, sizeof(mango_idx));
     t->r = mgi_arena_take(a, t->d + 1, sizeof(mango_idx));
     t->off = mgi_arena_take(a, t->d + 1, sizeof(mango_idx));
@@ -19834,32 +20487,60 @@ static mango_idx tt_rank(mango_idx d, mango_idx r, mango_idx j)
     return j == 0 || j == d ? 1 : r;
 }
 
+/* x rounded up to a multiple of m; false on overflow. */
+static int tt_round(mango_idx m, mango_idx *x)
+{
+    if (!mgi_add(*x, m - 1, x))
+        return 0;
+    *x -= *x % m;
+    return 1;
+}
+
+/* Core j, n levels, of G and of V: where they begin and end, given where the one
+ * before ends. A wide core begins at a multiple of its block. */
+static int tt_place(const mgi_tt *t, mango_idx j, mango_idx n, mango_idx begin[2],
+                    mango_idx end[2])
+{
+    mango_idx v, s;
+    if (t->loops && n >= MGI_TT_W &&
+        !(tt_round(MGI_TT_W, &n) && tt_round(MGI_TT_W, end) && tt_round(MGI_TT_W, end + 1)))
+        return 0;
+    begin[0] = end[0], begin[1] = end[1];
+    return mgi_mul(n, tt_rank(t->d, t->rmax, j), &v) &&
+           mgi_mul(v, tt_rank(t->d, t->rmax, j + 1), &s) && mgi_add(end[0], s, end) &&
+           mgi_add(end[1], v, end + 1);
+}
+
 mango_status mgi_tt_init(mgi_tt *t, mango_idx d, const mango_idx *n, mango_idx r,
                          mango_idx rows, const mango_alloc *al)
 {
-    mango_idx vsize = 0;
+    mango_idx begin[2], end[2] = {0, 0};
     memset(t, 0, sizeof *t);
     mgi_arena_init(&t->arena, al);
-    t->d = d, t->rmax = r, t->rows = MGI_MAX(rows, TT_BLOCK);
+    t->loops = mgi_tt_loops_get();
+    t->d = d, t->rmax = r, t->rows = MGI_MAX(rows, MGI_TT_BLOCK);
     for (mango_idx j = 0; j < d; j++) {
-        mango_idx v, s;
-        if (!mgi_mul(n[j], tt_rank(d, r, j), &v) || !mgi_mul(v, tt_rank(d, r, j + 1), &s) ||
-            !mgi_add(vsize, v, &vsize) || !mgi_add(t->size, s, &t->size))
+        mango_idx np = 0;
+        const int wide = t->loops && n[j] >= MGI_TT_W;
+        if (!tt_place(t, j, n[j], begin, end) ||
+            (wide && !mgi_mul(n[j], mgi_tt_together(n[j]), &np)))
             return MANGO_E_MEM;
-        t->nmax = MGI_MAX(t->nmax, n[j]);
+        t->np = MGI_MAX(t->np, np), t->nmax = MGI_MAX(t->nmax, n[j]);
+        t->narrow = MGI_MAX(t->narrow, wide ? 0 : n[j]);
     }
-    if (!mgi_add(t->size, TT_CHUNK - 1, &t->padded))
+    t->size = t->padded = end[0];
+    if (!tt_round(TT_CHUNK, &t->padded))
         return MANGO_E_MEM;
-    t->padded -= t->padded % TT_CHUNK;
-    tt_plan(t, &vsize);
+    tt_plan(t, end[1]);
     MGI_TRY(mgi_arena_commit(&t->arena));
-    tt_take(t, vsize);
+    tt_take(t, end[1]);
+    end[0] = end[1] = 0;
     for (mango_idx j = 0; j < d; j++) {
-        const mango_idx r1 = tt_rank(d, r, j), r2 = tt_rank(d, r, j + 1);
-        t->n[j] = n[j], t->r[j] = r1;
-        t->voff[j + 1] = t->voff[j] + n[j] * r1;
-        t->off[j + 1] = t->off[j] + n[j] * r1 * r2;
+        tt_place(t, j, n[j], begin, end);
+        t->n[j] = n[j], t->r[j] = tt_rank(d, r, j);
+        t->off[j] = begin[0], t->voff[j] = begin[1];
     }
+    t->off[d] = end[0], t->voff[d] = end[1];
     t->r[d] = 1, t->b1t = t->b2t = 1.0;
     return MANGO_OK;
 }
@@ -19879,8 +20560,12 @@ void mgi_tt_uniform(mgi_tt *t, uint64_t seed, uint64_t index0)
     for (mango_idx j = 0; j < t->d; j++) {
         mango_rng rng;
         mango_rng_init(&rng, seed, TT_RNG_INIT, index0 + (uint64_t)j);
-        for (mango_idx i = t->off[j]; i < t->off[j + 1]; i++)
-            t->G[i] = (double)mango_rng_uniformf(&rng);
+        const mango_idx step = mgi_tt_at(t, j, 0, 0, 1) - t->off[j];
+        for (mango_idx i = 0; i < t->n[j]; i++) {
+            double *Gi = t->G + mgi_tt_at(t, j, i, 0, 0);
+            for (mango_idx ab = 0; ab < t->r[j] * t->r[j + 1]; ab++)
+                Gi[ab * step] = (double)mango_rng_uniformf(&rng);
+        }
     }
     memset(t->m, 0, (size_t)t->padded * sizeof *t->m);
     memset(t->v, 0, (size_t)t->padded * sizeof *t->v);
@@ -19890,38 +20575,18 @@ void mgi_tt_uniform(mgi_tt *t, uint64_t seed, uint64_t index0)
 
 /* ---- interface vectors, sampling ---------------------------------------- */
 
-/* Scale x (r) by a power of two when it leaves [2^-64, 2^64]; returns it. A
- * zero vector stays. Rarely taken, so off the critical path. */
-TT_INLINE double tt_scale(mango_idx r, double *x)
-{
-    double m = 0.0, s = 1.0;
-    TT_UNROLL
-    for (mango_idx a = 0; a < r; a++) {
-        const double b = fabs(x[a]);
-        m = b > m ? b : m;
-    }
-    if ((m > 0x1p-64 && m < 0x1p64) || m == 0.0 || !(m <= DBL_MAX))
-        return 1.0;
-    for (; m * s > 0x1p32; s *= 0x1p-32) {}
-    for (; m * s < 0x1p-32; s *= 0x1p32) {}
-    TT_UNROLL
-    for (mango_idx a = 0; a < r; a++)
-        x[a] *= s;
-    return s;
-}
-
 /* V[i] = G[i] z, z1 = sum_i V[i]: (1) for one core. */
-TT_INLINE void tt_right(mango_idx n, mango_idx r1, mango_idx r2, const double *G,
+MGI_TT_INLINE void tt_right(mango_idx n, mango_idx r1, mango_idx r2, const double *G,
                         const double *z, double *V, double *z1)
 {
-    TT_UNROLL
+    MGI_TT_UNROLL
     for (mango_idx a = 0; a < r1; a++)
         z1[a] = 0.0;
     for (mango_idx i = 0; i < n; i++)
-        TT_UNROLL
+        MGI_TT_UNROLL
         for (mango_idx a = 0; a < r1; a++) {
             double s = 0.0;
-            TT_UNROLL
+            MGI_TT_UNROLL
             for (mango_idx b = 0; b < r2; b++)
                 s += G[(i * r1 + a) * r2 + b] * z[b];
             V[i * r1 + a] = s;
@@ -19936,34 +20601,24 @@ static void tt_interfaces(mgi_tt *t)
     t->z[t->d * t->rmax] = 1.0;
     for (mango_idx j = t->d - 1; j >= 0; j--) {
         double *z = t->z + j * t->rmax;
-        TT_CALL(tt_right, t->n[j], t->r[j], t->r[j + 1], t->G + t->off[j], z + t->rmax,
-                t->V + t->voff[j], z);                                          /* (1) */
-        t->zs[j] = tt_scale(t->r[j], z);
+        if (mgi_tt_wide(t, j))
+            t->loops->right(t->n[j], t->r[j], t->r[j + 1], t->G + t->off[j], z + t->rmax,
+                            t->V + t->voff[j], z);                              /* (1) */
+        else
+            TT_CALL(tt_right, t->n[j], t->r[j], t->r[j + 1], t->G + t->off[j], z + t->rmax,
+                    t->V + t->voff[j], z);                                      /* (1) */
+        t->zs[j] = mgi_tt_scale(t->r[j], z);
     }
     t->fresh = 1;
 }
 
-/* l2 = l Gi, one matrix: (2). */
-TT_INLINE void tt_left(mango_idx r1, mango_idx r2, const double *Gi, const double *l,
-                       double *l2)
-{
-    TT_UNROLL
-    for (mango_idx b = 0; b < r2; b++)
-        l2[b] = 0.0;
-    TT_UNROLL
-    for (mango_idx a = 0; a < r1; a++)
-        TT_UNROLL
-        for (mango_idx b = 0; b < r2; b++)
-            l2[b] += l[a] * Gi[a * r2 + b];
-}
-
 /* The first i where the running sum of |q| passes u * total; levels of weight
  * zero are never taken. Uniform when the weights say nothing. */
-TT_INLINE mango_idx tt_pick(mango_idx n, const double *q, double u)
+MGI_TT_INLINE mango_idx tt_pick(mango_idx n, const double *q, double u)
 {
     double S = 0.0, c = 0.0;
     mango_idx last = 0;
-    TT_UNROLL
+    MGI_TT_UNROLL
     for (mango_idx i = 0; i < n; i++)
         S += q[i];
     if (!(S > 0.0 && S <= DBL_MAX))
@@ -19982,7 +20637,7 @@ TT_INLINE mango_idx tt_pick(mango_idx n, const double *q, double u)
 }
 
 /* One mode, all samples of a block: (3), draw, (2). I has row stride d. */
-TT_INLINE void tt_draw(mango_idx n, mango_idx r1, mango_idx r2, const mgi_tt *t,
+MGI_TT_INLINE void tt_draw(mango_idx n, mango_idx r1, mango_idx r2, const mgi_tt *t,
                        mango_idx j, mango_idx K, mango_rng *rng, mango_idx *I)
 {
     const double *G = t->G + t->off[j];
@@ -19992,10 +20647,10 @@ TT_INLINE void tt_draw(mango_idx n, mango_idx r1, mango_idx r2, const mgi_tt *t,
     for (mango_idx k = 0; k < K; k++) {
         const double *l = L + k * t->rmax;
         double two[2], *q = n == 2 ? two : t->q;
-        TT_UNROLL
+        MGI_TT_UNROLL
         for (mango_idx i = 0; i < n; i++) {
             double s = 0.0;
-            TT_UNROLL
+            MGI_TT_UNROLL
             for (mango_idx a = 0; a < r1; a++)
                 s += l[a] * V[i * r1 + a];
             q[i] = fabs(s);                                                     /* (3) */
@@ -20004,24 +20659,27 @@ TT_INLINE void tt_draw(mango_idx n, mango_idx r1, mango_idx r2, const mgi_tt *t,
                                    : mango_rng_uniform(rng + k);
         const mango_idx i = tt_pick(n, q, u);
         I[k * t->d + j] = i;
-        tt_left(r1, r2, G + i * r1 * r2, l, L2 + k * t->rmax);                  /* (2) */
-        if (TT_SCALE(j))
-            tt_scale(r2, L2 + k * t->rmax);
+        mgi_tt_left(r1, r2, 1, G + i * r1 * r2, l, L2 + k * t->rmax);                  /* (2) */
+        if (MGI_TT_SCALE(j))
+            mgi_tt_scale(r2, L2 + k * t->rmax);
     }
 }
 
 void mgi_tt_sample(mgi_tt *t, mango_idx K, uint64_t seed, uint64_t first, mango_idx *I)
 {
-    mango_rng rng[TT_BLOCK];
+    mango_rng rng[MGI_TT_BLOCK];
     tt_interfaces(t);
-    for (mango_idx k0 = 0; k0 < K; k0 += TT_BLOCK) {
-        const mango_idx kn = MGI_MIN(TT_BLOCK, K - k0);
+    for (mango_idx k0 = 0; k0 < K; k0 += MGI_TT_BLOCK) {
+        const mango_idx kn = MGI_MIN(MGI_TT_BLOCK, K - k0);
         for (mango_idx k = 0; k < kn; k++) {
             mango_rng_init(rng + k, seed, TT_RNG_SAMPLE, first + (uint64_t)(k0 + k));
             t->L[k * t->rmax] = 1.0;
         }
         for (mango_idx j = 0; j < t->d; j++)
-            TT_CALL(tt_draw, t->n[j], t->r[j], t->r[j + 1], t, j, kn, rng, I + k0 * t->d);
+            if (mgi_tt_wide(t, j))
+                mgi_ttw_draw(t, j, kn, rng, I + k0 * t->d);
+            else
+                TT_CALL(tt_draw, t->n[j], t->r[j], t->r[j + 1], t, j, kn, rng, I + k0 * t->d);
     }
 }
 
@@ -20030,20 +20688,20 @@ void mgi_tt_sample(mgi_tt *t, mango_idx K, uint64_t seed, uint64_t first, mango_
 /* (3) for one row at one mode, and what it says to its surroundings:
  *   A[i] = d log p / d q[i] = [i = i_j]/q[i_j] - sign(q[i])/S,
  *   U[i] += A[i] l,  c = sum_i A[i] V[i].          Returns p(i_j | ...). */
-TT_INLINE double tt_condition(mango_idx n, mango_idx r1, const double *V, const double *l,
+MGI_TT_INLINE double tt_condition(mango_idx n, mango_idx r1, const double *V, const double *l,
                               mango_idx ij, double *q, double *U, double *c)
 {
     double S = 0.0;
-    TT_UNROLL
+    MGI_TT_UNROLL
     for (mango_idx i = 0; i < n; i++) {
         q[i] = 0.0;
-        TT_UNROLL
+        MGI_TT_UNROLL
         for (mango_idx a = 0; a < r1; a++)
             q[i] += l[a] * V[i * r1 + a];
         S += fabs(q[i]);
     }
     const double p0 = fabs(q[ij]);
-    TT_UNROLL
+    MGI_TT_UNROLL
     for (mango_idx a = 0; a < r1; a++)
         c[a] = 0.0;
     if (!(S > 0.0 && S <= DBL_MAX))
@@ -20051,10 +20709,10 @@ TT_INLINE double tt_condition(mango_idx n, mango_idx r1, const double *V, const 
     if (!(p0 >= DBL_MIN))
         return 0.0;
     const double iS = 1.0 / S, iq = 1.0 / q[ij];
-    TT_UNROLL
+    MGI_TT_UNROLL
     for (mango_idx i = 0; i < n; i++) {
         const double A = (i == ij ? iq : 0.0) - (q[i] > 0.0 ? iS : q[i] < 0.0 ? -iS : 0.0);
-        TT_UNROLL
+        MGI_TT_UNROLL
         for (mango_idx a = 0; a < r1; a++) {
             U[i * r1 + a] += A * l[a];
             c[a] += A * V[i * r1 + a];
@@ -20065,7 +20723,7 @@ TT_INLINE double tt_condition(mango_idx n, mango_idx r1, const double *V, const 
 
 /* Mode j of the pass from the left: L_{j+1}, U_j and the direct part of C_j
  * for K rows; ll += log p when wanted. */
-TT_INLINE void tt_forward(mango_idx n, mango_idx r1, mango_idx r2, mgi_tt *t, mango_idx j,
+MGI_TT_INLINE void tt_forward(mango_idx n, mango_idx r1, mango_idx r2, mgi_tt *t, mango_idx j,
                           mango_idx K, const mango_idx *I, double *ll)
 {
     const double *V = t->V + t->voff[j];
@@ -20079,8 +20737,8 @@ TT_INLINE void tt_forward(mango_idx n, mango_idx r1, mango_idx r2, mgi_tt *t, ma
             tt_condition(n, r1, V, l, ij, n == 2 ? two : t->q, U, t->C + at);   /* (3) */
         if (ll)
             ll[k] += mgi_log(p);                                                /* (4) */
-        tt_left(r1, r2, t->G + t->off[j] + ij * r1 * r2, l, l2);                /* (2) */
-        t->ls[j * t->rows + k] = TT_SCALE(j) ? tt_scale(r2, l2) : 1.0;
+        mgi_tt_left(r1, r2, 1, t->G + t->off[j] + ij * r1 * r2, l, l2);         /* (2) */
+        t->ls[j * t->rows + k] = MGI_TT_SCALE(j) ? mgi_tt_scale(r2, l2) : 1.0;
     }
 }
 
@@ -20090,7 +20748,10 @@ static void tt_forward_all(mgi_tt *t, mango_idx K, const mango_idx *I, double *l
     for (mango_idx k = 0; k < K; k++)
         t->L[k * t->rmax] = 1.0;
     for (mango_idx j = 0; j < t->d; j++)
-        TT_CALL(tt_forward, t->n[j], t->r[j], t->r[j + 1], t, j, K, I, ll);
+        if (mgi_tt_wide(t, j))
+            mgi_ttw_forward(t, j, K, I, ll);
+        else
+            TT_CALL(tt_forward, t->n[j], t->r[j], t->r[j + 1], t, j, K, I, ll);
 }
 
 void mgi_tt_loglik(mgi_tt *t, mango_idx K, const mango_idx *I, double *ll)
@@ -20104,42 +20765,34 @@ void mgi_tt_loglik(mgi_tt *t, mango_idx K, const mango_idx *I, double *ll)
 }
 
 /* C_j += s l-chain: d/dl_j gets G_j[i_j] d/dl_{j+1}, the transpose of (2). */
-TT_INLINE void tt_back(mango_idx n, mango_idx r1, mango_idx r2, mgi_tt *t, mango_idx j,
+MGI_TT_INLINE void tt_back(mango_idx n, mango_idx r1, mango_idx r2, mgi_tt *t, mango_idx j,
                        mango_idx K, const mango_idx *I)
 {
     (void)n;
     for (mango_idx k = 0; k < K; k++) {
         const double *Gi = t->G + t->off[j] + I[k * t->d + j] * r1 * r2;
         double *c = t->C + (j * t->rows + k) * t->rmax;
-        const double *c2 = c + t->rows * t->rmax, s = t->ls[j * t->rows + k];
-        TT_UNROLL
-        for (mango_idx a = 0; a < r1; a++) {
-            double x = 0.0;
-            TT_UNROLL
-            for (mango_idx b = 0; b < r2; b++)
-                x += Gi[a * r2 + b] * c2[b];
-            c[a] += s * x;
-        }
+        mgi_tt_chain(r1, r2, 1, Gi, t->ls[j * t->rows + k], c + t->rows * t->rmax, c);
     }
 }
 
 /* Core j complete: through V_j (its own q's and the chain of z, whose gradient
  * gz comes from the left and goes on as gz2) and through l_{j+1}. */
-TT_INLINE void tt_core(mango_idx n, mango_idx r1, mango_idx r2, mgi_tt *t, mango_idx j,
+MGI_TT_INLINE void tt_core(mango_idx n, mango_idx r1, mango_idx r2, mgi_tt *t, mango_idx j,
                        mango_idx K, const mango_idx *I, const double *gz, double *gz2)
 {
     const double *G = t->G + t->off[j];
     const double *U = t->U + t->voff[j], *z = t->z + (j + 1) * t->rmax, zs = t->zs[j];
     double *D = t->core;
-    TT_UNROLL
+    MGI_TT_UNROLL
     for (mango_idx b = 0; b < r2; b++)
         gz2[b] = 0.0;
     for (mango_idx i = 0; i < n; i++)
-        TT_UNROLL
+        MGI_TT_UNROLL
         for (mango_idx a = 0; a < r1; a++) {
             const double e = U[i * r1 + a] + zs * gz[a];
             const mango_idx at = (i * r1 + a) * r2;
-            TT_UNROLL
+            MGI_TT_UNROLL
             for (mango_idx b = 0; b < r2; b++) {
                 D[at + b] = e * z[b];
                 gz2[b] += e * G[at + b];
@@ -20149,10 +20802,10 @@ TT_INLINE void tt_core(mango_idx n, mango_idx r1, mango_idx r2, mgi_tt *t, mango
         const mango_idx at = (j * t->rows + k) * t->rmax;
         const double *l = t->L + at, *c2 = t->C + at + t->rows * t->rmax;
         double *Di = D + I[k * t->d + j] * r1 * r2;
-        TT_UNROLL
+        MGI_TT_UNROLL
         for (mango_idx a = 0; a < r1; a++) {
             const double s = t->ls[j * t->rows + k] * l[a];
-            TT_UNROLL
+            MGI_TT_UNROLL
             for (mango_idx b = 0; b < r2; b++)
                 Di[a * r2 + b] += s * c2[b];
         }
@@ -20170,72 +20823,126 @@ static void tt_store(mango_idx n, const double *D, double w, float *g)
     }
 }
 
-void mgi_tt_gradient(mgi_tt *t, mango_idx K, const mango_idx *I, float *g)
+/* All that the gradient is made of, and that of cores that are not wide. */
+static void tt_backward(mgi_tt *t, mango_idx K, const mango_idx *I, float *g)
 {
-    const mango_idx d = t->d;
-    double *gz = t->gz, *gz2 = t->gz + t->rmax;
+    const mango_idx d = t->d, *n = t->n, *r = t->r;
     assert(K >= 1 && K <= t->rows);
     tt_forward_all(t, K, I, NULL);
     for (mango_idx k = 0; k < K; k++) /* nothing depends on l_{d+1} */
         t->C[(d * t->rows + k) * t->rmax] = 0.0;
     for (mango_idx j = d - 1; j > 0; j--)
-        TT_CALL(tt_back, t->n[j], t->r[j], t->r[j + 1], t, j, K, I);
-    gz[0] = 0.0; /* nor on z_1 */
+        if (mgi_tt_wide(t, j))
+            mgi_ttw_back(t, j, K, I);
+        else
+            TT_CALL(tt_back, n[j], r[j], r[j + 1], t, j, K, I);
+    t->gz[0] = 0.0; /* nor on z_1 */
     for (mango_idx j = 0; j < d; j++) {
-        TT_CALL(tt_core, t->n[j], t->r[j], t->r[j + 1], t, j, K, I, gz, gz2);
-        tt_store(t->off[j + 1] - t->off[j], t->core, -1.0 / (double)K, g + t->off[j]);
-        double *swap = gz;
-        gz = gz2, gz2 = swap;
+        double *gz = t->gz + j * t->rmax, *gz2 = gz + t->rmax;
+        if (mgi_tt_wide(t, j)) {
+            t->loops->through(n[j], r[j], r[j + 1], t->G + t->off[j], t->U + t->voff[j],
+                              t->zs[j], gz, gz2);
+            continue;
+        }
+        const mango_idx size = n[j] * r[j] * r[j + 1];
+        TT_CALL(tt_core, n[j], r[j], r[j + 1], t, j, K, I, gz, gz2);
+        tt_store(size, t->core, -1.0 / (double)K, g + t->off[j]);
+        for (mango_idx i = t->off[j] + size; i < t->off[j + 1]; i++)
+            g[i] = 0.0f;
+    }
+}
+
+void mgi_tt_gradient(mgi_tt *t, mango_idx K, const mango_idx *I, float *g)
+{
+    tt_backward(t, K, I, g);
+    for (mango_idx j = 0; j < t->d; j++) {
+        if (!mgi_tt_wide(t, j))
+            continue;
+        const mgi_tt_part part = mgi_ttw_part(t, j, K, I, g);
+        t->loops->descend(&part, NULL, 0, (t->n[j] + MGI_TT_W - 1) / MGI_TT_W);
     }
 }
 
 /* ---- learning ----------------------------------------------------------- */
 
-/* (5) for one chunk. c1, c2: the two bias corrections. Loops of fixed length
- * become vector code; the root has its own, as compilers keep it scalar.
- * Moments below 1e-18 are dropped: eps rules there, and denormals are slow. */
-static void tt_adam(float lr, float c1, float c2, const float *restrict g,
-                        float *restrict m, float *restrict v, double *restrict G)
+/* (5), n a multiple of TT_CHUNK. Loops of fixed length become vector code; the
+ * root has its own, as compilers keep it scalar. Moments below 1e-18 are dropped:
+ * eps rules there, and denormals are slow. */
+static void tt_adam(mango_idx n, const mgi_tt_rule *r, const float *restrict g,
+                    float *restrict m, float *restrict v, double *restrict G)
 {
-    const float a1 = (float)(1.0 - TT_B1), a2 = (float)(1.0 - TT_B2);
-    const float b1 = (float)TT_B1, b2 = (float)TT_B2;
+    const float a1 = (float)(1.0 - MGI_TT_B1), a2 = (float)(1.0 - MGI_TT_B2);
+    const float b1 = (float)MGI_TT_B1, b2 = (float)MGI_TT_B2;
     float root[TT_CHUNK];
-    for (int i = 0; i < TT_CHUNK; i++) {
-        const float mi = b1 * m[i] + a1 * g[i];
-        const float vi = b2 * v[i] + a2 * (g[i] * g[i]);
-        m[i] = fabsf(mi) > 1e-18f ? mi : 0.0f;
-        v[i] = vi > 1e-36f ? vi : 0.0f;
+    for (; n > 0; n -= TT_CHUNK, g += TT_CHUNK, m += TT_CHUNK, v += TT_CHUNK, G += TT_CHUNK) {
+        for (int i = 0; i < TT_CHUNK; i++) {
+            const float mi = b1 * m[i] + a1 * g[i];
+            const float vi = b2 * v[i] + a2 * (g[i] * g[i]);
+            m[i] = fabsf(mi) > 1e-18f ? mi : 0.0f;
+            v[i] = vi > 1e-36f ? vi : 0.0f;
+        }
+        for (int i = 0; i < TT_CHUNK; i++)
+            root[i] = sqrtf(r->c2 * v[i]);
+        for (int i = 0; i < TT_CHUNK; i++)
+            G[i] -= (double)(r->lr * (r->c1 * m[i]) / (root[i] + MGI_TT_EPS));  /* (5) */
     }
-    for (int i = 0; i < TT_CHUNK; i++)
-        root[i] = sqrtf(c2 * v[i]);
-    for (int i = 0; i < TT_CHUNK; i++)
-        G[i] -= (double)(lr * (c1 * m[i]) / (root[i] + TT_EPS));            /* (5) */
+}
+
+/* The core that parameter i belongs to. */
+static mango_idx tt_find(const mgi_tt *t, mango_idx i)
+{
+    mango_idx from = 0, to = t->d;
+    while (to - from > 1) {
+        const mango_idx mid = from + (to - from) / 2;
+        if (t->off[mid] <= i)
+            from = mid;
+        else
+            to = mid;
+    }
+    return from;
+}
+
+/* (5) for parameters from .. to-1: of wide cores the blocks that begin there. */
+static void tt_step(const mgi_tt *t, const mgi_tt_rule *rule, mango_idx K, const mango_idx *I,
+                    mango_idx from, mango_idx to)
+{
+    for (mango_idx j = tt_find(t, from); j < t->d && t->off[j] < to;) {
+        const mango_idx off = t->off[j], size = t->r[j] * t->r[j + 1] * MGI_TT_W;
+        mango_idx at = MGI_MAX(from, off), end;
+        if (mgi_tt_wide(t, j)) {
+            const mgi_tt_part part = mgi_ttw_part(t, j, K, I, NULL);
+            end = MGI_MIN((to - off + size - 1) / size, (t->n[j] + MGI_TT_W - 1) / MGI_TT_W);
+            t->loops->descend(&part, rule, (at - off + size - 1) / size, end);
+            j++;
+            continue;
+        }
+        while (j < t->d && t->off[j] < to && !mgi_tt_wide(t, j))
+            j++;
+        end = MGI_MIN(to, j == t->d ? t->padded : t->off[j]);
+        (t->loops ? t->loops->adam : tt_adam)(end - at, rule, t->g + at, t->m + at, t->v + at,
+                                              t->G + at);
+    }
 }
 
 void mgi_tt_learn(mgi_tt *t, mango_idx steps, double lr, mango_idx K, const mango_idx *I)
 {
     for (mango_idx s = 0; s < steps; s++) {
-        mgi_tt_gradient(t, K, I, t->g);
-        t->b1t *= TT_B1, t->b2t *= TT_B2;
-        const float c1 = (float)(1.0 / (1.0 - t->b1t)), c2 = (float)(1.0 / (1.0 - t->b2t));
+        tt_backward(t, K, I, t->g);
+        t->b1t *= MGI_TT_B1, t->b2t *= MGI_TT_B2;
+        const mgi_tt_rule rule = {(float)lr, (float)(1.0 / (1.0 - t->b1t)),
+                                  (float)(1.0 / (1.0 - t->b2t))};
         MGI_OMP(parallel for if (t->padded >= TT_GRAIN))
-        for (mango_idx i = 0; i < t->padded; i += TT_CHUNK)
-            tt_adam((float)lr, c1, c2, t->g + i, t->m + i, t->v + i, t->G + i);
+        for (mango_idx i = 0; i < t->padded; i += TT_PIECE)
+            tt_step(t, &rule, K, I, i, MGI_MIN(t->padded, i + TT_PIECE));
         t->fresh = 0;
     }
 }
 
-#undef TT_B1
-#undef TT_B2
-#undef TT_EPS
 #undef TT_CHUNK
+#undef TT_PIECE
 #undef TT_GRAIN
 #undef TT_RNG_INIT
 #undef TT_RNG_SAMPLE
-#undef TT_BLOCK
-#undef TT_SCALE
-#undef TT_INLINE
-#undef TT_UNROLL
 #undef TT_CALL
 /* ---- end opt/tt.c ------------------------------------------------------------------- */
 

@@ -18,7 +18,7 @@ static mango_idx t_tt_part(const t_tt_case *c, int p)
     return p == 1 ? (c->d - 2) * c->r * c->n * c->r : c->n * c->r;
 }
 
-/* Flat index in the file's (r1,n,r2) cores -> index in ours, (n,r1,r2). */
+/* Flat index in the file's (r1,n,r2) cores -> index in ours. */
 static mango_idx t_tt_where(const mgi_tt *t, const t_tt_case *c, int part, mango_idx f)
 {
     const mango_idx r1 = part == 0 ? 1 : c->r, r2 = part == 2 ? 1 : c->r;
@@ -26,7 +26,7 @@ static mango_idx t_tt_where(const mgi_tt *t, const t_tt_case *c, int part, mango
                                                : part == 2 ? c->d - 1
                                                            : 1 + f / core;
     const mango_idx e = f % core, b = e % r2, i = e / r2 % c->n, a = e / (r2 * c->n);
-    return t->off[j] + (i * r1 + a) * r2 + b;
+    return mgi_tt_at(t, j, i, a, b);
 }
 
 static void t_tt_compare(const mgi_tensors *f, const mgi_tt *t, const t_tt_case *c,
@@ -141,7 +141,7 @@ static mango_idx t_tt_exact(const mgi_tt *t, double *p)
             double l2[8] = {0.0};
             for (mango_idx a = 0; a < r1; a++)
                 for (mango_idx b = 0; b < r2; b++)
-                    l2[b] += l[a] * t->G[t->off[j] + (i * r1 + a) * r2 + b];
+                    l2[b] += l[a] * t->G[mgi_tt_at(t, j, i, a, b)];
             memcpy(l, l2, sizeof l);
             y %= rest;
         }
@@ -217,6 +217,7 @@ static void t_tt_sampling(void)
 {
     static const mango_idx n1[] = {5}, n2[] = {3, 4}, ones[] = {1, 3, 1, 2, 1};
     static const mango_idx mix[] = {2, 3, 4, 5}, bits[] = {2, 2, 2, 2, 2, 2}, one[] = {1};
+    static const mango_idx wide[] = {9, 3, 8, 16}, w1[] = {13};
     for (int neg = 0; neg < 2; neg++) {
         const double shift = neg ? 0.3 : 0.0;
         t_tt_enumerate(1, n1, 5, shift);
@@ -226,6 +227,9 @@ static void t_tt_sampling(void)
         t_tt_enumerate(4, mix, 4, shift);
         t_tt_enumerate(6, bits, 5, shift); /* the specialised loops */
         t_tt_enumerate(4, mix, 5, shift);
+        t_tt_enumerate(4, wide, 5, shift);
+        t_tt_enumerate(4, wide, 3, shift);
+        t_tt_enumerate(1, w1, 1, shift);
     }
 }
 
@@ -237,7 +241,7 @@ static void t_tt_streams(void)
     mango_idx n[D], all[K * D], one[D];
     const mango_alloc al = mgi_alloc_get(NULL);
     for (mango_idx j = 0; j < D; j++)
-        n[j] = 1 + j % 5;
+        n[j] = j % 7 ? 1 + j % 5 : 8 + j;
     T_REQUIRE(mgi_tt_init(&t, D, n, 5, 1, &al) == MANGO_OK);
     mgi_tt_uniform(&t, 1, 0);
     mgi_tt_sample(&t, K, 9, 100, all);
@@ -292,6 +296,7 @@ static void t_tt_gradient(void)
 {
     static const mango_idx n1[] = {5}, n2[] = {3, 4}, ones[] = {1, 3, 1, 2, 1};
     static const mango_idx mix[] = {2, 3, 4, 5, 2}, bits[] = {2, 2, 2, 2, 2, 2, 2, 2, 2, 2};
+    static const mango_idx wide[] = {9, 3, 8, 17, 2, 10};
     for (int neg = 0; neg < 2; neg++) {
         const double shift = neg ? 0.4 : 0.0;
         t_tt_check_gradient(1, n1, 5, shift);
@@ -300,6 +305,8 @@ static void t_tt_gradient(void)
         t_tt_check_gradient(5, mix, 4, shift);
         t_tt_check_gradient(5, mix, 5, shift);
         t_tt_check_gradient(10, bits, 5, shift);
+        t_tt_check_gradient(6, wide, 5, shift);
+        t_tt_check_gradient(6, wide, 4, shift);
     }
 }
 
@@ -333,6 +340,103 @@ static void t_tt_extremes(void)
         T_EQ(bad, 0);
     }
     mgi_tt_free(&t);
+}
+
+/* ---- kernel sets ---- */
+
+/* A train, what it is filled with, and what to do: K rows are drawn, their gradient
+ * taken, `steps` steps learnt, their likelihood told. */
+typedef struct t_tt_set {
+    mango_idx d, n[8], r, K, steps;
+    double scale, shift;
+} t_tt_set;
+
+/* What a set gives, cores in the order of (j, i, a, b). */
+typedef struct t_tt_result {
+    mango_idx count, I[40 * 8];
+    double *G, ll[40];
+    float *g;
+} t_tt_result;
+
+/* The entries of the cores one after the other, whatever their order in memory. */
+static mango_idx t_tt_entries(const mgi_tt *t, mango_idx *where)
+{
+    mango_idx c = 0;
+    for (mango_idx j = 0; j < t->d; j++)
+        for (mango_idx i = 0; i < t->n[j]; i++)
+            for (mango_idx a = 0; a < t->r[j]; a++)
+                for (mango_idx b = 0; b < t->r[j + 1]; b++)
+                    where[c++] = mgi_tt_at(t, j, i, a, b);
+    return c;
+}
+
+static void t_tt_run(const t_tt_set *s, t_tt_result *res)
+{
+    mgi_tt t;
+    const mango_alloc al = mgi_alloc_get(NULL);
+    T_REQUIRE(mgi_tt_init(&t, s->d, s->n, s->r, s->K, &al) == MANGO_OK);
+    mango_idx *where = calloc((size_t)t.size, sizeof *where);
+    float *g = calloc((size_t)t.padded, sizeof *g);
+    res->G = calloc((size_t)t.size, sizeof *res->G);
+    res->g = calloc((size_t)t.size, sizeof *res->g);
+    T_REQUIRE(where && g && res->G && res->g);
+    res->count = t_tt_entries(&t, where);
+    mgi_tt_uniform(&t, 31, 0);
+    for (mango_idx i = 0; i < res->count; i++)
+        t.G[where[i]] = (t.G[where[i]] - s->shift) * s->scale;
+    mgi_tt_touch(&t);
+    mgi_tt_sample(&t, s->K, 7, 0, res->I);
+    mgi_tt_gradient(&t, s->K, res->I, g);
+    mgi_tt_learn(&t, s->steps, 0.05, s->K, res->I);
+    mgi_tt_sample(&t, s->K, 7, 100, res->I);
+    mgi_tt_loglik(&t, s->K, res->I, res->ll);
+    for (mango_idx i = 0; i < res->count; i++)
+        res->G[i] = t.G[where[i]], res->g[i] = g[where[i]];
+    free(where), free(g);
+    mgi_tt_free(&t);
+}
+
+/* Every kernel set gives the bits of the plain one, which knows no wide cores. */
+static void t_tt_kernel_sets(void)
+{
+    static const char *const sets[] = {"sse2", "avx2", "avx512", "neon"};
+    static const t_tt_set cases[] = {
+        {4, {16, 64, 512, 100}, 5, 1, 3, 1.0, 0.0},
+        {4, {16, 64, 512, 100}, 5, 40, 3, 1.0, 0.4},
+        {8, {3, 9, 2, 8, 17, 2, 2, 31}, 5, 5, 4, 1.0, 0.3},
+        {8, {3, 9, 2, 8, 17, 2, 2, 7}, 3, 9, 4, 1.0, 0.3},
+        {3, {20, 12, 9}, 70, 2, 2, 1.0, 0.45},
+        {5, {9, 7, 7, 9, 3}, 70, 2, 2, 1.0, 0.45}, /* more than one piece of Adam */
+        {3, {20, 21001, 12}, 5, 3, 2, 1.0, 0.2},   /* and of threads */
+        {2, {5000, 40}, 5, 13, 2, 1.0, 0.1},
+        {1, {70000}, 5, 7, 2, 1.0, 0.5},
+        {8, {9, 9, 9, 9, 9, 9, 9, 9}, 5, 3, 2, 0.0, 0.0},     /* says nothing */
+        {8, {9, 9, 9, 9, 9, 9, 9, 9}, 5, 3, 2, 1e120, 0.4},   /* beyond a double */
+        {8, {9, 9, 9, 9, 9, 9, 9, 9}, 5, 3, 2, 1e300, 0.0},
+        {8, {9, 9, 9, 9, 9, 9, 9, 9}, 5, 3, 2, 1e-120, 0.4},
+        {1, {11}, 5, 40, 1, 6e-324, 0.0}, /* where u S is rounded to S */
+        {1, {11}, 5, 40, 1, 6e-324, 0.9},
+    };
+    const char *was = mgi_kernels_get()->name;
+    for (mango_idx c = 0; c < MGI_COUNT(cases); c++) {
+        t_tt_result plain, res;
+        T_REQUIRE(mgi_kernels_force("ref"));
+        t_tt_run(cases + c, &plain);
+        for (mango_idx s = 0; s < MGI_COUNT(sets); s++) {
+            if (!mgi_kernels_force(sets[s]))
+                continue;
+            t_tt_run(cases + c, &res);
+            const size_t n = (size_t)plain.count, rows = (size_t)(cases[c].K * cases[c].d);
+            T_EQ(res.count, plain.count);
+            T_MEM(res.G, plain.G, n * sizeof *plain.G);
+            T_MEM(res.g, plain.g, n * sizeof *plain.g);
+            T_MEM(res.I, plain.I, rows * sizeof *plain.I);
+            T_MEM(res.ll, plain.ll, (size_t)cases[c].K * sizeof *plain.ll);
+            free(res.G), free(res.g);
+        }
+        free(plain.G), free(plain.g);
+    }
+    mgi_kernels_force(was);
 }
 
 /* Learning one code for long makes it nearly certain, and nothing breaks. */
@@ -387,6 +491,7 @@ void t_tt(void)
     T_CASE(t_tt_streams);
     T_CASE(t_tt_gradient);
     T_CASE(t_tt_extremes);
+    T_CASE(t_tt_kernel_sets);
     T_CASE(t_tt_collapse);
     T_CASE(t_tt_memory);
 }

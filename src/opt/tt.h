@@ -18,23 +18,44 @@
 #ifndef MGI_TT_H
 #define MGI_TT_H
 
-#include "../base/mgi.h"
+#include "../base/rng.h"
+#include "ttloops.h"
 
 typedef struct mgi_tt {
     mgi_arena arena;
     mango_idx d, rmax, nmax, rows;
+    mango_idx narrow, np;    /* the most levels of a core that is not wide; of
+                              * wide ones the most running sums of a draw      */
+    const mgi_tt_loops *loops; /* NULL: plain, without wide cores              */
     mango_idx size, padded;  /* parameters of all cores; rounded up, zeros     */
     mango_idx *n, *r;        /* (d) levels, (d+1) ranks, r[0] = r[d] = 1       */
     mango_idx *off, *voff;   /* (d+1) where core j, where V_j begins           */
-    double *G;               /* core j: (n_j, r_j, r_{j+1}) at G + off[j]      */
+    double *G;               /* core j: (n_j, r_j, r_{j+1}) at G + off[j]; a
+                              * wide one in the order of ttloops.h: mgi_tt_at  */
     float *g, *m, *v;        /* (padded) gradient and moments of Adam          */
     double b1t, b2t;         /* b1^t, b2^t after t steps                       */
     double *z, *zs;          /* (d+1, rmax) z_j; (d) the power of two in it    */
     double *V, *U;           /* (n_j, r_j): V_j[i] = G_j[i] z_{j+1}; U: d/dV   */
     double *L, *C, *ls;      /* (d+1, rows, rmax) l_j, d/dl_j; (d, rows) scale */
-    double *q, *core, *gz;   /* (nmax) (nmax, rmax, rmax) (2, rmax) scratch    */
+    double *gz;              /* (d+1, rmax) d/dz_j                             */
+    double *q, *core;        /* scratch: (nmax), (narrow, rmax, rmax)          */
+    double *lt, *P;          /* of draws from wide cores: (rmax, block), (np)  */
     int fresh;               /* z and V belong to the cores as they are        */
 } mgi_tt;
+
+/* Is core j wide? Where is G_j[i][a][b], of either kind? */
+static inline int mgi_tt_wide(const mgi_tt *t, mango_idx j)
+{
+    return t->loops && t->n[j] >= MGI_TT_W;
+}
+static inline mango_idx mgi_tt_at(const mgi_tt *t, mango_idx j, mango_idx i, mango_idx a,
+                                  mango_idx b)
+{
+    const mango_idx r1 = t->r[j], r2 = t->r[j + 1];
+    if (!mgi_tt_wide(t, j))
+        return t->off[j] + (i * r1 + a) * r2 + b;
+    return t->off[j] + ((i / MGI_TT_W * r1 + a) * r2 + b) * MGI_TT_W + i % MGI_TT_W;
+}
 
 /* mgi_tt_init - allocate. n (d) levels >= 1; r the inner rank >= 1; rows: how
  * many multi-indices a gradient, and a block of samples, may have.
@@ -58,7 +79,8 @@ MGI_FN void mgi_tt_sample(mgi_tt *t, mango_idx K, uint64_t seed, uint64_t first,
 /* mgi_tt_loglik - (4) for K rows, any K; -inf where p = 0. */
 MGI_FN void mgi_tt_loglik(mgi_tt *t, mango_idx K, const mango_idx *I, double *ll);
 
-/* mgi_tt_gradient - g (size) = d/dG of the mean over K <= rows rows of -log p.
+/* mgi_tt_gradient - g (size), in the order of G: d/dG of the mean over K <= rows rows
+ * of -log p.
  * An index of probability zero, or a 0/0, adds no term of its own. Entries are
  * held within +-1e15 so that their squares stay finite in Adam.
  * Cost O(sum n r^2 + K d r^2). */
@@ -70,5 +92,14 @@ MGI_FN void mgi_tt_gradient(mgi_tt *t, mango_idx K, const mango_idx *I, float *g
  * g, m, v are floats: their memory is what a step costs. Source: Kingma, Ba 2015. */
 MGI_FN void mgi_tt_learn(mgi_tt *t, mango_idx steps, double lr, mango_idx K,
                          const mango_idx *I);
+
+/* ttwide.c: for a wide core j, what the functions of tt.c do for others. Draw K <=
+ * MGI_TT_BLOCK levels; the pass from the left; the chain back; the gradient's parts. */
+MGI_FN void mgi_ttw_draw(mgi_tt *t, mango_idx j, mango_idx K, mango_rng *rng, mango_idx *I);
+MGI_FN void mgi_ttw_forward(mgi_tt *t, mango_idx j, mango_idx K, const mango_idx *I,
+                            double *ll);
+MGI_FN void mgi_ttw_back(mgi_tt *t, mango_idx j, mango_idx K, const mango_idx *I);
+MGI_FN mgi_tt_part mgi_ttw_part(const mgi_tt *t, mango_idx j, mango_idx K, const mango_idx *I,
+                                float *g);
 
 #endif
