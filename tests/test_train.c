@@ -1,4 +1,4 @@
-/* test_train.c - optimizers, losses, batches, trainers: resume, threads, refusals.
+/* test_train.c - batches, trainers: resume, threads, refusals.
  * SPDX-License-Identifier: MIT */
 #include "test.h"
 
@@ -116,133 +116,6 @@ static int t_train_make(t_train_rig *r, mango_train_kind kind)
 }
 
 /* ---- pieces ----------------------------------------------------------------------- */
-
-static void t_train_schedules(void)
-{
-    mango_train_options o;
-    mango_train_defaults(&o, MANGO_TRAIN_VQVAE, NULL);
-    o.lr = 2;
-    o.warmup = 1;
-    o.schedule = MANGO_LR_COSINE;
-    T_NEAR(mgi_optim_lr(&o, 0, 10, 110), 2.0 / 11, 1e-12);
-    T_NEAR(mgi_optim_lr(&o, 10, 10, 110), 2, 1e-12);
-    T_NEAR(mgi_optim_lr(&o, 60, 10, 110), 1, 1e-12);
-    T_CHECK(mgi_optim_lr(&o, 109, 10, 110) < 0.001);
-    o.schedule = MANGO_LR_LINEAR;
-    T_NEAR(mgi_optim_lr(&o, 60, 10, 110), 1, 1e-12);
-    o.schedule = MANGO_LR_STEP;
-    o.warmup = 0;
-    o.lr_every = 2;
-    T_NEAR(mgi_optim_lr(&o, 19, 10, 110), 2, 1e-12);
-    T_NEAR(mgi_optim_lr(&o, 45, 10, 110), 0.02, 1e-12);
-}
-
-/* One parameter matrix and one bias under each rule, against the equations. */
-static void t_train_rule(mango_optimizer kind)
-{
-    static const char text[] = "mango-graph 1\nnet arch=t\nin input - shape=2\nf linear in out=2 bias=1\n";
-    mango_net *net = t_train_parse(text, MANGO_TRAIN_NET);
-    mango_train_options o;
-    mgi_optim p;
-    T_REQUIRE(net != NULL);
-    mango_train_defaults(&o, MANGO_TRAIN_VQVAE, net);
-    o.optimizer = kind;
-    o.weight_decay = 0.1;
-    o.clip = 0;
-    T_REQUIRE(mgi_optim_new(&p, net, &o) == MANGO_OK);
-    double w[2] = {(double)net->param[0].v[0], (double)net->param[1].v[0]}, m[2] = {0, 0}, v[2] = {0, 0};
-    for (int k = 1; k <= 3; k++) {
-        for (mango_idx i = 0; i < p.g.n; i++)
-            p.g.flat[i] = (float)(0.3 * k);
-        T_STATUS(mgi_optim_step(&p, &o, 0.01), MANGO_OK);
-        for (int q = 0; q < 2; q++) {
-            const double wd = q == 0 ? 0.1 : 0; /* not on the bias */
-            double g = 0.3 * k + (kind == MANGO_ADAMW ? 0 : wd * w[q]);
-            if (kind == MANGO_SGD) {
-                m[q] = 0.9 * m[q] + g;
-                w[q] -= 0.01 * (g + 0.9 * m[q]);
-                continue;
-            }
-            m[q] = 0.9 * m[q] + 0.1 * g;
-            v[q] = 0.999 * v[q] + 0.001 * g * g;
-            if (kind == MANGO_ADAMW)
-                w[q] -= 0.01 * wd * w[q];
-            w[q] -= 0.01 * m[q] / (1 - pow(0.9, k)) / (sqrt(v[q] / (1 - pow(0.999, k))) + 1e-8);
-        }
-        T_NEAR(net->param[0].v[0], w[0], 1e-6);
-        T_NEAR(net->param[1].v[0], w[1], 1e-6);
-    }
-    mgi_optim_free(&p);
-    mango_net_destroy(net);
-}
-
-static void t_train_optimizers(void)
-{
-    t_train_rule(MANGO_SGD);
-    t_train_rule(MANGO_ADAM);
-    t_train_rule(MANGO_ADAMW);
-}
-
-static void t_train_clipping(void)
-{
-    static const char text[] = "mango-graph 1\nnet arch=t\nin input - shape=2\nf linear in out=2 bias=0\n";
-    mango_net *net = t_train_parse(text, MANGO_TRAIN_NET);
-    mango_train_options o;
-    mgi_optim p;
-    T_REQUIRE(net != NULL);
-    mango_train_defaults(&o, MANGO_TRAIN_VQVAE, net);
-    o.optimizer = MANGO_SGD;
-    o.momentum = 0;
-    o.nesterov = 0;
-    o.clip = 1;
-    T_REQUIRE(mgi_optim_new(&p, net, &o) == MANGO_OK);
-    const float w = net->param[0].v[0];
-    for (mango_idx i = 0; i < 4; i++)
-        p.g.flat[i] = 5;
-    T_STATUS(mgi_optim_step(&p, &o, 1), MANGO_OK);
-    T_NEAR(p.norm, 10, 1e-9);
-    T_NEAR(w - net->param[0].v[0], 0.5, 1e-6);
-    mgi_optim_free(&p);
-    mango_net_destroy(net);
-}
-
-/* Cross-entropy over time, smoothed and mixed: value and differences. */
-static void t_train_cross_entropy(void)
-{
-    enum { T = 2, R = 3, C = 4 };
-    float v[T * R * C], dv[T * R * C];
-    double work[2 * C];
-    const int a[R] = {1, 3, 0}, b[R] = {2, 1, 0};
-    const mgi_labels l = {a, b, 0.7, 0.1};
-    mango_idx hits = 0;
-    mango_fill_u("v", 1, T * R * C, v);
-    mgi_loss_classes(T, R, C, 3, v, &l, dv, &hits, work);
-    for (int i = 0; i < T * R * C; i++) {
-        const float keep = v[i];
-        v[i] = keep + 1e-2f;
-        const double up = mgi_loss_classes(T, R, C, 3, v, &l, NULL, &hits, work);
-        v[i] = keep - 1e-2f;
-        const double down = mgi_loss_classes(T, R, C, 3, v, &l, NULL, &hits, work);
-        v[i] = keep;
-        T_NEAR(dv[i], (up - down) / 2e-2, 1e-3);
-    }
-    const float z[2] = {0, 0};
-    const int zero[1] = {0};
-    const mgi_labels plain = {zero, NULL, 1, 0};
-    T_NEAR(mgi_loss_classes(1, 1, 2, 1, z, &plain, NULL, &hits, work), log(2), 1e-12);
-}
-
-static void t_train_hinge(void)
-{
-    const float d[4] = {2, 0.5f, -3, 0};
-    float dd[4];
-    T_NEAR(mgi_loss_hinge(4, d, 1, dd), (0 + 0.5 + 4 + 1) / 4, 1e-7);
-    T_NEAR(dd[0], 0, 0);
-    T_NEAR(dd[1], -0.25, 0);
-    T_NEAR(mgi_loss_hinge(4, d, 0, dd), (3 + 1.5 + 0 + 1) / 4, 1e-7);
-    T_NEAR(dd[0], 0.25, 0);
-    T_NEAR(dd[2], 0, 0);
-}
 
 /* Spectral norm of a known matrix, and its gradient by differences. */
 static void t_train_spectral(void)
@@ -617,11 +490,6 @@ void t_train(void)
 {
     T_CASE(t_train_flops);
     T_CASE(t_train_mirror);
-    T_CASE(t_train_schedules);
-    T_CASE(t_train_optimizers);
-    T_CASE(t_train_clipping);
-    T_CASE(t_train_cross_entropy);
-    T_CASE(t_train_hinge);
     T_CASE(t_train_spectral);
     T_CASE(t_train_batches);
     T_CASE(t_train_classifier);

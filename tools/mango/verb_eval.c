@@ -303,9 +303,7 @@ int verb_eval(int argc, char **argv)
         {"--features", CLI_STR, &f.features, 0, 0, "N",
          "classifier for the feature distance: file or name", 0},
         {"--layer", CLI_STR, &f.layer, 0, 0, "L",
-         "features: means over this layer's channels (default: the last linear layer's "
-         "input)",
-         0},
+         "features: means over this layer's channels (default: the last linear layer's input)", 0},
         {"--codes", CLI_STR, &f.codes, 0, 0, "D",
          "features: uniform, on the search's grid, or normal (default but for a codebook)",
          0},
