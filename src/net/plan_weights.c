@@ -25,7 +25,7 @@ static const float *plan_param(const mango_plan *p, int i)
 
 static mango_status plan_filled(const mango_plan *p, int i, mango_err *err)
 {
-    if (i >= 0 && !p->net->param[i].v)
+    if (i >= 0 && !p->net->param[i].v && !p->net->param[i].half)
         return mgi_fail(err, MANGO_E_STATE, "parameter '%s' %s", p->net->param[i].name,
                         p->net->given ? "was given away to an earlier plan"
                                       : "has no values: load or fill the net");
@@ -139,7 +139,18 @@ static void fold_batchnorm(const mango_plan *p, const mgi_node *g, float *s, flo
 /* Weights of a matrix product that need no change are packed from the net's. */
 static int fold_is_plain(const mango_plan *p, const mgi_step *s)
 {
-    return s->bn < 0 && s->reshape < 0 && !p->net->node[s->op].spectral;
+    const mgi_node *g = &p->net->node[s->op];
+    return s->bn < 0 && s->reshape < 0 && !g->spectral && !p->net->param[g->weight].half;
+}
+
+/* Parameter i into f->w, to be changed there. */
+static void fold_copy(mgi_fold *f, int i)
+{
+    const mgi_param *q = &f->p->net->param[i];
+    if (q->half)
+        mgi_file_halves(q->count, q->half, f->w);
+    else
+        memcpy(f->w, q->v, (size_t)q->count * sizeof *f->w);
 }
 
 /* ---- packing ---------------------------------------------------------------- */
@@ -153,7 +164,7 @@ static mango_status fold_matmul(mgi_fold *f, const mgi_step *s, mango_err *err)
     if (s->bn >= 0)
         fold_batchnorm(f->p, &net->node[s->bn], f->s, f->t);
     if (!fold_is_plain(f->p, s)) {
-        memcpy(f->w, w, (size_t)f->n * sizeof *w);
+        fold_copy(f, g->weight);
         if (g->spectral)
             MGI_TRY(fold_spectral(f, g, err));
         if (s->bn >= 0)
@@ -300,11 +311,11 @@ static void plan_halves(mango_plan *p)
         if (!s->packed_n || !mgi_is_matmul(g->kind) || s->conv.transposed ||
             s->conv.winograd || s->conv.int8 || (s->op == s->head && mgi_plan_is_bits(p, g->in[0])))
             continue;
-        const float *w = plan_param(p, g->weight);
+        const mgi_param *w = &p->net->param[g->weight];
         const int once = s->conv.OH * s->conv.OW == 1 && s->packed_n >= FOLD_LARGE;
-        const int as_is = s->bn < 0 && s->up == MGI_UP_NONE && !g->spectral && w;
-        s->conv.half =
-            p->half || (once && as_is && mgi_halves_exact(p->net->param[g->weight].count, w));
+        const int as_is = s->bn < 0 && s->up == MGI_UP_NONE && !g->spectral;
+        s->conv.half = p->half || (once && as_is &&
+                                   (w->half || (w->v && mgi_halves_exact(w->count, w->v))));
         s->packed_n = mgi_conv_packed(&s->conv);
     }
 }
