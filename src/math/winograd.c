@@ -208,40 +208,40 @@ MGI_FN mango_idx mgi_winograd_packed(const mgi_conv *c)
 }
 
 /* w (O,C,3,3) -> per point a packed (C,O): panels of nr outputs, row c. The
- * kernels of nr outputs, item i for one c, are transformed side by side. */
-static void wino_pack(const mgi_conv *c, mango_idx i, const float *w, float *packed)
+ * kernels of nr outputs, `step` floats apart, are transformed side by side. */
+static void wino_pack(const mgi_conv *c, mango_idx q, mango_idx i, const float *from,
+                      mango_idx step, float *packed)
 {
     const int m = c->winograd, points = (m + 2) * (m + 2);
-    const mango_idx nr = mgi_kernels_get()->nr, plane = mgi_pack_size(c->C, c->O);
-    const mango_idx o0 = i / c->C * nr, n = MGI_MIN(nr, c->O - o0);
-    const float *from = w + (o0 * c->C + i % c->C) * 9;
+    const mango_idx nr = mgi_kernels_get()->nr, n = MGI_MIN(nr, c->O - q * nr);
+    const mango_idx plane = mgi_pack_size(c->C, c->O);
     float g[9 * WINO_NR] = {0.0f}, U[MGI_WINOGRAD_POINTS * WINO_NR];
-    for (mango_idx o = 0; o < n; o++, from += 9 * c->C)
+    for (mango_idx o = 0; o < n; o++, from += step)
         for (int k = 0; k < 9; k++)
             g[k * nr + o] = from[k];
     mgi_winograd_filter(m, nr, g, U);
     for (int p = 0; p < points; p++)
-        memcpy(packed + p * plane + i * nr, U + p * nr, (size_t)nr * sizeof *U);
+        memcpy(packed + p * plane + (q * c->C + i) * nr, U + p * nr, (size_t)nr * sizeof *U);
 }
 
 MGI_FN void mgi_winograd_pack(const mgi_conv *c, const float *w, float *packed)
 {
-    const mango_idx nr = mgi_kernels_get()->nr, items = (c->O + nr - 1) / nr * c->C;
+    const mango_idx nr = mgi_kernels_get()->nr, panels = (c->O + nr - 1) / nr;
     if (c->transposed) {
         mgi_winograd_up_pack(c, w, packed);
         return;
     }
-#if defined(_OPENMP)
-    if (omp_in_parallel()) { /* one thread packs; others of its team may be idle */
-        MGI_TASK(taskloop grainsize(32))
-        for (mango_idx i = 0; i < items; i++)
-            wino_pack(c, i, w, packed);
-        return;
-    }
-#endif
     MGI_OMP(parallel for if (c->C * c->O >= MGI_GRAIN / 8))
-    for (mango_idx i = 0; i < items; i++)
-        wino_pack(c, i, w, packed);
+    for (mango_idx i = 0; i < panels * c->C; i++)
+        wino_pack(c, i / c->C, i % c->C, w + (i / c->C * nr * c->C + i % c->C) * 9, 9 * c->C,
+                  packed);
+}
+
+MGI_FN void mgi_winograd_pack_part(const mgi_conv *c, mango_idx p, mango_idx c0, mango_idx n,
+                                   const float *w, float *packed)
+{
+    for (mango_idx i = 0; i < n; i++)
+        wino_pack(c, p, c0 + i, w + 9 * i, 9 * n, packed);
 }
 
 /* ---- phases ---------------------------------------------------------------- */

@@ -62,6 +62,8 @@ MGI_FN int mgi_winograd_rule(const mgi_conv *c);
 /* What mgi_conv_* do for c->winograd = m: sizes in floats. */
 MGI_FN mango_idx mgi_winograd_packed(const mgi_conv *c);
 MGI_FN void mgi_winograd_pack(const mgi_conv *c, const float *w, float *packed);
+MGI_FN void mgi_winograd_pack_part(const mgi_conv *c, mango_idx p, mango_idx c0, mango_idx n,
+                                   const float *w, float *packed);
 MGI_FN mango_idx mgi_winograd_work(const mgi_conv *c, mango_idx N);
 MGI_FN void mgi_winograd_forward(const mgi_conv *c, mango_idx N, const float *x,
                                  const float *packed, const mgi_epilogue *e, float *y,
