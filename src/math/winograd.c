@@ -161,44 +161,9 @@ MGI_FN int mgi_winograd_rule(const mgi_conv *c)
 
 /* ---- weights --------------------------------------------------------------- */
 
-/* Gg without its factors, for n columns g: g0, g0+g1+g2, g0-g1+g2[, g0+2g1+4g2,
- * g0-2g1+4g2], g2. */
-static void wino_g(int m, mango_idx n, const double *g0, const double *g1, const double *g2,
-                   double *t, mango_idx step)
-{
-    double *last = t + (m + 1) * step;
-    for (mango_idx o = 0; o < n; o++) {
-        const double s = g0[o] + g2[o];
-        t[o] = g0[o];
-        t[step + o] = s + g1[o];
-        t[2 * step + o] = s - g1[o];
-        last[o] = g2[o];
-    }
-    for (mango_idx o = 0; m == 4 && o < n; o++) {
-        const double q = g0[o] + 4.0 * g2[o], d = 2.0 * g1[o];
-        t[3 * step + o] = q + d;
-        t[4 * step + o] = q - d;
-    }
-}
-
 MGI_FN void mgi_winograd_filter(int m, mango_idx n, const float *g, float *U)
 {
-    static const double f2[4] = {1.0, 0.5, 0.5, 1.0};
-    static const double f4[6] = {1.0 / 4, -1.0 / 6, -1.0 / 6, 1.0 / 24, 1.0 / 24, 1.0};
-    const double *f = m == 2 ? f2 : f4;
-    const int a = m + 2;
-    double d[9 * WINO_NR], t[18 * WINO_NR], u[6 * WINO_NR];
-    for (mango_idx i = 0; i < 9 * n; i++)
-        d[i] = (double)g[i];
-    for (int j = 0; j < 3; j++)
-        wino_g(m, n, d + j * n, d + (3 + j) * n, d + (6 + j) * n, t + j * n, 3 * n);
-    for (int i = 0; i < a; i++) {
-        const double *r = t + 3 * i * n;
-        wino_g(m, n, r, r + n, r + 2 * n, u, n);
-        for (int j = 0; j < a; j++, U += n)
-            for (mango_idx o = 0; o < n; o++)
-                U[o] = (float)(u[j * n + o] * (f[i] * f[j]));
-    }
+    mgi_winograd_get(mgi_kernels_get())->filter(m, n, g, U);
 }
 
 MGI_FN mango_idx mgi_winograd_packed(const mgi_conv *c)

@@ -90,6 +90,7 @@ typedef void mgi_winograd_out(mango_idx c0, mango_idx n, const float *M, mango_i
 typedef struct mgi_winograd_set {
     mgi_winograd_in *input[2];   /* m = 2 and 3, 4 */
     mgi_winograd_out *output[3]; /* m = 2, 4, 3    */
+    void (*filter)(int m, mango_idx n, const float *g, float *U);
 } mgi_winograd_set;
 /* The set that goes with a kernel table; ref is the oracle. */
 MGI_FN const mgi_winograd_set *mgi_winograd_get(const mgi_kernels *k);

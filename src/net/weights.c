@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #include "weights.h"
 #include "../base/real.h"
+#include "../math/kernels.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -415,13 +416,14 @@ MGI_FN int mgi_file_halves_finite(mango_idx n, const unsigned char *raw)
 
 MGI_FN void mgi_file_halves(mango_idx n, const unsigned char *raw, float *out)
 {
+    const mgi_kernels *k = mgi_kernels_get();
     if (n <= WT_BLOCK) { /* a team of one has its price, too */
-        wt_widen(MGI_F16, n, raw, out);
+        k->widen(n, raw, out);
         return;
     }
     MGI_OMP(parallel for schedule(static) if (n > 4 * WT_BLOCK))
     for (mango_idx i = 0; i < n; i += WT_BLOCK)
-        wt_widen(MGI_F16, MGI_MIN(WT_BLOCK, n - i), raw + 2 * i, out + i);
+        k->widen(MGI_MIN(WT_BLOCK, n - i), raw + 2 * i, out + i);
 }
 
 static int wt_is_int(mgi_dtype d)
