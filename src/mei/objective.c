@@ -202,6 +202,7 @@ static mango_status objective_buffers(mango_objective *o, mango_err *err)
         return mgi_fail(err, MANGO_E_MEM, "objective: batch %td is too large", B);
     mgi_arena_plan(a, z, sizeof(float));
     mgi_arena_plan(a, rgb, sizeof(float));
+    mgi_arena_plan(a, z, sizeof *o->drawn);
     for (int i = 0; i < o->n_looks; i++)
         mgi_arena_plan(a, mgi_mul(B, o->look[i].row, &act) ? act : PTRDIFF_MAX,
                        sizeof(float));
@@ -211,6 +212,7 @@ static mango_status objective_buffers(mango_objective *o, mango_err *err)
         return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
     o->z = mgi_arena_take(a, z, sizeof(float));
     o->rgb = mgi_arena_take(a, rgb, sizeof(float));
+    o->drawn = mgi_arena_take(a, z, sizeof *o->drawn);
     for (int i = 0; i < o->n_looks; i++)
         o->look[i].act = mgi_arena_take(a, B * o->look[i].row, sizeof(float));
     o->runs = mgi_arena_take(a, 2 * B, sizeof *o->runs);
@@ -351,9 +353,12 @@ static mango_status objective_read(mango_objective *o, mango_idx K, const float 
 /* Pictures of K <= batch codes into o->rgb. */
 static mango_status objective_draw(mango_objective *o, mango_idx K, const mango_idx *I)
 {
+    o->n_drawn = 0;
     MGI_TRY(mango_space_latent(o->space, K, I, o->z));
     MGI_TRY(mango_plan_run(o->gen_plan, K, o->z));
     objective_round(o, K * o->size, o->rgb);                                    /* (1) */
+    memcpy(o->drawn, I, (size_t)(K * o->d) * sizeof *I);
+    o->n_drawn = K;
     return MANGO_OK;
 }
 
@@ -380,8 +385,14 @@ mango_status mango_objective_eval(void *ud, mango_idx K, const mango_idx *I, dou
 mango_status mango_objective_picture(mango_objective *o, const mango_idx *I, float *rgb)
 {
     MGI_REQUIRE(o && I && rgb);
-    MGI_TRY(objective_draw(o, 1, I));
-    memcpy(rgb, o->rgb, (size_t)o->size * sizeof *rgb);
+    mango_idx k = 0; /* a picture has the same bits in every batch */
+    while (k < o->n_drawn && memcmp(o->drawn + k * o->d, I, (size_t)o->d * sizeof *I))
+        k++;
+    if (k == o->n_drawn) {
+        k = 0;
+        MGI_TRY(objective_draw(o, 1, I));
+    }
+    memcpy(rgb, o->rgb + k * o->size, (size_t)o->size * sizeof *rgb);
     return MANGO_OK;
 }
 
