@@ -1368,9 +1368,9 @@ MANGO_API mango_status mango_trainer_snapshot(mango_trainer *t, const char *path
 #else
 #define MGI_OMP(x)
 #endif
-/* MGI_TASK(task), MGI_TASK(taskloop ...): for threads that wait at the end of a
- * parallel region while one works; nothing where OpenMP is older than 4.5. */
-#if defined(_OPENMP) && _OPENMP >= 201511
+/* MGI_TASK(task), MGI_TASK(taskgroup): for threads that wait at the end of a parallel
+ * region while one works; nothing where OpenMP is older than 4.0. */
+#if defined(_OPENMP) && _OPENMP >= 201307
 #define MGI_TASK(x) MGI_PRAGMA(omp x)
 #else
 #define MGI_TASK(x)
@@ -17718,9 +17718,11 @@ static void fold_parts(const mgi_fold *f, const mgi_step *s)
     const mango_idx items = (s->conv.O + nr - 1) / nr * ((s->conv.C + most - 1) / most);
 #if defined(_OPENMP)
     if (omp_in_parallel()) { /* this thread packs, others of its team may wait for tasks */
-        MGI_TASK(taskloop grainsize(1))
-        for (mango_idx i = 0; i < items; i++)
+        MGI_TASK(taskgroup)
+        for (mango_idx i = 0; i < items; i++) {
+            MGI_TASK(task)
             fold_part(f, s, i);
+        }
         return;
     }
 #endif

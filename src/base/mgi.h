@@ -40,9 +40,9 @@
 #else
 #define MGI_OMP(x)
 #endif
-/* MGI_TASK(task), MGI_TASK(taskloop ...): for threads that wait at the end of a
- * parallel region while one works; nothing where OpenMP is older than 4.5. */
-#if defined(_OPENMP) && _OPENMP >= 201511
+/* MGI_TASK(task), MGI_TASK(taskgroup): for threads that wait at the end of a parallel
+ * region while one works; nothing where OpenMP is older than 4.0. */
+#if defined(_OPENMP) && _OPENMP >= 201307
 #define MGI_TASK(x) MGI_PRAGMA(omp x)
 #else
 #define MGI_TASK(x)

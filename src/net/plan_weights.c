@@ -202,9 +202,11 @@ static void fold_parts(const mgi_fold *f, const mgi_step *s)
     const mango_idx items = (s->conv.O + nr - 1) / nr * ((s->conv.C + most - 1) / most);
 #if defined(_OPENMP)
     if (omp_in_parallel()) { /* this thread packs, others of its team may wait for tasks */
-        MGI_TASK(taskloop grainsize(1))
-        for (mango_idx i = 0; i < items; i++)
+        MGI_TASK(taskgroup)
+        for (mango_idx i = 0; i < items; i++) {
+            MGI_TASK(task)
             fold_part(f, s, i);
+        }
         return;
     }
 #endif
