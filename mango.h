@@ -96,8 +96,8 @@
      net/net.h: mango_net_zoo mango_net_parse mango_net_load mango_net_save
        mango_net_destroy mango_net_fill mango_fill_u mango_net_meta_get mango_net_meta_set
        mango_net_layers mango_net_layer mango_net_find mango_net_steps mango_net_param
-       mango_net_borrow mango_net_give mango_plan_defaults mango_plan_create mango_plan_run
-       mango_plan_start mango_plan_advance mango_plan_keep mango_plan_output
+       mango_net_borrow mango_net_give mango_net_open mango_plan_defaults mango_plan_create
+       mango_plan_run mango_plan_start mango_plan_advance mango_plan_keep mango_plan_output
        mango_plan_bytes mango_plan_macs mango_plan_destroy
      opt/opt.h: mango_opt_names mango_opt_defaults mango_opt_elite mango_opt_oblivious
        mango_opt_create mango_opt_ask mango_opt_tell mango_opt_restart mango_opt_best
@@ -415,6 +415,13 @@ MANGO_API mango_idx mango_net_borrow(mango_net *to, const mango_net *from);
  * and codebooks stay; but a further plan, mango_net_save, mango_net_fill and
  * training answer MANGO_E_STATE, and mango_net_param NULL. */
 MANGO_API void mango_net_give(mango_net *net);
+
+/* mango_net_open - mango_net_load and mango_net_give in one, for a net that is loaded
+ * to be planned once: weights that are halves stay in the file, which is mapped
+ * as long as the net lives and must not be written to, and a plan widens them one
+ * layer at a time. Everything else as for a net that was loaded, then given. */
+MANGO_API mango_status mango_net_open(mango_net **net, const char *path, const mango_alloc *al,
+                                      mango_err *err);
 
 /* A plan: everything about some readings of a network, decided beforehand. */
 typedef struct mango_plan mango_plan;
@@ -1364,6 +1371,13 @@ MANGO_API mango_status mango_trainer_snapshot(mango_trainer *t, const char *path
 #else
 #define MGI_OMP(x)
 #endif
+/* MGI_TASK(task), MGI_TASK(taskgroup): for threads that wait at the end of a parallel
+ * region while one works; nothing where OpenMP is older than 4.0. */
+#if defined(_OPENMP) && _OPENMP >= 201307
+#define MGI_TASK(x) MGI_PRAGMA(omp x)
+#else
+#define MGI_TASK(x)
+#endif
 #define MGI_GRAIN 8192 /* elements below which a loop stays on one thread */
 
 #define MGI_COUNT(a) ((mango_idx)(sizeof(a) / sizeof((a)[0])))
@@ -1812,6 +1826,8 @@ typedef struct mgi_kernels {
     void (*tile_half)(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
                       const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc, int load);
     void (*tanh_n)(mango_idx n, const float *x, float *y);/* mgi_tanhf, see tanh.c */
+    /* x = n finite halves, two bytes each, little-endian, any alignment: half.c */
+    void (*widen)(mango_idx n, const unsigned char *h, float *x);
 } mgi_kernels;
 
 /* The table in force: best the CPU supports, or the one that MANGO_SIMD
@@ -1865,6 +1881,12 @@ MGI_FN void mgi_ref_add(mango_idx n, const float *x, const float *y, float *z);
 MGI_FN void mgi_ref_relu(mango_idx n, const float *x, float *y);
 MGI_FN void mgi_ref_maximum(mango_idx n, const float *x, float *y);
 MGI_FN void mgi_ref_mix(mango_idx n, const float *x, const float *y, float *z);
+/* half.c */
+MGI_FN void mgi_ref_widen(mango_idx n, const unsigned char *h, float *x);
+#if defined(__GNUC__) && defined(__x86_64__)
+MGI_FN void mgi_avx2_widen(mango_idx n, const unsigned char *h, float *x);
+MGI_FN void mgi_avx512_widen(mango_idx n, const unsigned char *h, float *x);
+#endif
 /* tanh.c */
 MGI_FN void mgi_ref_tanh(mango_idx n, const float *x, float *y);
 #if defined(__GNUC__) && defined(__x86_64__)
@@ -1944,6 +1966,10 @@ typedef struct mgi_epilogue {
 } mgi_epilogue;
 MGI_FN mango_idx mgi_conv_packed(const mgi_conv *c);               /* floats */
 MGI_FN void mgi_conv_pack(const mgi_conv *c, const float *w, float *packed);
+/* Of that, outputs p*nr .. and inputs c0 .. c0+n-1: w (outputs,n,kh,kw) holds their
+ * weights alone. Not transposed, not of 8 bits. */
+MGI_FN void mgi_conv_pack_part(const mgi_conv *c, mango_idx p, mango_idx c0, mango_idx n,
+                               const float *w, float *packed);
 MGI_FN mango_idx mgi_conv_work(const mgi_conv *c, mango_idx N);    /* floats, all threads */
 MGI_FN void mgi_conv_forward(const mgi_conv *c, mango_idx N, const float *x,
                              const float *packed, const mgi_epilogue *e, float *y,
@@ -2376,6 +2402,8 @@ MGI_FN int mgi_winograd_rule(const mgi_conv *c);
 /* What mgi_conv_* do for c->winograd = m: sizes in floats. */
 MGI_FN mango_idx mgi_winograd_packed(const mgi_conv *c);
 MGI_FN void mgi_winograd_pack(const mgi_conv *c, const float *w, float *packed);
+MGI_FN void mgi_winograd_pack_part(const mgi_conv *c, mango_idx p, mango_idx c0, mango_idx n,
+                                   const float *w, float *packed);
 MGI_FN mango_idx mgi_winograd_work(const mgi_conv *c, mango_idx N);
 MGI_FN void mgi_winograd_forward(const mgi_conv *c, mango_idx N, const float *x,
                                  const float *packed, const mgi_epilogue *e, float *y,
@@ -2415,6 +2443,7 @@ typedef struct mgi_winograd_set {
     mgi_winograd_in *input[2];   /* m = 2 and 3, 4 */
     mgi_winograd_in *grad[2];    /* m = 2, 4: Z = A dY A', pixel (i,j) of dY is px[i*m+j] */
     mgi_winograd_out *output[3]; /* m = 2, 4, 3    */
+    void (*filter)(int m, mango_idx n, const float *g, float *U);
 } mgi_winograd_set;
 /* The set that goes with a kernel table; ref is the oracle. */
 MGI_FN const mgi_winograd_set *mgi_winograd_get(const mgi_kernels *k);
@@ -2441,6 +2470,53 @@ MGI_FN const mgi_winograd_set *mgi_winograd_neon(void);
 #ifndef MGI_WINOBODY_H
 #define MGI_WINOBODY_H
 
+
+#if defined(__GNUC__)
+#define MGI_WINO_INLINE static inline __attribute__((always_inline))
+#else
+#define MGI_WINO_INLINE static inline
+#endif
+
+/* Gg without its factors, for n columns g: g0, g0+g1+g2, g0-g1+g2[, g0+2g1+4g2,
+ * g0-2g1+4g2], g2. */
+MGI_WINO_INLINE void mgi_wino_g(int m, mango_idx n, const double *g0, const double *g1,
+                                const double *g2, double *t, mango_idx step)
+{
+    double *last = t + (m + 1) * step;
+    for (mango_idx o = 0; o < n; o++) {
+        const double s = g0[o] + g2[o];
+        t[o] = g0[o];
+        t[step + o] = s + g1[o];
+        t[2 * step + o] = s - g1[o];
+        last[o] = g2[o];
+    }
+    for (mango_idx o = 0; m == 4 && o < n; o++) {
+        const double q = g0[o] + 4.0 * g2[o], d = 2.0 * g1[o];
+        t[3 * step + o] = q + d;
+        t[4 * step + o] = q - d;
+    }
+}
+
+/* U = G g G' of n <= 32 kernels in double: one text, compiled for each kernel set. */
+MGI_WINO_INLINE void mgi_wino_filter(int m, mango_idx n, const float *g, float *U)
+{
+    static const double f2[4] = {1.0, 0.5, 0.5, 1.0};
+    static const double f4[6] = {1.0 / 4, -1.0 / 6, -1.0 / 6, 1.0 / 24, 1.0 / 24, 1.0};
+    const double *f = m == 2 ? f2 : f4;
+    const int a = m + 2;
+    double d[9 * 32], t[18 * 32], u[6 * 32];
+    for (mango_idx i = 0; i < 9 * n; i++)
+        d[i] = (double)g[i];
+    for (int j = 0; j < 3; j++)
+        mgi_wino_g(m, n, d + j * n, d + (3 + j) * n, d + (6 + j) * n, t + j * n, 3 * n);
+    for (int i = 0; i < a; i++) {
+        const double *r = t + 3 * i * n;
+        mgi_wino_g(m, n, r, r + n, r + 2 * n, u, n);
+        for (int j = 0; j < a; j++, U += n)
+            for (mango_idx o = 0; o < n; o++)
+                U[o] = (float)(u[j * n + o] * (f[i] * f[j]));
+    }
+}
 
 /* t = B'd: one column or row. m = 2:  d0-d2, d1+d2, d2-d1, d1-d3. */
 #define MGI_WINO_B2(d0, d1, d2, d3, t0, t1, t2, t3)                                            \
@@ -2625,7 +2701,7 @@ MGI_FN const mgi_winograd_set *mgi_winograd_neon(void);
         MGI_WINO_PIXEL(4 * i + 3, v3)                                                          \
     }
 
-/* The seven transforms of a kernel set; attr: its target, static; of: the
+/* The transforms of a kernel set; attr: its target, static; of: the
  * member of the set for what fills no vector. */
 #define MGI_WINO_INPUT(name, attr, of, m, size, body)                                           \
     attr void name(mango_idx c0, mango_idx n, const float *const *px, float *V,                \
@@ -2681,9 +2757,16 @@ MGI_FN const mgi_winograd_set *mgi_winograd_neon(void);
                     MGI_WINO_OUT3_COL(0) MGI_WINO_OUT3_COL(1) MGI_WINO_OUT3_COL(2)             \
                     MGI_WINO_OUT3_COL(3) MGI_WINO_OUT3_ROW(0) MGI_WINO_OUT3_ROW(1)             \
                     MGI_WINO_OUT3_ROW(2))                                                      \
+    attr void prefix##_filter(int m, mango_idx n, const float *g, float *U)                    \
+    {                                                                                          \
+        if (m == 2)                                                                            \
+            mgi_wino_filter(2, n, g, U);                                                       \
+        else                                                                                   \
+            mgi_wino_filter(4, n, g, U);                                                       \
+    }                                                                                          \
     static const mgi_winograd_set prefix##_set = {                                             \
         {prefix##_in2, prefix##_in4}, {prefix##_gr2, prefix##_gr4},                            \
-        {prefix##_out2, prefix##_out4, prefix##_out3}}
+        {prefix##_out2, prefix##_out4, prefix##_out3}, prefix##_filter}
 
 #endif
 /* ---- end math/winobody.h ------------------------------------------------------------ */
@@ -2759,6 +2842,10 @@ MGI_FN int mgi_tensors_meta_at(const mgi_tensors *f, mango_idx i, const char **k
  * refuse NaN and Inf. Messages name the tensor and the index, not the file. */
 MGI_FN mango_status mgi_tensor_floats(const mgi_tensor *t, int finite, float *out,
                                       mango_err *err);
+/* n halves as they lie in a file, at any alignment: are all finite? If so, as
+ * floats, which is what mgi_tensor_floats makes of them. */
+MGI_FN int mgi_file_halves_finite(mango_idx n, const unsigned char *raw);
+MGI_FN void mgi_file_halves(mango_idx n, const unsigned char *raw, float *out);
 /* Integer and BOOL tensors, every value must fit 32 bits. */
 MGI_FN mango_status mgi_tensor_ints(const mgi_tensor *t, int32_t *out, mango_err *err);
 
@@ -2842,6 +2929,7 @@ typedef struct mgi_param {
     int is_buffer;   /* running statistics, sn vectors: not trained by gradient */
     float *v;        /* NULL until filled, and after it was given away */
     float *own;      /* what v is unless a trainer lends another one */
+    const unsigned char *half; /* or NULL: values are halves in the net's file, v is NULL */
 } mgi_param;
 
 typedef struct mgi_node {
@@ -2873,6 +2961,8 @@ struct mango_net {
     int n_params, cap_params;
     mgi_param *param;
     int given;                 /* weights are released as a plan packs them */
+    unsigned char *file;       /* mapped as long as the net lives, of mango_net_open; NULL */
+    mango_idx file_size;
     int output;                /* index of the last node */
     int input;                 /* index of the first INPUT node */
     char arch[32];
@@ -2904,6 +2994,7 @@ MGI_FN mango_status mgi_net_finish(mango_net *n, mango_err *err);
 MGI_FN int mgi_net_find(const mango_net *n, const char *layer);   /* -1: none */
 MGI_FN int mgi_param_find(const mango_net *n, const char *name);
 MGI_FN const char *mgi_kind_name(mgi_kind k);
+MGI_FN int mgi_is_matmul(mgi_kind k);                             /* conv, convt, linear */
 MGI_FN int mgi_kind_find(const char *name, mgi_kind *k);           /* false: none */
 
 /* graph_shape.c: output shape, conv and pool sizes of a node from its inputs
@@ -3143,7 +3234,6 @@ struct mango_plan {
 /* plan_graph.c: links, needs, dynamics. */
 MGI_FN mango_status mgi_plan_graph(mango_plan *p, mango_err *err);
 MGI_FN int mgi_plan_source(const mango_plan *p, int node); /* the node behind views */
-MGI_FN int mgi_is_matmul(mgi_kind k);  /* conv, convt, linear */
 
 /* plan_rewrite.c: how a convolution joins the upsampling in front of it, by the
  * graph alone; whether a chain that ends at `node` is such one of MGI_UP_AFTER;
@@ -3927,6 +4017,8 @@ struct mango_objective {
     int n_looks;
     mango_idx T;
     float *z, *rgb;          /* (batch,d) (batch,size)         */
+    mango_idx *drawn;        /* (batch,d) codes of which n_drawn pictures are in rgb */
+    mango_idx n_drawn;
     char gen[65], net[65];
     /* early stop (race.c) */
     mango_idx elite;         /* 0: every query runs to its end */
@@ -6781,7 +6873,7 @@ static void ref_tile_half(mango_idx m, mango_idx n, const float *const *a, mango
         ref_outer_##sfx, mgi_ref_finish, mgi_ref_add,         ref_axpy_##sfx,                  \
         mgi_ref_relu,   mgi_ref_maximum, ref_scale_shift_##sfx, mgi_ref_mix, mgi_lif_ref,         \
         ref_gather,     mgi_ref_lif_bits, mgi_ref_gather_int8, mgi_ref_drain, ref_tile_half,      \
-        mgi_ref_tanh};
+        mgi_ref_tanh, mgi_ref_widen};
 
 #if !defined(REF_ALWAYS_HW)
 REF_TABLE(soft, 0, )
@@ -6977,7 +7069,8 @@ static void x2_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_
 static const mgi_kernels x2_table = {"sse2", 4, 4, x2_tile, x2_outer, mgi_ref_finish, mgi_ref_add,
                                      x2_axpy, mgi_ref_relu, mgi_ref_maximum, x2_scale_shift,
                                      mgi_ref_mix, mgi_lif_ref, x2_gather, mgi_ref_lif_bits,
-                                     x2_gather_int8, mgi_ref_drain, x2_tile_half, mgi_sse2_tanh};
+                                     x2_gather_int8, mgi_ref_drain, x2_tile_half, mgi_sse2_tanh,
+                                     mgi_ref_widen};
 
 MGI_FN const mgi_kernels *mgi_kernels_sse2(void)
 {
@@ -7535,11 +7628,11 @@ static int x86_has_f16c(void)
 static const mgi_kernels x3_table = {"avx2", 6, 16, x3_tile, x3_outer, x3_finish, x3_add, x3_axpy,
                                      x3_relu, x3_maximum, x3_scale_shift, xl_mix, xl_lif,
                                      mgi_avx2_gather, mgi_avx2_lif_bits, mgi_avx2_gather_int8,
-                                     mgi_avx2_drain, x3_tile_half, mgi_avx2_tanh};
+                                     mgi_avx2_drain, x3_tile_half, mgi_avx2_tanh, mgi_avx2_widen};
 static const mgi_kernels x5_table = {"avx512", 14, 32, x5_tile, x5_outer, x5_finish, x5_add,
                                      x5_axpy, x5_relu, x5_maximum, x5_scale_shift, xl_mix, xl_lif,
                                      mgi_avx512_gather, mgi_avx512_lif_bits, mgi_avx2_gather_int8,
-                                     mgi_avx2_drain, x5_tile_half, mgi_avx512_tanh};
+                                     mgi_avx2_drain, x5_tile_half, mgi_avx512_tanh, mgi_avx512_widen};
 
 MGI_FN const mgi_kernels *mgi_kernels_avx2(void)
 {
@@ -7891,7 +7984,7 @@ static const mgi_kernels neon_table = {"neon", 6, 16, neon_tile, neon_outer, neo
                                        neon_axpy, neon_relu, neon_maximum, neon_scale_shift,
                                        mgi_ref_mix, neon_lif, mgi_neon_gather, mgi_neon_lif_bits,
                                        mgi_neon_gather_int8, mgi_ref_drain, neon_tile_half,
-                                       mgi_neon_tanh};
+                                       mgi_neon_tanh, mgi_ref_widen};
 
 MGI_FN const mgi_kernels *mgi_kernels_neon(void)
 {
@@ -7957,6 +8050,28 @@ static inline float half_wide(uint16_t h)
     v *= 0x1p112f;
     return h & 0x8000u ? -v : v;
 }
+
+/* Finite halves as they lie in a file: one text, compiled for each kernel set. */
+MGI_FN void mgi_ref_widen(mango_idx n, const unsigned char *h, float *x)
+{
+    for (mango_idx i = 0; i < n; i++, h += 2)
+        x[i] = half_wide((uint16_t)(h[0] | h[1] << 8));
+}
+
+#if defined(__GNUC__) && defined(__x86_64__)
+#define HALF_WIDEN(name, set)                                                                  \
+    __attribute__((target(set))) MGI_FN void name(mango_idx n, const unsigned char *h, float *x) \
+    {                                                                                          \
+        for (mango_idx i = 0; i < n; i++) {                                                    \
+            uint16_t one;                                                                      \
+            memcpy(&one, h + 2 * i, sizeof one);                                               \
+            x[i] = half_wide(one);                                                             \
+        }                                                                                      \
+    }
+HALF_WIDEN(mgi_avx2_widen, "avx2")
+HALF_WIDEN(mgi_avx512_widen, "avx512f")
+#undef HALF_WIDEN
+#endif
 
 MGI_FN void mgi_halves(mango_idx n, const float *x, uint16_t *h)
 {
@@ -8614,14 +8729,13 @@ static void conv_pack_row(const mgi_conv *c, mango_idx nr, const float *row, flo
 }
 
 /* Panel p of one phase: for each input channel the kernel positions of nr
- * outputs are gathered in a small square, then written row by row.
- * Stored weight (o,c): w + o*so + c*sc, then ky*kw + kx. */
+ * outputs are gathered in a small square, then written row by row. Inputs c0 .. c1-1;
+ * weight (o,c) of the panel: w + o*so + (c-c0)*sc, then ky*kw + kx. */
 static void conv_pack_panel(const mgi_convgeo *g, const mgi_conv *c, mango_idx p, mango_idx nr,
-                            const float *w, float *P)
+                            mango_idx c0, mango_idx c1, mango_idx so, mango_idx sc, const float *w,
+                            float *P)
 {
-    const mango_idx area = (mango_idx)c->kh * c->kw, n = MGI_MIN(nr, g->O - p * nr);
-    const mango_idx so = c->transposed ? area : c->C * area;
-    const mango_idx sc = c->transposed ? c->O * area : area;
+    const mango_idx n = MGI_MIN(nr, g->O - p * nr);
     const mango_idx taps = g->kh * g->kw, K = taps * g->C;
     float square[CONV_PACK_TAPS * CONV_PACK_NR] = {0.0f};
     mango_idx at[CONV_PACK_TAPS];
@@ -8630,8 +8744,8 @@ static void conv_pack_panel(const mgi_convgeo *g, const mgi_conv *c, mango_idx p
         for (mango_idx t = 0; t < nt; t++)
             at[t] = (g->ky0 + (t0 + t) / g->kw * g->kys) * c->kw + g->kx0 +
                     (t0 + t) % g->kw * g->kxs;
-        for (mango_idx i = 0; i < g->C; i++) {
-            const float *src = w + p * nr * so + i * sc;
+        for (mango_idx i = c0; i < c1; i++) {
+            const float *src = w + (i - c0) * sc;
             for (mango_idx j = 0; j < n; j++, src += so)
                 for (mango_idx t = 0; t < nt; t++)
                     square[t * nr + j] = src[at[t]];
@@ -8644,6 +8758,9 @@ static void conv_pack_panel(const mgi_convgeo *g, const mgi_conv *c, mango_idx p
 MGI_FN void mgi_conv_pack(const mgi_conv *c, const float *w, float *packed)
 {
     const mango_idx nr = mgi_kernels_get()->nr, panels = (c->O + nr - 1) / nr;
+    const mango_idx area = (mango_idx)c->kh * c->kw;
+    const mango_idx so = c->transposed ? area : c->C * area;
+    const mango_idx sc = c->transposed ? c->O * area : area;
     if (c->winograd) {
         mgi_winograd_pack(c, w, packed);
         return;
@@ -8658,9 +8775,23 @@ MGI_FN void mgi_conv_pack(const mgi_conv *c, const float *w, float *packed)
         const mango_idx K = g.kh * g.kw * g.C;
         MGI_OMP(parallel for if (K * g.O >= MGI_GRAIN))
         for (mango_idx p = 0; p < panels; p++)
-            conv_pack_panel(&g, c, p, nr, w, packed);
+            conv_pack_panel(&g, c, p, nr, 0, c->C, so, sc, w + p * nr * so, packed);
         packed += panels * nr * K;
     }
+}
+
+MGI_FN void mgi_conv_pack_part(const mgi_conv *c, mango_idx p, mango_idx c0, mango_idx n,
+                               const float *w, float *packed)
+{
+    const mango_idx area = (mango_idx)c->kh * c->kw;
+    mgi_convgeo g;
+    assert(!c->transposed && !c->int8);
+    if (c->winograd) {
+        mgi_winograd_pack_part(c, p, c0, n, w, packed);
+        return;
+    }
+    mgi_convgeo_phase(c, 0, &g);
+    conv_pack_panel(&g, c, p, mgi_kernels_get()->nr, c0, c0 + n, n * area, area, w, packed);
 }
 
 /* ---- the oracle ---------------------------------------------------------- */
@@ -10968,44 +11099,9 @@ MGI_FN int mgi_winograd_rule(const mgi_conv *c)
 
 /* ---- weights --------------------------------------------------------------- */
 
-/* Gg without its factors, for n columns g: g0, g0+g1+g2, g0-g1+g2[, g0+2g1+4g2,
- * g0-2g1+4g2], g2. */
-static void wino_g(int m, mango_idx n, const double *g0, const double *g1, const double *g2,
-                   double *t, mango_idx step)
-{
-    double *last = t + (m + 1) * step;
-    for (mango_idx o = 0; o < n; o++) {
-        const double s = g0[o] + g2[o];
-        t[o] = g0[o];
-        t[step + o] = s + g1[o];
-        t[2 * step + o] = s - g1[o];
-        last[o] = g2[o];
-    }
-    for (mango_idx o = 0; m == 4 && o < n; o++) {
-        const double q = g0[o] + 4.0 * g2[o], d = 2.0 * g1[o];
-        t[3 * step + o] = q + d;
-        t[4 * step + o] = q - d;
-    }
-}
-
 MGI_FN void mgi_winograd_filter(int m, mango_idx n, const float *g, float *U)
 {
-    static const double f2[4] = {1.0, 0.5, 0.5, 1.0};
-    static const double f4[6] = {1.0 / 4, -1.0 / 6, -1.0 / 6, 1.0 / 24, 1.0 / 24, 1.0};
-    const double *f = m == 2 ? f2 : f4;
-    const int a = m + 2;
-    double d[9 * WINO_NR], t[18 * WINO_NR], u[6 * WINO_NR];
-    for (mango_idx i = 0; i < 9 * n; i++)
-        d[i] = (double)g[i];
-    for (int j = 0; j < 3; j++)
-        wino_g(m, n, d + j * n, d + (3 + j) * n, d + (6 + j) * n, t + j * n, 3 * n);
-    for (int i = 0; i < a; i++) {
-        const double *r = t + 3 * i * n;
-        wino_g(m, n, r, r + n, r + 2 * n, u, n);
-        for (int j = 0; j < a; j++, U += n)
-            for (mango_idx o = 0; o < n; o++)
-                U[o] = (float)(u[j * n + o] * (f[i] * f[j]));
-    }
+    mgi_winograd_get(mgi_kernels_get())->filter(m, n, g, U);
 }
 
 MGI_FN mango_idx mgi_winograd_packed(const mgi_conv *c)
@@ -11015,28 +11111,40 @@ MGI_FN mango_idx mgi_winograd_packed(const mgi_conv *c)
 }
 
 /* w (O,C,3,3) -> per point a packed (C,O): panels of nr outputs, row c. The
- * kernels of nr outputs are transformed side by side. */
-MGI_FN void mgi_winograd_pack(const mgi_conv *c, const float *w, float *packed)
+ * kernels of nr outputs, `step` floats apart, are transformed side by side. */
+static void wino_pack(const mgi_conv *c, mango_idx q, mango_idx i, const float *from,
+                      mango_idx step, float *packed)
 {
     const int m = c->winograd, points = (m + 2) * (m + 2);
-    const mango_idx nr = mgi_kernels_get()->nr, panels = (c->O + nr - 1) / nr;
+    const mango_idx nr = mgi_kernels_get()->nr, n = MGI_MIN(nr, c->O - q * nr);
     const mango_idx plane = mgi_pack_size(c->C, c->O);
+    float g[9 * WINO_NR] = {0.0f}, U[MGI_WINOGRAD_POINTS * WINO_NR];
+    for (mango_idx o = 0; o < n; o++, from += step)
+        for (int k = 0; k < 9; k++)
+            g[k * nr + o] = from[k];
+    mgi_winograd_filter(m, nr, g, U);
+    for (int p = 0; p < points; p++)
+        memcpy(packed + p * plane + (q * c->C + i) * nr, U + p * nr, (size_t)nr * sizeof *U);
+}
+
+MGI_FN void mgi_winograd_pack(const mgi_conv *c, const float *w, float *packed)
+{
+    const mango_idx nr = mgi_kernels_get()->nr, panels = (c->O + nr - 1) / nr;
     if (c->transposed) {
         mgi_winograd_up_pack(c, w, packed);
         return;
     }
     MGI_OMP(parallel for if (c->C * c->O >= MGI_GRAIN / 8))
-    for (mango_idx i = 0; i < panels * c->C; i++) {
-        const mango_idx o0 = i / c->C * nr, n = MGI_MIN(nr, c->O - o0);
-        const float *from = w + (o0 * c->C + i % c->C) * 9;
-        float g[9 * WINO_NR] = {0.0f}, U[MGI_WINOGRAD_POINTS * WINO_NR];
-        for (mango_idx o = 0; o < n; o++, from += 9 * c->C)
-            for (int k = 0; k < 9; k++)
-                g[k * nr + o] = from[k];
-        mgi_winograd_filter(m, nr, g, U);
-        for (int p = 0; p < points; p++)
-            memcpy(packed + p * plane + i * nr, U + p * nr, (size_t)nr * sizeof *U);
-    }
+    for (mango_idx i = 0; i < panels * c->C; i++)
+        wino_pack(c, i / c->C, i % c->C, w + (i / c->C * nr * c->C + i % c->C) * 9, 9 * c->C,
+                  packed);
+}
+
+MGI_FN void mgi_winograd_pack_part(const mgi_conv *c, mango_idx p, mango_idx c0, mango_idx n,
+                                   const float *w, float *packed)
+{
+    for (mango_idx i = 0; i < n; i++)
+        wino_pack(c, p, c0 + i, w + 9 * i, 9 * n, packed);
 }
 
 /* ---- phases ---------------------------------------------------------------- */
@@ -13976,6 +14084,32 @@ static mango_idx wt_widen_all(const mgi_tensor *t, float *out)
     return bad;
 }
 
+MGI_FN int mgi_file_halves_finite(mango_idx n, const unsigned char *raw)
+{
+    int special = 0;
+    MGI_OMP(parallel for schedule(static) reduction(| : special) if (n > 4 * WT_BLOCK))
+    for (mango_idx i = 0; i < n; i += WT_BLOCK) {
+        const mango_idx end = MGI_MIN(i + WT_BLOCK, n);
+        int found = 0;
+        for (mango_idx k = i; k < end; k++)
+            found |= (raw[2 * k + 1] & 0x7c) == 0x7c;
+        special |= found;
+    }
+    return !special;
+}
+
+MGI_FN void mgi_file_halves(mango_idx n, const unsigned char *raw, float *out)
+{
+    const mgi_kernels *k = mgi_kernels_get();
+    if (n <= WT_BLOCK) { /* a team of one has its price, too */
+        k->widen(n, raw, out);
+        return;
+    }
+    MGI_OMP(parallel for schedule(static) if (n > 4 * WT_BLOCK))
+    for (mango_idx i = 0; i < n; i += WT_BLOCK)
+        k->widen(MGI_MIN(WT_BLOCK, n - i), raw + 2 * i, out + i);
+}
+
 static int wt_is_int(mgi_dtype d)
 {
     return d >= MGI_I8;
@@ -14568,6 +14702,11 @@ MGI_FN mango_status mgi_net_finish(mango_net *n, mango_err *err)
     return MANGO_OK;
 }
 
+MGI_FN int mgi_is_matmul(mgi_kind k)
+{
+    return k == MGI_CONV || k == MGI_CONVT || k == MGI_LINEAR;
+}
+
 MGI_FN mango_status mgi_net_alloc_params(mango_net *n)
 {
     if (n->given)
@@ -14576,8 +14715,8 @@ MGI_FN mango_status mgi_net_alloc_params(mango_net *n)
         return MANGO_OK;
     for (int i = 0; i < n->n_params; i++) {
         mgi_param *p = &n->param[i];
-        p->v = p->own = mgi_new(&n->al, p->count, sizeof *p->v); /* zeroed */
-        if (p->own)
+        p->v = p->own = p->half ? NULL : mgi_new(&n->al, p->count, sizeof *p->v); /* zeroed */
+        if (p->own || p->half)
             continue;
         while (i-- > 0)
             mgi_param_release(n, i);
@@ -14591,6 +14730,7 @@ MGI_FN void mgi_param_release(const mango_net *n, int i)
     mgi_param *p = &n->param[i];
     mgi_del(&n->al, p->own, p->count, sizeof *p->own);
     p->v = p->own = NULL;
+    p->half = NULL;
 }
 /* ---- end net/graph.c ---------------------------------------------------------------- */
 
@@ -15402,6 +15542,8 @@ void mango_net_destroy(mango_net *n)
         mgi_del(&al, n->extra, n->cap_extra, sizeof n->extra[0]);
     for (int i = 0; i < n->n_params; i++)
         mgi_param_release(n, i);
+    if (n->file)
+        mgi_file_unmap(n->file, n->file_size);
     if (n->param)
         mgi_del(&al, n->param, n->cap_params, sizeof n->param[0]);
     if (n->node)
@@ -15860,16 +16002,37 @@ static mango_status load_match(const mango_net *n, const mgi_tensors *f, mango_i
     return st;
 }
 
-static mango_status load_values(mango_net *n, const mgi_tensors *f, mango_err *err)
+/* Is parameter p the weights of matrix products, and nothing else? */
+static int load_multiplies(const mango_net *n, int p)
+{
+    int used = 0;
+    for (int i = 0; i < n->n_nodes; i++) {
+        const mgi_node *g = &n->node[i];
+        if (g->bias_p == p || g->mean_p == p || g->var_p == p || g->sn_u == p ||
+            (g->weight == p && !mgi_is_matmul(g->kind)))
+            return 0;
+        used |= g->weight == p;
+    }
+    return used;
+}
+
+/* stay: weights that are halves are left in the file. */
+static mango_status load_values(mango_net *n, const mgi_tensors *f, int stay, mango_err *err)
 {
     mango_idx *map = mgi_new(&n->al, n->n_params, sizeof *map);
     if (!map)
         return MANGO_E_MEM;
     mango_status st = load_match(n, f, map, err);
+    for (int p = 0; st == MANGO_OK && stay && p < n->n_params; p++) {
+        const mgi_tensor *t = &f->t[map[p]];
+        if (t->dtype == MGI_F16 && load_multiplies(n, p) && mgi_file_halves_finite(t->count, t->raw))
+            n->param[p].half = t->raw;
+    }
     if (st == MANGO_OK)
         st = mgi_net_alloc_params(n);
     for (int p = 0; st == MANGO_OK && p < n->n_params; p++)
-        st = mgi_tensor_floats(&f->t[map[p]], 1, n->param[p].v, err);
+        if (!n->param[p].half)
+            st = mgi_tensor_floats(&f->t[map[p]], 1, n->param[p].v, err);
     mgi_del(&n->al, map, n->n_params, sizeof *map);
     return st;
 }
@@ -15891,10 +16054,9 @@ static mango_status load_rest(mango_net *n, const mgi_tensors *f, mango_err *err
     return MANGO_OK;
 }
 
-mango_status mango_net_load(mango_net **net, const char *path, const mango_alloc *al,
-                            mango_err *err)
+static mango_status load_net(mango_net **net, const char *path, int stay, const mango_alloc *al,
+                             mango_err *err)
 {
-    MGI_REQUIRE(net && path);
     mgi_tensors f;
     mango_err sub = {""};
     mango_net *n = NULL;
@@ -15908,8 +16070,13 @@ mango_status mango_net_load(mango_net **net, const char *path, const mango_alloc
         goto done;
     }
     MGI_TRY_TO(mgi_graph_parse(&n, graph, (mango_idx)strlen(graph), al, &sub));
-    MGI_TRY_TO(load_values(n, &f, &sub));
+    MGI_TRY_TO(load_values(n, &f, stay && f.mapped, &sub));
     MGI_TRY_TO(load_rest(n, &f, &sub));
+    if (stay && f.mapped) {
+        n->file = f.image, n->file_size = f.size;
+        f.image = NULL;
+    }
+    n->given = stay;
     *net = n;
     n = NULL;
 done:
@@ -15918,6 +16085,20 @@ done:
     if (st < 0)
         mgi_fail(err, st, "%s: %s", path, sub.text[0] ? sub.text : mango_status_text(st));
     return st;
+}
+
+mango_status mango_net_load(mango_net **net, const char *path, const mango_alloc *al,
+                            mango_err *err)
+{
+    MGI_REQUIRE(net && path);
+    return load_net(net, path, 0, al, err);
+}
+
+mango_status mango_net_open(mango_net **net, const char *path, const mango_alloc *al,
+                            mango_err *err)
+{
+    MGI_REQUIRE(net && path);
+    return load_net(net, path, 1, al, err);
 }
 
 /* ---- save ------------------------------------------------------------------ */
@@ -15947,7 +16128,7 @@ static mango_status save_tensors(const mango_net *n, mgi_tensor_writer *w, mgi_d
 {
     for (int i = 0; i < n->n_params; i++) {
         const mgi_param *p = &n->param[i];
-        if (!p->v)
+        if (!p->v) /* a net that was opened is given away, too */
             return mgi_fail(err, MANGO_E_STATE, "parameter %s %s", p->name,
                             n->given ? "was given away to a plan" : "has no values yet");
         for (mango_idx k = 0; k < p->count; k++)
@@ -17205,11 +17386,6 @@ mango_status mango_plan_keep(mango_plan *p, mango_idx n, const mango_idx *which)
  * which depend on time, which are needed.
  */
 
-MGI_FN int mgi_is_matmul(mgi_kind k)
-{
-    return k == MGI_CONV || k == MGI_CONVT || k == MGI_LINEAR;
-}
-
 MGI_FN int mgi_plan_source(const mango_plan *p, int node)
 {
     while (p->node[node].view >= 0)
@@ -17866,7 +18042,12 @@ MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err)
  */
 #include <math.h>
 
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
 #define FOLD_LARGE (1 << 18) /* weights that do not stay in cache */
+#define FOLD_PART 16384      /* weights that are folded at a time */
 
 /* Scratch for one step's weights. */
 typedef struct mgi_fold {
@@ -17884,7 +18065,7 @@ static const float *plan_param(const mango_plan *p, int i)
 
 static mango_status plan_filled(const mango_plan *p, int i, mango_err *err)
 {
-    if (i >= 0 && !p->net->param[i].v)
+    if (i >= 0 && !p->net->param[i].v && !p->net->param[i].half)
         return mgi_fail(err, MANGO_E_STATE, "parameter '%s' %s", p->net->param[i].name,
                         p->net->given ? "was given away to an earlier plan"
                                       : "has no values: load or fill the net");
@@ -17995,24 +18176,88 @@ static void fold_batchnorm(const mango_plan *p, const mgi_node *g, float *s, flo
                        plan_param(p, g->mean_p), plan_param(p, g->var_p), g->eps, s, t);
 }
 
+/* Are outputs and inputs independent of others until they are packed? Then a part
+ * of them goes from the net's weights to the packed ones without leaving the cache. */
+static int fold_in_parts(const mango_plan *p, const mgi_step *s)
+{
+    const mgi_conv *c = &s->conv;
+    return !c->transposed && !c->int8 && s->reshape < 0 && !p->net->node[s->op].spectral &&
+           mgi_kernels_get()->nr * c->kh * c->kw <= FOLD_PART;
+}
+
 /* Weights of a matrix product that need no change are packed from the net's. */
 static int fold_is_plain(const mango_plan *p, const mgi_step *s)
 {
-    return s->bn < 0 && s->reshape < 0 && !p->net->node[s->op].spectral;
+    const mgi_node *g = &p->net->node[s->op];
+    return s->bn < 0 && s->reshape < 0 && !g->spectral && !p->net->param[g->weight].half;
+}
+
+/* Parameter i into f->w, to be changed there. */
+static void fold_copy(mgi_fold *f, int i)
+{
+    const mgi_param *q = &f->p->net->param[i];
+    if (q->half)
+        mgi_file_halves(q->count, q->half, f->w);
+    else
+        memcpy(f->w, q->v, (size_t)q->count * sizeof *f->w);
 }
 
 /* ---- packing ---------------------------------------------------------------- */
 
-static mango_status fold_matmul(mgi_fold *f, const mgi_step *s, mango_err *err)
+/* Inputs of a part. */
+static mango_idx fold_inputs(const mgi_conv *c)
+{
+    return FOLD_PART / (mgi_kernels_get()->nr * c->kh * c->kw);
+}
+
+static void fold_part(const mgi_fold *f, const mgi_step *s, mango_idx item)
+{
+    const mgi_conv *c = &s->conv;
+    const mgi_param *q = &f->p->net->param[f->p->net->node[s->op].weight];
+    const mango_idx nr = mgi_kernels_get()->nr, most = fold_inputs(c), area = (mango_idx)c->kh * c->kw;
+    const mango_idx parts = (c->C + most - 1) / most, p = item / parts, c0 = item % parts * most;
+    const mango_idx n = MGI_MIN(most, c->C - c0), row = n * area;
+    float w[FOLD_PART];
+    for (mango_idx o = 0; o < MGI_MIN(nr, c->O - p * nr); o++) {
+        const mango_idx at = ((p * nr + o) * c->C + c0) * area;
+        float *to = w + o * row;
+        if (q->half)
+            mgi_file_halves(row, q->half + 2 * at, to);
+        else
+            memcpy(to, q->v + at, (size_t)row * sizeof *to);
+        for (mango_idx i = 0; s->bn >= 0 && i < row; i++)
+            to[i] *= f->s[p * nr + o];
+    }
+    mgi_conv_pack_part(c, p, c0, n, w, s->packed);
+}
+
+static void fold_parts(const mgi_fold *f, const mgi_step *s)
+{
+    const mango_idx nr = mgi_kernels_get()->nr, most = fold_inputs(&s->conv);
+    const mango_idx items = (s->conv.O + nr - 1) / nr * ((s->conv.C + most - 1) / most);
+#if defined(_OPENMP)
+    if (omp_in_parallel()) { /* this thread packs, others of its team may wait for tasks */
+        MGI_TASK(taskgroup)
+        for (mango_idx i = 0; i < items; i++) {
+            MGI_TASK(task)
+            fold_part(f, s, i);
+        }
+        return;
+    }
+#endif
+    MGI_OMP(parallel for schedule(static) if (f->n >= MGI_GRAIN))
+    for (mango_idx i = 0; i < items; i++)
+        fold_part(f, s, i);
+}
+
+/* Weights that the whole of them is needed for. */
+static mango_status fold_whole(mgi_fold *f, const mgi_step *s, mango_err *err)
 {
     const mango_net *net = f->p->net;
     const mgi_node *g = &net->node[s->op];
     const float *w = plan_param(f->p, g->weight);
-    f->n = net->param[g->weight].count;
-    if (s->bn >= 0)
-        fold_batchnorm(f->p, &net->node[s->bn], f->s, f->t);
     if (!fold_is_plain(f->p, s)) {
-        memcpy(f->w, w, (size_t)f->n * sizeof *w);
+        fold_copy(f, g->weight);
         if (g->spectral)
             MGI_TRY(fold_spectral(f, g, err));
         if (s->bn >= 0)
@@ -18029,6 +18274,19 @@ static mango_status fold_matmul(mgi_fold *f, const mgi_step *s, mango_err *err)
         w = f->w + f->n;
     }
     mgi_conv_pack(&s->conv, w, s->packed);
+    return MANGO_OK;
+}
+
+static mango_status fold_matmul(mgi_fold *f, const mgi_step *s, mango_err *err)
+{
+    const mgi_node *g = &f->p->net->node[s->op];
+    f->n = f->p->net->param[g->weight].count;
+    if (s->bn >= 0)
+        fold_batchnorm(f->p, &f->p->net->node[s->bn], f->s, f->t);
+    if (fold_in_parts(f->p, s))
+        fold_parts(f, s);
+    else
+        MGI_TRY(fold_whole(f, s, err));
     if (s->bias)
         fold_bias(f, s, g);
     return MANGO_OK;
@@ -18094,7 +18352,7 @@ static mango_status fold_plan(const mango_plan *p, mgi_fold *f, mgi_arena *a)
         f->cols = MGI_MAX(f->cols, g->spectral ? n : 0);
         if (s->up == MGI_UP_SUBPIXEL)
             w = MGI_MAX(w, n + s->conv.C * s->conv.O * s->conv.kh * s->conv.kw);
-        else if (g->kind == MGI_VQ || !fold_is_plain(p, s))
+        else if (g->kind == MGI_VQ || !(fold_in_parts(p, s) || fold_is_plain(p, s)))
             w = MGI_MAX(w, s->reshape >= 0 ? 2 * n : n);
     }
     mgi_arena_plan(a, w, sizeof(float));
@@ -18159,11 +18417,11 @@ static void plan_halves(mango_plan *p)
         if (!s->packed_n || !mgi_is_matmul(g->kind) || s->conv.transposed ||
             s->conv.winograd || s->conv.int8 || (s->op == s->head && mgi_plan_is_bits(p, g->in[0])))
             continue;
-        const float *w = plan_param(p, g->weight);
+        const mgi_param *w = &p->net->param[g->weight];
         const int once = s->conv.OH * s->conv.OW == 1 && s->packed_n >= FOLD_LARGE;
-        const int as_is = s->bn < 0 && s->up == MGI_UP_NONE && !g->spectral && w;
-        s->conv.half =
-            p->half || (once && as_is && mgi_halves_exact(p->net->param[g->weight].count, w));
+        const int as_is = s->bn < 0 && s->up == MGI_UP_NONE && !g->spectral;
+        s->conv.half = p->half || (once && as_is &&
+                                   (w->half || (w->v && mgi_halves_exact(w->count, w->v))));
         s->packed_n = mgi_conv_packed(&s->conv);
     }
 }
@@ -18194,6 +18452,7 @@ done:
 }
 
 #undef FOLD_LARGE
+#undef FOLD_PART
 /* ---- end net/plan_weights.c --------------------------------------------------------- */
 
 /* ---- begin net/forward.c ------------------------------------------------------------ */
@@ -24759,6 +25018,17 @@ static void objective_hash_floats(mgi_hash *h, mango_idx n, const float *v)
     }
 }
 
+/* The same of halves in a file. */
+static void objective_hash_halves(mgi_hash *h, mango_idx n, const unsigned char *raw)
+{
+    float v[2048];
+    for (mango_idx k = 0; k < n; k += MGI_COUNT(v)) {
+        const mango_idx m = MGI_MIN(MGI_COUNT(v), n - k);
+        mgi_file_halves(m, raw + 2 * k, v);
+        objective_hash_floats(h, m, v);
+    }
+}
+
 static void objective_hash_params(const mango_net *n, mgi_hash *h, char hex[65])
 {
     for (int i = 0; i < n->n_params; i++) {
@@ -24766,22 +25036,10 @@ static void objective_hash_params(const mango_net *n, mgi_hash *h, char hex[65])
         mgi_hash_add(h, p->name, (mango_idx)strlen(p->name) + 1);
         if (p->v)
             objective_hash_floats(h, p->count, p->v);
+        else if (p->half)
+            objective_hash_halves(h, p->count, p->half);
     }
     mgi_hash_end(h, hex);
-}
-
-static mango_status objective_digests(mango_objective *o, const mango_net *gen,
-                                      const mango_net *net)
-{
-    const mango_net *const n[2] = {gen, net};
-    char *const hex[2] = {o->gen, o->net};
-    mgi_hash h[2];
-    for (int i = 0; i < 2; i++)
-        MGI_TRY(objective_digest(n[i], &o->al, h + i));
-    MGI_OMP(parallel for schedule(static, 1))
-    for (int i = 0; i < 2; i++)
-        objective_hash_params(n[i], h + i, hex[i]);
-    return MANGO_OK;
 }
 
 /* Sizes of both nets, checked against each other. */
@@ -24840,11 +25098,10 @@ static mango_status objective_targets(mango_objective *o, const mango_net *net, 
     return MANGO_OK;
 }
 
-/* One plan looks, to the deepest target and no further; one draws. In this order a
- * net that gives its weights away has freed what lies behind the target. */
-static mango_status objective_plans(mango_objective *o, const mango_net *gen,
-                                    const mango_net *net,
-                                    const mango_objective_options *opt, mango_err *err)
+/* One plan looks, to the deepest target and no further; one draws. */
+static void objective_plan_options(mango_objective *o, const mango_net *net,
+                                   const mango_objective_options *opt, mango_plan_options *look,
+                                   mango_plan_options *draw)
 {
     mango_plan_options p;
     mango_plan_defaults(&p);
@@ -24853,11 +25110,15 @@ static mango_status objective_plans(mango_objective *o, const mango_net *gen,
     p.int8 = opt->int8;
     if (opt->memory > 0)
         p.memory = opt->memory;
-    mango_plan_options g = p;
-    g.from = mango_space_layer(o->space), g.raw = 1;
-    const mango_reading picture = {gen->output, MANGO_READ_MEAN, o->rgb};
-    p.T = o->T = opt->T > 0 ? opt->T : mango_net_steps(net);
-    p.slice = o->elite > 0 ? MGI_MAX(o->T / 2, 1) : 0;
+    *draw = *look = p;
+    draw->from = mango_space_layer(o->space), draw->raw = 1;
+    look->T = o->T = opt->T > 0 ? opt->T : mango_net_steps(net);
+    look->slice = o->elite > 0 ? MGI_MAX(o->T / 2, 1) : 0;
+}
+
+static mango_status objective_plan_look(mango_objective *o, const mango_net *net,
+                                        const mango_plan_options *p, mango_err *err)
+{
     mango_reading *r = mgi_new(&o->al, o->n_looks, sizeof *r);
     if (!r)
         return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
@@ -24865,9 +25126,35 @@ static mango_status objective_plans(mango_objective *o, const mango_net *gen,
         r[i].layer = o->look[i].layer, r[i].what = o->look[i].what,
         r[i].out = o->look[i].act;
     const mango_status st =
-        mango_plan_create(&o->net_plan, net, &p, o->n_looks, r, &o->al, err);
+        mango_plan_create(&o->net_plan, net, p, o->n_looks, r, &o->al, err);
     mgi_del(&o->al, r, o->n_looks, sizeof *r);
-    return st < 0 ? st : mango_plan_create(&o->gen_plan, gen, &g, 1, &picture, &o->al, err);
+    return st;
+}
+
+/* A digest is a chain, which takes one thread its time: the network's is made beside
+ * all that the generator needs, and that by the thread that called, since an allocator
+ * may not like others; whoever has nothing left to do helps it to pack. Both digests
+ * come before a plan takes weights that are given away. */
+static mango_status objective_plans(mango_objective *o, const mango_net *gen,
+                                    const mango_net *net,
+                                    const mango_objective_options *opt, mango_err *err)
+{
+    const mango_reading picture = {gen->output, MANGO_READ_MEAN, o->rgb};
+    mango_plan_options look, draw;
+    mango_status st = MANGO_OK;
+    mgi_hash h[2];
+    objective_plan_options(o, net, opt, &look, &draw);
+    if (objective_digest(gen, &o->al, h) < 0 || objective_digest(net, &o->al, h + 1) < 0)
+        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
+    MGI_OMP(parallel)
+    MGI_OMP(master)
+    {
+        MGI_TASK(task)
+        objective_hash_params(net, h + 1, o->net);
+        objective_hash_params(gen, h, o->gen);
+        st = mango_plan_create(&o->gen_plan, gen, &draw, 1, &picture, &o->al, err);
+    }
+    return st < 0 ? st : objective_plan_look(o, net, &look, err);
 }
 
 /* One arena for everything that holds a batch. */
@@ -24880,6 +25167,7 @@ static mango_status objective_buffers(mango_objective *o, mango_err *err)
         return mgi_fail(err, MANGO_E_MEM, "objective: batch %td is too large", B);
     mgi_arena_plan(a, z, sizeof(float));
     mgi_arena_plan(a, rgb, sizeof(float));
+    mgi_arena_plan(a, z, sizeof *o->drawn);
     for (int i = 0; i < o->n_looks; i++)
         mgi_arena_plan(a, mgi_mul(B, o->look[i].row, &act) ? act : PTRDIFF_MAX,
                        sizeof(float));
@@ -24889,6 +25177,7 @@ static mango_status objective_buffers(mango_objective *o, mango_err *err)
         return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
     o->z = mgi_arena_take(a, z, sizeof(float));
     o->rgb = mgi_arena_take(a, rgb, sizeof(float));
+    o->drawn = mgi_arena_take(a, z, sizeof *o->drawn);
     for (int i = 0; i < o->n_looks; i++)
         o->look[i].act = mgi_arena_take(a, B * o->look[i].row, sizeof(float));
     o->runs = mgi_arena_take(a, 2 * B, sizeof *o->runs);
@@ -24927,8 +25216,6 @@ static mango_status objective_build(mango_objective *o, const mango_net *gen,
     o->d = m.d;
     MGI_TRY(objective_sizes(o, gen, net, err));
     MGI_TRY(objective_buffers(o, err));
-    if (objective_digests(o, gen, net) < 0) /* before a plan may take the weights */
-        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
     return objective_plans(o, gen, net, opt, err);
 }
 
@@ -25031,9 +25318,12 @@ static mango_status objective_read(mango_objective *o, mango_idx K, const float 
 /* Pictures of K <= batch codes into o->rgb. */
 static mango_status objective_draw(mango_objective *o, mango_idx K, const mango_idx *I)
 {
+    o->n_drawn = 0;
     MGI_TRY(mango_space_latent(o->space, K, I, o->z));
     MGI_TRY(mango_plan_run(o->gen_plan, K, o->z));
     objective_round(o, K * o->size, o->rgb);                                    /* (1) */
+    memcpy(o->drawn, I, (size_t)(K * o->d) * sizeof *I);
+    o->n_drawn = K;
     return MANGO_OK;
 }
 
@@ -25060,8 +25350,14 @@ mango_status mango_objective_eval(void *ud, mango_idx K, const mango_idx *I, dou
 mango_status mango_objective_picture(mango_objective *o, const mango_idx *I, float *rgb)
 {
     MGI_REQUIRE(o && I && rgb);
-    MGI_TRY(objective_draw(o, 1, I));
-    memcpy(rgb, o->rgb, (size_t)o->size * sizeof *rgb);
+    mango_idx k = 0; /* a picture has the same bits in every batch */
+    while (k < o->n_drawn && memcmp(o->drawn + k * o->d, I, (size_t)o->d * sizeof *I))
+        k++;
+    if (k == o->n_drawn) {
+        k = 0;
+        MGI_TRY(objective_draw(o, 1, I));
+    }
+    memcpy(rgb, o->rgb + k * o->size, (size_t)o->size * sizeof *rgb);
     return MANGO_OK;
 }
 

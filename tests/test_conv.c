@@ -180,6 +180,73 @@ static void t_conv_half(void)
     mgi_kernels_force(best);
 }
 
+/* Packed part by part, in any order: the same bits as packed at once. */
+static void t_conv_parts(void)
+{
+    const mango_alloc al = mgi_alloc_get(NULL);
+    const char *best = "ref";
+    mango_rng r;
+    mango_rng_init(&r, 9, 1, 0);
+    for (mango_idx s = 0; s < MGI_COUNT(t_conv_sets); s++) {
+        if (!mgi_kernels_force(t_conv_sets[s]))
+            continue;
+        best = t_conv_sets[s];
+        for (int i = 0; i < 32; i++) {
+            const int k = i < 16 ? 3 : 1 + i % 5;
+            mgi_conv c = {.C = 1 + mango_rng_int(&r, 40), .O = 1 + mango_rng_int(&r, 70), .kh = k,
+                          .kw = k, .sh = 1, .sw = 1, .ph = k / 2, .pw = k / 2};
+            c.H = c.W = i % 7 ? 8 : 1; /* of 1: only the middle of a kernel is packed */
+            mgi_conv_shape(&c);
+            c.winograd = i < 16 ? i / 4 % 2 * 2 + i / 8 * 2 * (i / 4 % 2) : 0; /* 0, 2, 0, 4 */
+            c.half = !c.winograd && i % 2;
+            const mango_idx area = (mango_idx)k * k, nw = c.O * c.C * area, np = mgi_conv_packed(&c);
+            const mango_idx nr = mgi_kernels_get()->nr, most = 1 + mango_rng_int(&r, c.C);
+            float *w = mgi_new(&al, 2 * (nw + np), sizeof *w), *part = w + nw, *p = part + nw;
+            t_conv_fill(&r, nw, w);
+            mgi_conv_pack(&c, w, p);
+            for (mango_idx q = (c.O - 1) / nr; q >= 0; q--)
+                for (mango_idx c0 = 0; c0 < c.C; c0 += most) {
+                    const mango_idx n = MGI_MIN(most, c.C - c0), o1 = MGI_MIN(nr, c.O - q * nr);
+                    for (mango_idx o = 0; o < o1; o++)
+                        memcpy(part + o * n * area, w + ((q * nr + o) * c.C + c0) * area,
+                               (size_t)(n * area) * sizeof *w);
+                    mgi_conv_pack_part(&c, q, c0, n, part, p + np);
+                }
+            T_MEM(p + np, p, (size_t)np * sizeof *p);
+            mgi_del(&al, w, 2 * (nw + np), sizeof *w);
+        }
+    }
+    mgi_kernels_force(best);
+}
+
+/* All finite halves as a file has them, at an odd address, by every kernel set. */
+static void t_conv_widen(void)
+{
+    enum { N = 63488 };
+    const char *best = "ref";
+    unsigned char *raw = malloc(2 * N + 1);
+    float *x = malloc(2 * N * sizeof *x);
+    uint16_t *h = malloc(N * sizeof *h);
+    T_REQUIRE(raw && x && h);
+    for (uint32_t i = 0; i < N; i++) {
+        h[i] = (uint16_t)(i < N / 2 ? i : i - N / 2 + 0x8000u);
+        raw[2 * i + 1] = (unsigned char)(h[i] & 255), raw[2 * i + 2] = (unsigned char)(h[i] >> 8);
+    }
+    mgi_from_halves(N, h, x);
+    for (mango_idx s = 0; s < MGI_COUNT(t_conv_sets); s++)
+        if (mgi_kernels_force(t_conv_sets[s])) {
+            best = t_conv_sets[s];
+            memset(x + N, 0xff, N * sizeof *x);
+            mgi_file_halves(N, raw + 1, x + N);
+            T_MEM(x + N, x, N * sizeof *x);
+        }
+    T_CHECK(mgi_file_halves_finite(N, raw + 1));
+    raw[2 * 1000 + 2] = 0xfc; /* minus infinity */
+    T_CHECK(!mgi_file_halves_finite(N, raw + 1));
+    mgi_kernels_force(best);
+    free(raw), free(x), free(h);
+}
+
 /* Every half, and floats between and beyond them, as base/real.c has them. */
 static void t_conv_halves(void)
 {
@@ -270,6 +337,8 @@ void t_conv(void)
     T_CASE(t_conv_random);
     T_CASE(t_conv_layers);
     T_CASE(t_conv_thin);
+    T_CASE(t_conv_parts);
+    T_CASE(t_conv_widen);
     T_CASE(t_conv_halves);
     T_CASE(t_conv_half);
 }

@@ -150,6 +150,43 @@ static void t_narrow_give(void)
     mango_net_destroy(net);
 }
 
+/* A net that was opened: halves stay in the file, plans give the same bits, and then
+ * it has given its weights away. */
+static void t_narrow_open(void)
+{
+    static const char *const dtype[2] = {"F16", "F32"};
+    for (int d = 0; d < 2; d++)
+        for (int half = 0; half < 2; half++) {
+            mango_net *made = t_narrow_net("l1"), *net[2] = {NULL, NULL};
+            mango_plan_options o = t_narrow_options();
+            const char *path = t_tmp("opened.safetensors");
+            const mango_idx n = 5 * T_NARROW_T * T_NARROW_B;
+            mango_err err = {""};
+            float *y[2], one[180];
+            mango_plan *p = NULL;
+            o.half = half;
+            T_OK(mango_net_save(made, path, dtype[d], &err), &err);
+            T_OK_OR_RETURN(mango_net_load(&net[0], path, NULL, &err), &err);
+            T_OK_OR_RETURN(mango_net_open(&net[1], path, NULL, &err), &err);
+            for (int i = 0; i < made->n_params; i++) {
+                const mgi_param *q = &net[1]->param[i];
+                T_EQ(q->half != NULL, d == 0 && strstr(q->name, ".weight") != NULL);
+                T_EQ(q->v != NULL, q->half == NULL);
+            }
+            T_CHECK(!mango_net_param(net[1], "c1.bias", NULL, NULL));
+            T_STATUS(mango_net_save(net[1], t_tmp("not"), "F16", &err), d ? MANGO_OK : MANGO_E_STATE);
+            T_STATUS(mango_net_fill(net[1], 1, 1.0), MANGO_E_STATE);
+            for (int k = 0; k < 2; k++)
+                y[k] = t_narrow_read(net[k], &o, "l2", 5, NULL);
+            T_CHECK(!memcmp(y[0], y[1], (size_t)n * sizeof *y[0]));
+            const mango_reading r = {net[1]->output, MANGO_READ_RATE, one};
+            T_STATUS(mango_plan_create(&p, net[1], &o, 1, &r, NULL, &err), MANGO_E_STATE);
+            T_CHECK(strstr(err.text, "given away") && !p);
+            free(y[0]), free(y[1]);
+            mango_net_destroy(made), mango_net_destroy(net[0]), mango_net_destroy(net[1]);
+        }
+}
+
 /* A net that gives is not trained, whether a plan took its weights or not. */
 static void t_narrow_give_train(void)
 {
@@ -256,12 +293,51 @@ static void t_narrow_give_objective(void)
     mango_net_destroy(net);
 }
 
+/* Loaded or opened: the same digests, which journals name, and the same values. */
+static void t_narrow_open_objective(void)
+{
+    mango_objective_info info[2];
+    mango_objective *o[2] = {NULL, NULL};
+    mango_net *made[2] = {NULL, NULL}, *n[2][2];
+    mango_idx I[128];
+    double y[2];
+    const int threads = mango_threads();
+    mango_err err = {""};
+    T_OK(mango_net_zoo(&made[0], "sngan,width=0.0625", NULL, &err), &err);
+    T_OK(mango_net_zoo(&made[1], "snn_conv,width=0.1,T=5", NULL, &err), &err);
+    for (int i = 0; i < 128; i++)
+        I[i] = i * 5 % 64;
+    for (int i = 0; i < 2; i++) {
+        T_OK(mango_net_fill(made[i], 7, 2.0), NULL);
+        T_OK(mango_net_save(made[i], t_tmp(i ? "net.st" : "gen.st"), "F16", &err), &err);
+        T_OK_OR_RETURN(mango_net_load(&n[0][i], t_tmp(i ? "net.st" : "gen.st"), NULL, &err), &err);
+        T_OK_OR_RETURN(mango_net_open(&n[1][i], t_tmp(i ? "net.st" : "gen.st"), NULL, &err), &err);
+    }
+    for (int i = 0; i < 2; i++) {
+        mango_set_threads(1 + 2 * i);
+        T_OK_OR_RETURN(mango_objective_create(&o[i], n[i][0], n[i][1], "spiking1:3", NULL, NULL, &err),
+                       &err);
+        T_OK(mango_objective_eval(o[i], 1, I, y + i), NULL);
+        mango_objective_get(o[i], info + i);
+    }
+    mango_set_threads(threads);
+    T_CHECK(y[0] == y[1] && y[0] > 0.0);
+    T_STR(info[1].gen, info[0].gen);
+    T_STR(info[1].net, info[0].net);
+    for (int i = 0; i < 2; i++) {
+        mango_objective_destroy(o[i]);
+        mango_net_destroy(n[i][0]), mango_net_destroy(n[i][1]), mango_net_destroy(made[i]);
+    }
+}
+
 void t_narrow(void)
 {
     T_CASE(t_narrow_half);
     T_CASE(t_narrow_exact);
     T_CASE(t_narrow_give);
+    T_CASE(t_narrow_open);
     T_CASE(t_narrow_give_train);
     T_CASE(t_narrow_give_plans);
     T_CASE(t_narrow_give_objective);
+    T_CASE(t_narrow_open_objective);
 }

@@ -134,6 +134,12 @@ static void t_objective_joined(const char *gen_spec, const char *target)
     mango_set_threads(0);
     T_MEM(y2, y, sizeof y);
     int odd = 0;
+    float *last = calloc((size_t)(3 * 32 * 32), sizeof *last);
+    T_STATUS(mango_objective_picture(a, I + (K - 1) * m.d, last), MANGO_OK); /* from the batch */
+    T_STATUS(mango_objective_picture(b, I, rgb), MANGO_OK);
+    T_STATUS(mango_objective_picture(b, I + (K - 1) * m.d, rgb), MANGO_OK); /* drawn again */
+    T_MEM(last, rgb, (size_t)(3 * 32 * 32) * sizeof *rgb);
+    free(last);
     for (int k = 0; k < K; k++) {
         T_STATUS(mango_objective_picture(a, I + k * m.d, rgb), MANGO_OK);
         for (int i = 0; i < 3 * 32 * 32; i++)

@@ -40,6 +40,13 @@
 #else
 #define MGI_OMP(x)
 #endif
+/* MGI_TASK(task), MGI_TASK(taskgroup): for threads that wait at the end of a parallel
+ * region while one works; nothing where OpenMP is older than 4.0. */
+#if defined(_OPENMP) && _OPENMP >= 201307
+#define MGI_TASK(x) MGI_PRAGMA(omp x)
+#else
+#define MGI_TASK(x)
+#endif
 #define MGI_GRAIN 8192 /* elements below which a loop stays on one thread */
 
 #define MGI_COUNT(a) ((mango_idx)(sizeof(a) / sizeof((a)[0])))

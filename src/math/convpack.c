@@ -108,14 +108,13 @@ static void conv_pack_row(const mgi_conv *c, mango_idx nr, const float *row, flo
 }
 
 /* Panel p of one phase: for each input channel the kernel positions of nr
- * outputs are gathered in a small square, then written row by row.
- * Stored weight (o,c): w + o*so + c*sc, then ky*kw + kx. */
+ * outputs are gathered in a small square, then written row by row. Inputs c0 .. c1-1;
+ * weight (o,c) of the panel: w + o*so + (c-c0)*sc, then ky*kw + kx. */
 static void conv_pack_panel(const mgi_convgeo *g, const mgi_conv *c, mango_idx p, mango_idx nr,
-                            const float *w, float *P)
+                            mango_idx c0, mango_idx c1, mango_idx so, mango_idx sc, const float *w,
+                            float *P)
 {
-    const mango_idx area = (mango_idx)c->kh * c->kw, n = MGI_MIN(nr, g->O - p * nr);
-    const mango_idx so = c->transposed ? area : c->C * area;
-    const mango_idx sc = c->transposed ? c->O * area : area;
+    const mango_idx n = MGI_MIN(nr, g->O - p * nr);
     const mango_idx taps = g->kh * g->kw, K = taps * g->C;
     float square[CONV_PACK_TAPS * CONV_PACK_NR] = {0.0f};
     mango_idx at[CONV_PACK_TAPS];
@@ -124,8 +123,8 @@ static void conv_pack_panel(const mgi_convgeo *g, const mgi_conv *c, mango_idx p
         for (mango_idx t = 0; t < nt; t++)
             at[t] = (g->ky0 + (t0 + t) / g->kw * g->kys) * c->kw + g->kx0 +
                     (t0 + t) % g->kw * g->kxs;
-        for (mango_idx i = 0; i < g->C; i++) {
-            const float *src = w + p * nr * so + i * sc;
+        for (mango_idx i = c0; i < c1; i++) {
+            const float *src = w + (i - c0) * sc;
             for (mango_idx j = 0; j < n; j++, src += so)
                 for (mango_idx t = 0; t < nt; t++)
                     square[t * nr + j] = src[at[t]];
@@ -138,6 +137,9 @@ static void conv_pack_panel(const mgi_convgeo *g, const mgi_conv *c, mango_idx p
 MGI_FN void mgi_conv_pack(const mgi_conv *c, const float *w, float *packed)
 {
     const mango_idx nr = mgi_kernels_get()->nr, panels = (c->O + nr - 1) / nr;
+    const mango_idx area = (mango_idx)c->kh * c->kw;
+    const mango_idx so = c->transposed ? area : c->C * area;
+    const mango_idx sc = c->transposed ? c->O * area : area;
     if (c->winograd) {
         mgi_winograd_pack(c, w, packed);
         return;
@@ -152,9 +154,23 @@ MGI_FN void mgi_conv_pack(const mgi_conv *c, const float *w, float *packed)
         const mango_idx K = g.kh * g.kw * g.C;
         MGI_OMP(parallel for if (K * g.O >= MGI_GRAIN))
         for (mango_idx p = 0; p < panels; p++)
-            conv_pack_panel(&g, c, p, nr, w, packed);
+            conv_pack_panel(&g, c, p, nr, 0, c->C, so, sc, w + p * nr * so, packed);
         packed += panels * nr * K;
     }
+}
+
+MGI_FN void mgi_conv_pack_part(const mgi_conv *c, mango_idx p, mango_idx c0, mango_idx n,
+                               const float *w, float *packed)
+{
+    const mango_idx area = (mango_idx)c->kh * c->kw;
+    mgi_convgeo g;
+    assert(!c->transposed && !c->int8);
+    if (c->winograd) {
+        mgi_winograd_pack_part(c, p, c0, n, w, packed);
+        return;
+    }
+    mgi_convgeo_phase(c, 0, &g);
+    conv_pack_panel(&g, c, p, mgi_kernels_get()->nr, c0, c0 + n, n * area, area, w, packed);
 }
 
 /* ---- the oracle ---------------------------------------------------------- */

@@ -36,6 +36,28 @@ static inline float half_wide(uint16_t h)
     return h & 0x8000u ? -v : v;
 }
 
+/* Finite halves as they lie in a file: one text, compiled for each kernel set. */
+MGI_FN void mgi_ref_widen(mango_idx n, const unsigned char *h, float *x)
+{
+    for (mango_idx i = 0; i < n; i++, h += 2)
+        x[i] = half_wide((uint16_t)(h[0] | h[1] << 8));
+}
+
+#if defined(__GNUC__) && defined(__x86_64__)
+#define HALF_WIDEN(name, set)                                                                  \
+    __attribute__((target(set))) MGI_FN void name(mango_idx n, const unsigned char *h, float *x) \
+    {                                                                                          \
+        for (mango_idx i = 0; i < n; i++) {                                                    \
+            uint16_t one;                                                                      \
+            memcpy(&one, h + 2 * i, sizeof one);                                               \
+            x[i] = half_wide(one);                                                             \
+        }                                                                                      \
+    }
+HALF_WIDEN(mgi_avx2_widen, "avx2")
+HALF_WIDEN(mgi_avx512_widen, "avx512f")
+#undef HALF_WIDEN
+#endif
+
 MGI_FN void mgi_halves(mango_idx n, const float *x, uint16_t *h)
 {
     for (mango_idx i = 0; i < n; i++)

@@ -109,6 +109,8 @@ typedef struct mgi_kernels {
     void (*tile_half)(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
                       const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc, int load);
     void (*tanh_n)(mango_idx n, const float *x, float *y);/* mgi_tanhf, see tanh.c */
+    /* x = n finite halves, two bytes each, little-endian, any alignment: half.c */
+    void (*widen)(mango_idx n, const unsigned char *h, float *x);
 } mgi_kernels;
 
 /* The table in force: best the CPU supports, or the one that MANGO_SIMD
@@ -162,6 +164,12 @@ MGI_FN void mgi_ref_add(mango_idx n, const float *x, const float *y, float *z);
 MGI_FN void mgi_ref_relu(mango_idx n, const float *x, float *y);
 MGI_FN void mgi_ref_maximum(mango_idx n, const float *x, float *y);
 MGI_FN void mgi_ref_mix(mango_idx n, const float *x, const float *y, float *z);
+/* half.c */
+MGI_FN void mgi_ref_widen(mango_idx n, const unsigned char *h, float *x);
+#if defined(__GNUC__) && defined(__x86_64__)
+MGI_FN void mgi_avx2_widen(mango_idx n, const unsigned char *h, float *x);
+MGI_FN void mgi_avx512_widen(mango_idx n, const unsigned char *h, float *x);
+#endif
 /* tanh.c */
 MGI_FN void mgi_ref_tanh(mango_idx n, const float *x, float *y);
 #if defined(__GNUC__) && defined(__x86_64__)

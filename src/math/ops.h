@@ -63,6 +63,10 @@ typedef struct mgi_epilogue {
 } mgi_epilogue;
 MGI_FN mango_idx mgi_conv_packed(const mgi_conv *c);               /* floats */
 MGI_FN void mgi_conv_pack(const mgi_conv *c, const float *w, float *packed);
+/* Of that, outputs p*nr .. and inputs c0 .. c0+n-1: w (outputs,n,kh,kw) holds their
+ * weights alone. Not transposed, not of 8 bits. */
+MGI_FN void mgi_conv_pack_part(const mgi_conv *c, mango_idx p, mango_idx c0, mango_idx n,
+                               const float *w, float *packed);
 MGI_FN mango_idx mgi_conv_work(const mgi_conv *c, mango_idx N);    /* floats, all threads */
 MGI_FN void mgi_conv_forward(const mgi_conv *c, mango_idx N, const float *x,
                              const float *packed, const mgi_epilogue *e, float *y,

@@ -13,6 +13,53 @@
 
 #include "winograd.h"
 
+#if defined(__GNUC__)
+#define MGI_WINO_INLINE static inline __attribute__((always_inline))
+#else
+#define MGI_WINO_INLINE static inline
+#endif
+
+/* Gg without its factors, for n columns g: g0, g0+g1+g2, g0-g1+g2[, g0+2g1+4g2,
+ * g0-2g1+4g2], g2. */
+MGI_WINO_INLINE void mgi_wino_g(int m, mango_idx n, const double *g0, const double *g1,
+                                const double *g2, double *t, mango_idx step)
+{
+    double *last = t + (m + 1) * step;
+    for (mango_idx o = 0; o < n; o++) {
+        const double s = g0[o] + g2[o];
+        t[o] = g0[o];
+        t[step + o] = s + g1[o];
+        t[2 * step + o] = s - g1[o];
+        last[o] = g2[o];
+    }
+    for (mango_idx o = 0; m == 4 && o < n; o++) {
+        const double q = g0[o] + 4.0 * g2[o], d = 2.0 * g1[o];
+        t[3 * step + o] = q + d;
+        t[4 * step + o] = q - d;
+    }
+}
+
+/* U = G g G' of n <= 32 kernels in double: one text, compiled for each kernel set. */
+MGI_WINO_INLINE void mgi_wino_filter(int m, mango_idx n, const float *g, float *U)
+{
+    static const double f2[4] = {1.0, 0.5, 0.5, 1.0};
+    static const double f4[6] = {1.0 / 4, -1.0 / 6, -1.0 / 6, 1.0 / 24, 1.0 / 24, 1.0};
+    const double *f = m == 2 ? f2 : f4;
+    const int a = m + 2;
+    double d[9 * 32], t[18 * 32], u[6 * 32];
+    for (mango_idx i = 0; i < 9 * n; i++)
+        d[i] = (double)g[i];
+    for (int j = 0; j < 3; j++)
+        mgi_wino_g(m, n, d + j * n, d + (3 + j) * n, d + (6 + j) * n, t + j * n, 3 * n);
+    for (int i = 0; i < a; i++) {
+        const double *r = t + 3 * i * n;
+        mgi_wino_g(m, n, r, r + n, r + 2 * n, u, n);
+        for (int j = 0; j < a; j++, U += n)
+            for (mango_idx o = 0; o < n; o++)
+                U[o] = (float)(u[j * n + o] * (f[i] * f[j]));
+    }
+}
+
 /* t = B'd: one column or row. m = 2:  d0-d2, d1+d2, d2-d1, d1-d3. */
 #define MGI_WINO_B2(d0, d1, d2, d3, t0, t1, t2, t3)                                            \
     {                                                                                          \
@@ -196,7 +243,7 @@
         MGI_WINO_PIXEL(4 * i + 3, v3)                                                          \
     }
 
-/* The seven transforms of a kernel set; attr: its target, static; of: the
+/* The transforms of a kernel set; attr: its target, static; of: the
  * member of the set for what fills no vector. */
 #define MGI_WINO_INPUT(name, attr, of, m, size, body)                                           \
     attr void name(mango_idx c0, mango_idx n, const float *const *px, float *V,                \
@@ -252,8 +299,15 @@
                     MGI_WINO_OUT3_COL(0) MGI_WINO_OUT3_COL(1) MGI_WINO_OUT3_COL(2)             \
                     MGI_WINO_OUT3_COL(3) MGI_WINO_OUT3_ROW(0) MGI_WINO_OUT3_ROW(1)             \
                     MGI_WINO_OUT3_ROW(2))                                                      \
+    attr void prefix##_filter(int m, mango_idx n, const float *g, float *U)                    \
+    {                                                                                          \
+        if (m == 2)                                                                            \
+            mgi_wino_filter(2, n, g, U);                                                       \
+        else                                                                                   \
+            mgi_wino_filter(4, n, g, U);                                                       \
+    }                                                                                          \
     static const mgi_winograd_set prefix##_set = {                                             \
         {prefix##_in2, prefix##_in4}, {prefix##_gr2, prefix##_gr4},                            \
-        {prefix##_out2, prefix##_out4, prefix##_out3}}
+        {prefix##_out2, prefix##_out4, prefix##_out3}, prefix##_filter}
 
 #endif

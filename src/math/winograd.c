@@ -161,44 +161,9 @@ MGI_FN int mgi_winograd_rule(const mgi_conv *c)
 
 /* ---- weights --------------------------------------------------------------- */
 
-/* Gg without its factors, for n columns g: g0, g0+g1+g2, g0-g1+g2[, g0+2g1+4g2,
- * g0-2g1+4g2], g2. */
-static void wino_g(int m, mango_idx n, const double *g0, const double *g1, const double *g2,
-                   double *t, mango_idx step)
-{
-    double *last = t + (m + 1) * step;
-    for (mango_idx o = 0; o < n; o++) {
-        const double s = g0[o] + g2[o];
-        t[o] = g0[o];
-        t[step + o] = s + g1[o];
-        t[2 * step + o] = s - g1[o];
-        last[o] = g2[o];
-    }
-    for (mango_idx o = 0; m == 4 && o < n; o++) {
-        const double q = g0[o] + 4.0 * g2[o], d = 2.0 * g1[o];
-        t[3 * step + o] = q + d;
-        t[4 * step + o] = q - d;
-    }
-}
-
 MGI_FN void mgi_winograd_filter(int m, mango_idx n, const float *g, float *U)
 {
-    static const double f2[4] = {1.0, 0.5, 0.5, 1.0};
-    static const double f4[6] = {1.0 / 4, -1.0 / 6, -1.0 / 6, 1.0 / 24, 1.0 / 24, 1.0};
-    const double *f = m == 2 ? f2 : f4;
-    const int a = m + 2;
-    double d[9 * WINO_NR], t[18 * WINO_NR], u[6 * WINO_NR];
-    for (mango_idx i = 0; i < 9 * n; i++)
-        d[i] = (double)g[i];
-    for (int j = 0; j < 3; j++)
-        wino_g(m, n, d + j * n, d + (3 + j) * n, d + (6 + j) * n, t + j * n, 3 * n);
-    for (int i = 0; i < a; i++) {
-        const double *r = t + 3 * i * n;
-        wino_g(m, n, r, r + n, r + 2 * n, u, n);
-        for (int j = 0; j < a; j++, U += n)
-            for (mango_idx o = 0; o < n; o++)
-                U[o] = (float)(u[j * n + o] * (f[i] * f[j]));
-    }
+    mgi_winograd_get(mgi_kernels_get())->filter(m, n, g, U);
 }
 
 MGI_FN mango_idx mgi_winograd_packed(const mgi_conv *c)
@@ -208,28 +173,40 @@ MGI_FN mango_idx mgi_winograd_packed(const mgi_conv *c)
 }
 
 /* w (O,C,3,3) -> per point a packed (C,O): panels of nr outputs, row c. The
- * kernels of nr outputs are transformed side by side. */
-MGI_FN void mgi_winograd_pack(const mgi_conv *c, const float *w, float *packed)
+ * kernels of nr outputs, `step` floats apart, are transformed side by side. */
+static void wino_pack(const mgi_conv *c, mango_idx q, mango_idx i, const float *from,
+                      mango_idx step, float *packed)
 {
     const int m = c->winograd, points = (m + 2) * (m + 2);
-    const mango_idx nr = mgi_kernels_get()->nr, panels = (c->O + nr - 1) / nr;
+    const mango_idx nr = mgi_kernels_get()->nr, n = MGI_MIN(nr, c->O - q * nr);
     const mango_idx plane = mgi_pack_size(c->C, c->O);
+    float g[9 * WINO_NR] = {0.0f}, U[MGI_WINOGRAD_POINTS * WINO_NR];
+    for (mango_idx o = 0; o < n; o++, from += step)
+        for (int k = 0; k < 9; k++)
+            g[k * nr + o] = from[k];
+    mgi_winograd_filter(m, nr, g, U);
+    for (int p = 0; p < points; p++)
+        memcpy(packed + p * plane + (q * c->C + i) * nr, U + p * nr, (size_t)nr * sizeof *U);
+}
+
+MGI_FN void mgi_winograd_pack(const mgi_conv *c, const float *w, float *packed)
+{
+    const mango_idx nr = mgi_kernels_get()->nr, panels = (c->O + nr - 1) / nr;
     if (c->transposed) {
         mgi_winograd_up_pack(c, w, packed);
         return;
     }
     MGI_OMP(parallel for if (c->C * c->O >= MGI_GRAIN / 8))
-    for (mango_idx i = 0; i < panels * c->C; i++) {
-        const mango_idx o0 = i / c->C * nr, n = MGI_MIN(nr, c->O - o0);
-        const float *from = w + (o0 * c->C + i % c->C) * 9;
-        float g[9 * WINO_NR] = {0.0f}, U[MGI_WINOGRAD_POINTS * WINO_NR];
-        for (mango_idx o = 0; o < n; o++, from += 9 * c->C)
-            for (int k = 0; k < 9; k++)
-                g[k * nr + o] = from[k];
-        mgi_winograd_filter(m, nr, g, U);
-        for (int p = 0; p < points; p++)
-            memcpy(packed + p * plane + i * nr, U + p * nr, (size_t)nr * sizeof *U);
-    }
+    for (mango_idx i = 0; i < panels * c->C; i++)
+        wino_pack(c, i / c->C, i % c->C, w + (i / c->C * nr * c->C + i % c->C) * 9, 9 * c->C,
+                  packed);
+}
+
+MGI_FN void mgi_winograd_pack_part(const mgi_conv *c, mango_idx p, mango_idx c0, mango_idx n,
+                                   const float *w, float *packed)
+{
+    for (mango_idx i = 0; i < n; i++)
+        wino_pack(c, p, c0 + i, w + 9 * i, 9 * n, packed);
 }
 
 /* ---- phases ---------------------------------------------------------------- */

@@ -63,6 +63,8 @@ MGI_FN int mgi_winograd_rule(const mgi_conv *c);
 /* What mgi_conv_* do for c->winograd = m: sizes in floats. */
 MGI_FN mango_idx mgi_winograd_packed(const mgi_conv *c);
 MGI_FN void mgi_winograd_pack(const mgi_conv *c, const float *w, float *packed);
+MGI_FN void mgi_winograd_pack_part(const mgi_conv *c, mango_idx p, mango_idx c0, mango_idx n,
+                                   const float *w, float *packed);
 MGI_FN mango_idx mgi_winograd_work(const mgi_conv *c, mango_idx N);
 MGI_FN void mgi_winograd_forward(const mgi_conv *c, mango_idx N, const float *x,
                                  const float *packed, const mgi_epilogue *e, float *y,
@@ -102,6 +104,7 @@ typedef struct mgi_winograd_set {
     mgi_winograd_in *input[2];   /* m = 2 and 3, 4 */
     mgi_winograd_in *grad[2];    /* m = 2, 4: Z = A dY A', pixel (i,j) of dY is px[i*m+j] */
     mgi_winograd_out *output[3]; /* m = 2, 4, 3    */
+    void (*filter)(int m, mango_idx n, const float *g, float *U);
 } mgi_winograd_set;
 /* The set that goes with a kernel table; ref is the oracle. */
 MGI_FN const mgi_winograd_set *mgi_winograd_get(const mgi_kernels *k);

@@ -53,6 +53,17 @@ static void objective_hash_floats(mgi_hash *h, mango_idx n, const float *v)
     }
 }
 
+/* The same of halves in a file. */
+static void objective_hash_halves(mgi_hash *h, mango_idx n, const unsigned char *raw)
+{
+    float v[2048];
+    for (mango_idx k = 0; k < n; k += MGI_COUNT(v)) {
+        const mango_idx m = MGI_MIN(MGI_COUNT(v), n - k);
+        mgi_file_halves(m, raw + 2 * k, v);
+        objective_hash_floats(h, m, v);
+    }
+}
+
 static void objective_hash_params(const mango_net *n, mgi_hash *h, char hex[65])
 {
     for (int i = 0; i < n->n_params; i++) {
@@ -60,22 +71,10 @@ static void objective_hash_params(const mango_net *n, mgi_hash *h, char hex[65])
         mgi_hash_add(h, p->name, (mango_idx)strlen(p->name) + 1);
         if (p->v)
             objective_hash_floats(h, p->count, p->v);
+        else if (p->half)
+            objective_hash_halves(h, p->count, p->half);
     }
     mgi_hash_end(h, hex);
-}
-
-static mango_status objective_digests(mango_objective *o, const mango_net *gen,
-                                      const mango_net *net)
-{
-    const mango_net *const n[2] = {gen, net};
-    char *const hex[2] = {o->gen, o->net};
-    mgi_hash h[2];
-    for (int i = 0; i < 2; i++)
-        MGI_TRY(objective_digest(n[i], &o->al, h + i));
-    MGI_OMP(parallel for schedule(static, 1))
-    for (int i = 0; i < 2; i++)
-        objective_hash_params(n[i], h + i, hex[i]);
-    return MANGO_OK;
 }
 
 /* Sizes of both nets, checked against each other. */
@@ -134,11 +133,10 @@ static mango_status objective_targets(mango_objective *o, const mango_net *net, 
     return MANGO_OK;
 }
 
-/* One plan looks, to the deepest target and no further; one draws. In this order a
- * net that gives its weights away has freed what lies behind the target. */
-static mango_status objective_plans(mango_objective *o, const mango_net *gen,
-                                    const mango_net *net,
-                                    const mango_objective_options *opt, mango_err *err)
+/* One plan looks, to the deepest target and no further; one draws. */
+static void objective_plan_options(mango_objective *o, const mango_net *net,
+                                   const mango_objective_options *opt, mango_plan_options *look,
+                                   mango_plan_options *draw)
 {
     mango_plan_options p;
     mango_plan_defaults(&p);
@@ -147,11 +145,15 @@ static mango_status objective_plans(mango_objective *o, const mango_net *gen,
     p.int8 = opt->int8;
     if (opt->memory > 0)
         p.memory = opt->memory;
-    mango_plan_options g = p;
-    g.from = mango_space_layer(o->space), g.raw = 1;
-    const mango_reading picture = {gen->output, MANGO_READ_MEAN, o->rgb};
-    p.T = o->T = opt->T > 0 ? opt->T : mango_net_steps(net);
-    p.slice = o->elite > 0 ? MGI_MAX(o->T / 2, 1) : 0;
+    *draw = *look = p;
+    draw->from = mango_space_layer(o->space), draw->raw = 1;
+    look->T = o->T = opt->T > 0 ? opt->T : mango_net_steps(net);
+    look->slice = o->elite > 0 ? MGI_MAX(o->T / 2, 1) : 0;
+}
+
+static mango_status objective_plan_look(mango_objective *o, const mango_net *net,
+                                        const mango_plan_options *p, mango_err *err)
+{
     mango_reading *r = mgi_new(&o->al, o->n_looks, sizeof *r);
     if (!r)
         return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
@@ -159,9 +161,35 @@ static mango_status objective_plans(mango_objective *o, const mango_net *gen,
         r[i].layer = o->look[i].layer, r[i].what = o->look[i].what,
         r[i].out = o->look[i].act;
     const mango_status st =
-        mango_plan_create(&o->net_plan, net, &p, o->n_looks, r, &o->al, err);
+        mango_plan_create(&o->net_plan, net, p, o->n_looks, r, &o->al, err);
     mgi_del(&o->al, r, o->n_looks, sizeof *r);
-    return st < 0 ? st : mango_plan_create(&o->gen_plan, gen, &g, 1, &picture, &o->al, err);
+    return st;
+}
+
+/* A digest is a chain, which takes one thread its time: the network's is made beside
+ * all that the generator needs, and that by the thread that called, since an allocator
+ * may not like others; whoever has nothing left to do helps it to pack. Both digests
+ * come before a plan takes weights that are given away. */
+static mango_status objective_plans(mango_objective *o, const mango_net *gen,
+                                    const mango_net *net,
+                                    const mango_objective_options *opt, mango_err *err)
+{
+    const mango_reading picture = {gen->output, MANGO_READ_MEAN, o->rgb};
+    mango_plan_options look, draw;
+    mango_status st = MANGO_OK;
+    mgi_hash h[2];
+    objective_plan_options(o, net, opt, &look, &draw);
+    if (objective_digest(gen, &o->al, h) < 0 || objective_digest(net, &o->al, h + 1) < 0)
+        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
+    MGI_OMP(parallel)
+    MGI_OMP(master)
+    {
+        MGI_TASK(task)
+        objective_hash_params(net, h + 1, o->net);
+        objective_hash_params(gen, h, o->gen);
+        st = mango_plan_create(&o->gen_plan, gen, &draw, 1, &picture, &o->al, err);
+    }
+    return st < 0 ? st : objective_plan_look(o, net, &look, err);
 }
 
 /* One arena for everything that holds a batch. */
@@ -174,6 +202,7 @@ static mango_status objective_buffers(mango_objective *o, mango_err *err)
         return mgi_fail(err, MANGO_E_MEM, "objective: batch %td is too large", B);
     mgi_arena_plan(a, z, sizeof(float));
     mgi_arena_plan(a, rgb, sizeof(float));
+    mgi_arena_plan(a, z, sizeof *o->drawn);
     for (int i = 0; i < o->n_looks; i++)
         mgi_arena_plan(a, mgi_mul(B, o->look[i].row, &act) ? act : PTRDIFF_MAX,
                        sizeof(float));
@@ -183,6 +212,7 @@ static mango_status objective_buffers(mango_objective *o, mango_err *err)
         return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
     o->z = mgi_arena_take(a, z, sizeof(float));
     o->rgb = mgi_arena_take(a, rgb, sizeof(float));
+    o->drawn = mgi_arena_take(a, z, sizeof *o->drawn);
     for (int i = 0; i < o->n_looks; i++)
         o->look[i].act = mgi_arena_take(a, B * o->look[i].row, sizeof(float));
     o->runs = mgi_arena_take(a, 2 * B, sizeof *o->runs);
@@ -221,8 +251,6 @@ static mango_status objective_build(mango_objective *o, const mango_net *gen,
     o->d = m.d;
     MGI_TRY(objective_sizes(o, gen, net, err));
     MGI_TRY(objective_buffers(o, err));
-    if (objective_digests(o, gen, net) < 0) /* before a plan may take the weights */
-        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
     return objective_plans(o, gen, net, opt, err);
 }
 
@@ -325,9 +353,12 @@ static mango_status objective_read(mango_objective *o, mango_idx K, const float 
 /* Pictures of K <= batch codes into o->rgb. */
 static mango_status objective_draw(mango_objective *o, mango_idx K, const mango_idx *I)
 {
+    o->n_drawn = 0;
     MGI_TRY(mango_space_latent(o->space, K, I, o->z));
     MGI_TRY(mango_plan_run(o->gen_plan, K, o->z));
     objective_round(o, K * o->size, o->rgb);                                    /* (1) */
+    memcpy(o->drawn, I, (size_t)(K * o->d) * sizeof *I);
+    o->n_drawn = K;
     return MANGO_OK;
 }
 
@@ -354,8 +385,14 @@ mango_status mango_objective_eval(void *ud, mango_idx K, const mango_idx *I, dou
 mango_status mango_objective_picture(mango_objective *o, const mango_idx *I, float *rgb)
 {
     MGI_REQUIRE(o && I && rgb);
-    MGI_TRY(objective_draw(o, 1, I));
-    memcpy(rgb, o->rgb, (size_t)o->size * sizeof *rgb);
+    mango_idx k = 0; /* a picture has the same bits in every batch */
+    while (k < o->n_drawn && memcmp(o->drawn + k * o->d, I, (size_t)o->d * sizeof *I))
+        k++;
+    if (k == o->n_drawn) {
+        k = 0;
+        MGI_TRY(objective_draw(o, 1, I));
+    }
+    memcpy(rgb, o->rgb + k * o->size, (size_t)o->size * sizeof *rgb);
     return MANGO_OK;
 }
 

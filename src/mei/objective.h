@@ -34,6 +34,8 @@ struct mango_objective {
     int n_looks;
     mango_idx T;
     float *z, *rgb;          /* (batch,d) (batch,size)         */
+    mango_idx *drawn;        /* (batch,d) codes of which n_drawn pictures are in rgb */
+    mango_idx n_drawn;
     char gen[65], net[65];
     /* early stop (race.c) */
     mango_idx elite;         /* 0: every query runs to its end */

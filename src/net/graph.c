@@ -284,6 +284,11 @@ MGI_FN mango_status mgi_net_finish(mango_net *n, mango_err *err)
     return MANGO_OK;
 }
 
+MGI_FN int mgi_is_matmul(mgi_kind k)
+{
+    return k == MGI_CONV || k == MGI_CONVT || k == MGI_LINEAR;
+}
+
 MGI_FN mango_status mgi_net_alloc_params(mango_net *n)
 {
     if (n->given)
@@ -292,8 +297,8 @@ MGI_FN mango_status mgi_net_alloc_params(mango_net *n)
         return MANGO_OK;
     for (int i = 0; i < n->n_params; i++) {
         mgi_param *p = &n->param[i];
-        p->v = p->own = mgi_new(&n->al, p->count, sizeof *p->v); /* zeroed */
-        if (p->own)
+        p->v = p->own = p->half ? NULL : mgi_new(&n->al, p->count, sizeof *p->v); /* zeroed */
+        if (p->own || p->half)
             continue;
         while (i-- > 0)
             mgi_param_release(n, i);
@@ -307,4 +312,5 @@ MGI_FN void mgi_param_release(const mango_net *n, int i)
     mgi_param *p = &n->param[i];
     mgi_del(&n->al, p->own, p->count, sizeof *p->own);
     p->v = p->own = NULL;
+    p->half = NULL;
 }

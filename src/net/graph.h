@@ -61,6 +61,7 @@ typedef struct mgi_param {
     int is_buffer;   /* running statistics, sn vectors: not trained by gradient */
     float *v;        /* NULL until filled, and after it was given away */
     float *own;      /* what v is unless a trainer lends another one */
+    const unsigned char *half; /* or NULL: values are halves in the net's file, v is NULL */
 } mgi_param;
 
 typedef struct mgi_node {
@@ -92,6 +93,8 @@ struct mango_net {
     int n_params, cap_params;
     mgi_param *param;
     int given;                 /* weights are released as a plan packs them */
+    unsigned char *file;       /* mapped as long as the net lives, of mango_net_open; NULL */
+    mango_idx file_size;
     int output;                /* index of the last node */
     int input;                 /* index of the first INPUT node */
     char arch[32];
@@ -123,6 +126,7 @@ MGI_FN mango_status mgi_net_finish(mango_net *n, mango_err *err);
 MGI_FN int mgi_net_find(const mango_net *n, const char *layer);   /* -1: none */
 MGI_FN int mgi_param_find(const mango_net *n, const char *name);
 MGI_FN const char *mgi_kind_name(mgi_kind k);
+MGI_FN int mgi_is_matmul(mgi_kind k);                             /* conv, convt, linear */
 MGI_FN int mgi_kind_find(const char *name, mgi_kind *k);           /* false: none */
 
 /* graph_shape.c: output shape, conv and pool sizes of a node from its inputs

@@ -1,6 +1,7 @@
 /* net.c - the public face of a network: names, parameters, metadata, filling.
  * SPDX-License-Identifier: MIT */
 #include "net.h"
+#include "../base/file.h"
 #include "graph.h"
 #include <math.h>
 
@@ -39,6 +40,8 @@ void mango_net_destroy(mango_net *n)
         mgi_del(&al, n->extra, n->cap_extra, sizeof n->extra[0]);
     for (int i = 0; i < n->n_params; i++)
         mgi_param_release(n, i);
+    if (n->file)
+        mgi_file_unmap(n->file, n->file_size);
     if (n->param)
         mgi_del(&al, n->param, n->cap_params, sizeof n->param[0]);
     if (n->node)

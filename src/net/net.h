@@ -76,6 +76,13 @@ MANGO_API mango_idx mango_net_borrow(mango_net *to, const mango_net *from);
  * training answer MANGO_E_STATE, and mango_net_param NULL. */
 MANGO_API void mango_net_give(mango_net *net);
 
+/* mango_net_open - mango_net_load and mango_net_give in one, for a net that is loaded
+ * to be planned once: weights that are halves stay in the file, which is mapped
+ * as long as the net lives and must not be written to, and a plan widens them one
+ * layer at a time. Everything else as for a net that was loaded, then given. */
+MANGO_API mango_status mango_net_open(mango_net **net, const char *path, const mango_alloc *al,
+                                      mango_err *err);
+
 /* A plan: everything about some readings of a network, decided beforehand. */
 typedef struct mango_plan mango_plan;
 /* What to read of a layer. Shapes are slowest axis first. The rate of a LIF

@@ -139,7 +139,6 @@ struct mango_plan {
 /* plan_graph.c: links, needs, dynamics. */
 MGI_FN mango_status mgi_plan_graph(mango_plan *p, mango_err *err);
 MGI_FN int mgi_plan_source(const mango_plan *p, int node); /* the node behind views */
-MGI_FN int mgi_is_matmul(mgi_kind k);  /* conv, convt, linear */
 
 /* plan_rewrite.c: how a convolution joins the upsampling in front of it, by the
  * graph alone; whether a chain that ends at `node` is such one of MGI_UP_AFTER;

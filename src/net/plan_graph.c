@@ -3,11 +3,6 @@
  * SPDX-License-Identifier: MIT */
 #include "plan.h"
 
-MGI_FN int mgi_is_matmul(mgi_kind k)
-{
-    return k == MGI_CONV || k == MGI_CONVT || k == MGI_LINEAR;
-}
-
 MGI_FN int mgi_plan_source(const mango_plan *p, int node)
 {
     while (p->node[node].view >= 0)

@@ -7,7 +7,12 @@
 #include "plan.h"
 #include <math.h>
 
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
 #define FOLD_LARGE (1 << 18) /* weights that do not stay in cache */
+#define FOLD_PART 16384      /* weights that are folded at a time */
 
 /* Scratch for one step's weights. */
 typedef struct mgi_fold {
@@ -25,7 +30,7 @@ static const float *plan_param(const mango_plan *p, int i)
 
 static mango_status plan_filled(const mango_plan *p, int i, mango_err *err)
 {
-    if (i >= 0 && !p->net->param[i].v)
+    if (i >= 0 && !p->net->param[i].v && !p->net->param[i].half)
         return mgi_fail(err, MANGO_E_STATE, "parameter '%s' %s", p->net->param[i].name,
                         p->net->given ? "was given away to an earlier plan"
                                       : "has no values: load or fill the net");
@@ -136,24 +141,88 @@ static void fold_batchnorm(const mango_plan *p, const mgi_node *g, float *s, flo
                        plan_param(p, g->mean_p), plan_param(p, g->var_p), g->eps, s, t);
 }
 
+/* Are outputs and inputs independent of others until they are packed? Then a part
+ * of them goes from the net's weights to the packed ones without leaving the cache. */
+static int fold_in_parts(const mango_plan *p, const mgi_step *s)
+{
+    const mgi_conv *c = &s->conv;
+    return !c->transposed && !c->int8 && s->reshape < 0 && !p->net->node[s->op].spectral &&
+           mgi_kernels_get()->nr * c->kh * c->kw <= FOLD_PART;
+}
+
 /* Weights of a matrix product that need no change are packed from the net's. */
 static int fold_is_plain(const mango_plan *p, const mgi_step *s)
 {
-    return s->bn < 0 && s->reshape < 0 && !p->net->node[s->op].spectral;
+    const mgi_node *g = &p->net->node[s->op];
+    return s->bn < 0 && s->reshape < 0 && !g->spectral && !p->net->param[g->weight].half;
+}
+
+/* Parameter i into f->w, to be changed there. */
+static void fold_copy(mgi_fold *f, int i)
+{
+    const mgi_param *q = &f->p->net->param[i];
+    if (q->half)
+        mgi_file_halves(q->count, q->half, f->w);
+    else
+        memcpy(f->w, q->v, (size_t)q->count * sizeof *f->w);
 }
 
 /* ---- packing ---------------------------------------------------------------- */
 
-static mango_status fold_matmul(mgi_fold *f, const mgi_step *s, mango_err *err)
+/* Inputs of a part. */
+static mango_idx fold_inputs(const mgi_conv *c)
+{
+    return FOLD_PART / (mgi_kernels_get()->nr * c->kh * c->kw);
+}
+
+static void fold_part(const mgi_fold *f, const mgi_step *s, mango_idx item)
+{
+    const mgi_conv *c = &s->conv;
+    const mgi_param *q = &f->p->net->param[f->p->net->node[s->op].weight];
+    const mango_idx nr = mgi_kernels_get()->nr, most = fold_inputs(c), area = (mango_idx)c->kh * c->kw;
+    const mango_idx parts = (c->C + most - 1) / most, p = item / parts, c0 = item % parts * most;
+    const mango_idx n = MGI_MIN(most, c->C - c0), row = n * area;
+    float w[FOLD_PART];
+    for (mango_idx o = 0; o < MGI_MIN(nr, c->O - p * nr); o++) {
+        const mango_idx at = ((p * nr + o) * c->C + c0) * area;
+        float *to = w + o * row;
+        if (q->half)
+            mgi_file_halves(row, q->half + 2 * at, to);
+        else
+            memcpy(to, q->v + at, (size_t)row * sizeof *to);
+        for (mango_idx i = 0; s->bn >= 0 && i < row; i++)
+            to[i] *= f->s[p * nr + o];
+    }
+    mgi_conv_pack_part(c, p, c0, n, w, s->packed);
+}
+
+static void fold_parts(const mgi_fold *f, const mgi_step *s)
+{
+    const mango_idx nr = mgi_kernels_get()->nr, most = fold_inputs(&s->conv);
+    const mango_idx items = (s->conv.O + nr - 1) / nr * ((s->conv.C + most - 1) / most);
+#if defined(_OPENMP)
+    if (omp_in_parallel()) { /* this thread packs, others of its team may wait for tasks */
+        MGI_TASK(taskgroup)
+        for (mango_idx i = 0; i < items; i++) {
+            MGI_TASK(task)
+            fold_part(f, s, i);
+        }
+        return;
+    }
+#endif
+    MGI_OMP(parallel for schedule(static) if (f->n >= MGI_GRAIN))
+    for (mango_idx i = 0; i < items; i++)
+        fold_part(f, s, i);
+}
+
+/* Weights that the whole of them is needed for. */
+static mango_status fold_whole(mgi_fold *f, const mgi_step *s, mango_err *err)
 {
     const mango_net *net = f->p->net;
     const mgi_node *g = &net->node[s->op];
     const float *w = plan_param(f->p, g->weight);
-    f->n = net->param[g->weight].count;
-    if (s->bn >= 0)
-        fold_batchnorm(f->p, &net->node[s->bn], f->s, f->t);
     if (!fold_is_plain(f->p, s)) {
-        memcpy(f->w, w, (size_t)f->n * sizeof *w);
+        fold_copy(f, g->weight);
         if (g->spectral)
             MGI_TRY(fold_spectral(f, g, err));
         if (s->bn >= 0)
@@ -170,6 +239,19 @@ static mango_status fold_matmul(mgi_fold *f, const mgi_step *s, mango_err *err)
         w = f->w + f->n;
     }
     mgi_conv_pack(&s->conv, w, s->packed);
+    return MANGO_OK;
+}
+
+static mango_status fold_matmul(mgi_fold *f, const mgi_step *s, mango_err *err)
+{
+    const mgi_node *g = &f->p->net->node[s->op];
+    f->n = f->p->net->param[g->weight].count;
+    if (s->bn >= 0)
+        fold_batchnorm(f->p, &f->p->net->node[s->bn], f->s, f->t);
+    if (fold_in_parts(f->p, s))
+        fold_parts(f, s);
+    else
+        MGI_TRY(fold_whole(f, s, err));
     if (s->bias)
         fold_bias(f, s, g);
     return MANGO_OK;
@@ -235,7 +317,7 @@ static mango_status fold_plan(const mango_plan *p, mgi_fold *f, mgi_arena *a)
         f->cols = MGI_MAX(f->cols, g->spectral ? n : 0);
         if (s->up == MGI_UP_SUBPIXEL)
             w = MGI_MAX(w, n + s->conv.C * s->conv.O * s->conv.kh * s->conv.kw);
-        else if (g->kind == MGI_VQ || !fold_is_plain(p, s))
+        else if (g->kind == MGI_VQ || !(fold_in_parts(p, s) || fold_is_plain(p, s)))
             w = MGI_MAX(w, s->reshape >= 0 ? 2 * n : n);
     }
     mgi_arena_plan(a, w, sizeof(float));
@@ -300,11 +382,11 @@ static void plan_halves(mango_plan *p)
         if (!s->packed_n || !mgi_is_matmul(g->kind) || s->conv.transposed ||
             s->conv.winograd || s->conv.int8 || (s->op == s->head && mgi_plan_is_bits(p, g->in[0])))
             continue;
-        const float *w = plan_param(p, g->weight);
+        const mgi_param *w = &p->net->param[g->weight];
         const int once = s->conv.OH * s->conv.OW == 1 && s->packed_n >= FOLD_LARGE;
-        const int as_is = s->bn < 0 && s->up == MGI_UP_NONE && !g->spectral && w;
-        s->conv.half =
-            p->half || (once && as_is && mgi_halves_exact(p->net->param[g->weight].count, w));
+        const int as_is = s->bn < 0 && s->up == MGI_UP_NONE && !g->spectral;
+        s->conv.half = p->half || (once && as_is &&
+                                   (w->half || (w->v && mgi_halves_exact(w->count, w->v))));
         s->packed_n = mgi_conv_packed(&s->conv);
     }
 }
@@ -335,3 +417,4 @@ done:
 }
 
 #undef FOLD_LARGE
+#undef FOLD_PART

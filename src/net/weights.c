@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #include "weights.h"
 #include "../base/real.h"
+#include "../math/kernels.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -397,6 +398,32 @@ static mango_idx wt_widen_all(const mgi_tensor *t, float *out)
             bad = i;
     }
     return bad;
+}
+
+MGI_FN int mgi_file_halves_finite(mango_idx n, const unsigned char *raw)
+{
+    int special = 0;
+    MGI_OMP(parallel for schedule(static) reduction(| : special) if (n > 4 * WT_BLOCK))
+    for (mango_idx i = 0; i < n; i += WT_BLOCK) {
+        const mango_idx end = MGI_MIN(i + WT_BLOCK, n);
+        int found = 0;
+        for (mango_idx k = i; k < end; k++)
+            found |= (raw[2 * k + 1] & 0x7c) == 0x7c;
+        special |= found;
+    }
+    return !special;
+}
+
+MGI_FN void mgi_file_halves(mango_idx n, const unsigned char *raw, float *out)
+{
+    const mgi_kernels *k = mgi_kernels_get();
+    if (n <= WT_BLOCK) { /* a team of one has its price, too */
+        k->widen(n, raw, out);
+        return;
+    }
+    MGI_OMP(parallel for schedule(static) if (n > 4 * WT_BLOCK))
+    for (mango_idx i = 0; i < n; i += WT_BLOCK)
+        k->widen(MGI_MIN(WT_BLOCK, n - i), raw + 2 * i, out + i);
 }
 
 static int wt_is_int(mgi_dtype d)

@@ -53,6 +53,10 @@ MGI_FN int mgi_tensors_meta_at(const mgi_tensors *f, mango_idx i, const char **k
  * refuse NaN and Inf. Messages name the tensor and the index, not the file. */
 MGI_FN mango_status mgi_tensor_floats(const mgi_tensor *t, int finite, float *out,
                                       mango_err *err);
+/* n halves as they lie in a file, at any alignment: are all finite? If so, as
+ * floats, which is what mgi_tensor_floats makes of them. */
+MGI_FN int mgi_file_halves_finite(mango_idx n, const unsigned char *raw);
+MGI_FN void mgi_file_halves(mango_idx n, const unsigned char *raw, float *out);
 /* Integer and BOOL tensors, every value must fit 32 bits. */
 MGI_FN mango_status mgi_tensor_ints(const mgi_tensor *t, int32_t *out, mango_err *err);
 

@@ -192,16 +192,37 @@ static mango_status load_match(const mango_net *n, const mgi_tensors *f, mango_i
     return st;
 }
 
-static mango_status load_values(mango_net *n, const mgi_tensors *f, mango_err *err)
+/* Is parameter p the weights of matrix products, and nothing else? */
+static int load_multiplies(const mango_net *n, int p)
+{
+    int used = 0;
+    for (int i = 0; i < n->n_nodes; i++) {
+        const mgi_node *g = &n->node[i];
+        if (g->bias_p == p || g->mean_p == p || g->var_p == p || g->sn_u == p ||
+            (g->weight == p && !mgi_is_matmul(g->kind)))
+            return 0;
+        used |= g->weight == p;
+    }
+    return used;
+}
+
+/* stay: weights that are halves are left in the file. */
+static mango_status load_values(mango_net *n, const mgi_tensors *f, int stay, mango_err *err)
 {
     mango_idx *map = mgi_new(&n->al, n->n_params, sizeof *map);
     if (!map)
         return MANGO_E_MEM;
     mango_status st = load_match(n, f, map, err);
+    for (int p = 0; st == MANGO_OK && stay && p < n->n_params; p++) {
+        const mgi_tensor *t = &f->t[map[p]];
+        if (t->dtype == MGI_F16 && load_multiplies(n, p) && mgi_file_halves_finite(t->count, t->raw))
+            n->param[p].half = t->raw;
+    }
     if (st == MANGO_OK)
         st = mgi_net_alloc_params(n);
     for (int p = 0; st == MANGO_OK && p < n->n_params; p++)
-        st = mgi_tensor_floats(&f->t[map[p]], 1, n->param[p].v, err);
+        if (!n->param[p].half)
+            st = mgi_tensor_floats(&f->t[map[p]], 1, n->param[p].v, err);
     mgi_del(&n->al, map, n->n_params, sizeof *map);
     return st;
 }
@@ -223,10 +244,9 @@ static mango_status load_rest(mango_net *n, const mgi_tensors *f, mango_err *err
     return MANGO_OK;
 }
 
-mango_status mango_net_load(mango_net **net, const char *path, const mango_alloc *al,
-                            mango_err *err)
+static mango_status load_net(mango_net **net, const char *path, int stay, const mango_alloc *al,
+                             mango_err *err)
 {
-    MGI_REQUIRE(net && path);
     mgi_tensors f;
     mango_err sub = {""};
     mango_net *n = NULL;
@@ -240,8 +260,13 @@ mango_status mango_net_load(mango_net **net, const char *path, const mango_alloc
         goto done;
     }
     MGI_TRY_TO(mgi_graph_parse(&n, graph, (mango_idx)strlen(graph), al, &sub));
-    MGI_TRY_TO(load_values(n, &f, &sub));
+    MGI_TRY_TO(load_values(n, &f, stay && f.mapped, &sub));
     MGI_TRY_TO(load_rest(n, &f, &sub));
+    if (stay && f.mapped) {
+        n->file = f.image, n->file_size = f.size;
+        f.image = NULL;
+    }
+    n->given = stay;
     *net = n;
     n = NULL;
 done:
@@ -250,6 +275,20 @@ done:
     if (st < 0)
         mgi_fail(err, st, "%s: %s", path, sub.text[0] ? sub.text : mango_status_text(st));
     return st;
+}
+
+mango_status mango_net_load(mango_net **net, const char *path, const mango_alloc *al,
+                            mango_err *err)
+{
+    MGI_REQUIRE(net && path);
+    return load_net(net, path, 0, al, err);
+}
+
+mango_status mango_net_open(mango_net **net, const char *path, const mango_alloc *al,
+                            mango_err *err)
+{
+    MGI_REQUIRE(net && path);
+    return load_net(net, path, 1, al, err);
 }
 
 /* ---- save ------------------------------------------------------------------ */
@@ -279,7 +318,7 @@ static mango_status save_tensors(const mango_net *n, mgi_tensor_writer *w, mgi_d
 {
     for (int i = 0; i < n->n_params; i++) {
         const mgi_param *p = &n->param[i];
-        if (!p->v)
+        if (!p->v) /* a net that was opened is given away, too */
             return mgi_fail(err, MANGO_E_STATE, "parameter %s %s", p->name,
                             n->given ? "was given away to a plan" : "has no values yet");
         for (mango_idx k = 0; k < p->count; k++)

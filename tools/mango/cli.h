@@ -89,6 +89,8 @@ int cli_interrupted(void);
  * beside the program, the installed one), a short name (vae, snn, gan), or
  * zoo:NAME,k=v filled by `fill` = "SEED,GAIN" (NULL: refused for zoo). */
 mango_status cli_net(mango_net **net, const char *what, const char *fill, mango_err *err);
+/* The same for a net that is planned once: it gives its weights away, see mango_net_open. */
+mango_status cli_net_open(mango_net **net, const char *what, const char *fill, mango_err *err);
 /* Where a name resolves to, for messages and hashes; cap >= 4096. */
 mango_status cli_net_path(const char *what, char *path, mango_idx cap, mango_err *err);
 /* What its first bytes say: 'p' PyTorch checkpoint, 'n' .npy, 's' anything else. */

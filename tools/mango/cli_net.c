@@ -127,7 +127,8 @@ char cli_kind_of(const char *path)
     return n >= 6 && !memcmp(b, "\x93NUMPY", 6) ? 'n' : 's';
 }
 
-mango_status cli_net(mango_net **net, const char *what, const char *fill, mango_err *err)
+static mango_status cli_net_any(mango_net **net, const char *what, const char *fill, int give,
+                                mango_err *err)
 {
     char path[4096];
     uint64_t seed;
@@ -144,7 +145,7 @@ mango_status cli_net(mango_net **net, const char *what, const char *fill, mango_
                 err, MANGO_E_FORMAT,
                 "%s: a PyTorch checkpoint; `mango import` makes a weights file of it",
                 path);
-        return mango_net_load(net, path, NULL, err);
+        return give ? mango_net_open(net, path, NULL, err) : mango_net_load(net, path, NULL, err);
     }
     if (!fill)
         return mgi_fail(err, MANGO_E_ARG, "%s has no weights: give --fill SEED,GAIN", what);
@@ -156,7 +157,19 @@ mango_status cli_net(mango_net **net, const char *what, const char *fill, mango_
         *net = NULL;
         return mgi_fail(err, st, "%s: %s", what, mango_status_text(st));
     }
+    if (give)
+        mango_net_give(*net);
     return st;
+}
+
+mango_status cli_net(mango_net **net, const char *what, const char *fill, mango_err *err)
+{
+    return cli_net_any(net, what, fill, 0, err);
+}
+
+mango_status cli_net_open(mango_net **net, const char *what, const char *fill, mango_err *err)
+{
+    return cli_net_any(net, what, fill, 1, err);
 }
 
 mango_status cli_join(char *buf, mango_idx cap, const char *dir, const char *name,

@@ -75,8 +75,8 @@ static mango_status mei_open(mei_job *j, mango_err *err)
         zoo_net = !strncmp(j->net_name, "zoo:", 4);
     if (j->fill && !zoo_gen && !zoo_net)
         return mgi_fail(err, MANGO_E_ARG, "--fill goes with zoo:NAME only");
-    MGI_TRY(cli_net(&j->gen, j->gen_name, zoo_gen ? j->fill : NULL, err));
-    MGI_TRY(cli_net(&j->net, j->net_name, zoo_net ? j->fill : NULL, err));
+    MGI_TRY(cli_net_open(&j->gen, j->gen_name, zoo_gen ? j->fill : NULL, err));
+    MGI_TRY(cli_net_open(&j->net, j->net_name, zoo_net ? j->fill : NULL, err));
     MGI_TRY(
         mango_space_of(&sp, j->gen, NULL, err)); /* a clear word when it is no generator */
     mango_space_destroy(sp);
@@ -93,8 +93,6 @@ static mango_status mei_open(mei_job *j, mango_err *err)
     j->so.ahead = j->early > 0 ? 0 : oo.batch; /* a race is one batch's own */
     oo.half = j->half;
     oo.int8 = j->int8;
-    mango_net_give(j->gen);
-    mango_net_give(j->net);
     MGI_TRY(
         mango_objective_create(&j->objective, j->gen, j->net, j->target, &oo, NULL, err));
     mango_objective_get(j->objective, &j->run.info);
@@ -241,8 +239,8 @@ static mango_status mei_as_is(mei_job *j, mango_err *err)
     j->objective = NULL;
     st = mango_net_parse(&n[0], text, length, NULL, err);
     if (st >= 0 && rgb)
-        st = cli_net(&n[1], j->net_name, strncmp(j->net_name, "zoo:", 4) ? NULL : j->fill, err);
-    mango_net_give(n[1]);
+        st = cli_net_open(&n[1], j->net_name, strncmp(j->net_name, "zoo:", 4) ? NULL : j->fill,
+                          err);
     mango_objective_defaults(&oo);
     oo.T = j->T, oo.batch = 1, oo.memory = j->memory << 20;
     if (st >= 0 && rgb)

@@ -170,7 +170,6 @@ static mango_status run_evaluate(run_job *j, cli *c, mango_err *err)
     o.int8 = j->int8;
     o.from = j->in.from;
     MGI_TRY(run_buffers(j, chunk, err));
-    mango_net_give(j->n);
     MGI_TRY(mango_plan_create(&p, j->n, &o, j->n_readings, j->reading, NULL, err));
     mango_status st = MANGO_OK;
     for (mango_idx b = 0; b < j->in.B && st >= 0; b += chunk) {
@@ -244,7 +243,7 @@ static void run_free(run_job *j)
 
 static mango_status run_all(run_job *j, cli *c, mango_err *err)
 {
-    MGI_TRY(cli_net(&j->n, j->net, j->fill, err));
+    MGI_TRY(cli_net_open(&j->n, j->net, j->fill, err));
     if (!j->T)
         j->T = mango_net_steps(j->n);
     if (j->input)
