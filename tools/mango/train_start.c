@@ -20,12 +20,12 @@ static int start_spiking(const mango_net *net)
 }
 
 mango_status train_start(mango_net **net, const char *arch, const char *from,
-                         mango_train_kind kind, cli *c, mango_err *err)
+                         mango_train_kind kind, uint64_t seed, cli *c, mango_err *err)
 {
     mango_net *old = NULL;
     if (!arch)
         return cli_net(net, from, NULL, err);
-    MGI_TRY(train_zoo(net, arch, kind, (uint64_t)c->seed, err));
+    MGI_TRY(train_zoo(net, arch, kind, seed, err));
     if (!from)
         return MANGO_OK;
     MGI_TRY(cli_net(&old, from, NULL, err));

@@ -10,10 +10,10 @@
  * random first values. */
 mango_status train_zoo(mango_net **net, const char *spec, mango_train_kind kind, uint64_t seed,
                        mango_err *err);
-/* arch alone: random values by the seed. from alone: that network. Both: the
+/* arch alone: random values by `seed`. from alone: that network. Both: the
  * architecture, with the values of `from` wherever name and shape are the same;
  * where LIF layers take the place of ReLUs the norms before them are moved. */
 mango_status train_start(mango_net **net, const char *arch, const char *from,
-                         mango_train_kind kind, cli *c, mango_err *err);
+                         mango_train_kind kind, uint64_t seed, cli *c, mango_err *err);
 
 #endif

@@ -16,9 +16,10 @@ static const cli_doc train_doc = {
     "train", "train a network, a VQ-VAE or an SN-GAN",
     "mango train net|vqvae|sngan --data NAME --root DIR --out W [options]",
     "Leaves the weights W (float16, with graph and provenance), the curves W.tsv and W.svg, for\n"
-    "generators a sheet W.png, and after each epoch the checkpoint W.ckpt, from which --resume\n"
-    "goes on bit for bit. ^C saves in the middle of an epoch. Options that are not given follow\n"
-    "a recipe for the kind and architecture, printed at the start.\n",
+    "generators a sheet W.png (SN-GAN: and the discriminator W.dsc, see --from-dsc), and after\n"
+    "each epoch the checkpoint W.ckpt, from which --resume goes on bit for bit. ^C saves in the\n"
+    "middle of an epoch. Options that are not given follow a recipe for the kind and\n"
+    "architecture, printed at the start.\n",
     "  mango train net --arch spiking_resnet18 --data cifar10 --root data/cifar10 --T 2 --out sr18.safetensors\n"
     "  mango train vqvae --data cifar10 --root data/cifar10 --epochs 20 --out vae.safetensors\n"
     "  mango train sngan --arch sngan,width=0.25 --data cifar10 --root data/cifar10 --out gan.safetensors\n"
@@ -74,7 +75,8 @@ enum { TRAIN_NUMBERS = sizeof train_numbers / sizeof train_numbers[0] };
 typedef struct train_job {
     cli *c;
     mango_train_kind kind;
-    const char *data_name, *root, *arch, *dsc_arch, *out, *from, *track, *optimizer, *schedule;
+    const char *data_name, *root, *arch, *dsc_arch, *out, *from, *from_dsc, *track;
+    const char *optimizer, *schedule;
     const char *readout, *dtype;
     int resume, no_val;
     double v[TRAIN_NUMBERS];
@@ -83,7 +85,7 @@ typedef struct train_job {
     mango_net *net, *dsc;
     mango_data *data, *val;
     mango_trainer *t;
-    char ckpt[4096], tsv[4096], svg[4096], png[4096], command[1024];
+    char ckpt[4096], tsv[4096], svg[4096], png[4096], dsc_out[4096], command[1024];
     double *seconds;     /* (epochs) taken; 0: not known */
     double since, mark;  /* start of the run; of this epoch */
     double done0;        /* updates made before this run */
@@ -163,8 +165,8 @@ static mango_status train_files(train_job *j, mango_err *err)
     const struct {
         char *to;
         const char *end;
-    } f[] = {{j->ckpt, "ckpt"}, {j->tsv, "tsv"}, {j->svg, "svg"}, {j->png, "png"}};
-    for (int k = 0; k < 4; k++)
+    } f[] = {{j->ckpt, "ckpt"}, {j->tsv, "tsv"}, {j->svg, "svg"}, {j->png, "png"}, {j->dsc_out, "dsc"}};
+    for (int k = 0; k < (int)MGI_COUNT(f); k++)
         if (snprintf(f[k].to, sizeof j->ckpt, "%s.%s", j->out, f[k].end) >= (int)sizeof j->ckpt)
             return mgi_fail(err, MANGO_E_NAME, "--out: the path is too long");
     return MANGO_OK;
@@ -186,10 +188,10 @@ static mango_status train_open(train_job *j, mango_err *err)
     MGI_TRY(train_files(j, err));
     MGI_TRY(train_not_there(j, err));
     MGI_TRY(train_start(&j->net, j->arch || j->from ? j->arch : train_archs[j->kind], j->from,
-                        j->kind, j->c, err));
+                        j->kind, (uint64_t)j->c->seed, j->c, err));
     if (j->kind == MANGO_TRAIN_SNGAN)
-        MGI_TRY(train_zoo(&j->dsc, j->dsc_arch ? j->dsc_arch : "sngan_dsc", j->kind,
-                          (uint64_t)j->c->seed + 1, err));
+        MGI_TRY(train_start(&j->dsc, j->dsc_arch || j->from_dsc ? j->dsc_arch : "sngan_dsc",
+                            j->from_dsc, j->kind, (uint64_t)j->c->seed + 1, j->c, err));
     MGI_TRY(train_options(j, err));
     MGI_TRY(train_data(j, err));
     MGI_TRY(mango_trainer_create(&j->t, j->kind, j->net, j->dsc, j->data, j->val, &j->o, NULL, err));
@@ -459,6 +461,10 @@ static mango_status train_finish(train_job *j, mango_err *err)
     const mango_train_row *r = mango_trainer_rows(j->t, &n);
     MGI_TRY(mango_trainer_finish(j->t, err));
     MGI_TRY(train_provenance(j, &r[n - 1]));
+    if (j->dsc) { /* what a further training starts from, with --from and --from-dsc */
+        MGI_TRY(mango_net_meta_set(j->dsc, "train.command", j->command));
+        MGI_TRY(mango_net_save(j->dsc, j->dsc_out, j->dtype, err));
+    }
     return mango_net_save(j->net, j->out, j->dtype, err);
 }
 
@@ -543,6 +549,7 @@ int verb_train(int argc, char **argv)
         {"--arch", CLI_STR, &j.arch, 0, 0, "SPEC", "zoo specification, for example snn_conv,width=0.5", 0},
         {"--dsc", CLI_STR, &j.dsc_arch, 0, 0, "SPEC", "discriminator (sngan_dsc)", 0},
         {"--from", CLI_STR, &j.from, 0, 0, "W", "start from these weights; with --arch: where name and shape agree", 0},
+        {"--from-dsc", CLI_STR, &j.from_dsc, 0, 0, "W", "SN-GAN: discriminator to start from, an earlier W.dsc", 0},
         {"--resume", CLI_FLAG, &j.resume, 0, 0, NULL, "go on from the checkpoint W.ckpt", 0},
         {"--track", CLI_STR, &j.track, 0, 0, "LIST", "keep weights of these epochs, 0,1,2-5", 0},
         {"--report-speed", CLI_FLAG, &j.speed.on, 0, 0, NULL,
