@@ -1,4 +1,4 @@
-/* test_tool_fid.c - `mango eval --features` from outside.
+/* test_tool_fid.c - `mango eval --features` and `mango train sngan` from outside.
  * SPDX-License-Identifier: MIT */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
@@ -149,6 +149,25 @@ static void t_tool_fid_refuses(void)
         t_tool_refuses(bad[i].command, bad[i].rc, bad[i].says);
 }
 
+/* An SN-GAN keeps its discriminator, which a further training starts from. */
+static void t_tool_fid_train(void)
+{
+    const char *const train = "train sngan --data folder --root fid --batch 4 --n-dis 1 --epochs 1 "
+                              "--no-test --quiet";
+    char command[400];
+    t_tool_fid_make();
+    snprintf(command, sizeof command, "%s --arch sngan,width=0.04 --dsc sngan_dsc,width=0.07 --out g.st",
+             train);
+    t_tool_is(command, 0, NULL);
+    snprintf(command, sizeof command, "%s --from g.st --from-dsc g.st.dsc --grid 1 --lr-dis 1e-4 --out h.st",
+             train);
+    t_tool_is(command, 0, NULL);
+    T_CHECK(t_exists(t_work("h.st.dsc")));
+    t_tool_is("info h.st.dsc", 0, "sngan_dsc");
+    snprintf(command, sizeof command, "%s --from g.st --from-dsc nothing.dsc --out i.st", train);
+    t_tool_refuses(command, 3, "nothing.dsc");
+}
+
 void t_tool_fid(void)
 {
     if (!t_tool_works()) {
@@ -158,6 +177,7 @@ void t_tool_fid(void)
     T_CASE(t_tool_fid_data);
     T_CASE(t_tool_fid_generators);
     T_CASE(t_tool_fid_refuses);
+    T_CASE(t_tool_fid_train);
 }
 
 #undef T_TOOL_FID
