@@ -46,10 +46,10 @@ done
 for target in ${TARGETS:-spiking0:9 spiking1:3 class:4 class:7}; do
     dir=$OUT/mei-$(echo "$target" | tr ':' '-')
     step "the most exciting picture of $target" mei --gen "$VAE" --net "$SNN" --target "$target" \
-        --opt tt-b --budget 4000 --T 20 --out "$dir"
+        --opt tt-b --budget 4000 --seed 1 --T 20 --out "$dir"
 done
 step "the same search, guessing only" mei --gen "$VAE" --net "$SNN" --target class:7 \
-    --opt random --budget 4000 --T 20 --out "$OUT/mei-random"
+    --opt random --budget 4000 --seed 1 --T 20 --out "$OUT/mei-random"
 step "show one picture to the network again" run --net "$SNN" --input "$OUT/mei-class-7/best.png" \
     --T 20 --record spiking1,final_spiking --out "$OUT/again.safetensors"
 rm -f "$OUT/.times"
