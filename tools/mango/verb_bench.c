@@ -46,7 +46,7 @@ static const cli_doc bench_doc = {
     "without\n"
     "a counter); then batches[] with the same keys, layers[] {name, spike_rate} and\n"
     "spike_rate, their mean. --scaling: figures[] {name, svg, tsv}.\n",
-    "  mango bench speed\n  mango bench speed --net snn --T 100 --batch 10\n"
+    "  mango bench speed\n  mango bench speed --net snn_conv_cifar10 --T 100 --batch 10\n"
     "  mango bench speed --net zoo:spiking_resnet18 --fill 7,4 --batch 10 --json\n"
     "  mango bench speed --only nets --seconds 3 --weights snn_conv=snn.safetensors\n"
     "  mango bench speed --only gemm --shape 512x512x512 --shape 64x10240x576\n"

@@ -17,8 +17,8 @@ static const cli_doc encode_doc = {
     "it has another. Writes int32 codes (B,H*W), the code grid row by row: what `mango "
     "decode`\n"
     "and `mango run` take.\n",
-    "  mango encode --gen vae --images cat.png --out cat.npy\n"
-    "  mango encode --gen vae --images pictures/ --out codes.npy\n"};
+    "  mango encode --gen vqvae_cifar10 --images cat.png --out cat.npy\n"
+    "  mango encode --gen vqvae_cifar10 --images pictures/ --out codes.npy\n"};
 
 static mango_status encode_folder(input_batch *in, const mango_net *net, const char *path,
                                   mango_err *err)

@@ -27,11 +27,11 @@ static const cli_doc eval_doc = {
     "are, too,\n"
     "and tells for each spiking layer both mean rates, the mean change of a unit's activation,\n"
     "and its correlation over the pictures: the mean and the least of the layer's units.\n",
-    "  mango eval --net snn --data cifar10 --root data/cifar10 --T 50\n"
-    "  mango eval --net snn --data cifar10 --root data/cifar10 --int8-weights --compare\n"
-    "  mango eval --gen vae --data cifar10 --root data/cifar10 --limit 1000\n"
-    "  mango eval --gen gan --features resnet18 --data cifar10 --root data/cifar10\n"
-    "  mango eval --gen data --features resnet18 --data cifar10 --root data/cifar10\n"};
+    "  mango eval --net snn_conv_cifar10 --data cifar10 --root data/cifar10 --T 50\n"
+    "  mango eval --net snn_conv_cifar10 --data cifar10 --root data/cifar10 --int8-weights --compare\n"
+    "  mango eval --gen vqvae_cifar10 --data cifar10 --root data/cifar10 --limit 1000\n"
+    "  mango eval --gen sngan_cifar10 --features resnet18_cifar10 --data cifar10 --root data/cifar10\n"
+    "  mango eval --gen data --features resnet18_cifar10 --data cifar10 --root data/cifar10\n"};
 
 typedef struct eval_job {
     const char *net_name, *gen_name, *fill, *data_name, *root, *split;

@@ -21,10 +21,10 @@ static const cli_doc mei_doc = {
     "A query that --early-stop cuts is told to the optimizer, and noted in the journal, as\n"
     "missing (null): it learns from the elite alone, which is the same for R = 1. Such a\n"
     "code costs a query again when it comes again.\n",
-    "  mango mei --gen vae --net snn --target spiking1:3 --budget 1000 --T 20 --out mei-3\n"
-    "  mango mei --gen vae --net snn --target spiking1:3 --budget 5000 --T 20 --out mei-3 "
+    "  mango mei --gen sngan_cifar10 --net snn_conv_cifar10 --target spiking1:3 --budget 1000 --T 20 --out mei-3\n"
+    "  mango mei --gen sngan_cifar10 --net snn_conv_cifar10 --target spiking1:3 --budget 5000 --T 20 --out mei-3 "
     "--resume\n"
-    "  mango mei --gen gan --net spiking_resnet18 --target layer4.1.sn2:17 --opt tt --out "
+    "  mango mei --gen sngan_cifar10 --net spiking_resnet18_cifar10 --target layer4.1.sn2:17 --opt tt --out "
     "mei-17\n"};
 
 typedef struct mei_job {
