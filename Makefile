@@ -20,7 +20,7 @@ STB := $(if $(call can,-c,$(HASH)include <stb/stb_image.h>),,-DMANGO_NO_STB)
 endif
 WARN := -Wall -Wextra -Wpedantic -Wconversion $(if $(WERROR),-Werror)
 OPT := -O2
-FLAGS = -std=c99 $(OPT) -g -ffp-contract=off -fPIC -fvisibility=hidden $(WARN) $(OMP) -MMD -MP $(CFLAGS)
+FLAGS = -std=c99 $(OPT) -g -ffp-contract=off -fPIC -fvisibility=hidden -fno-asynchronous-unwind-tables $(WARN) $(OMP) -MMD -MP $(CFLAGS)
 LINK = $(CC) $(CFLAGS) -o $@ $(1) $(LDFLAGS) $(OMP) -lm
 SONAME := libmango.so.0
 SHARED := -shared $(if $(filter Darwin,$(shell uname)),-Wl$(comma)-install_name$(comma),-Wl$(comma)-soname$(comma))$(SONAME)

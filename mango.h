@@ -20200,12 +20200,6 @@ void mgi_backward_node(mgi_tape *t, int i, float *work)
 typedef void ttl_root(mango_idx n, float *x);
 
 #if defined(__x86_64__)
-MGI_TT_INLINE void ttl_root_base(mango_idx n, float *x)
-{
-    for (mango_idx i = 0; i < n; i += 4)
-        _mm_storeu_ps(x + i, _mm_sqrt_ps(_mm_loadu_ps(x + i)));
-}
-
 __attribute__((target("avx2"))) MGI_TT_INLINE void ttl_root_avx2(mango_idx n, float *x)
 {
     for (mango_idx i = 0; i < n; i += 8)
@@ -20506,9 +20500,10 @@ MGI_TT_INLINE void ttl_descend(ttl_root *roots, mango_idx r2, const mgi_tt_part 
                                               ttl_running_##as,   ttl_condition_##as,          \
                                               ttl_through_##as,   ttl_descend_##as}
 
-TTL_SET(base, );
-#if defined(__x86_64__)
+#if defined(__x86_64__) /* with SSE2 alone the plain loops are as fast, and smaller */
 TTL_SET(avx2, __attribute__((target("avx2"))));
+#else
+TTL_SET(base, );
 #endif
 
 MGI_FN const mgi_tt_loops *mgi_tt_loops_get(void)
@@ -20517,8 +20512,10 @@ MGI_FN const mgi_tt_loops *mgi_tt_loops_get(void)
 #if defined(__x86_64__)
     if (k == mgi_kernels_avx2() || k == mgi_kernels_avx512())
         return &ttl_set_avx2;
-#endif
+    return NULL;
+#else
     return k == mgi_kernels_ref() ? NULL : &ttl_set_base;
+#endif
 }
 
 #undef TTL_W
