@@ -2417,8 +2417,9 @@ MGI_FN int mgi_winograd_up_rule(const mgi_conv *c);
 MGI_FN void mgi_winograd_up_filter(mango_idx n, const float *g, float *U);
 MGI_FN void mgi_winograd_up_pack(const mgi_conv *c, const float *w, float *packed);
 
-/* winograd_grad.c: mgi_conv_backward_* for c->winograd = m. A conv whose gradient
- * by the input has a Winograd form; *d, the convolution of dy that gives it. */
+/* winograd_grad.c: mgi_conv_backward_data and _weights for c->winograd = m; scratch
+ * in floats. _data: false, and nothing done, where the convolution of dy that gives
+ * dx is of a shape that mgi_winograd_rule leaves to the plain form. */
 MGI_FN mango_idx mgi_winograd_backward_work(const mgi_conv *c, mango_idx N);
 MGI_FN int mgi_winograd_backward_data(const mgi_conv *c, mango_idx N, const float *dy,
                                       const float *w, float *dx, float *work);
