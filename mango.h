@@ -119,10 +119,10 @@
      study/fid.h: mango_moments_create mango_moments_add mango_moments_merge
        mango_moments_count mango_moments_get mango_moments_destroy mango_fid
      train/train.h: mango_train_defaults mango_train_check mango_train_init
-       mango_train_from_relu mango_trainer_create mango_trainer_destroy mango_trainer_step
-       mango_trainer_epoch mango_trainer_finish mango_trainer_state mango_trainer_flops
-       mango_trainer_save mango_trainer_resume mango_trainer_rows mango_trainer_sample
-       mango_trainer_snapshot
+       mango_train_from_relu mango_trainer_create mango_trainer_destroy mango_trainer_teach
+       mango_trainer_step mango_trainer_epoch mango_trainer_finish mango_trainer_state
+       mango_trainer_flops mango_trainer_save mango_trainer_resume mango_trainer_rows
+       mango_trainer_sample mango_trainer_snapshot
 */
 /* Made from src/ by `make header`: edit that. SPDX-License-Identifier: MIT */
 #if defined(MANGO_IMPLEMENTATION) && defined(__STRICT_ANSI__) && !defined(_POSIX_C_SOURCE)
@@ -1193,6 +1193,9 @@ typedef struct mango_train_options {
     double mixup;           /* Beta(a,a), a in (0,1]; 0: none                      */
     char readout[96];       /* layer that the loss reads; "": the output           */
     double readout_scale;   /* logits = scale * mean over T                        */
+    double distill;         /* share of a teacher in the loss, [0,1]; read only
+                               after mango_trainer_teach                           */
+    double temperature;     /* both logits are divided by it where compared, > 0   */
     mango_idx bn_T;         /* steps at which running statistics are estimated
                                again at the end; 0: not                            */
     double commitment, decay; /* VQ-VAE                                            */
@@ -1253,6 +1256,19 @@ MANGO_API mango_status mango_trainer_create(mango_trainer **t, mango_train_kind 
                                             mango_err *err);
 MANGO_API void mango_trainer_destroy(mango_trainer *t);
 
+/* mango_trainer_teach - a classifier learns from a trained one too (distillation,
+ * Hinton et al. 2015): its loss becomes (1 - distill) times the cross-entropy and
+ * distill times tau^2 KL(teacher || net), of logits divided by tau = temperature.
+ * The teacher sees the same changed pictures in its own normalization, runs with
+ * its own T, and its output's mean over T is the logits. Once, before the first
+ * step and before mango_trainer_resume, which refuses another teacher's checkpoint.
+ *   teacher  in  borrowed, not changed; must outlive the trainer
+ * Returns MANGO_E_SHAPE when its pictures or classes are others, MANGO_E_STATE
+ * for one without weights, or for a trainer that has begun or has a teacher,
+ * MANGO_E_ARG for other kinds of trainer, MANGO_E_MEM for memory. */
+MANGO_API mango_status mango_trainer_teach(mango_trainer *t, const mango_net *teacher,
+                                           mango_err *err);
+
 /* mango_trainer_step - one update. A loss that is not finite is
  * MANGO_E_NONFINITE; err names the step and the first layer at fault. */
 MANGO_API mango_status mango_trainer_step(mango_trainer *t, mango_err *err);
@@ -1280,7 +1296,8 @@ typedef struct mango_train_state {
 MANGO_API void mango_trainer_state(const mango_trainer *t, mango_train_state *s);
 /* mango_trainer_flops - floating-point operations that one update asks for: two
  * for each multiply-add of convolutions and linear layers, forward and both
- * gradients, without the padding; spikes that are skipped count. */
+ * gradients, without the padding; spikes that are skipped count, a teacher's
+ * answers do not. */
 MANGO_API double mango_trainer_flops(const mango_trainer *t);
 
 /* mango_trainer_save - everything: parameters, moments, averages, position, as
@@ -2991,6 +3008,8 @@ MGI_FN int mgi_net_plain(mango_net *n, const char *name, mgi_kind kind, int in);
 /* Lists parameters and marks time dependence; reports the first error of
  * building, by node name. (Shapes are inferred as nodes are added.) */
 MGI_FN mango_status mgi_net_finish(mango_net *n, mango_err *err);
+/* SHA-256 of all parameters as half-precision bytes, little-endian, graph order. */
+MGI_FN void mgi_net_digest(const mango_net *n, char hex[65]);
 
 MGI_FN int mgi_net_find(const mango_net *n, const char *layer);   /* -1: none */
 MGI_FN int mgi_param_find(const mango_net *n, const char *name);
@@ -4252,6 +4271,13 @@ typedef struct mgi_labels {
 MGI_FN double mgi_loss_classes(mango_idx T, mango_idx R, mango_idx C, double scale,
                                const float *v, const mgi_labels *l, float *dv, mango_idx *hits,
                                double *work);
+/* Mean over rows of tau^2 KL(softmax(u/tau) || softmax(z/tau)), z as above and u
+ * (T_u,R,C) a teacher's logits, their mean over its steps read (Hinton et al.
+ * 2015). Makes dv, the gradient of another loss, that of (1-a) times that loss
+ * and a times this one. work: 4 C doubles. */
+MGI_FN double mgi_loss_teacher(mango_idx T, mango_idx R, mango_idx C, double scale,
+                               const float *v, mango_idx T_u, const float *u, double a, double tau,
+                               float *dv, double *work);
 /* Mean of (y-x)^2; dy = c * (y-x) unless NULL. per (C): mean over each of the
  * C channels, channels last. */
 MGI_FN double mgi_loss_mse(mango_idx R, mango_idx C, const float *y, const float *x, double c,
@@ -4313,8 +4339,12 @@ struct mango_trainer {
     float *tmp;                     /* mixup; SN-GAN: latents and real|fake pictures */
     mango_idx n_tmp, n_latent;
     mango_idx *order;               /* (data) this epoch's order */
-    double *work;                   /* (2 classes) */
+    double *work;                   /* (4 classes) */
     mango_idx n_work, n_dout;
+    const mango_net *teacher;       /* NULL: none */
+    mgi_tape *lesson;               /* of teacher */
+    float *seen;                    /* (batch,H,W,C) pictures as the teacher normalizes them */
+    char teacher_id[65];            /* digest of its parameters */
     float scale[3], shift[3];       /* x = rgb*scale + shift */
     mango_idx epoch, step, steps, update;
     double sum[MGI_SUMS], last, best;
@@ -4333,6 +4363,9 @@ struct mango_trainer {
 MGI_FN mango_status mgi_classifier_prepare(mango_trainer *t, mango_err *err);
 MGI_FN mango_status mgi_classifier_update(mango_trainer *t, mango_err *err);
 MGI_FN mango_status mgi_classifier_look(mango_trainer *t, mango_train_row *r, mango_err *err);
+/* (1-share) of the loss that t->tape holds and its gradient, and `share` of the
+ * teacher's; returns the loss. */
+MGI_FN mango_status mgi_distill_add(mango_trainer *t, mango_idx b, double *loss);
 MGI_FN mango_status mgi_vqvae_prepare(mango_trainer *t, mango_err *err);
 MGI_FN mango_status mgi_vqvae_update(mango_trainer *t, mango_err *err);
 MGI_FN mango_status mgi_vqvae_look(mango_trainer *t, mango_train_row *r, mango_err *err);
@@ -15808,6 +15841,19 @@ MGI_FN mango_status mgi_net_extra_set(mango_net *n, const char *name, mgi_dtype 
     n->extra[at] = t;
     return MANGO_OK;
 }
+
+void mgi_net_digest(const mango_net *net, char hex[65])
+{
+    mgi_hash h;
+    mgi_sha256_init(&h);
+    for (int p = 0; p < net->n_params; p++)
+        for (mango_idx i = 0; i < net->param[p].count; i++) {
+            const uint16_t v = mgi_to_f16(net->param[p].v[i]);
+            const unsigned char b[2] = {(unsigned char)(v & 255), (unsigned char)(v >> 8)};
+            mgi_hash_add(&h, b, 2);
+        }
+    mgi_hash_end(&h, hex);
+}
 /* ---- end net/net.c ------------------------------------------------------------------ */
 
 /* ---- begin net/weights_net.c -------------------------------------------------------- */
@@ -27136,6 +27182,8 @@ void mango_train_defaults(mango_train_options *o, mango_train_kind kind, const m
     o->lr_every = 30;
     o->lr_factor = 0.1;
     o->readout_scale = 1;
+    o->distill = 0.5;
+    o->temperature = 2;
     o->n_dis = 1;
     if (kind == MANGO_TRAIN_NET)
         init_recipe_net(o, net);
@@ -27167,6 +27215,7 @@ mango_status mango_train_check(const mango_train_options *o, mango_train_kind ki
         {"commitment", o->commitment, 0, 100},    {"decay", o->decay, 0, 0.99999},
         {"revive", o->revive, 0, 1},              {"n-dis", (double)o->n_dis, 1, 100},
         {"lr-dis", o->lr_dis, 0, 1e3},            {"grid", o->grid, 0, 1},
+        {"distill", o->distill, 0, 1},            {"temperature", o->temperature, 0.1, 100},
         {"reference", (double)o->reference, 0, 100000}, {"memory", (double)o->memory, 0, 1e15},
     };
     for (mango_idx k = 0; k < MGI_COUNT(r); k++)
@@ -27433,6 +27482,18 @@ static double loss_target(const mgi_labels *l, mango_idx r, mango_idx c, mango_i
     return q;
 }
 
+/* Row r of a network's logits: scale times the mean over its T steps of v (T,R,C). */
+static void loss_logits(mango_idx T, mango_idx R, mango_idx C, double scale, const float *v,
+                        mango_idx r, double *z)
+{
+    for (mango_idx c = 0; c < C; c++) {
+        double s = 0;
+        for (mango_idx k = 0; k < T; k++)
+            s += (double)v[(k * R + r) * C + c];
+        z[c] = scale * s / (double)T;
+    }
+}
+
 double mgi_loss_classes(mango_idx T, mango_idx R, mango_idx C, double scale, const float *v,
                         const mgi_labels *l, float *dv, mango_idx *hits, double *work)
 {
@@ -27440,11 +27501,8 @@ double mgi_loss_classes(mango_idx T, mango_idx R, mango_idx C, double scale, con
     for (mango_idx r = 0; r < R; r++) {
         double cross = 0;
         mango_idx top = 0;
+        loss_logits(T, R, C, scale, v, r, z);
         for (mango_idx c = 0; c < C; c++) {
-            double s = 0;
-            for (mango_idx k = 0; k < T; k++)
-                s += (double)v[(k * R + r) * C + c];
-            z[c] = scale * s / (double)T;
             q[c] = loss_target(l, r, c, C);
             cross += q[c] * z[c];
             top = z[c] > z[top] ? c : top;
@@ -27456,6 +27514,30 @@ double mgi_loss_classes(mango_idx T, mango_idx R, mango_idx C, double scale, con
             for (mango_idx k = 0; k < T; k++)
                 dv[(k * R + r) * C + c] = d;
         }
+    }
+    return loss / (double)R;
+}
+
+double mgi_loss_teacher(mango_idx T, mango_idx R, mango_idx C, double scale, const float *v,
+                        mango_idx T_u, const float *u, double a, double tau, float *dv,
+                        double *work)
+{
+    double loss = 0, *z = work, *p = z + C, *w = p + C, *q = w + C;
+    for (mango_idx r = 0; r < R; r++) {
+        loss_logits(T, R, C, scale / tau, v, r, z);
+        loss_logits(T_u, R, C, 1 / tau, u, r, w);
+        memcpy(p, z, (size_t)C * sizeof *p);
+        memcpy(q, w, (size_t)C * sizeof *q);
+        double kl = loss_softmax(C, p) - loss_softmax(C, q);
+        for (mango_idx c = 0; c < C; c++) {
+            const float d = (float)(a * tau * (p[c] - q[c]) * scale / ((double)T * (double)R));
+            kl += q[c] * (w[c] - z[c]); /* sum of q (log q - log p) */
+            for (mango_idx k = 0; k < T; k++) {
+                float *x = &dv[(k * R + r) * C + c];
+                *x = (float)(1 - a) * *x + d;
+            }
+        }
+        loss += tau * tau * kl;
     }
     return loss / (double)R;
 }
@@ -27694,9 +27776,9 @@ static mango_status trainer_buffers(mango_trainer *t)
     t->batch.label2 = mgi_new(&t->al, t->o.batch, sizeof(int));
     t->order = mgi_new(&t->al, t->info.count, sizeof *t->order);
     t->row = mgi_new(&t->al, t->o.epochs, sizeof *t->row);
-    t->n_work = 2 * MGI_MAX(t->info.classes, 1);
+    t->n_work = 4 * MGI_MAX(t->info.classes, 1);
     for (int i = 0; i < t->net->n_nodes; i++)
-        t->n_work = MGI_MAX(t->n_work, 2 * t->net->node[i].C * t->net->node[i].H *
+        t->n_work = MGI_MAX(t->n_work, 4 * t->net->node[i].C * t->net->node[i].H *
                                            (t->net->node[i].H == 1 ? 1 : 0));
     t->work = mgi_new(&t->al, t->n_work, sizeof *t->work);
     return t->batch.x && t->batch.label && t->batch.label2 && t->order && t->row && t->work
@@ -27777,12 +27859,14 @@ void mango_trainer_destroy(mango_trainer *t)
     mgi_tape_free(t->eval);
     mgi_tape_free(t->tape_d);
     mgi_tape_free(t->tape_g);
+    mgi_tape_free(t->lesson);
     mgi_optim_free(&t->opt);
     mgi_optim_free(&t->opt_d);
     mgi_average_free(&t->avg);
     mgi_spectral_free(&t->sn);
     trainer_free_vq(t);
     mgi_del(&a, t->batch.x, t->o.batch * e, sizeof(float));
+    mgi_del(&a, t->seen, t->o.batch * e, sizeof(float));
     mgi_del(&a, t->batch.label, t->o.batch, sizeof(int));
     mgi_del(&a, t->batch.label2, t->o.batch, sizeof(int));
     mgi_del(&a, t->order, t->info.count, sizeof *t->order);
@@ -28031,6 +28115,83 @@ mango_status mango_trainer_sample(mango_trainer *t, mango_idx n, float *rgb, flo
 }
 /* ---- end train/trainer.c ------------------------------------------------------------ */
 
+/* ---- begin train/distill.c ---------------------------------------------------------- */
+/* distill.c - a classifier that learns from a trained one (Hinton et al. 2015).
+ */
+
+static mango_status distill_fits(const mango_trainer *t, const mango_net *u, mango_err *err)
+{
+    const mgi_node *in = &u->node[u->input], *out = &u->node[u->output];
+    const mgi_node *want = &t->net->node[t->net->input], *read = &t->net->node[t->tape->output];
+    if (in->C != want->C || in->H != want->H || in->W != want->W)
+        return mgi_fail(err, MANGO_E_SHAPE, "teacher %s reads pictures of %ldx%ldx%ld, expected %ldx%ldx%ld",
+                        u->arch, (long)in->C, (long)in->H, (long)in->W, (long)want->C,
+                        (long)want->H, (long)want->W);
+    if (out->H * out->W != 1 || out->C != read->C)
+        return mgi_fail(err, MANGO_E_SHAPE, "teacher %s answers with %ldx%ldx%ld values, expected %ld as layer %s",
+                        u->arch, (long)out->C, (long)out->H, (long)out->W, (long)read->C, read->name);
+    for (int p = 0; p < u->n_params; p++)
+        if (!u->param[p].v)
+            return mgi_fail(err, MANGO_E_STATE, "teacher %s: parameter %s has no values", u->arch,
+                            u->param[p].name);
+    return MANGO_OK;
+}
+
+mango_status mango_trainer_teach(mango_trainer *t, const mango_net *teacher, mango_err *err)
+{
+    MGI_REQUIRE(t && teacher);
+    mgi_tape_options o;
+    if (t->kind != MANGO_TRAIN_NET)
+        return mgi_fail(err, MANGO_E_ARG, "a teacher is for classifiers only");
+    if (t->teacher || t->update > 0)
+        return mgi_fail(err, MANGO_E_STATE, "a teacher is set once, before the first step");
+    MGI_TRY(distill_fits(t, teacher, err));
+    mgi_tape_defaults(&o);
+    o.B = t->o.batch;
+    o.T = teacher->T;
+    o.train = 0;
+    o.memory = mgi_trainer_memory(t);
+    if (!t->seen &&
+        !(t->seen = mgi_new(&t->al, t->o.batch * t->batch.C * t->batch.H * t->batch.W, sizeof(float))))
+        return mgi_fail(err, MANGO_E_MEM, "no memory for a teacher");
+    MGI_TRY(mgi_tape_new(&t->lesson, teacher, &o, &t->al, err));
+    mgi_net_digest(teacher, t->teacher_id);
+    t->teacher = teacher;
+    return MANGO_OK;
+}
+
+/* Pictures as the student sees them, x = rgb*scale + shift, in the teacher's way. */
+static void distill_pictures(mango_trainer *t, mango_idx b)
+{
+    const mango_idx C = t->batch.C, n = b * t->batch.H * t->batch.W;
+    float gain[3], add[3];
+    for (int c = 0; c < 3; c++) {
+        const float sd = t->teacher->std[c] != 0.0f ? t->teacher->std[c] : 1.0f;
+        gain[c] = 1.0f / (t->scale[c] * sd);
+        add[c] = -t->shift[c] * gain[c] - t->teacher->mean[c] / sd;
+    }
+    MGI_OMP(parallel for)
+    for (mango_idx i = 0; i < n; i++)
+        for (mango_idx c = 0; c < C; c++)
+            t->seen[i * C + c] = t->batch.x[i * C + c] * gain[c % 3] + add[c % 3];
+}
+
+mango_status mgi_distill_add(mango_trainer *t, mango_idx b, double *loss)
+{
+    const mango_idx C = t->net->node[t->tape->output].C;
+    mango_idx rows, rows_u;
+    distill_pictures(t, b);
+    MGI_TRY(mgi_tape_forward(t->lesson, b, t->seen));
+    const float *u = mgi_tape_value(t->lesson, -1, &rows_u);
+    const float *v = mgi_tape_value(t->tape, -1, &rows);
+    const double a = t->o.distill;
+    *loss = (1 - a) * *loss +
+            a * mgi_loss_teacher(rows / b, b, C, t->o.readout_scale, v, rows_u / b, u, a,
+                                 t->o.temperature, mgi_tape_dout(t->tape), t->work);
+    return MANGO_OK;
+}
+/* ---- end train/distill.c ------------------------------------------------------------ */
+
 /* ---- begin train/classifier.c ------------------------------------------------------- */
 /* classifier.c - cross-entropy on the mean output over time; spiking networks
  * by backpropagation through time with surrogate gradients (Neftci et al. 2019).
@@ -28087,6 +28248,8 @@ mango_status mgi_classifier_update(mango_trainer *t, mango_err *err)
     const float *v = mgi_tape_value(t->tape, -1, &rows);
     t->last = mgi_loss_classes(rows / b, b, C, t->o.readout_scale, v, &l, mgi_tape_dout(t->tape),
                                &hits, t->work);
+    if (t->teacher)
+        MGI_TRY(mgi_distill_add(t, b, &t->last));
     if (!(t->last - t->last == 0))
         return mgi_trainer_nonfinite(t, t->tape, t->batch.x, err);
     mgi_grads_zero(&t->opt.g);
@@ -28945,6 +29108,13 @@ static void ckpt_texts(const mango_trainer *t, mgi_str *options, mgi_str *graph)
     mgi_str_init(options, &t->al);
     mgi_str_init(graph, &t->al);
     mgi_train_text(&t->o, options);
+    if (t->teacher) {
+        mgi_str_printf(options, "teacher=%s\ndistill=", t->teacher_id);
+        mgi_str_float(options, t->o.distill);
+        mgi_str_puts(options, "\ntemperature=");
+        mgi_str_float(options, t->o.temperature);
+        mgi_str_puts(options, "\n");
+    }
     mgi_str_printf(options, "data=%s %ld\n", t->info.name, (long)t->info.count);
     if (mgi_graph_write(t->net, graph) < 0 || (t->dsc && mgi_graph_write(t->dsc, graph) < 0))
         graph->bad = 1;

@@ -126,6 +126,39 @@ static void t_optim_cross_entropy(void)
     T_NEAR(mgi_loss_classes(1, 1, 2, 1, z, &plain, NULL, &hits, work), log(2), 1e-12);
 }
 
+/* The teacher's share: divergence by the formula, differences over time, and
+ * nothing to learn from a teacher that says the same. */
+static void t_optim_teacher(void)
+{
+    enum { T = 2, R = 3, C = 4, U = 3 };
+    const double a = 0.3, tau = 2.5;
+    float v[T * R * C], u[U * R * C], dv[T * R * C], none[T * R * C];
+    double work[4 * C];
+    mango_fill_u("v", 1, T * R * C, v);
+    mango_fill_u("u", 1, U * R * C, u);
+    for (int i = 0; i < T * R * C; i++)
+        dv[i] = 1;
+    mgi_loss_teacher(T, R, C, 3, v, U, u, a, tau, dv, work);
+    for (int i = 0; i < T * R * C; i++) {
+        const float keep = v[i];
+        v[i] = keep + 1e-2f;
+        const double up = mgi_loss_teacher(T, R, C, 3, v, U, u, a, tau, none, work);
+        v[i] = keep - 1e-2f;
+        const double down = mgi_loss_teacher(T, R, C, 3, v, U, u, a, tau, none, work);
+        v[i] = keep;
+        T_NEAR(dv[i], (1 - a) + a * (up - down) / 2e-2, 1e-3);
+    }
+    const float p[2] = {1, -1}, q[2] = {0, 2};
+    const double ps = 1 / (1 + exp(-1.0)), qs = 1 / (1 + exp(1.0)); /* of the first, at 2 */
+    T_NEAR(mgi_loss_teacher(1, 1, 2, 1, p, 1, q, 1, 2, none, work),
+           4 * (qs * log(qs / ps) + (1 - qs) * log((1 - qs) / (1 - ps))), 1e-12);
+    none[0] = none[1] = 8;
+    T_NEAR(mgi_loss_teacher(1, 1, 2, 1, p, 1, p, 0.25, 2, none, work), 0, 1e-12);
+    T_NEAR(none[0], 6, 1e-6);
+    const float far_p[2] = {1000, -1000}, far_q[2] = {-1000, 1000}; /* no infinity */
+    T_NEAR(mgi_loss_teacher(1, 1, 2, 1, far_p, 1, far_q, 1, 1, none, work), 2000, 1e-9);
+}
+
 static void t_optim_hinge(void)
 {
     const float d[4] = {2, 0.5f, -3, 0};
@@ -144,5 +177,6 @@ void t_optim(void)
     T_CASE(t_optim_optimizers);
     T_CASE(t_optim_clipping);
     T_CASE(t_optim_cross_entropy);
+    T_CASE(t_optim_teacher);
     T_CASE(t_optim_hinge);
 }

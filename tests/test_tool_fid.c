@@ -1,4 +1,4 @@
-/* test_tool_fid.c - `mango eval --features` and `mango train sngan` from outside.
+/* test_tool_fid.c - `mango eval --features` and `mango train` from outside.
  * SPDX-License-Identifier: MIT */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
@@ -168,6 +168,34 @@ static void t_tool_fid_train(void)
     t_tool_refuses(command, 3, "nothing.dsc");
 }
 
+/* A spiking network learns from a trained one; what cannot teach is refused. */
+static void t_tool_fid_taught(void)
+{
+    const char *const train = "train net --data folder --root fid --batch 4 --epochs 1 --quiet";
+    static const struct {
+        const char *options, *says;
+    } bad[] = {{"--distill 0.5", "--distill is of no use without --teacher"},
+               {"--temperature 4", "--temperature is of no use without --teacher"},
+               {"--teacher zoo:resnet18,width=0.05,classes=2", "has no weights; expected a trained network"},
+               {"--from zoo:resnet18", "--from zoo:resnet18: has no weights"},
+               {"--teacher nothing.st", "nothing.st"},
+               {"--teacher weights.st", "weights.st"}};
+    char command[400];
+    t_tool_fid_make();
+    t_write(t_work("weights.st"), "no weights", 10);
+    snprintf(command, sizeof command, "%s --arch resnet18,width=0.05,classes=2 --out a.st", train);
+    t_tool_is(command, 0, NULL);
+    snprintf(command, sizeof command,
+             "%s --arch snn_conv,width=0.05,classes=2 --T 2 --teacher a.st --distill 0.7 --out b.st", train);
+    t_tool_is(command, 0, NULL);
+    t_tool_is("info b.st", 0, "--teacher a.st --distill 0.7");
+    for (mango_idx i = 0; i < MGI_COUNT(bad); i++) {
+        snprintf(command, sizeof command, "%s --arch snn_conv,width=0.05,classes=2 %s --out c.st", train,
+                 bad[i].options);
+        t_tool_refuses(command, 3, bad[i].says);
+    }
+}
+
 void t_tool_fid(void)
 {
     if (!t_tool_works()) {
@@ -178,6 +206,7 @@ void t_tool_fid(void)
     T_CASE(t_tool_fid_generators);
     T_CASE(t_tool_fid_refuses);
     T_CASE(t_tool_fid_train);
+    T_CASE(t_tool_fid_taught);
 }
 
 #undef T_TOOL_FID

@@ -1,12 +1,10 @@
 /* test_train.c - batches, trainers: resume, threads, refusals.
  * SPDX-License-Identifier: MIT */
-#include "test.h"
+#include "train_rig.h"
 
 /* ---- a small data set: bright squares in one of three places ------------------ */
 
-enum { T_TR_N = 96, T_TR_S = 8 };
-
-static mango_data *t_train_data(int seed, mango_idx C, int classes)
+mango_data *t_train_data(int seed, mango_idx C, int classes)
 {
     static unsigned char px[T_TR_N * 3 * T_TR_S * T_TR_S];
     int label[T_TR_N];
@@ -27,19 +25,19 @@ static mango_data *t_train_data(int seed, mango_idx C, int classes)
     return d;
 }
 
-static const char t_train_ann[] =
+const char t_train_ann[] =
     "mango-graph 1\nnet arch=t_ann mean=0.4,0.4,0.4 std=0.25,0.25,0.25\ninput input - shape=3x8x8\n"
     "c1 conv input out=6 kernel=3 stride=1 pad=1 bias=0\nb1 batchnorm c1 eps=1e-5 momentum=0.1\n"
     "r1 relu b1\nc2 conv r1 out=6 kernel=3 stride=1 pad=1 bias=0\n"
     "b2 batchnorm c2 eps=1e-5 momentum=0.1\na add b2,r1\nr2 relu a\ng globalavg r2\n"
     "m maxpool r2 kernel=2 stride=2 pad=0\nf linear m out=3 bias=1\n";
-static const char t_train_snn[] =
+const char t_train_snn[] =
     "mango-graph 1\nnet arch=t_snn T=3 mean=0.4,0.4,0.4 std=0.25,0.25,0.25\ninput input - shape=3x8x8\n"
     "c1 conv input out=6 kernel=3 stride=1 pad=1 bias=0\nb1 batchnorm c1 eps=1e-5 momentum=0.1\n"
     "s1 lif b1 preset=spikingjelly\nc2 conv s1 out=6 kernel=3 stride=2 pad=1 bias=0\n"
     "b2 batchnorm c2 eps=1e-5 momentum=0.1\ns2 lif b2 preset=spikingjelly\n"
     "f linear s2 out=3 bias=1\n";
-static const char t_train_vae[] =
+const char t_train_vae[] =
     "mango-graph 1\nnet arch=t_vae mean=0.5,0.5,0.5 std=0.5,0.5,0.5 out_scale=0.5 out_shift=0.5\n"
     "input input - shape=3x8x8\n"
     "e1 conv input out=8 kernel=4 stride=2 pad=1 bias=1\nr1 relu e1\n"
@@ -57,15 +55,7 @@ static const char t_train_dsc[] =
     "p1 avgpool r1 kernel=2 stride=2 pad=0\nc2 conv p1 out=8 kernel=3 stride=1 pad=1 bias=1 sn=1\n"
     "r2 relu c2\ns globalsum r2\nl5 linear s out=1 bias=1 sn=1\n";
 
-typedef struct t_train_rig {
-    mango_net *net, *dsc;
-    mango_data *data, *val;
-    mango_trainer *t;
-    mango_train_options o;
-    mango_err err;
-} t_train_rig;
-
-static mango_net *t_train_parse(const char *text, mango_train_kind kind)
+mango_net *t_train_parse(const char *text, mango_train_kind kind)
 {
     mango_net *n = NULL;
     mango_err e;
@@ -74,7 +64,7 @@ static mango_net *t_train_parse(const char *text, mango_train_kind kind)
     return n;
 }
 
-static void t_train_close(t_train_rig *r)
+void t_train_close(t_train_rig *r)
 {
     mango_trainer_destroy(r->t);
     mango_net_destroy(r->net);
@@ -83,8 +73,7 @@ static void t_train_close(t_train_rig *r)
     mango_data_destroy(r->val);
 }
 
-/* Networks, data and options of one kind; the trainer is made by t_train_make. */
-static int t_train_open(t_train_rig *r, mango_train_kind kind, const char *text)
+int t_train_open(t_train_rig *r, mango_train_kind kind, const char *text)
 {
     memset(r, 0, sizeof *r);
     r->net = t_train_parse(text, kind);
@@ -107,7 +96,7 @@ static int t_train_open(t_train_rig *r, mango_train_kind kind, const char *text)
     return 1;
 }
 
-static int t_train_make(t_train_rig *r, mango_train_kind kind)
+int t_train_make(t_train_rig *r, mango_train_kind kind)
 {
     r->err.text[0] = 0;
     return T_OK(mango_trainer_create(&r->t, kind, r->net, r->dsc, r->data, r->val, &r->o, NULL,
@@ -239,8 +228,7 @@ static int t_train_stop_at(void *ud, const mango_trainer *t)
     return s.epoch == 1 && s.step == *(const int *)ud;
 }
 
-/* All epochs from where it stands; the parameters' bytes of net at the end. */
-static int t_train_run(t_train_rig *r)
+int t_train_run(t_train_rig *r)
 {
     mango_train_row row;
     mango_train_state s;
@@ -250,7 +238,7 @@ static int t_train_run(t_train_rig *r)
     return T_OK(mango_trainer_finish(r->t, &r->err), &r->err);
 }
 
-static int t_train_equal(const mango_net *a, const mango_net *b)
+int t_train_equal(const mango_net *a, const mango_net *b)
 {
     int same = a->n_params == b->n_params;
     for (int p = 0; same && p < a->n_params; p++)

@@ -122,6 +122,8 @@ MGI_FN int mgi_net_plain(mango_net *n, const char *name, mgi_kind kind, int in);
 /* Lists parameters and marks time dependence; reports the first error of
  * building, by node name. (Shapes are inferred as nodes are added.) */
 MGI_FN mango_status mgi_net_finish(mango_net *n, mango_err *err);
+/* SHA-256 of all parameters as half-precision bytes, little-endian, graph order. */
+MGI_FN void mgi_net_digest(const mango_net *n, char hex[65]);
 
 MGI_FN int mgi_net_find(const mango_net *n, const char *layer);   /* -1: none */
 MGI_FN int mgi_param_find(const mango_net *n, const char *name);

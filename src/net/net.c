@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "net.h"
 #include "../base/file.h"
+#include "../base/hash.h"
+#include "../base/real.h"
 #include "graph.h"
 #include <math.h>
 
@@ -304,4 +306,17 @@ MGI_FN mango_status mgi_net_extra_set(mango_net *n, const char *name, mgi_dtype 
     t.raw = copy;
     n->extra[at] = t;
     return MANGO_OK;
+}
+
+void mgi_net_digest(const mango_net *net, char hex[65])
+{
+    mgi_hash h;
+    mgi_sha256_init(&h);
+    for (int p = 0; p < net->n_params; p++)
+        for (mango_idx i = 0; i < net->param[p].count; i++) {
+            const uint16_t v = mgi_to_f16(net->param[p].v[i]);
+            const unsigned char b[2] = {(unsigned char)(v & 255), (unsigned char)(v >> 8)};
+            mgi_hash_add(&h, b, 2);
+        }
+    mgi_hash_end(&h, hex);
 }

@@ -197,6 +197,13 @@ static void ckpt_texts(const mango_trainer *t, mgi_str *options, mgi_str *graph)
     mgi_str_init(options, &t->al);
     mgi_str_init(graph, &t->al);
     mgi_train_text(&t->o, options);
+    if (t->teacher) {
+        mgi_str_printf(options, "teacher=%s\ndistill=", t->teacher_id);
+        mgi_str_float(options, t->o.distill);
+        mgi_str_puts(options, "\ntemperature=");
+        mgi_str_float(options, t->o.temperature);
+        mgi_str_puts(options, "\n");
+    }
     mgi_str_printf(options, "data=%s %ld\n", t->info.name, (long)t->info.count);
     if (mgi_graph_write(t->net, graph) < 0 || (t->dsc && mgi_graph_write(t->dsc, graph) < 0))
         graph->bad = 1;

@@ -54,6 +54,8 @@ mango_status mgi_classifier_update(mango_trainer *t, mango_err *err)
     const float *v = mgi_tape_value(t->tape, -1, &rows);
     t->last = mgi_loss_classes(rows / b, b, C, t->o.readout_scale, v, &l, mgi_tape_dout(t->tape),
                                &hits, t->work);
+    if (t->teacher)
+        MGI_TRY(mgi_distill_add(t, b, &t->last));
     if (!(t->last - t->last == 0))
         return mgi_trainer_nonfinite(t, t->tape, t->batch.x, err);
     mgi_grads_zero(&t->opt.g);

@@ -234,6 +234,8 @@ void mango_train_defaults(mango_train_options *o, mango_train_kind kind, const m
     o->lr_every = 30;
     o->lr_factor = 0.1;
     o->readout_scale = 1;
+    o->distill = 0.5;
+    o->temperature = 2;
     o->n_dis = 1;
     if (kind == MANGO_TRAIN_NET)
         init_recipe_net(o, net);
@@ -265,6 +267,7 @@ mango_status mango_train_check(const mango_train_options *o, mango_train_kind ki
         {"commitment", o->commitment, 0, 100},    {"decay", o->decay, 0, 0.99999},
         {"revive", o->revive, 0, 1},              {"n-dis", (double)o->n_dis, 1, 100},
         {"lr-dis", o->lr_dis, 0, 1e3},            {"grid", o->grid, 0, 1},
+        {"distill", o->distill, 0, 1},            {"temperature", o->temperature, 0.1, 100},
         {"reference", (double)o->reference, 0, 100000}, {"memory", (double)o->memory, 0, 1e15},
     };
     for (mango_idx k = 0; k < MGI_COUNT(r); k++)

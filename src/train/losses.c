@@ -28,6 +28,18 @@ static double loss_target(const mgi_labels *l, mango_idx r, mango_idx c, mango_i
     return q;
 }
 
+/* Row r of a network's logits: scale times the mean over its T steps of v (T,R,C). */
+static void loss_logits(mango_idx T, mango_idx R, mango_idx C, double scale, const float *v,
+                        mango_idx r, double *z)
+{
+    for (mango_idx c = 0; c < C; c++) {
+        double s = 0;
+        for (mango_idx k = 0; k < T; k++)
+            s += (double)v[(k * R + r) * C + c];
+        z[c] = scale * s / (double)T;
+    }
+}
+
 double mgi_loss_classes(mango_idx T, mango_idx R, mango_idx C, double scale, const float *v,
                         const mgi_labels *l, float *dv, mango_idx *hits, double *work)
 {
@@ -35,11 +47,8 @@ double mgi_loss_classes(mango_idx T, mango_idx R, mango_idx C, double scale, con
     for (mango_idx r = 0; r < R; r++) {
         double cross = 0;
         mango_idx top = 0;
+        loss_logits(T, R, C, scale, v, r, z);
         for (mango_idx c = 0; c < C; c++) {
-            double s = 0;
-            for (mango_idx k = 0; k < T; k++)
-                s += (double)v[(k * R + r) * C + c];
-            z[c] = scale * s / (double)T;
             q[c] = loss_target(l, r, c, C);
             cross += q[c] * z[c];
             top = z[c] > z[top] ? c : top;
@@ -51,6 +60,30 @@ double mgi_loss_classes(mango_idx T, mango_idx R, mango_idx C, double scale, con
             for (mango_idx k = 0; k < T; k++)
                 dv[(k * R + r) * C + c] = d;
         }
+    }
+    return loss / (double)R;
+}
+
+double mgi_loss_teacher(mango_idx T, mango_idx R, mango_idx C, double scale, const float *v,
+                        mango_idx T_u, const float *u, double a, double tau, float *dv,
+                        double *work)
+{
+    double loss = 0, *z = work, *p = z + C, *w = p + C, *q = w + C;
+    for (mango_idx r = 0; r < R; r++) {
+        loss_logits(T, R, C, scale / tau, v, r, z);
+        loss_logits(T_u, R, C, 1 / tau, u, r, w);
+        memcpy(p, z, (size_t)C * sizeof *p);
+        memcpy(q, w, (size_t)C * sizeof *q);
+        double kl = loss_softmax(C, p) - loss_softmax(C, q);
+        for (mango_idx c = 0; c < C; c++) {
+            const float d = (float)(a * tau * (p[c] - q[c]) * scale / ((double)T * (double)R));
+            kl += q[c] * (w[c] - z[c]); /* sum of q (log q - log p) */
+            for (mango_idx k = 0; k < T; k++) {
+                float *x = &dv[(k * R + r) * C + c];
+                *x = (float)(1 - a) * *x + d;
+            }
+        }
+        loss += tau * tau * kl;
     }
     return loss / (double)R;
 }

@@ -52,6 +52,9 @@ typedef struct mango_train_options {
     double mixup;           /* Beta(a,a), a in (0,1]; 0: none                      */
     char readout[96];       /* layer that the loss reads; "": the output           */
     double readout_scale;   /* logits = scale * mean over T                        */
+    double distill;         /* share of a teacher in the loss, [0,1]; read only
+                               after mango_trainer_teach                           */
+    double temperature;     /* both logits are divided by it where compared, > 0   */
     mango_idx bn_T;         /* steps at which running statistics are estimated
                                again at the end; 0: not                            */
     double commitment, decay; /* VQ-VAE                                            */
@@ -112,6 +115,19 @@ MANGO_API mango_status mango_trainer_create(mango_trainer **t, mango_train_kind 
                                             mango_err *err);
 MANGO_API void mango_trainer_destroy(mango_trainer *t);
 
+/* mango_trainer_teach - a classifier learns from a trained one too (distillation,
+ * Hinton et al. 2015): its loss becomes (1 - distill) times the cross-entropy and
+ * distill times tau^2 KL(teacher || net), of logits divided by tau = temperature.
+ * The teacher sees the same changed pictures in its own normalization, runs with
+ * its own T, and its output's mean over T is the logits. Once, before the first
+ * step and before mango_trainer_resume, which refuses another teacher's checkpoint.
+ *   teacher  in  borrowed, not changed; must outlive the trainer
+ * Returns MANGO_E_SHAPE when its pictures or classes are others, MANGO_E_STATE
+ * for one without weights, or for a trainer that has begun or has a teacher,
+ * MANGO_E_ARG for other kinds of trainer, MANGO_E_MEM for memory. */
+MANGO_API mango_status mango_trainer_teach(mango_trainer *t, const mango_net *teacher,
+                                           mango_err *err);
+
 /* mango_trainer_step - one update. A loss that is not finite is
  * MANGO_E_NONFINITE; err names the step and the first layer at fault. */
 MANGO_API mango_status mango_trainer_step(mango_trainer *t, mango_err *err);
@@ -139,7 +155,8 @@ typedef struct mango_train_state {
 MANGO_API void mango_trainer_state(const mango_trainer *t, mango_train_state *s);
 /* mango_trainer_flops - floating-point operations that one update asks for: two
  * for each multiply-add of convolutions and linear layers, forward and both
- * gradients, without the padding; spikes that are skipped count. */
+ * gradients, without the padding; spikes that are skipped count, a teacher's
+ * answers do not. */
 MANGO_API double mango_trainer_flops(const mango_trainer *t);
 
 /* mango_trainer_save - everything: parameters, moments, averages, position, as

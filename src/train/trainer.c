@@ -92,9 +92,9 @@ static mango_status trainer_buffers(mango_trainer *t)
     t->batch.label2 = mgi_new(&t->al, t->o.batch, sizeof(int));
     t->order = mgi_new(&t->al, t->info.count, sizeof *t->order);
     t->row = mgi_new(&t->al, t->o.epochs, sizeof *t->row);
-    t->n_work = 2 * MGI_MAX(t->info.classes, 1);
+    t->n_work = 4 * MGI_MAX(t->info.classes, 1);
     for (int i = 0; i < t->net->n_nodes; i++)
-        t->n_work = MGI_MAX(t->n_work, 2 * t->net->node[i].C * t->net->node[i].H *
+        t->n_work = MGI_MAX(t->n_work, 4 * t->net->node[i].C * t->net->node[i].H *
                                            (t->net->node[i].H == 1 ? 1 : 0));
     t->work = mgi_new(&t->al, t->n_work, sizeof *t->work);
     return t->batch.x && t->batch.label && t->batch.label2 && t->order && t->row && t->work
@@ -175,12 +175,14 @@ void mango_trainer_destroy(mango_trainer *t)
     mgi_tape_free(t->eval);
     mgi_tape_free(t->tape_d);
     mgi_tape_free(t->tape_g);
+    mgi_tape_free(t->lesson);
     mgi_optim_free(&t->opt);
     mgi_optim_free(&t->opt_d);
     mgi_average_free(&t->avg);
     mgi_spectral_free(&t->sn);
     trainer_free_vq(t);
     mgi_del(&a, t->batch.x, t->o.batch * e, sizeof(float));
+    mgi_del(&a, t->seen, t->o.batch * e, sizeof(float));
     mgi_del(&a, t->batch.label, t->o.batch, sizeof(int));
     mgi_del(&a, t->batch.label2, t->o.batch, sizeof(int));
     mgi_del(&a, t->order, t->info.count, sizeof *t->order);

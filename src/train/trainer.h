@@ -62,6 +62,13 @@ typedef struct mgi_labels {
 MGI_FN double mgi_loss_classes(mango_idx T, mango_idx R, mango_idx C, double scale,
                                const float *v, const mgi_labels *l, float *dv, mango_idx *hits,
                                double *work);
+/* Mean over rows of tau^2 KL(softmax(u/tau) || softmax(z/tau)), z as above and u
+ * (T_u,R,C) a teacher's logits, their mean over its steps read (Hinton et al.
+ * 2015). Makes dv, the gradient of another loss, that of (1-a) times that loss
+ * and a times this one. work: 4 C doubles. */
+MGI_FN double mgi_loss_teacher(mango_idx T, mango_idx R, mango_idx C, double scale,
+                               const float *v, mango_idx T_u, const float *u, double a, double tau,
+                               float *dv, double *work);
 /* Mean of (y-x)^2; dy = c * (y-x) unless NULL. per (C): mean over each of the
  * C channels, channels last. */
 MGI_FN double mgi_loss_mse(mango_idx R, mango_idx C, const float *y, const float *x, double c,
@@ -123,8 +130,12 @@ struct mango_trainer {
     float *tmp;                     /* mixup; SN-GAN: latents and real|fake pictures */
     mango_idx n_tmp, n_latent;
     mango_idx *order;               /* (data) this epoch's order */
-    double *work;                   /* (2 classes) */
+    double *work;                   /* (4 classes) */
     mango_idx n_work, n_dout;
+    const mango_net *teacher;       /* NULL: none */
+    mgi_tape *lesson;               /* of teacher */
+    float *seen;                    /* (batch,H,W,C) pictures as the teacher normalizes them */
+    char teacher_id[65];            /* digest of its parameters */
     float scale[3], shift[3];       /* x = rgb*scale + shift */
     mango_idx epoch, step, steps, update;
     double sum[MGI_SUMS], last, best;
@@ -143,6 +154,9 @@ struct mango_trainer {
 MGI_FN mango_status mgi_classifier_prepare(mango_trainer *t, mango_err *err);
 MGI_FN mango_status mgi_classifier_update(mango_trainer *t, mango_err *err);
 MGI_FN mango_status mgi_classifier_look(mango_trainer *t, mango_train_row *r, mango_err *err);
+/* (1-share) of the loss that t->tape holds and its gradient, and `share` of the
+ * teacher's; returns the loss. */
+MGI_FN mango_status mgi_distill_add(mango_trainer *t, mango_idx b, double *loss);
 MGI_FN mango_status mgi_vqvae_prepare(mango_trainer *t, mango_err *err);
 MGI_FN mango_status mgi_vqvae_update(mango_trainer *t, mango_err *err);
 MGI_FN mango_status mgi_vqvae_look(mango_trainer *t, mango_train_row *r, mango_err *err);

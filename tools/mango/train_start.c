@@ -11,6 +11,14 @@ mango_status train_zoo(mango_net **net, const char *spec, mango_train_kind kind,
     return mango_train_init(*net, kind, seed);
 }
 
+mango_status train_trained(mango_net **net, const char *option, const char *path, mango_err *err)
+{
+    if (!strncmp(path, "zoo:", 4))
+        return mgi_fail(err, MANGO_E_ARG, "%s %.100s: has no weights; expected a trained network's file",
+                        option, path);
+    return cli_net(net, path, NULL, err);
+}
+
 static int start_spiking(const mango_net *net)
 {
     for (int i = 0; i < net->n_nodes; i++)
@@ -24,11 +32,11 @@ mango_status train_start(mango_net **net, const char *arch, const char *from,
 {
     mango_net *old = NULL;
     if (!arch)
-        return cli_net(net, from, NULL, err);
+        return train_trained(net, "--from", from, err);
     MGI_TRY(train_zoo(net, arch, kind, seed, err));
     if (!from)
         return MANGO_OK;
-    MGI_TRY(cli_net(&old, from, NULL, err));
+    MGI_TRY(train_trained(&old, "--from", from, err));
     const mango_idx set = mango_net_borrow(*net, old);
     if (set > 0 && start_spiking(*net) && !start_spiking(old))
         cli_note(c, "%td norms moved to the neurons' threshold", mango_train_from_relu(*net));

@@ -5,7 +5,6 @@
 #include "svg.h"
 #include "train_speed.h"
 #include "train_start.h"
-#include "../../src/base/hash.h"
 #include "../../src/base/real.h"
 #include "../../src/train/train.h"
 #include <math.h>
@@ -53,6 +52,9 @@ static const train_number train_numbers[] = {
     {"--weight-decay", TRAIN_REAL, TRAIN_AT(weight_decay), 0, 10, "not on norms and biases"},
     {"--clip", TRAIN_REAL, TRAIN_AT(clip), 0, 1e9, "largest norm of the gradient; 0: none"},
     {"--smoothing", TRAIN_REAL, TRAIN_AT(smoothing), 0, 0.99, "of labels"},
+    {"--distill", TRAIN_REAL, TRAIN_AT(distill), 0, 1, "share of the teacher in the loss (0.5)"},
+    {"--temperature", TRAIN_REAL, TRAIN_AT(temperature), 0.1, 100,
+     "both logits are divided by X where they are compared (2)"},
     {"--ema", TRAIN_REAL, TRAIN_AT(ema), 0, 0.999999, "decay of averaged weights; 0: none"},
     {"--crop-pad", TRAIN_WHOLE, TRAIN_AT(crop_pad), 0, 64, "random crop after padding by X"},
     {"--flip", TRAIN_INT, TRAIN_AT(flip), 0, 1, "mirror at random, 0 or 1"},
@@ -75,14 +77,14 @@ enum { TRAIN_NUMBERS = sizeof train_numbers / sizeof train_numbers[0] };
 typedef struct train_job {
     cli *c;
     mango_train_kind kind;
-    const char *data_name, *root, *arch, *dsc_arch, *out, *from, *from_dsc, *track;
+    const char *data_name, *root, *arch, *dsc_arch, *out, *from, *from_dsc, *teacher_path, *track;
     const char *optimizer, *schedule;
     const char *readout, *dtype;
     int resume, no_val;
     double v[TRAIN_NUMBERS];
     double memory; /* MiB */
     mango_train_options o;
-    mango_net *net, *dsc;
+    mango_net *net, *dsc, *teacher;
     mango_data *data, *val;
     mango_trainer *t;
     char ckpt[4096], tsv[4096], svg[4096], png[4096], dsc_out[4096], command[1024];
@@ -160,6 +162,22 @@ static mango_status train_data(train_job *j, mango_err *err)
     return mango_data_open(&j->val, j->data_name, j->root, "test", &o, NULL, err);
 }
 
+static mango_status train_teach(train_job *j, mango_err *err)
+{
+    for (int k = 0; k < TRAIN_NUMBERS; k++)
+        if (!j->teacher_path && j->v[k] == j->v[k] &&
+            (train_numbers[k].at == offsetof(mango_train_options, distill) ||
+             train_numbers[k].at == offsetof(mango_train_options, temperature)))
+            return mgi_fail(err, MANGO_E_ARG, "%s is of no use without --teacher", train_numbers[k].name);
+    if (!j->teacher_path)
+        return MANGO_OK;
+    MGI_TRY(train_trained(&j->teacher, "--teacher", j->teacher_path, err));
+    MGI_TRY(mango_trainer_teach(j->t, j->teacher, err));
+    cli_note(j->c, "teacher %s: %g of the loss, at temperature %g", j->teacher->arch, j->o.distill,
+             j->o.temperature);
+    return MANGO_OK;
+}
+
 static mango_status train_files(train_job *j, mango_err *err)
 {
     const struct {
@@ -195,6 +213,7 @@ static mango_status train_open(train_job *j, mango_err *err)
     MGI_TRY(train_options(j, err));
     MGI_TRY(train_data(j, err));
     MGI_TRY(mango_trainer_create(&j->t, j->kind, j->net, j->dsc, j->data, j->val, &j->o, NULL, err));
+    MGI_TRY(train_teach(j, err));
     j->seconds = calloc((size_t)j->o.epochs, sizeof *j->seconds);
     if (!j->seconds)
         return MANGO_E_MEM;
@@ -305,20 +324,6 @@ done:
     return st;
 }
 
-/* SHA-256 of all parameters as half-precision bytes, little-endian, graph order. */
-static void train_digest(const mango_net *net, char hex[65])
-{
-    mgi_hash h;
-    mgi_sha256_init(&h);
-    for (int p = 0; p < net->n_params; p++)
-        for (mango_idx i = 0; i < net->param[p].count; i++) {
-            const uint16_t v = mgi_to_f16(net->param[p].v[i]);
-            const unsigned char b[2] = {(unsigned char)(v & 255), (unsigned char)(v >> 8)};
-            mgi_hash_add(&h, b, 2);
-        }
-    mgi_hash_end(&h, hex);
-}
-
 static mango_status train_provenance(train_job *j, const mango_train_row *r)
 {
     char number[64], hex[65];
@@ -340,7 +345,7 @@ static mango_status train_provenance(train_job *j, const mango_train_row *r)
         MGI_TRY(mango_net_meta_set(j->net, "train.val_accuracy_layer",
                                    j->o.readout[0] ? j->o.readout
                                                    : j->net->node[j->net->output].name));
-    train_digest(j->net, hex);
+    mgi_net_digest(j->net, hex);
     return mango_net_meta_set(j->net, "train.sha256", hex);
 }
 
@@ -505,6 +510,7 @@ static void train_free(train_job *j)
     mango_data_destroy(j->val);
     mango_net_destroy(j->net);
     mango_net_destroy(j->dsc);
+    mango_net_destroy(j->teacher);
     free(j->seconds);
 }
 
@@ -550,6 +556,7 @@ int verb_train(int argc, char **argv)
         {"--dsc", CLI_STR, &j.dsc_arch, 0, 0, "SPEC", "discriminator (sngan_dsc)", 0},
         {"--from", CLI_STR, &j.from, 0, 0, "W", "start from these weights; with --arch: where name and shape agree", 0},
         {"--from-dsc", CLI_STR, &j.from_dsc, 0, 0, "W", "SN-GAN: discriminator to start from, an earlier W.dsc", 0},
+        {"--teacher", CLI_STR, &j.teacher_path, 0, 0, "W", "classifier: learn from the answers of this trained network too", 0},
         {"--resume", CLI_FLAG, &j.resume, 0, 0, NULL, "go on from the checkpoint W.ckpt", 0},
         {"--track", CLI_STR, &j.track, 0, 0, "LIST", "keep weights of these epochs, 0,1,2-5", 0},
         {"--report-speed", CLI_FLAG, &j.speed.on, 0, 0, NULL,
