@@ -119,10 +119,10 @@
      study/fid.h: mango_moments_create mango_moments_add mango_moments_merge
        mango_moments_count mango_moments_get mango_moments_destroy mango_fid
      train/train.h: mango_train_defaults mango_train_check mango_train_init
-       mango_train_from_relu mango_trainer_create mango_trainer_destroy mango_trainer_teach
-       mango_trainer_step mango_trainer_epoch mango_trainer_finish mango_trainer_state
-       mango_trainer_flops mango_trainer_save mango_trainer_resume mango_trainer_rows
-       mango_trainer_sample mango_trainer_snapshot
+       mango_train_from_relu mango_train_widen mango_trainer_create mango_trainer_destroy
+       mango_trainer_teach mango_trainer_step mango_trainer_epoch mango_trainer_finish
+       mango_trainer_state mango_trainer_flops mango_trainer_save mango_trainer_resume
+       mango_trainer_rows mango_trainer_sample mango_trainer_snapshot
 */
 /* Made from src/ by `make header`: edit that. SPDX-License-Identifier: MIT */
 #if defined(MANGO_IMPLEMENTATION) && defined(__STRICT_ANSI__) && !defined(_POSIX_C_SOURCE)
@@ -1227,6 +1227,16 @@ MANGO_API mango_status mango_train_init(mango_net *net, mango_train_kind kind, u
  * the tau form. A good place to begin a spiking training from, no more: it has
  * to be trained on. Returns how many norms were changed. */
 MANGO_API mango_idx mango_train_from_relu(mango_net *net);
+
+/* mango_train_widen - a network with more channels, or more outputs of hidden
+ * linear layers, starts with the answers of a narrow one (Chen et al. 2016): its
+ * channels are copies, and their readers share the weights out at random by
+ * `seed`. Exact up to rounding, but for spectral norms, which see other matrices.
+ * Parameters without a narrow twin keep their values; *set counts the others.
+ * Returns MANGO_E_SHAPE when a twin is larger or of another kernel, MANGO_E_ARG
+ * for a net with concat layers, MANGO_E_MEM for memory. */
+MANGO_API mango_status mango_train_widen(mango_net *net, const mango_net *from, uint64_t seed,
+                                         mango_idx *set, mango_err *err);
 
 /* One epoch's figures.   NET             VQVAE                      SNGAN
  *   loss                 cross-entropy   mse/variance + commitment  discriminator
@@ -4224,7 +4234,8 @@ enum {
     MGI_RNG_MIXUP,           /* index: update             */
     MGI_RNG_CODES,           /* index: update             */
     MGI_RNG_LATENT,          /* index: update             */
-    MGI_RNG_SAMPLE
+    MGI_RNG_SAMPLE,
+    MGI_RNG_WIDEN            /* index: parameter          */
 };
 
 /* ---- optim.c ------------------------------------------------------------- */
@@ -27264,6 +27275,103 @@ void mgi_train_text(const mango_train_options *o, mgi_str *s)
             init_put(s, later[k].name, later[k].value);
 }
 /* ---- end train/init.c --------------------------------------------------------------- */
+
+/* ---- begin train/widen.c ------------------------------------------------------------ */
+/* widen.c - a wider network that computes what a narrow one does (Net2Wider,
+ * Chen, Goodfellow and Shlens 2016): channel c of the wide one copies channel
+ * c mod C of the narrow one, and who reads the copies shares the weight out among
+ * them. The shares are drawn at random, so the copies part as training goes on.
+ */
+
+typedef struct widen_axes {
+    mango_idx O, I, taps;       /* of the narrow weight */
+    mango_idx O2, I2;           /* of the wide one      */
+    mango_idx so, si, so2, si2; /* strides: narrow, wide */
+} widen_axes;
+
+/* The node that owns parameter p as its weight; -1: none. */
+static int widen_owner(const mango_net *net, int p)
+{
+    for (int i = 0; i < net->n_nodes; i++)
+        if (net->node[i].weight == p)
+            return i;
+    return -1;
+}
+
+/* a is the wide parameter, b the narrow one: may the values spread? */
+static int widen_fits(const mgi_param *a, const mgi_param *b, mgi_kind kind)
+{
+    int same = a->rank == b->rank;
+    for (int r = 0; same && r < a->rank; r++)
+        same = a->shape[r] == b->shape[r] ||
+               (r < 2 && kind != MGI_VQ && a->shape[r] > b->shape[r]);
+    return same;
+}
+
+static void widen_weight(const widen_axes *x, mango_rng *r, const float *w, float *v)
+{
+    for (mango_idx o = 0; o < x->O2; o++)
+        for (mango_idx i = 0; i < x->I; i++) {
+            const mango_rng from = *r;
+            double sum = 0;
+            for (mango_idx k = i; k < x->I2; k += x->I)
+                sum += 0.01 + mango_rng_uniform(r);
+            *r = from; /* the same shares again */
+            for (mango_idx k = i; k < x->I2; k += x->I) {
+                const float share = (float)((0.01 + mango_rng_uniform(r)) / sum);
+                for (mango_idx t = 0; t < x->taps; t++)
+                    v[o * x->so2 + k * x->si2 + t] = share * w[o % x->O * x->so + i * x->si + t];
+            }
+        }
+}
+
+static void widen_param(mgi_param *a, const mgi_param *b, mgi_kind kind, mango_rng *r)
+{
+    const int in = kind == MGI_CONVT ? 0 : 1, out = 1 - in;
+    widen_axes x;
+    if (a->count == b->count || a->rank < 2 || a->is_buffer) {
+        for (mango_idx k = 0; k < a->count; k++)
+            a->v[k] = b->v[k % b->count];
+        return;
+    }
+    x.taps = a->rank == 4 ? a->shape[2] * a->shape[3] : 1;
+    x.O = b->shape[out], x.I = b->shape[in];
+    x.O2 = a->shape[out], x.I2 = a->shape[in];
+    x.so = out ? x.taps : x.I * x.taps;
+    x.si = in ? x.taps : x.O * x.taps;
+    x.so2 = out ? x.taps : x.I2 * x.taps;
+    x.si2 = in ? x.taps : x.O2 * x.taps;
+    widen_weight(&x, r, b->v, a->v);
+}
+
+mango_status mango_train_widen(mango_net *net, const mango_net *from, uint64_t seed,
+                               mango_idx *set, mango_err *err)
+{
+    MGI_REQUIRE(net && from && set);
+    *set = 0;
+    for (int i = 0; i < net->n_nodes; i++)
+        if (net->node[i].kind == MGI_CONCAT)
+            return mgi_fail(err, MANGO_E_ARG, "%s joins channels in %s: it cannot be widened",
+                            net->arch, net->node[i].name);
+    MGI_TRY(mgi_net_alloc_params(net));
+    for (int p = 0; p < net->n_params; p++) {
+        mgi_param *a = &net->param[p];
+        const int k = mgi_param_find(from, a->name), at = widen_owner(net, p);
+        const mgi_param *b = k < 0 ? NULL : &from->param[k];
+        const mgi_kind kind = at < 0 ? MGI_BATCHNORM : net->node[at].kind;
+        mango_rng r;
+        if (!b || !b->v)
+            continue;
+        if (!widen_fits(a, b, kind))
+            return mgi_fail(err, MANGO_E_SHAPE, "%s of %s is not a widened one of %s", a->name,
+                            net->arch, from->arch);
+        mango_rng_init(&r, seed, MGI_RNG_WIDEN, (uint64_t)p);
+        widen_param(a, b, kind, &r);
+        ++*set;
+    }
+    return MANGO_OK;
+}
+/* ---- end train/widen.c -------------------------------------------------------------- */
 
 /* ---- begin train/optim.c ------------------------------------------------------------ */
 /* optim.c - SGD with momentum, Adam, AdamW; schedules; averaged weights.

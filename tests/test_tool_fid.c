@@ -166,6 +166,13 @@ static void t_tool_fid_train(void)
     t_tool_is("info h.st.dsc", 0, "sngan_dsc");
     snprintf(command, sizeof command, "%s --from g.st --from-dsc nothing.dsc --out i.st", train);
     t_tool_refuses(command, 3, "nothing.dsc");
+    snprintf(command, sizeof command, "%s --arch sngan,width=0.07 --widen --from g.st --from-dsc g.st.dsc --out j.st",
+             train);
+    t_tool_is(command, 0, NULL);
+    snprintf(command, sizeof command, "%s --arch sngan,width=0.04 --widen --from j.st --out k.st", train);
+    t_tool_refuses(command, 3, "is not a widened one");
+    snprintf(command, sizeof command, "%s --arch sngan,width=0.04 --widen --out k.st", train);
+    t_tool_refuses(command, 3, "--widen needs");
 }
 
 /* A spiking network learns from a trained one; what cannot teach is refused. */

@@ -91,9 +91,95 @@ static void t_train_start_twins(void)
     mango_net_destroy(lif);
 }
 
+/* The output for two inputs, a fresh buffer; NULL after a failed check. */
+static float *t_train_start_answer(const mango_net *n, mango_idx *count)
+{
+    const mgi_node *in = &n->node[n->input], *out = &n->node[n->output];
+    const mango_idx e = in->C * in->H * in->W;
+    mango_plan_options o;
+    mango_plan *p = NULL;
+    mango_err err = {""};
+    *count = 2 * out->C * out->H * out->W;
+    float *y = calloc((size_t)*count, sizeof *y), *x = calloc((size_t)(2 * e), sizeof *x);
+    const mango_reading r = {n->output, MANGO_READ_MEAN, y};
+    mango_plan_defaults(&o);
+    o.batch = 2;
+    o.T = n->T > 1 ? 4 : 1;
+    mango_fill_u("x", 3, 2 * e, x);
+    for (mango_idx i = 0; i < 2 * e; i++)
+        x[i] = 0.5f + 0.5f * x[i];
+    if (T_OK(mango_plan_create(&p, n, &o, 1, &r, NULL, &err), &err))
+        T_OK(mango_plan_run(p, 2, x), NULL);
+    mango_plan_destroy(p);
+    free(x);
+    return y;
+}
+
+/* A wider network starts with the narrow one's answers, by channels that are no
+ * exact copies to those who read them. */
+static void t_train_start_widened(void)
+{
+    static const struct {
+        const char *narrow, *wide, *reader; /* reader: weight whose inputs are copies */
+    } at[] = {{"sngan,width=0.0625", "sngan,width=0.09375", "block3.c1.weight"},
+              {"sngan,width=0.0625", "sngan,width=0.0625", "block3.c1.weight"},
+              {"resnet18,width=0.125", "resnet18,width=0.375", "layer2.0.conv1.weight"},
+              {"vqvae,hidden=32", "vqvae,hidden=48", "_pre_vq_conv.weight"},
+              {"snn_conv,width=0.05", "snn_conv,width=0.1,hidden=80", "features.linear1.weight"}};
+    for (mango_idx k = 0; k < MGI_COUNT(at); k++) {
+        mango_net *a = NULL, *b = NULL;
+        mango_idx n, m, set = 0;
+        T_OK_OR_RETURN(mango_net_zoo(&a, at[k].narrow, NULL, NULL), NULL);
+        T_OK_OR_RETURN(mango_net_zoo(&b, at[k].wide, NULL, NULL), NULL);
+        T_OK(mango_net_fill(a, 7, 1), NULL);
+        T_OK(mango_train_widen(b, a, 5, &set, NULL), NULL);
+        T_EQ(set, b->n_params);
+        float *y = t_train_start_answer(a, &n), *z = t_train_start_answer(b, &m);
+        double sum = 0;
+        T_EQ(n, m);
+        for (mango_idx i = 0; i < n && n == m; i++) {
+            T_NEAR(z[i], y[i], 1e-5 * (1 + fabs((double)y[i])));
+            sum += fabs((double)y[i]);
+        }
+        T_CHECK(sum > 0);
+        const int p = mgi_param_find(b, at[k].reader);
+        if (T_CHECK(p >= 0)) {
+            const float *w = b->param[p].v;
+            const mango_idx in = b->param[p].shape[1], old = a->param[p].shape[1];
+            const mango_idx taps = b->param[p].count / in / b->param[p].shape[0];
+            if (in > old)
+                T_CHECK(w[0] != w[old * taps] && w[0] != 0);
+        }
+        free(y);
+        free(z);
+        mango_net_destroy(a);
+        mango_net_destroy(b);
+    }
+}
+
+static void t_train_start_not_wider(void)
+{
+    mango_net *a = NULL, *b = NULL, *c = NULL;
+    mango_err err = {""};
+    mango_idx set = -1;
+    T_OK(mango_net_zoo(&a, "resnet18,width=0.25", NULL, NULL), NULL);
+    T_OK(mango_net_zoo(&b, "resnet18,width=0.125", NULL, NULL), NULL);
+    T_OK(mango_net_zoo(&c, "densenet,width=0.25", NULL, NULL), NULL);
+    T_OK(mango_net_fill(a, 7, 1), NULL);
+    T_STATUS(mango_train_widen(b, a, 1, &set, &err), MANGO_E_SHAPE);
+    T_CHECK(strstr(err.text, "conv1.weight of resnet18 is not a widened one") != NULL);
+    T_STATUS(mango_train_widen(c, a, 1, &set, &err), MANGO_E_ARG);
+    T_CHECK(strstr(err.text, "cannot be widened") != NULL);
+    mango_net_destroy(a);
+    mango_net_destroy(b);
+    mango_net_destroy(c);
+}
+
 void t_train_start(void)
 {
     T_CASE(t_train_start_borrow);
     T_CASE(t_train_start_moved);
     T_CASE(t_train_start_twins);
+    T_CASE(t_train_start_widened);
+    T_CASE(t_train_start_not_wider);
 }

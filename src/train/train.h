@@ -87,6 +87,16 @@ MANGO_API mango_status mango_train_init(mango_net *net, mango_train_kind kind, u
  * to be trained on. Returns how many norms were changed. */
 MANGO_API mango_idx mango_train_from_relu(mango_net *net);
 
+/* mango_train_widen - a network with more channels, or more outputs of hidden
+ * linear layers, starts with the answers of a narrow one (Chen et al. 2016): its
+ * channels are copies, and their readers share the weights out at random by
+ * `seed`. Exact up to rounding, but for spectral norms, which see other matrices.
+ * Parameters without a narrow twin keep their values; *set counts the others.
+ * Returns MANGO_E_SHAPE when a twin is larger or of another kernel, MANGO_E_ARG
+ * for a net with concat layers, MANGO_E_MEM for memory. */
+MANGO_API mango_status mango_train_widen(mango_net *net, const mango_net *from, uint64_t seed,
+                                         mango_idx *set, mango_err *err);
+
 /* One epoch's figures.   NET             VQVAE                      SNGAN
  *   loss                 cross-entropy   mse/variance + commitment  discriminator
  *   score                accuracy        mse in [0,1] units         generator's loss

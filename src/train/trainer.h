@@ -15,7 +15,8 @@ enum {
     MGI_RNG_MIXUP,           /* index: update             */
     MGI_RNG_CODES,           /* index: update             */
     MGI_RNG_LATENT,          /* index: update             */
-    MGI_RNG_SAMPLE
+    MGI_RNG_SAMPLE,
+    MGI_RNG_WIDEN            /* index: parameter          */
 };
 
 /* ---- optim.c ------------------------------------------------------------- */

@@ -27,25 +27,31 @@ static int start_spiking(const mango_net *net)
     return 0;
 }
 
-mango_status train_start(mango_net **net, const char *arch, const char *from,
+mango_status train_start(mango_net **net, const char *arch, const char *from, int widen,
                          mango_train_kind kind, uint64_t seed, cli *c, mango_err *err)
 {
     mango_net *old = NULL;
+    mango_idx set = 0;
+    if (widen && (!arch || !from))
+        return mgi_fail(err, MANGO_E_ARG, "--widen needs a wider architecture and the weights to start from");
     if (!arch)
         return train_trained(net, "--from", from, err);
     MGI_TRY(train_zoo(net, arch, kind, seed, err));
     if (!from)
         return MANGO_OK;
     MGI_TRY(train_trained(&old, "--from", from, err));
-    const mango_idx set = mango_net_borrow(*net, old);
-    if (set > 0 && start_spiking(*net) && !start_spiking(old))
+    const mango_status st = widen ? mango_train_widen(*net, old, seed, &set, err) : MANGO_OK;
+    if (!widen)
+        set = mango_net_borrow(*net, old);
+    if (st >= 0 && set > 0 && start_spiking(*net) && !start_spiking(old))
         cli_note(c, "%td norms moved to the neurons' threshold", mango_train_from_relu(*net));
     mango_net_destroy(old);
+    MGI_TRY(st);
     if (set < 0)
         return MANGO_E_MEM;
     if (set == 0)
         return mgi_fail(err, MANGO_E_SHAPE,
                         "--from %.150s: no parameter has a name and shape of --arch %.60s", from, arch);
-    cli_note(c, "%td of %d parameters from %s", set, (*net)->n_params, from);
+    cli_note(c, "%td of %d parameters from %s%s", set, (*net)->n_params, from, widen ? ", widened" : "");
     return MANGO_OK;
 }

@@ -14,8 +14,9 @@ mango_status train_zoo(mango_net **net, const char *spec, mango_train_kind kind,
 mango_status train_trained(mango_net **net, const char *option, const char *path, mango_err *err);
 /* arch alone: random values by `seed`. from alone: that network. Both: the
  * architecture, with the values of `from` wherever name and shape are the same;
- * where LIF layers take the place of ReLUs the norms before them are moved. */
-mango_status train_start(mango_net **net, const char *arch, const char *from,
+ * where LIF layers take the place of ReLUs the norms before them are moved;
+ * widen: spread over a wider architecture (mango_train_widen). */
+mango_status train_start(mango_net **net, const char *arch, const char *from, int widen,
                          mango_train_kind kind, uint64_t seed, cli *c, mango_err *err);
 
 #endif

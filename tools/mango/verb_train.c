@@ -80,7 +80,7 @@ typedef struct train_job {
     const char *data_name, *root, *arch, *dsc_arch, *out, *from, *from_dsc, *teacher_path, *track;
     const char *optimizer, *schedule;
     const char *readout, *dtype;
-    int resume, no_val;
+    int resume, no_val, widen;
     double v[TRAIN_NUMBERS];
     double memory; /* MiB */
     mango_train_options o;
@@ -206,10 +206,10 @@ static mango_status train_open(train_job *j, mango_err *err)
     MGI_TRY(train_files(j, err));
     MGI_TRY(train_not_there(j, err));
     MGI_TRY(train_start(&j->net, j->arch || j->from ? j->arch : train_archs[j->kind], j->from,
-                        j->kind, (uint64_t)j->c->seed, j->c, err));
+                        j->widen, j->kind, (uint64_t)j->c->seed, j->c, err));
     if (j->kind == MANGO_TRAIN_SNGAN)
         MGI_TRY(train_start(&j->dsc, j->dsc_arch || j->from_dsc ? j->dsc_arch : "sngan_dsc",
-                            j->from_dsc, j->kind, (uint64_t)j->c->seed + 1, j->c, err));
+                            j->from_dsc, j->widen && j->dsc_arch, j->kind, (uint64_t)j->c->seed + 1, j->c, err));
     MGI_TRY(train_options(j, err));
     MGI_TRY(train_data(j, err));
     MGI_TRY(mango_trainer_create(&j->t, j->kind, j->net, j->dsc, j->data, j->val, &j->o, NULL, err));
@@ -556,6 +556,7 @@ int verb_train(int argc, char **argv)
         {"--dsc", CLI_STR, &j.dsc_arch, 0, 0, "SPEC", "discriminator (sngan_dsc)", 0},
         {"--from", CLI_STR, &j.from, 0, 0, "W", "start from these weights; with --arch: where name and shape agree", 0},
         {"--from-dsc", CLI_STR, &j.from_dsc, 0, 0, "W", "SN-GAN: discriminator to start from, an earlier W.dsc", 0},
+        {"--widen", CLI_FLAG, &j.widen, 0, 0, NULL, "spread the values of --from over a wider --arch, which then answers alike", 0},
         {"--teacher", CLI_STR, &j.teacher_path, 0, 0, "W", "classifier: learn from the answers of this trained network too", 0},
         {"--resume", CLI_FLAG, &j.resume, 0, 0, NULL, "go on from the checkpoint W.ckpt", 0},
         {"--track", CLI_STR, &j.track, 0, 0, "LIST", "keep weights of these epochs, 0,1,2-5", 0},
