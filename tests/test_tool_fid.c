@@ -196,6 +196,18 @@ static void t_tool_fid_taught(void)
              "%s --arch snn_conv,width=0.05,classes=2 --T 2 --teacher a.st --distill 0.7 --out b.st", train);
     t_tool_is(command, 0, NULL);
     t_tool_is("info b.st", 0, "--teacher a.st --distill 0.7");
+    mango_net *b = NULL; /* what was measured on b is not said of its child */
+    if (T_OK(mango_net_load(&b, t_work("b.st"), NULL, NULL), NULL)) {
+        T_OK(mango_net_meta_set(b, "eval.accuracy", "0.987654"), NULL);
+        T_OK(mango_net_save(b, t_work("b.st"), "F16", NULL), NULL);
+    }
+    mango_net_destroy(b);
+    snprintf(command, sizeof command, "%s --from b.st --T 2 --out d.st", train);
+    t_tool_is(command, 0, NULL);
+    T_OK(mango_net_load(&b, t_work("d.st"), NULL, NULL), NULL);
+    const char *said = b ? mango_net_meta_get(b, "eval.accuracy") : NULL;
+    T_CHECK(said && !strcmp(said, "not measured"));
+    mango_net_destroy(b);
     for (mango_idx i = 0; i < MGI_COUNT(bad); i++) {
         snprintf(command, sizeof command, "%s --arch snn_conv,width=0.05,classes=2 %s --out c.st", train,
                  bad[i].options);

@@ -328,6 +328,9 @@ static mango_status train_provenance(train_job *j, const mango_train_row *r)
 {
     char number[64], hex[65];
     static const char *const score[] = {"train.val_accuracy", "train.val_mse", "train.loss_g"};
+    for (mango_idx k = 0; k < j->net->n_meta; k++) /* figures of the weights that it started from */
+        if (!strncmp(j->net->meta[k].key, "eval.", 5))
+            MGI_TRY(mango_net_meta_set(j->net, j->net->meta[k].key, "not measured"));
     MGI_TRY(mango_net_meta_set(j->net, "train.command", j->command));
     MGI_TRY(mango_net_meta_set(j->net, "train.trainer", "mango " MANGO_VERSION));
     MGI_TRY(mango_net_meta_set(j->net, "train.data", j->data_name));
