@@ -1273,6 +1273,7 @@ MANGO_API void mango_trainer_destroy(mango_trainer *t);
  * its own T, and its output's mean over T is the logits. Once, before the first
  * step and before mango_trainer_resume, which refuses another teacher's checkpoint.
  *   teacher  in  borrowed, not changed; must outlive the trainer
+ * Memory: one batch of pictures, and a tape of the teacher under options.memory.
  * Returns MANGO_E_SHAPE when its pictures or classes are others, MANGO_E_STATE
  * for one without weights, or for a trainer that has begun or has a teacher,
  * MANGO_E_ARG for other kinds of trainer, MANGO_E_MEM for memory. */
