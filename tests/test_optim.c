@@ -163,12 +163,17 @@ static void t_optim_hinge(void)
 {
     const float d[4] = {2, 0.5f, -3, 0};
     float dd[4];
-    T_NEAR(mgi_loss_hinge(4, d, 1, dd), (0 + 0.5 + 4 + 1) / 4, 1e-7);
+    T_NEAR(mgi_loss_hinge(4, 1, NULL, d, 1, dd), (0 + 0.5 + 4 + 1) / 4, 1e-7);
     T_NEAR(dd[0], 0, 0);
     T_NEAR(dd[1], -0.25, 0);
-    T_NEAR(mgi_loss_hinge(4, d, 0, dd), (3 + 1.5 + 0 + 1) / 4, 1e-7);
+    T_NEAR(mgi_loss_hinge(4, 1, NULL, d, 0, dd), (3 + 1.5 + 0 + 1) / 4, 1e-7);
     T_NEAR(dd[0], 0.25, 0);
     T_NEAR(dd[2], 0, 0);
+    const int y[2] = {1, 0}; /* rows of two answers: 0.5 and -3 count */
+    T_NEAR(mgi_loss_hinge(2, 2, y, d, 1, dd), (0.5 + 4) / 2, 1e-7);
+    T_NEAR(dd[1], -0.5, 0);
+    T_NEAR(dd[2], -0.5, 0);
+    T_CHECK(dd[0] == 0.0f && dd[3] == 0.0f);
 }
 
 void t_optim(void)

@@ -164,6 +164,12 @@ static void t_tool_fid_train(void)
     t_tool_is(command, 0, NULL);
     T_CHECK(t_exists(t_work("h.st.dsc")));
     t_tool_is("info h.st.dsc", 0, "sngan_dsc");
+    snprintf(command, sizeof command, "%s --arch sngan,width=0.04 --dsc sngan_dsc,width=0.07,classes=2 --widen --from g.st --from-dsc g.st.dsc --out l.st",
+             train);
+    t_tool_is(command, 0, NULL);
+    t_tool_is("info l.st", 0, "train.latent_classes");
+    snprintf(command, sizeof command, "%s --from g.st --dsc sngan_dsc,width=0.07,classes=3 --out m.st", train);
+    t_tool_refuses(command, 3, "each of 3 classes; folder has 2");
     snprintf(command, sizeof command, "%s --from g.st --from-dsc nothing.dsc --out i.st", train);
     t_tool_refuses(command, 3, "nothing.dsc");
     snprintf(command, sizeof command, "%s --arch sngan,width=0.07 --widen --from g.st --from-dsc g.st.dsc --out j.st",

@@ -55,6 +55,12 @@ static const char t_train_dsc[] =
     "p1 avgpool r1 kernel=2 stride=2 pad=0\nc2 conv p1 out=8 kernel=3 stride=1 pad=1 bias=1 sn=1\n"
     "r2 relu c2\ns globalsum r2\nl5 linear s out=1 bias=1 sn=1\n";
 
+static const char t_train_dsc3[] = /* an answer for each class */
+    "mango-graph 1\nnet arch=t_dsc\ninput input - shape=3x8x8\n"
+    "c1 conv input out=8 kernel=3 stride=1 pad=1 bias=1 sn=1\nr1 relu c1\n"
+    "p1 avgpool r1 kernel=2 stride=2 pad=0\nf linear p1 out=16 bias=1 sn=1\n"
+    "r2 relu f\nl5 linear r2 out=3 bias=1 sn=1\n";
+
 mango_net *t_train_parse(const char *text, mango_train_kind kind)
 {
     mango_net *n = NULL;
@@ -246,9 +252,16 @@ int t_train_equal(const mango_net *a, const mango_net *b)
     return same;
 }
 
+/* Another discriminator. */
+static void t_train_judge(t_train_rig *r, const char *dsc)
+{
+    mango_net_destroy(r->dsc);
+    r->dsc = t_train_parse(dsc, MANGO_TRAIN_SNGAN);
+}
+
 /* Stopped inside the second epoch, saved, resumed in a fresh trainer with
  * another number of threads: the same bits as a run never interrupted. */
-static void t_train_resume_kind(mango_train_kind kind, const char *text, int stop)
+static void t_train_resume_kind(mango_train_kind kind, const char *text, const char *dsc, int stop)
 {
     t_train_rig whole, first, second;
     mango_train_row row;
@@ -256,6 +269,11 @@ static void t_train_resume_kind(mango_train_kind kind, const char *text, int sto
     const char *path = t_tmp("train.ckpt");
     const int ok = t_train_open(&whole, kind, text) & t_train_open(&first, kind, text) &
                    t_train_open(&second, kind, text);
+    if (ok && dsc) {
+        t_train_judge(&whole, dsc);
+        t_train_judge(&first, dsc);
+        t_train_judge(&second, dsc);
+    }
     if (ok && t_train_make(&whole, kind) && t_train_make(&first, kind)) {
         mango_set_threads(2);
         t_train_run(&whole);
@@ -289,22 +307,75 @@ static void t_train_resume_kind(mango_train_kind kind, const char *text, int sto
 
 static void t_train_resume_ann(void)
 {
-    t_train_resume_kind(MANGO_TRAIN_NET, t_train_ann, 2);
+    t_train_resume_kind(MANGO_TRAIN_NET, t_train_ann, NULL, 2);
 }
 
 static void t_train_resume_snn(void)
 {
-    t_train_resume_kind(MANGO_TRAIN_NET, t_train_snn, 4);
+    t_train_resume_kind(MANGO_TRAIN_NET, t_train_snn, NULL, 4);
 }
 
 static void t_train_resume_vqvae(void)
 {
-    t_train_resume_kind(MANGO_TRAIN_VQVAE, t_train_vae, 3);
+    t_train_resume_kind(MANGO_TRAIN_VQVAE, t_train_vae, NULL, 3);
 }
 
 static void t_train_resume_sngan(void)
 {
-    t_train_resume_kind(MANGO_TRAIN_SNGAN, t_train_gen, 1);
+    t_train_resume_kind(MANGO_TRAIN_SNGAN, t_train_gen, NULL, 1);
+}
+
+static void t_train_resume_classes(void)
+{
+    t_train_resume_kind(MANGO_TRAIN_SNGAN, t_train_gen, t_train_dsc3, 1);
+}
+
+/* Mean of drawn picture i in rows 0-2, 3-5 and 6-7, right of the dark border:
+ * is place k the brightest? */
+static int t_train_bar(const float *rgb, int k)
+{
+    double sum[3] = {0};
+    for (int c = 0; c < 3; c++)
+        for (int y = 0; y < 8; y++)
+            for (int x = 3; x < 8; x++)
+                sum[y / 3] += (double)rgb[(c * 8 + y) * 8 + x] / (y < 6 ? 3 : 2);
+    return sum[k] > sum[(k + 1) % 3] && sum[k] > sum[(k + 2) % 3];
+}
+
+/* A generator learns what its latent's first values ask for: picture i of the
+ * sheet is of class i mod 3. */
+static void t_train_classes(void)
+{
+    t_train_rig r;
+    float rgb[15 * 192];
+    const int before = mango_threads();
+    int right = 0;
+    mango_set_threads(1);
+    if (t_train_open(&r, MANGO_TRAIN_SNGAN, t_train_gen)) {
+        t_train_judge(&r, t_train_dsc3);
+        r.o.epochs = 150;
+        r.o.n_dis = 1;
+        r.o.lr = 3e-3;
+        r.o.lr_dis = 6e-3;
+        r.o.crop_pad = r.o.flip = 0;
+        if (t_train_make(&r, MANGO_TRAIN_SNGAN) && t_train_run(&r) &&
+            T_OK(mango_trainer_sample(r.t, 15, rgb, NULL), NULL))
+            for (int i = 0; i < 15; i++)
+                right += t_train_bar(rgb + i * 192, i % 3);
+        T_CHECK(right >= 13);
+    }
+    t_train_close(&r);
+    /* As many answers as the data has classes, no fewer values in a latent. */
+    if (t_train_open(&r, MANGO_TRAIN_SNGAN, t_train_gen)) {
+        mango_data_destroy(r.data);
+        r.data = t_train_data(1, 3, 2);
+        t_train_judge(&r, t_train_dsc3);
+        T_STATUS(mango_trainer_create(&r.t, MANGO_TRAIN_SNGAN, r.net, r.dsc, r.data, NULL, &r.o, NULL, &r.err),
+                 MANGO_E_SHAPE);
+        T_CHECK(strstr(r.err.text, "each of 3 classes; squares has 2") != NULL);
+    }
+    mango_set_threads(before);
+    t_train_close(&r);
 }
 
 /* Running statistics estimated again at other T change only these. */
@@ -487,6 +558,8 @@ void t_train(void)
     T_CASE(t_train_resume_snn);
     T_CASE(t_train_resume_vqvae);
     T_CASE(t_train_resume_sngan);
+    T_CASE(t_train_resume_classes);
+    T_CASE(t_train_classes);
     T_CASE(t_train_renorm);
     T_CASE(t_train_sizes);
     T_CASE(t_train_labels);

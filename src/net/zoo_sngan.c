@@ -4,7 +4,7 @@
  *   discriminator   image -> block1 (half size) -> block2 (half size) -> block3
  *                   -> block4 -> relu -> sum over space -> l5; spectral norm
  *                   on every weight: W/sigma, sigma from one power iteration
- *                   that starts at the stored vector sn_u
+ *                   that starts at the stored vector sn_u; classes=K: K answers
  * SPDX-License-Identifier: MIT */
 #include "zoo.h"
 
@@ -91,5 +91,5 @@ MGI_FN void mgi_zoo_sngan_dsc(mango_net *n, const mgi_zoo *z)
     x = sngan_dblock(n, x, "block4", C, 0);
     x = mgi_net_plain(n, "relu5", MGI_RELU, x);
     x = mgi_net_plain(n, "sum", MGI_GLOBALSUM, x);
-    mgi_net_add1(n, "l5", MGI_LINEAR, x, "out=1 sn=1");
+    mgi_net_add1(n, "l5", MGI_LINEAR, x, "out=%td sn=1", MGI_MAX(z->classes, 1));
 }

@@ -109,14 +109,16 @@ double mgi_loss_mse(mango_idx R, mango_idx C, const float *y, const float *x, do
     return sum / ((double)R * (double)C);
 }
 
-double mgi_loss_hinge(mango_idx n, const float *d, int real, float *dd)
+double mgi_loss_hinge(mango_idx n, mango_idx K, const int *y, const float *d, int real, float *dd)
 {
     const float sign = real ? -1.0f : 1.0f;
     double sum = 0;
+    memset(dd, 0, (size_t)(n * K) * sizeof *dd);
     for (mango_idx i = 0; i < n; i++) {
-        const float v = 1.0f + sign * d[i];
+        const mango_idx at = i * K + (K > 1 ? y[i] : 0);
+        const float v = 1.0f + sign * d[at];
         sum += v > 0.0f || v != v ? (double)v : 0.0;
-        dd[i] = v > 0.0f ? sign / (float)n : 0.0f;
+        dd[at] = v > 0.0f ? sign / (float)n : 0.0f;
     }
     return sum / (double)n;
 }

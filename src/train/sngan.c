@@ -2,18 +2,29 @@
  * discriminator D, averaged generator G.
  *     L_D = mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z)))
  *     L_G = - mean D(G(z))
+ * A discriminator with K > 1 answers has one for each class of the pictures and
+ * is asked for the one that fits: a picture's label, or the class that a latent
+ * stands for, the place of the largest of its first K values. (The projection
+ * discriminator of Miyato and Koyama 2018, and a generator that learns to read
+ * classes from its latent, so that it stays a plain function of it.)
  * One "update" is n_dis steps of D, each on new pictures, and one of G.
  * SPDX-License-Identifier: MIT */
 #include "trainer.h"
 
 static mango_status sngan_fits(mango_trainer *t, mango_err *err)
 {
+    const mgi_node *z = &t->net->node[t->net->input];
     const mgi_node *y = &t->net->node[t->net->output], *x = &t->dsc->node[t->dsc->input];
     const mgi_node *d = &t->dsc->node[t->dsc->output];
-    if (y->C != x->C || y->H != x->H || y->W != x->W || d->C * d->H * d->W != 1)
+    if (y->C != x->C || y->H != x->H || y->W != x->W || d->H * d->W != 1)
         return mgi_fail(err, MANGO_E_SHAPE, "%s and %s do not fit: %ldx%ldx%ld, %ldx%ldx%ld",
                         t->net->arch, t->dsc->arch, (long)y->C, (long)y->H, (long)y->W,
                         (long)x->C, (long)x->H, (long)x->W);
+    if (d->C > 1 && (d->C != t->info.classes || d->C > z->C * z->H * z->W))
+        return mgi_fail(err, MANGO_E_SHAPE,
+                        "%s has an answer for each of %ld classes; %s has %ld, and a latent %ld values",
+                        t->dsc->arch, (long)d->C, t->info.name, (long)t->info.classes,
+                        (long)(z->C * z->H * z->W));
     for (int p = 0; p < t->dsc->n_params; p++)
         if (!t->dsc->param[p].v)
             return mgi_fail(err, MANGO_E_STATE, "parameter %s of %s has no values yet",
@@ -68,9 +79,24 @@ static void sngan_latents(mango_trainer *t, uint32_t purpose, mango_idx index, m
     }
 }
 
+/* The classes that the latents of n pictures stand for, into batch.label2. */
+static const int *sngan_classes(mango_trainer *t, mango_idx n)
+{
+    const mango_idx d = t->n_latent / t->o.batch, K = t->dsc->node[t->dsc->output].C;
+    for (mango_idx i = 0; i < n; i++) {
+        const float *z = t->tmp + i * d;
+        int at = 0;
+        for (int k = 1; k < K; k++)
+            at = z[k] > z[at] ? k : at;
+        t->batch.label2[i] = at;
+    }
+    return t->batch.label2;
+}
+
 static mango_status sngan_discriminator(mango_trainer *t, mango_idx k, double lr, mango_err *err)
 {
     const mango_idx b = t->o.batch, e = t->batch.C * t->batch.H * t->batch.W;
+    const mango_idx K = t->dsc->node[t->dsc->output].C;
     const mango_idx draw = t->update * (t->o.n_dis + 1) + k, step = t->step;
     float *x = t->tmp + t->n_latent; /* (2b,H,W,C) real | fake */
     sngan_latents(t, MGI_RNG_LATENT, draw, b);
@@ -85,11 +111,13 @@ static mango_status sngan_discriminator(mango_trainer *t, mango_idx k, double lr
     MGI_TRY(mgi_tape_forward(t->tape_d, 2 * b, x));
     const float *d = mgi_tape_value(t->tape_d, -1, NULL);
     float *dd = mgi_tape_dout(t->tape_d);
-    t->last = mgi_loss_hinge(b, d, 1, dd) + mgi_loss_hinge(b, d + b, 0, dd + b);
+    const int *real = t->batch.label, *fake = sngan_classes(t, b);
+    t->last = mgi_loss_hinge(b, K, real, d, 1, dd) + mgi_loss_hinge(b, K, fake, d + b * K, 0, dd + b * K);
     if (!(t->last - t->last == 0))
         return mgi_trainer_nonfinite(t, t->tape_d, x, err);
     for (mango_idx i = 0; i < b; i++)
-        t->sum[2] += ((double)d[i] - (double)d[b + i]) / (double)(b * t->o.n_dis);
+        t->sum[2] += ((double)d[i * K + (K > 1 ? real[i] : 0)] - (double)d[(b + i) * K + fake[i]]) /
+                     (double)(b * t->o.n_dis);
     mgi_grads_zero(&t->opt_d.g);
     mgi_tape_backward(t->tape_d);
     mgi_spectral_backward(&t->sn, &t->opt_d.g);
@@ -102,6 +130,7 @@ static mango_status sngan_discriminator(mango_trainer *t, mango_idx k, double lr
 static mango_status sngan_generator(mango_trainer *t, double lr, mango_err *err)
 {
     const mango_idx b = t->o.batch, e = t->batch.C * t->batch.H * t->batch.W;
+    const mango_idx K = t->dsc->node[t->dsc->output].C;
     double loss = 0;
     sngan_latents(t, MGI_RNG_LATENT, t->update * (t->o.n_dis + 1) + t->o.n_dis, b);
     MGI_TRY(mgi_tape_forward(t->tape, b, t->tmp));
@@ -109,9 +138,11 @@ static mango_status sngan_generator(mango_trainer *t, double lr, mango_err *err)
     MGI_TRY(mgi_tape_forward(t->tape_g, b, mgi_tape_value(t->tape, -1, NULL)));
     const float *d = mgi_tape_value(t->tape_g, -1, NULL);
     float *dd = mgi_tape_dout(t->tape_g);
+    const int *fake = sngan_classes(t, b);
+    memset(dd, 0, (size_t)(b * K) * sizeof *dd);
     for (mango_idx i = 0; i < b; i++) {
-        loss -= (double)d[i] / (double)b;
-        dd[i] = -1.0f / (float)b;
+        loss -= (double)d[i * K + fake[i]] / (double)b;
+        dd[i * K + fake[i]] = -1.0f / (float)b;
     }
     if (!(loss - loss == 0))
         return mgi_trainer_nonfinite(t, t->tape, t->tmp, err);
@@ -139,8 +170,16 @@ mango_status mgi_sngan_update(mango_trainer *t, mango_err *err)
 
 mango_status mgi_sngan_sample(mango_trainer *t, mango_idx n, float *rgb)
 {
-    const mango_idx C = t->batch.C, hw = t->batch.H * t->batch.W;
+    const mango_idx C = t->batch.C, hw = t->batch.H * t->batch.W, d = t->n_latent / t->o.batch;
+    const mango_idx K = t->dsc->node[t->dsc->output].C;
     sngan_latents(t, MGI_RNG_SAMPLE, 0, n);
+    const int *is = sngan_classes(t, n);
+    for (mango_idx i = 0; i < n; i++) { /* one class after the other */
+        float *z = t->tmp + i * d, *a = z + is[i], *b = z + i % K;
+        const float largest = *a;
+        *a = *b;
+        *b = largest;
+    }
     mgi_trainer_bind(t, t->eval);
     MGI_TRY(mgi_tape_forward(t->eval, n, t->tmp));
     mgi_to_nchw(n, C, hw, mgi_tape_value(t->eval, -1, NULL), rgb);

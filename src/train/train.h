@@ -112,7 +112,10 @@ typedef struct mango_trainer mango_trainer;
 
 /* mango_trainer_create - plan everything; the networks' parameters must be set
  * (mango_train_init, or weights to go on from).
- *   dsc   in  SN-GAN: the discriminator; else NULL
+ *   dsc   in  SN-GAN: the discriminator; else NULL. With one answer it tells real
+ *             from drawn; with one for each class of data (sngan_dsc,classes=10) it
+ *             is asked by class, and net learns to draw the class that stands at
+ *             the place of the largest of the latent's first `classes` values
  *   data  in  training pictures;  val  in  the other split, or NULL
  * net, dsc, data and val must outlive the trainer.
  * Returns MANGO_E_SHAPE for pictures of the wrong size or labels that do not

@@ -38,13 +38,14 @@ static mango_status trainer_fits(const mango_net *net, const mango_data_info *d,
 static mango_status trainer_labels(const mango_trainer *t, const mango_data *data,
                                    const mango_data_info *d, mango_err *err)
 {
-    const mgi_node *out = &t->net->node[t->net->output];
+    const mango_net *reads = t->kind == MANGO_TRAIN_SNGAN ? t->dsc : t->net;
+    const mgi_node *out = &reads->node[reads->output];
     const int *label = mango_data_labels(data);
     if (d->classes <= 0)
         return mgi_fail(err, MANGO_E_SHAPE, "%s: has no labels to train on", d->name);
     if (d->classes > out->C * out->H * out->W)
         return mgi_fail(err, MANGO_E_SHAPE, "%s: %ld classes, but %s has %ld outputs", d->name,
-                        (long)d->classes, t->net->arch, (long)(out->C * out->H * out->W));
+                        (long)d->classes, reads->arch, (long)(out->C * out->H * out->W));
     for (mango_idx i = 0; label && i < d->count; i++)
         if (label[i] < 0 || label[i] >= d->classes)
             return mgi_fail(err, MANGO_E_SHAPE, "%s: label %d of picture %ld; expected 0..%ld",
@@ -58,7 +59,7 @@ static mango_status trainer_data(mango_trainer *t, mango_err *err)
     const int node = t->kind == MANGO_TRAIN_SNGAN ? net->output : net->input;
     mango_data_describe(t->data, &t->info);
     MGI_TRY(trainer_fits(net, &t->info, t->info.name, node, err));
-    if (t->kind == MANGO_TRAIN_NET)
+    if (t->kind == MANGO_TRAIN_NET || (t->dsc && t->dsc->node[t->dsc->output].C > 1))
         MGI_TRY(trainer_labels(t, t->data, &t->info, err));
     if (t->val) {
         mango_data_describe(t->val, &t->val_info);

@@ -74,8 +74,11 @@ MGI_FN double mgi_loss_teacher(mango_idx T, mango_idx R, mango_idx C, double sca
  * C channels, channels last. */
 MGI_FN double mgi_loss_mse(mango_idx R, mango_idx C, const float *y, const float *x, double c,
                            float *dy, double *per);
-/* Hinge losses of Miyato et al.: real max(0,1-d), fake max(0,1+d), both means. */
-MGI_FN double mgi_loss_hinge(mango_idx n, const float *d, int real, float *dd);
+/* Hinge losses of Miyato et al.: real max(0,1-d), fake max(0,1+d), both means over n
+ * rows of d (n,K), of which row i gives answer y[i]; y is not read when K is 1.
+ * dd (n,K): the gradient. */
+MGI_FN double mgi_loss_hinge(mango_idx n, mango_idx K, const int *y, const float *d, int real,
+                             float *dd);
 
 /* ---- augment.c ----------------------------------------------------------- */
 typedef struct mgi_batch {

@@ -3,6 +3,7 @@
 #include "cli.h"
 #include "image.h"
 #include "svg.h"
+#include "train_sheet.h"
 #include "train_speed.h"
 #include "train_start.h"
 #include "../../src/base/real.h"
@@ -291,39 +292,6 @@ static mango_status train_chart(train_job *j, mango_err *err)
     return st;
 }
 
-/* A sheet of 32 pictures: VQ-VAE originals above their copies; SN-GAN drawn ones. */
-static mango_status train_sheet(train_job *j, mango_err *err)
-{
-    const mgi_node *p = &j->net->node[j->net->output];
-    const mango_idx e = p->C * p->H * p->W, px = 3 * p->H * p->W;
-    const int pairs = j->kind == MANGO_TRAIN_VQVAE;
-    const mango_idx n = MGI_MIN(j->o.batch, pairs ? 32 : 64), rows = pairs ? 2 : 1;
-    float *x = calloc((size_t)(2 * n * e), sizeof *x);
-    unsigned char *rgb = calloc((size_t)(rows * n * px), 1), *sheet = NULL;
-    mango_idx W = 0, H = 0;
-    mango_status st = MANGO_E_MEM;
-    const image_sheet_options so = {pairs ? MGI_MIN(n, 8) : 8, 2, 2, NULL};
-    if (!x || !rgb)
-        goto done;
-    MGI_TRY_TO(mango_trainer_sample(j->t, n, x, pairs ? x + n * e : NULL));
-    for (mango_idx i = 0; i < n; i++) {
-        const mango_idx row = i / 8, at = pairs ? 2 * 8 * row + i % 8 : i;
-        if (pairs && n % 8 == 0) {
-            image_from_planes(p->C, p->H, p->W, x + (n + i) * e, rgb + at * px);
-            image_from_planes(p->C, p->H, p->W, x + i * e, rgb + (at + 8) * px);
-        } else {
-            image_from_planes(p->C, p->H, p->W, x + i * e, rgb + i * px);
-        }
-    }
-    MGI_TRY_TO(image_sheet(&so, pairs && n % 8 == 0 ? 2 * n : n, p->W, p->H, rgb, &sheet, &W, &H));
-    MGI_TRY_TO(image_save(j->png, W, H, sheet, err));
-done:
-    free(x);
-    free(rgb);
-    free(sheet);
-    return st;
-}
-
 static mango_status train_provenance(train_job *j, const mango_train_row *r)
 {
     char number[64], hex[65];
@@ -348,6 +316,10 @@ static mango_status train_provenance(train_job *j, const mango_train_row *r)
         MGI_TRY(mango_net_meta_set(j->net, "train.val_accuracy_layer",
                                    j->o.readout[0] ? j->o.readout
                                                    : j->net->node[j->net->output].name));
+    if (j->dsc && j->dsc->node[j->dsc->output].C > 1) { /* the largest of so many first values of a latent */
+        snprintf(number, sizeof number, "%td", j->dsc->node[j->dsc->output].C);
+        MGI_TRY(mango_net_meta_set(j->net, "train.latent_classes", number));
+    }
     mgi_net_digest(j->net, hex);
     return mango_net_meta_set(j->net, "train.sha256", hex);
 }
@@ -454,7 +426,7 @@ static mango_status train_epochs(train_job *j, mango_err *err)
         MGI_TRY(train_curves(j, err));
         MGI_TRY(train_chart(j, err));
         if (j->kind != MANGO_TRAIN_NET)
-            MGI_TRY(train_sheet(j, err));
+            MGI_TRY(train_sheet(j->t, j->net, j->dsc, j->o.batch, j->png, err));
         MGI_TRY(train_snapshot(j, &row, err));
         train_line(j, &row);
         if (cli_interrupted())
@@ -556,7 +528,7 @@ int verb_train(int argc, char **argv)
         {"--root", CLI_STR, &j.root, 0, 0, "DIR", "where the data set lies", 1},
         {"--out", CLI_STR, &j.out, 0, 0, "W", "weights file to write", 1},
         {"--arch", CLI_STR, &j.arch, 0, 0, "SPEC", "zoo specification, for example snn_conv,width=0.5", 0},
-        {"--dsc", CLI_STR, &j.dsc_arch, 0, 0, "SPEC", "discriminator (sngan_dsc)", 0},
+        {"--dsc", CLI_STR, &j.dsc_arch, 0, 0, "SPEC", "discriminator (sngan_dsc); with classes=10 the largest of a latent's first 10 values is its class", 0},
         {"--from", CLI_STR, &j.from, 0, 0, "W", "start from these weights; with --arch: where name and shape agree", 0},
         {"--from-dsc", CLI_STR, &j.from_dsc, 0, 0, "W", "SN-GAN: discriminator to start from, an earlier W.dsc", 0},
         {"--widen", CLI_FLAG, &j.widen, 0, 0, NULL, "spread the values of --from over a wider --arch, which then answers alike", 0},
