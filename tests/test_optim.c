@@ -174,6 +174,11 @@ static void t_optim_hinge(void)
     T_NEAR(dd[1], -0.5, 0);
     T_NEAR(dd[2], -0.5, 0);
     T_CHECK(dd[0] == 0.0f && dd[3] == 0.0f);
+    T_NEAR(mgi_loss_mismatch(2, 2, y, 0.5, d, dd), 0.5 * (3 + 1) / 2, 1e-7); /* the others, 2 and 0 */
+    T_NEAR(dd[0], 0.25, 0);
+    T_NEAR(dd[1], -0.5, 0);
+    T_NEAR(dd[3], 0.25, 0);
+    T_CHECK(mgi_loss_mismatch(4, 1, NULL, 0.5, d, dd) == 0 && dd[0] == 0.25f);
 }
 
 void t_optim(void)

@@ -168,6 +168,10 @@ static void t_tool_fid_train(void)
              train);
     t_tool_is(command, 0, NULL);
     t_tool_is("info l.st", 0, "train.latent_classes");
+    t_tool_is("eval --features zoo:resnet18,width=0.05,classes=2 --fill 7,1 --data folder --root fid --gen l.st --json",
+              0, "\"named\":");
+    t_tool_is("eval --features zoo:resnet18,width=0.05,classes=2 --fill 7,1 --data folder --root fid --gen l.st", 0,
+              "% of the drawn pictures are named as the class");
     snprintf(command, sizeof command, "%s --from g.st --dsc sngan_dsc,width=0.07,classes=3 --out m.st", train);
     t_tool_refuses(command, 3, "each of 3 classes; folder has 2");
     snprintf(command, sizeof command, "%s --from g.st --from-dsc nothing.dsc --out i.st", train);

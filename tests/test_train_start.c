@@ -28,6 +28,30 @@ static void t_train_start_borrow(void)
     mango_net_destroy(c);
 }
 
+/* The first latents of a generator become as loud as the others together. */
+static void t_train_start_classes(void)
+{
+    static const mango_idx bad[] = {0, 1, 16, 17};
+    mango_net *n = NULL, *was = NULL, *none = NULL;
+    T_OK(mango_net_zoo(&n, "sngan,width=0.0625,latent=16", NULL, NULL), NULL);
+    T_OK(mango_net_zoo(&was, "sngan,width=0.0625,latent=16", NULL, NULL), NULL);
+    T_CHECK(mango_train_latent_classes(n, 4) == 0); /* no values yet */
+    T_OK(mango_net_fill(n, 5, 1), NULL);
+    T_OK(mango_net_fill(was, 5, 1), NULL);
+    for (int k = 0; k < 4; k++)
+        T_CHECK(mango_train_latent_classes(n, bad[k]) == 0);
+    T_NEAR(mango_train_latent_classes(n, 4), sqrt(3.0), 1e-12);
+    const float *a = mango_net_param(n, "l1.weight", NULL, NULL), *b = mango_net_param(was, "l1.weight", NULL, NULL);
+    for (int o = 0; o < 40; o++)
+        for (int k = 0; k < 16; k++)
+            T_REL(a[o * 16 + k], (k < 4 ? sqrt(3.0) : 1.0) * (double)b[o * 16 + k], 1e-6);
+    T_OK(mango_net_zoo(&none, "vqvae,hidden=32", NULL, NULL), NULL);
+    T_CHECK(mango_train_latent_classes(none, 4) == 0 && mango_train_latent_classes(NULL, 4) == 0);
+    mango_net_destroy(n);
+    mango_net_destroy(was);
+    mango_net_destroy(none);
+}
+
 static double t_train_start_value(mango_net *n, const char *name)
 {
     const float *v = mango_net_param(n, name, NULL, NULL);
@@ -177,6 +201,7 @@ static void t_train_start_not_wider(void)
 
 void t_train_start(void)
 {
+    T_CASE(t_train_start_classes);
     T_CASE(t_train_start_borrow);
     T_CASE(t_train_start_moved);
     T_CASE(t_train_start_twins);

@@ -151,6 +151,24 @@ mango_idx mango_train_from_relu(mango_net *net)
     return changed;
 }
 
+/* ---- latents that stand for classes ------------------------------------------ */
+
+double mango_train_latent_classes(mango_net *net, mango_idx classes)
+{
+    int i = 0;
+    while (net && i < net->n_nodes && !(net->node[i].kind == MGI_LINEAR && net->node[i].in[0] == net->input))
+        i++;
+    if (!net || i == net->n_nodes || classes < 2 || classes >= net->node[i].conv.C)
+        return 0;
+    mgi_param *p = &net->param[net->node[i].weight];
+    const mango_idx d = net->node[i].conv.C;
+    const double gain = sqrt((double)(d - classes) / (double)classes);
+    for (mango_idx o = 0; p->v && o < p->count / d; o++)
+        for (mango_idx k = 0; k < classes; k++)
+            p->v[o * d + k] = (float)(gain * (double)p->v[o * d + k]);
+    return p->v ? gain : 0;
+}
+
 /* ---- recipes ------------------------------------------------------------- */
 
 static int init_any(const mango_net *net, mgi_kind kind)

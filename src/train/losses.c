@@ -122,3 +122,18 @@ double mgi_loss_hinge(mango_idx n, mango_idx K, const int *y, const float *d, in
     }
     return sum / (double)n;
 }
+
+double mgi_loss_mismatch(mango_idx n, mango_idx K, const int *y, double share, const float *d,
+                         float *dd)
+{
+    const double each = K > 1 ? share / ((double)n * (double)(K - 1)) : 0;
+    double sum = 0;
+    for (mango_idx i = 0; i < n * K && K > 1; i++) {
+        const float v = 1.0f + d[i];
+        if (i % K == y[i / K] || v <= 0.0f)
+            continue;
+        sum += (double)v;
+        dd[i] += (float)each;
+    }
+    return sum * each;
+}

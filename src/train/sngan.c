@@ -6,10 +6,14 @@
  * is asked for the one that fits: a picture's label, or the class that a latent
  * stands for, the place of the largest of its first K values. (The projection
  * discriminator of Miyato and Koyama 2018, and a generator that learns to read
- * classes from its latent, so that it stays a plain function of it.)
+ * classes from its latent, so that it stays a plain function of it.) Real pictures
+ * asked for another class count as drawn ones (Reed et al. 2016), so that D learns
+ * what classes are.
  * One "update" is n_dis steps of D, each on new pictures, and one of G.
  * SPDX-License-Identifier: MIT */
 #include "trainer.h"
+
+#define SNGAN_MISMATCH 0.5 /* weight of real pictures asked for other classes */
 
 static mango_status sngan_fits(mango_trainer *t, mango_err *err)
 {
@@ -112,7 +116,8 @@ static mango_status sngan_discriminator(mango_trainer *t, mango_idx k, double lr
     const float *d = mgi_tape_value(t->tape_d, -1, NULL);
     float *dd = mgi_tape_dout(t->tape_d);
     const int *real = t->batch.label, *fake = sngan_classes(t, b);
-    t->last = mgi_loss_hinge(b, K, real, d, 1, dd) + mgi_loss_hinge(b, K, fake, d + b * K, 0, dd + b * K);
+    t->last = mgi_loss_hinge(b, K, real, d, 1, dd) + mgi_loss_hinge(b, K, fake, d + b * K, 0, dd + b * K) +
+              mgi_loss_mismatch(b, K, real, SNGAN_MISMATCH, d, dd);
     if (!(t->last - t->last == 0))
         return mgi_trainer_nonfinite(t, t->tape_d, x, err);
     for (mango_idx i = 0; i < b; i++)
@@ -189,3 +194,4 @@ mango_status mgi_sngan_sample(mango_trainer *t, mango_idx n, float *rgb)
     }
     return MANGO_OK;
 }
+#undef SNGAN_MISMATCH

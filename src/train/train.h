@@ -87,6 +87,14 @@ MANGO_API mango_status mango_train_init(mango_net *net, mango_train_kind kind, u
  * to be trained on. Returns how many norms were changed. */
 MANGO_API mango_idx mango_train_from_relu(mango_net *net);
 
+/* mango_train_latent_classes - before a generator learns classes (see dsc of
+ * mango_trainer_create): the first `classes` latents' weights in its first linear
+ * layer are multiplied, so that together they are as loud as all the others. It
+ * draws other pictures then and has to be trained on. Returns the factor,
+ * sqrt((d-classes)/classes) for d latents; 0 and nothing done where there is no
+ * such layer, it has no values, or classes is not in 2..d-1. */
+MANGO_API double mango_train_latent_classes(mango_net *net, mango_idx classes);
+
 /* mango_train_widen - a network with more channels, or more outputs of hidden
  * linear layers, starts with the answers of a narrow one (Chen et al. 2016): its
  * channels are copies, and their readers share the weights out at random by

@@ -79,6 +79,10 @@ MGI_FN double mgi_loss_mse(mango_idx R, mango_idx C, const float *y, const float
  * dd (n,K): the gradient. */
 MGI_FN double mgi_loss_hinge(mango_idx n, mango_idx K, const int *y, const float *d, int real,
                              float *dd);
+/* share times the mean over rows and their K - 1 other answers of max(0, 1+d): a
+ * picture of another class is as wrong as a drawn one. Adds to dd; 0 when K is 1. */
+MGI_FN double mgi_loss_mismatch(mango_idx n, mango_idx K, const int *y, double share, const float *d,
+                                float *dd);
 
 /* ---- augment.c ----------------------------------------------------------- */
 typedef struct mgi_batch {

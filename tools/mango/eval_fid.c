@@ -28,6 +28,9 @@ typedef struct fid_job {
     mango_idx *I;             /* (batch,d) */
     float *z, *rgb, *feature; /* (batch,d) (batch,C,H,W) (batch,features) */
     unsigned char *pixels;    /* (C,H,W) */
+    mango_idx classes, named; /* read off latents, 0: none; pictures named alike */
+    int *asked;               /* (batch) class of the latent     */
+    float *answer;            /* (batch,classes) of the network  */
     double since, fid, means;
 } fid_job;
 
@@ -83,6 +86,32 @@ static mango_status fid_generator(fid_job *j, mango_err *err)
     return MANGO_OK;
 }
 
+/* A generator that learned classes (mango train sngan --dsc ...,classes=K): is the
+ * features' network a classifier of as many? */
+static mango_status fid_classes(fid_job *j, mango_err *err)
+{
+    const char *meta = mango_net_meta_get(j->gen, "train.latent_classes");
+    const mgi_node *y = &j->net->node[j->net->output];
+    int64_t K;
+    if (!meta || !mgi_parse_int(meta, 2, (int64_t)j->modes.d, &K) || y->C != K || y->H * y->W != 1)
+        return MANGO_OK;
+    j->asked = calloc((size_t)j->o->batch, sizeof *j->asked);
+    j->answer = calloc((size_t)j->o->batch * (size_t)K, sizeof *j->answer);
+    if (!j->asked || !j->answer)
+        return mgi_fail(err, MANGO_E_MEM, "no memory for a batch of %ld", (long)j->o->batch);
+    j->classes = (mango_idx)K;
+    return MANGO_OK;
+}
+
+/* The place of the largest of n values, the first of equals. */
+static int fid_largest(mango_idx n, const float *x)
+{
+    int at = 0;
+    for (int k = 1; k < n; k++)
+        at = x[k] > x[at] ? k : at;
+    return at;
+}
+
 static mango_status fid_plans(fid_job *j, mango_idx layer, mango_err *err)
 {
     const mango_idx B = (mango_idx)j->o->batch, d = j->gen ? j->modes.d : 1;
@@ -96,12 +125,15 @@ static mango_status fid_plans(fid_job *j, mango_idx layer, mango_err *err)
     if (!j->I || !j->z || !j->rgb || !j->feature || !j->pixels)
         return mgi_fail(err, MANGO_E_MEM, "no memory for a batch of %td", B);
     const mango_reading picture = {j->gen ? j->gen->output : 0, MANGO_READ_MEAN, j->rgb};
-    const mango_reading feature = {layer, MANGO_READ_RATE, j->feature};
+    if (j->gen)
+        MGI_TRY(fid_classes(j, err));
+    const mango_reading feature[2] = {{layer, MANGO_READ_RATE, j->feature},
+                                      {j->net->output, MANGO_READ_MEAN, j->answer}};
     mango_plan_defaults(&p);
     p.batch = B;
     mango_plan_options g = p;
     p.T = (mango_idx)j->o->T;
-    MGI_TRY(mango_plan_create(&j->look, j->net, &p, 1, &feature, NULL, err));
+    MGI_TRY(mango_plan_create(&j->look, j->net, &p, j->classes ? 2 : 1, feature, NULL, err));
     if (!j->gen)
         return MANGO_OK;
     g.from = mango_space_layer(j->space), g.raw = 1;
@@ -168,6 +200,8 @@ static mango_status fid_draw(fid_job *j, mango_idx at, mango_idx B, mango_err *e
     }
     if (!j->normal)
         MGI_TRY(mango_space_latent(j->space, B, j->I, j->z));
+    for (mango_idx b = 0; b < B && j->classes; b++)
+        j->asked[b] = fid_largest(j->classes, j->z + b * j->modes.d);
     const mango_status st = mango_plan_run(j->draw, B, j->z);
     if (st < 0)
         return mgi_fail(err, st, "%s, codes %td to %td: %s", j->o->gen, at, at + B - 1,
@@ -193,6 +227,8 @@ static mango_status fid_side(fid_job *j, int set, mango_err *err)
         if (st < 0)
             return mgi_fail(err, st, "%s, pictures %td to %td: %s", j->o->features, at,
                             at + B - 1, mango_status_text(st));
+        for (mango_idx b = 0; b < B && j->classes && set; b++)
+            j->named += fid_largest(j->classes, j->answer + b * j->classes) == j->asked[b];
         j->done += B;
         cli_progress(j->c, j->since, 0, (double)j->done, 2.0 * (double)j->n, "pictures");
     }
@@ -222,12 +258,19 @@ static void fid_report(fid_job *j)
         j->c,
         "fid %.6g  means %.6g  covariances %.6g  on %td pictures, %td features of '%s'\n",
         j->fid, j->means, j->fid - j->means, j->n, j->layer.C, j->layer.name);
+    if (j->classes)
+        cli_print(j->c, "%.2f%% of the drawn pictures are named as the class of their latent\n",
+                  100.0 * (double)j->named / (double)j->n);
     mgi_str_puts(&s, "{\"fid\":");
     mgi_str_float(&s, j->fid);
     mgi_str_printf(&s,
                    ",\"pictures\":%td,\"features\":%td,\"layer\":\"%s\",\"means\":", j->n,
                    j->layer.C, j->layer.name);
     mgi_str_float(&s, j->means);
+    if (j->classes) {
+        mgi_str_puts(&s, ",\"named\":");
+        mgi_str_float(&s, (double)j->named / (double)j->n);
+    }
     mgi_str_puts(&s, ",\"gen\":");
     mgi_json_quote(&s, j->o->gen, (mango_idx)strlen(j->o->gen));
     if (j->gen)
@@ -253,6 +296,8 @@ static void fid_free(fid_job *j)
     free(j->rgb);
     free(j->feature);
     free(j->pixels);
+    free(j->asked);
+    free(j->answer);
 }
 
 int eval_fid(cli *c, const eval_fid_options *o)

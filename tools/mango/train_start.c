@@ -4,6 +4,8 @@
 #include "../../src/net/graph.h"
 #include <string.h>
 
+#define START_CLASSES "train.latent_classes" /* metadata of a generator that learned them */
+
 mango_status train_zoo(mango_net **net, const char *spec, mango_train_kind kind, uint64_t seed,
                        mango_err *err)
 {
@@ -45,8 +47,11 @@ mango_status train_start(mango_net **net, const char *arch, const char *from, in
         set = mango_net_borrow(*net, old);
     if (st >= 0 && set > 0 && start_spiking(*net) && !start_spiking(old))
         cli_note(c, "%td norms moved to the neurons' threshold", mango_train_from_relu(*net));
+    const char *classes = mango_net_meta_get(old, START_CLASSES);
+    const mango_status kept = classes ? mango_net_meta_set(*net, START_CLASSES, classes) : MANGO_OK;
     mango_net_destroy(old);
     MGI_TRY(st);
+    MGI_TRY(kept);
     if (set < 0)
         return MANGO_E_MEM;
     if (set == 0)
@@ -54,4 +59,14 @@ mango_status train_start(mango_net **net, const char *arch, const char *from, in
                         "--from %.150s: no parameter has a name and shape of --arch %.60s", from, arch);
     cli_note(c, "%td of %d parameters from %s%s", set, (*net)->n_params, from, widen ? ", widened" : "");
     return MANGO_OK;
+}
+
+void train_classes(mango_net *gen, const mango_net *dsc, cli *c)
+{
+    const mango_idx K = dsc->node[dsc->output].C;
+    if (K < 2 || mango_net_meta_get(gen, START_CLASSES))
+        return;
+    const double gain = mango_train_latent_classes(gen, K);
+    if (gain > 0)
+        cli_note(c, "the first %td latents stand for classes: %.3g times as loud as before", K, gain);
 }

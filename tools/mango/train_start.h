@@ -19,4 +19,8 @@ mango_status train_trained(mango_net **net, const char *option, const char *path
 mango_status train_start(mango_net **net, const char *arch, const char *from, int widen,
                          mango_train_kind kind, uint64_t seed, cli *c, mango_err *err);
 
+/* A generator whose discriminator answers by class, and which has not learned
+ * classes yet, gets louder first latents (mango_train_latent_classes). */
+void train_classes(mango_net *gen, const mango_net *dsc, cli *c);
+
 #endif

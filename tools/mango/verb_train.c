@@ -211,6 +211,8 @@ static mango_status train_open(train_job *j, mango_err *err)
     if (j->kind == MANGO_TRAIN_SNGAN)
         MGI_TRY(train_start(&j->dsc, j->dsc_arch || j->from_dsc ? j->dsc_arch : "sngan_dsc",
                             j->from_dsc, j->widen && j->dsc_arch, j->kind, (uint64_t)j->c->seed + 1, j->c, err));
+    if (j->dsc)
+        train_classes(j->net, j->dsc, j->c);
     MGI_TRY(train_options(j, err));
     MGI_TRY(train_data(j, err));
     MGI_TRY(mango_trainer_create(&j->t, j->kind, j->net, j->dsc, j->data, j->val, &j->o, NULL, err));
