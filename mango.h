@@ -119,10 +119,11 @@
      study/fid.h: mango_moments_create mango_moments_add mango_moments_merge
        mango_moments_count mango_moments_get mango_moments_destroy mango_fid
      train/train.h: mango_train_defaults mango_train_check mango_train_init
-       mango_train_from_relu mango_train_widen mango_trainer_create mango_trainer_destroy
-       mango_trainer_teach mango_trainer_step mango_trainer_epoch mango_trainer_finish
-       mango_trainer_state mango_trainer_flops mango_trainer_save mango_trainer_resume
-       mango_trainer_rows mango_trainer_sample mango_trainer_snapshot
+       mango_train_from_relu mango_train_latent_classes mango_train_widen
+       mango_trainer_create mango_trainer_destroy mango_trainer_teach mango_trainer_step
+       mango_trainer_epoch mango_trainer_finish mango_trainer_state mango_trainer_flops
+       mango_trainer_save mango_trainer_resume mango_trainer_rows mango_trainer_sample
+       mango_trainer_snapshot
 */
 /* Made from src/ by `make header`: edit that. SPDX-License-Identifier: MIT */
 #if defined(MANGO_IMPLEMENTATION) && defined(__STRICT_ANSI__) && !defined(_POSIX_C_SOURCE)
@@ -357,8 +358,8 @@ typedef struct mango_net mango_net;
  *             keys: width (all but alexnet and vgg: channel counts scaled, in
  *             multiples of 8), in=CxHxW, classes, T; the fields of mango_lif by
  *             name, or preset, for every neuron (beta=0.8,reset=zero); hidden,
- *             codes, dim (vqvae), hidden (snn_conv), latent, out=CxHxW (sngan),
- *             stem=7 (resnet18: torchvision's layers and names).
+ *             codes, dim (vqvae), hidden (snn_conv), latent, out=CxHxW (sngan), stem=7
+ *             (resnet18: torchvision's layers and names). classes of sngan_dsc: 1.
  *             "vqvae,in=1x28x28,hidden=32,codes=64,dim=8" has a 7x7 grid of codes.
  * Returns MANGO_E_NAME with the near matches for an unknown one, MANGO_E_ARG
  * for a key or value, MANGO_E_SHAPE when the sizes do not fit. */
@@ -1228,6 +1229,14 @@ MANGO_API mango_status mango_train_init(mango_net *net, mango_train_kind kind, u
  * to be trained on. Returns how many norms were changed. */
 MANGO_API mango_idx mango_train_from_relu(mango_net *net);
 
+/* mango_train_latent_classes - before a generator learns classes (see dsc of
+ * mango_trainer_create): the first `classes` latents' weights in its first linear
+ * layer are multiplied, so that together they are as loud as all the others. It
+ * draws other pictures then and has to be trained on. Returns the factor,
+ * sqrt((d-classes)/classes) for d latents; 0 and nothing done where there is no
+ * such layer, it has no values, or classes is not in 2..d-1. */
+MANGO_API double mango_train_latent_classes(mango_net *net, mango_idx classes);
+
 /* mango_train_widen - a network with more channels, or more outputs of hidden
  * linear layers, starts with the answers of a narrow one (Chen et al. 2016): its
  * channels are copies, and their readers share the weights out at random by
@@ -1253,7 +1262,10 @@ typedef struct mango_trainer mango_trainer;
 
 /* mango_trainer_create - plan everything; the networks' parameters must be set
  * (mango_train_init, or weights to go on from).
- *   dsc   in  SN-GAN: the discriminator; else NULL
+ *   dsc   in  SN-GAN: the discriminator; else NULL. With one answer it tells real
+ *             from drawn; with one for each class of data (sngan_dsc,classes=10) it
+ *             is asked by class, and net learns to draw the class that stands at
+ *             the place of the largest of the latent's first `classes` values
  *   data  in  training pictures;  val  in  the other split, or NULL
  * net, dsc, data and val must outlive the trainer.
  * Returns MANGO_E_SHAPE for pictures of the wrong size or labels that do not
@@ -4294,8 +4306,15 @@ MGI_FN double mgi_loss_teacher(mango_idx T, mango_idx R, mango_idx C, double sca
  * C channels, channels last. */
 MGI_FN double mgi_loss_mse(mango_idx R, mango_idx C, const float *y, const float *x, double c,
                            float *dy, double *per);
-/* Hinge losses of Miyato et al.: real max(0,1-d), fake max(0,1+d), both means. */
-MGI_FN double mgi_loss_hinge(mango_idx n, const float *d, int real, float *dd);
+/* Hinge losses of Miyato et al.: real max(0,1-d), fake max(0,1+d), both means over n
+ * rows of d (n,K), of which row i gives answer y[i]; y is not read when K is 1.
+ * dd (n,K): the gradient. */
+MGI_FN double mgi_loss_hinge(mango_idx n, mango_idx K, const int *y, const float *d, int real,
+                             float *dd);
+/* share times the mean over rows and their K - 1 other answers of max(0, 1+d): a
+ * picture of another class is as wrong as a drawn one. Adds to dd; 0 when K is 1. */
+MGI_FN double mgi_loss_mismatch(mango_idx n, mango_idx K, const int *y, double share, const float *d,
+                                float *dd);
 
 /* ---- augment.c ----------------------------------------------------------- */
 typedef struct mgi_batch {
@@ -16245,7 +16264,7 @@ typedef struct zoo_arch {
 
 static const zoo_arch zoo_list[] = {
     {"sngan", mgi_zoo_sngan, "width latent out ", 32, 0, 1, ZOO_UNSET, 0.5f, 0.5f, NULL},
-    {"sngan_dsc", mgi_zoo_sngan_dsc, "width in ", 32, 0, 1, ZOO_SIGNED, 1, 0, NULL},
+    {"sngan_dsc", mgi_zoo_sngan_dsc, "width in classes ", 32, 0, 1, ZOO_SIGNED, 1, 0, NULL},
     {"vqvae", mgi_zoo_vqvae, "width in hidden codes dim ", 32, 0, 1, ZOO_SIGNED, 0.5f, 0.5f,
      NULL},
     {"snn_conv", mgi_zoo_snn_conv, "width in hidden classes T lif ", 32, 10, 100, ZOO_CIFAR,
@@ -16474,7 +16493,7 @@ mango_status mango_net_zoo(mango_net **net, const char *spec, const mango_alloc 
  *   discriminator   image -> block1 (half size) -> block2 (half size) -> block3
  *                   -> block4 -> relu -> sum over space -> l5; spectral norm
  *                   on every weight: W/sigma, sigma from one power iteration
- *                   that starts at the stored vector sn_u
+ *                   that starts at the stored vector sn_u; classes=K: K answers
  */
 
 /* x2 bilinear upsampling comes before c1, and before c_sc of the shortcut. */
@@ -16560,7 +16579,7 @@ MGI_FN void mgi_zoo_sngan_dsc(mango_net *n, const mgi_zoo *z)
     x = sngan_dblock(n, x, "block4", C, 0);
     x = mgi_net_plain(n, "relu5", MGI_RELU, x);
     x = mgi_net_plain(n, "sum", MGI_GLOBALSUM, x);
-    mgi_net_add1(n, "l5", MGI_LINEAR, x, "out=1 sn=1");
+    mgi_net_add1(n, "l5", MGI_LINEAR, x, "out=%td sn=1", MGI_MAX(z->classes, 1));
 }
 /* ---- end net/zoo_sngan.c ------------------------------------------------------------ */
 
@@ -27111,6 +27130,24 @@ mango_idx mango_train_from_relu(mango_net *net)
     return changed;
 }
 
+/* ---- latents that stand for classes ------------------------------------------ */
+
+double mango_train_latent_classes(mango_net *net, mango_idx classes)
+{
+    int i = 0;
+    while (net && i < net->n_nodes && !(net->node[i].kind == MGI_LINEAR && net->node[i].in[0] == net->input))
+        i++;
+    if (!net || i == net->n_nodes || classes < 2 || classes >= net->node[i].conv.C)
+        return 0;
+    mgi_param *p = &net->param[net->node[i].weight];
+    const mango_idx d = net->node[i].conv.C;
+    const double gain = sqrt((double)(d - classes) / (double)classes);
+    for (mango_idx o = 0; p->v && o < p->count / d; o++)
+        for (mango_idx k = 0; k < classes; k++)
+            p->v[o * d + k] = (float)(gain * (double)p->v[o * d + k]);
+    return p->v ? gain : 0;
+}
+
 /* ---- recipes ------------------------------------------------------------- */
 
 static int init_any(const mango_net *net, mgi_kind kind)
@@ -27672,16 +27709,33 @@ double mgi_loss_mse(mango_idx R, mango_idx C, const float *y, const float *x, do
     return sum / ((double)R * (double)C);
 }
 
-double mgi_loss_hinge(mango_idx n, const float *d, int real, float *dd)
+double mgi_loss_hinge(mango_idx n, mango_idx K, const int *y, const float *d, int real, float *dd)
 {
     const float sign = real ? -1.0f : 1.0f;
     double sum = 0;
+    memset(dd, 0, (size_t)(n * K) * sizeof *dd);
     for (mango_idx i = 0; i < n; i++) {
-        const float v = 1.0f + sign * d[i];
+        const mango_idx at = i * K + (K > 1 ? y[i] : 0);
+        const float v = 1.0f + sign * d[at];
         sum += v > 0.0f || v != v ? (double)v : 0.0;
-        dd[i] = v > 0.0f ? sign / (float)n : 0.0f;
+        dd[at] = v > 0.0f ? sign / (float)n : 0.0f;
     }
     return sum / (double)n;
+}
+
+double mgi_loss_mismatch(mango_idx n, mango_idx K, const int *y, double share, const float *d,
+                         float *dd)
+{
+    const double each = K > 1 ? share / ((double)n * (double)(K - 1)) : 0;
+    double sum = 0;
+    for (mango_idx i = 0; i < n * K && K > 1; i++) {
+        const float v = 1.0f + d[i];
+        if (i % K == y[i / K] || v <= 0.0f)
+            continue;
+        sum += (double)v;
+        dd[i] += (float)each;
+    }
+    return sum * each;
 }
 /* ---- end train/losses.c ------------------------------------------------------------- */
 
@@ -27831,13 +27885,14 @@ static mango_status trainer_fits(const mango_net *net, const mango_data_info *d,
 static mango_status trainer_labels(const mango_trainer *t, const mango_data *data,
                                    const mango_data_info *d, mango_err *err)
 {
-    const mgi_node *out = &t->net->node[t->net->output];
+    const mango_net *reads = t->kind == MANGO_TRAIN_SNGAN ? t->dsc : t->net;
+    const mgi_node *out = &reads->node[reads->output];
     const int *label = mango_data_labels(data);
     if (d->classes <= 0)
         return mgi_fail(err, MANGO_E_SHAPE, "%s: has no labels to train on", d->name);
     if (d->classes > out->C * out->H * out->W)
         return mgi_fail(err, MANGO_E_SHAPE, "%s: %ld classes, but %s has %ld outputs", d->name,
-                        (long)d->classes, t->net->arch, (long)(out->C * out->H * out->W));
+                        (long)d->classes, reads->arch, (long)(out->C * out->H * out->W));
     for (mango_idx i = 0; label && i < d->count; i++)
         if (label[i] < 0 || label[i] >= d->classes)
             return mgi_fail(err, MANGO_E_SHAPE, "%s: label %d of picture %ld; expected 0..%ld",
@@ -27851,7 +27906,7 @@ static mango_status trainer_data(mango_trainer *t, mango_err *err)
     const int node = t->kind == MANGO_TRAIN_SNGAN ? net->output : net->input;
     mango_data_describe(t->data, &t->info);
     MGI_TRY(trainer_fits(net, &t->info, t->info.name, node, err));
-    if (t->kind == MANGO_TRAIN_NET)
+    if (t->kind == MANGO_TRAIN_NET || (t->dsc && t->dsc->node[t->dsc->output].C > 1))
         MGI_TRY(trainer_labels(t, t->data, &t->info, err));
     if (t->val) {
         mango_data_describe(t->val, &t->val_info);
@@ -28813,17 +28868,32 @@ void mgi_spectral_backward(const mgi_spectral *s, mgi_grads *g)
  * discriminator D, averaged generator G.
  *     L_D = mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z)))
  *     L_G = - mean D(G(z))
+ * A discriminator with K > 1 answers has one for each class of the pictures and
+ * is asked for the one that fits: a picture's label, or the class that a latent
+ * stands for, the place of the largest of its first K values. (The projection
+ * discriminator of Miyato and Koyama 2018, and a generator that learns to read
+ * classes from its latent, so that it stays a plain function of it.) Real pictures
+ * asked for another class count as drawn ones (Reed et al. 2016), so that D learns
+ * what classes are.
  * One "update" is n_dis steps of D, each on new pictures, and one of G.
  */
 
+#define SNGAN_MISMATCH 0.5 /* weight of real pictures asked for other classes */
+
 static mango_status sngan_fits(mango_trainer *t, mango_err *err)
 {
+    const mgi_node *z = &t->net->node[t->net->input];
     const mgi_node *y = &t->net->node[t->net->output], *x = &t->dsc->node[t->dsc->input];
     const mgi_node *d = &t->dsc->node[t->dsc->output];
-    if (y->C != x->C || y->H != x->H || y->W != x->W || d->C * d->H * d->W != 1)
+    if (y->C != x->C || y->H != x->H || y->W != x->W || d->H * d->W != 1)
         return mgi_fail(err, MANGO_E_SHAPE, "%s and %s do not fit: %ldx%ldx%ld, %ldx%ldx%ld",
                         t->net->arch, t->dsc->arch, (long)y->C, (long)y->H, (long)y->W,
                         (long)x->C, (long)x->H, (long)x->W);
+    if (d->C > 1 && (d->C != t->info.classes || d->C > z->C * z->H * z->W))
+        return mgi_fail(err, MANGO_E_SHAPE,
+                        "%s has an answer for each of %ld classes; %s has %ld, and a latent %ld values",
+                        t->dsc->arch, (long)d->C, t->info.name, (long)t->info.classes,
+                        (long)(z->C * z->H * z->W));
     for (int p = 0; p < t->dsc->n_params; p++)
         if (!t->dsc->param[p].v)
             return mgi_fail(err, MANGO_E_STATE, "parameter %s of %s has no values yet",
@@ -28878,9 +28948,24 @@ static void sngan_latents(mango_trainer *t, uint32_t purpose, mango_idx index, m
     }
 }
 
+/* The classes that the latents of n pictures stand for, into batch.label2. */
+static const int *sngan_classes(mango_trainer *t, mango_idx n)
+{
+    const mango_idx d = t->n_latent / t->o.batch, K = t->dsc->node[t->dsc->output].C;
+    for (mango_idx i = 0; i < n; i++) {
+        const float *z = t->tmp + i * d;
+        int at = 0;
+        for (int k = 1; k < K; k++)
+            at = z[k] > z[at] ? k : at;
+        t->batch.label2[i] = at;
+    }
+    return t->batch.label2;
+}
+
 static mango_status sngan_discriminator(mango_trainer *t, mango_idx k, double lr, mango_err *err)
 {
     const mango_idx b = t->o.batch, e = t->batch.C * t->batch.H * t->batch.W;
+    const mango_idx K = t->dsc->node[t->dsc->output].C;
     const mango_idx draw = t->update * (t->o.n_dis + 1) + k, step = t->step;
     float *x = t->tmp + t->n_latent; /* (2b,H,W,C) real | fake */
     sngan_latents(t, MGI_RNG_LATENT, draw, b);
@@ -28895,11 +28980,14 @@ static mango_status sngan_discriminator(mango_trainer *t, mango_idx k, double lr
     MGI_TRY(mgi_tape_forward(t->tape_d, 2 * b, x));
     const float *d = mgi_tape_value(t->tape_d, -1, NULL);
     float *dd = mgi_tape_dout(t->tape_d);
-    t->last = mgi_loss_hinge(b, d, 1, dd) + mgi_loss_hinge(b, d + b, 0, dd + b);
+    const int *real = t->batch.label, *fake = sngan_classes(t, b);
+    t->last = mgi_loss_hinge(b, K, real, d, 1, dd) + mgi_loss_hinge(b, K, fake, d + b * K, 0, dd + b * K) +
+              mgi_loss_mismatch(b, K, real, SNGAN_MISMATCH, d, dd);
     if (!(t->last - t->last == 0))
         return mgi_trainer_nonfinite(t, t->tape_d, x, err);
     for (mango_idx i = 0; i < b; i++)
-        t->sum[2] += ((double)d[i] - (double)d[b + i]) / (double)(b * t->o.n_dis);
+        t->sum[2] += ((double)d[i * K + (K > 1 ? real[i] : 0)] - (double)d[(b + i) * K + fake[i]]) /
+                     (double)(b * t->o.n_dis);
     mgi_grads_zero(&t->opt_d.g);
     mgi_tape_backward(t->tape_d);
     mgi_spectral_backward(&t->sn, &t->opt_d.g);
@@ -28912,6 +29000,7 @@ static mango_status sngan_discriminator(mango_trainer *t, mango_idx k, double lr
 static mango_status sngan_generator(mango_trainer *t, double lr, mango_err *err)
 {
     const mango_idx b = t->o.batch, e = t->batch.C * t->batch.H * t->batch.W;
+    const mango_idx K = t->dsc->node[t->dsc->output].C;
     double loss = 0;
     sngan_latents(t, MGI_RNG_LATENT, t->update * (t->o.n_dis + 1) + t->o.n_dis, b);
     MGI_TRY(mgi_tape_forward(t->tape, b, t->tmp));
@@ -28919,9 +29008,11 @@ static mango_status sngan_generator(mango_trainer *t, double lr, mango_err *err)
     MGI_TRY(mgi_tape_forward(t->tape_g, b, mgi_tape_value(t->tape, -1, NULL)));
     const float *d = mgi_tape_value(t->tape_g, -1, NULL);
     float *dd = mgi_tape_dout(t->tape_g);
+    const int *fake = sngan_classes(t, b);
+    memset(dd, 0, (size_t)(b * K) * sizeof *dd);
     for (mango_idx i = 0; i < b; i++) {
-        loss -= (double)d[i] / (double)b;
-        dd[i] = -1.0f / (float)b;
+        loss -= (double)d[i * K + fake[i]] / (double)b;
+        dd[i * K + fake[i]] = -1.0f / (float)b;
     }
     if (!(loss - loss == 0))
         return mgi_trainer_nonfinite(t, t->tape, t->tmp, err);
@@ -28949,8 +29040,16 @@ mango_status mgi_sngan_update(mango_trainer *t, mango_err *err)
 
 mango_status mgi_sngan_sample(mango_trainer *t, mango_idx n, float *rgb)
 {
-    const mango_idx C = t->batch.C, hw = t->batch.H * t->batch.W;
+    const mango_idx C = t->batch.C, hw = t->batch.H * t->batch.W, d = t->n_latent / t->o.batch;
+    const mango_idx K = t->dsc->node[t->dsc->output].C;
     sngan_latents(t, MGI_RNG_SAMPLE, 0, n);
+    const int *is = sngan_classes(t, n);
+    for (mango_idx i = 0; i < n; i++) { /* one class after the other */
+        float *z = t->tmp + i * d, *a = z + is[i], *b = z + i % K;
+        const float largest = *a;
+        *a = *b;
+        *b = largest;
+    }
     mgi_trainer_bind(t, t->eval);
     MGI_TRY(mgi_tape_forward(t->eval, n, t->tmp));
     mgi_to_nchw(n, C, hw, mgi_tape_value(t->eval, -1, NULL), rgb);
@@ -28960,6 +29059,7 @@ mango_status mgi_sngan_sample(mango_trainer *t, mango_idx n, float *rgb)
     }
     return MANGO_OK;
 }
+#undef SNGAN_MISMATCH
 /* ---- end train/sngan.c -------------------------------------------------------------- */
 
 /* ---- begin train/flops.c ------------------------------------------------------------ */
