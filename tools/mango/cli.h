@@ -7,6 +7,10 @@
 #include "../../src/net/graph.h"
 #include <stdio.h>
 
+/* Metadata of a generator that draws by class: over how many of a latent's first
+ * values the largest is looked for (mango_trainer_create). */
+#define CLI_LATENT_CLASSES "train.latent_classes"
+
 /* Exit codes of every verb. */
 enum {
     CLI_OK = 0,

@@ -90,7 +90,7 @@ static mango_status fid_generator(fid_job *j, mango_err *err)
  * features' network a classifier of as many? */
 static mango_status fid_classes(fid_job *j, mango_err *err)
 {
-    const char *meta = mango_net_meta_get(j->gen, "train.latent_classes");
+    const char *meta = mango_net_meta_get(j->gen, CLI_LATENT_CLASSES);
     const mgi_node *y = &j->net->node[j->net->output];
     int64_t K;
     if (!meta || !mgi_parse_int(meta, 2, (int64_t)j->modes.d, &K) || y->C != K || y->H * y->W != 1)

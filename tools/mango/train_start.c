@@ -4,8 +4,6 @@
 #include "../../src/net/graph.h"
 #include <string.h>
 
-#define START_CLASSES "train.latent_classes" /* metadata of a generator that learned them */
-
 mango_status train_zoo(mango_net **net, const char *spec, mango_train_kind kind, uint64_t seed,
                        mango_err *err)
 {
@@ -47,8 +45,8 @@ mango_status train_start(mango_net **net, const char *arch, const char *from, in
         set = mango_net_borrow(*net, old);
     if (st >= 0 && set > 0 && start_spiking(*net) && !start_spiking(old))
         cli_note(c, "%td norms moved to the neurons' threshold", mango_train_from_relu(*net));
-    const char *classes = mango_net_meta_get(old, START_CLASSES);
-    const mango_status kept = classes ? mango_net_meta_set(*net, START_CLASSES, classes) : MANGO_OK;
+    const char *classes = mango_net_meta_get(old, CLI_LATENT_CLASSES);
+    const mango_status kept = classes ? mango_net_meta_set(*net, CLI_LATENT_CLASSES, classes) : MANGO_OK;
     mango_net_destroy(old);
     MGI_TRY(st);
     MGI_TRY(kept);
@@ -64,7 +62,7 @@ mango_status train_start(mango_net **net, const char *arch, const char *from, in
 void train_classes(mango_net *gen, const mango_net *dsc, cli *c)
 {
     const mango_idx K = dsc->node[dsc->output].C;
-    if (K < 2 || mango_net_meta_get(gen, START_CLASSES))
+    if (K < 2 || mango_net_meta_get(gen, CLI_LATENT_CLASSES))
         return;
     const double gain = mango_train_latent_classes(gen, K);
     if (gain > 0)

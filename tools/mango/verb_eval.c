@@ -23,6 +23,8 @@ static const cli_doc eval_doc = {
     "data\n"
     "compares the training pictures instead: real against real, the least to expect. Only\n"
     "figures for the same classifier, layer and number of pictures can be compared.\n"
+    "For a generator that learned classes: how many of its pictures the classifier names as\n"
+    "the class that their latent asks for, too.\n"
     "--compare, with weights in fewer bits, runs the same pictures with the weights as they "
     "are, too,\n"
     "and tells for each spiking layer both mean rates, the mean change of a unit's activation,\n"

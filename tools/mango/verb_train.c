@@ -320,7 +320,7 @@ static mango_status train_provenance(train_job *j, const mango_train_row *r)
                                                    : j->net->node[j->net->output].name));
     if (j->dsc && j->dsc->node[j->dsc->output].C > 1) { /* the largest of so many first values of a latent */
         snprintf(number, sizeof number, "%td", j->dsc->node[j->dsc->output].C);
-        MGI_TRY(mango_net_meta_set(j->net, "train.latent_classes", number));
+        MGI_TRY(mango_net_meta_set(j->net, CLI_LATENT_CLASSES, number));
     }
     mgi_net_digest(j->net, hex);
     return mango_net_meta_set(j->net, "train.sha256", hex);
