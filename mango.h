@@ -359,7 +359,8 @@ typedef struct mango_net mango_net;
  *             multiples of 8), in=CxHxW, classes, T; the fields of mango_lif by
  *             name, or preset, for every neuron (beta=0.8,reset=zero); hidden,
  *             codes, dim (vqvae), hidden (snn_conv), latent, out=CxHxW (sngan), stem=7
- *             (resnet18: torchvision's layers and names). classes of sngan_dsc: 1.
+ *             (resnet18: torchvision's layers and names). classes of sngan_dsc: 1;
+ *             of sngan: none, else 2..latent-1, chosen by the first latents.
  *             "vqvae,in=1x28x28,hidden=32,codes=64,dim=8" has a 7x7 grid of codes.
  * Returns MANGO_E_NAME with the near matches for an unknown one, MANGO_E_ARG
  * for a key or value, MANGO_E_SHAPE when the sizes do not fit. */
@@ -1230,12 +1231,18 @@ MANGO_API mango_status mango_train_init(mango_net *net, mango_train_kind kind, u
 MANGO_API mango_idx mango_train_from_relu(mango_net *net);
 
 /* mango_train_latent_classes - before a generator learns classes (see dsc of
- * mango_trainer_create): the first `classes` latents' weights in its first linear
- * layer are multiplied, so that together they are as loud as all the others. It
- * draws other pictures then and has to be trained on. Returns the factor,
+ * mango_trainer_create): prepares it for the place of the largest of its first
+ * `classes` latents. `learned`: it has learned them already, without a branch.
+ *   sngan,classes=K   the branch is set: a sharp softmax of these latents, and a
+ *                     column for each class from their weights in the first linear
+ *                     layer. These latents themselves are as loud as any other.
+ *                     mango_train_init does this; again after l1 has got other values
+ *   no branch         these latents' weights are multiplied once, so that together
+ *                     they are as loud as all the others
+ * It draws other pictures then and has to be trained on. Returns the factor,
  * sqrt((d-classes)/classes) for d latents; 0 and nothing done where there is no
- * such layer, it has no values, or classes is not in 2..d-1. */
-MANGO_API double mango_train_latent_classes(mango_net *net, mango_idx classes);
+ * such layer, it has no values, classes is not in 2..d-1 or not the branch's. */
+MANGO_API double mango_train_latent_classes(mango_net *net, mango_idx classes, int learned);
 
 /* mango_train_widen - a network with more channels, or more outputs of hidden
  * linear layers, starts with the answers of a narrow one (Chen et al. 2016): its
@@ -1265,7 +1272,8 @@ typedef struct mango_trainer mango_trainer;
  *   dsc   in  SN-GAN: the discriminator; else NULL. With one answer it tells real
  *             from drawn; with one for each class of data (sngan_dsc,classes=10) it
  *             is asked by class, and net learns to draw the class that stands at
- *             the place of the largest of the latent's first `classes` values
+ *             the place of the largest of the latent's first `classes` values:
+ *             best with a branch for it (sngan,classes=10)
  *   data  in  training pictures;  val  in  the other split, or NULL
  * net, dsc, data and val must outlive the trainer.
  * Returns MANGO_E_SHAPE for pictures of the wrong size or labels that do not
@@ -3035,6 +3043,9 @@ MGI_FN mango_status mgi_net_finish(mango_net *n, mango_err *err);
 MGI_FN void mgi_net_digest(const mango_net *n, char hex[65]);
 
 MGI_FN int mgi_net_find(const mango_net *n, const char *layer);   /* -1: none */
+/* The softmax of a generator's classes (sngan,classes=K): over a linear layer
+ * that reads the input. -1: none. */
+MGI_FN int mgi_net_class_softmax(const mango_net *n);
 MGI_FN int mgi_param_find(const mango_net *n, const char *name);
 MGI_FN const char *mgi_kind_name(mgi_kind k);
 MGI_FN int mgi_is_matmul(mgi_kind k);                             /* conv, convt, linear */
@@ -14514,6 +14525,16 @@ MGI_FN int mgi_net_find(const mango_net *n, const char *layer)
     return -1;
 }
 
+MGI_FN int mgi_net_class_softmax(const mango_net *n)
+{
+    for (int i = 0; i < n->n_nodes; i++) {
+        const mgi_node *s = &n->node[i], *k = s->kind == MGI_SOFTMAX ? &n->node[s->in[0]] : s;
+        if (k->kind == MGI_LINEAR && k != s && k->in[0] == n->input)
+            return i;
+    }
+    return -1;
+}
+
 MGI_FN int mgi_param_find(const mango_net *n, const char *name)
 {
     for (int i = 0; i < n->n_params; i++)
@@ -16263,7 +16284,7 @@ typedef struct zoo_arch {
 } zoo_arch;
 
 static const zoo_arch zoo_list[] = {
-    {"sngan", mgi_zoo_sngan, "width latent out ", 32, 0, 1, ZOO_UNSET, 0.5f, 0.5f, NULL},
+    {"sngan", mgi_zoo_sngan, "width latent out classes ", 32, 0, 1, ZOO_UNSET, 0.5f, 0.5f, NULL},
     {"sngan_dsc", mgi_zoo_sngan_dsc, "width in classes ", 32, 0, 1, ZOO_SIGNED, 1, 0, NULL},
     {"vqvae", mgi_zoo_vqvae, "width in hidden codes dim ", 32, 0, 1, ZOO_SIGNED, 0.5f, 0.5f,
      NULL},
@@ -16490,6 +16511,9 @@ mango_status mango_net_zoo(mango_net **net, const char *spec, const mango_alloc 
 /* zoo_sngan.c - SN-GAN (Miyato 2018): residual generator and discriminator.
  *
  *   generator       z -> l1 -> (ngf,4,4) -> block2..4, each x2 -> b5 relu c5 tanh
+ *                   classes=K: plus l1_class of softmax(class z), which is nearly
+ *                   one-hot: the class at the place of the largest of the first
+ *                   K latents, so that no picture is of a class in between
  *   discriminator   image -> block1 (half size) -> block2 (half size) -> block3
  *                   -> block4 -> relu -> sum over space -> l5; spectral norm
  *                   on every weight: W/sigma, sigma from one power iteration
@@ -16522,8 +16546,20 @@ MGI_FN void mgi_zoo_sngan(mango_net *n, const mgi_zoo *z)
         n->err = e;
         return;
     }
-    int x = mgi_net_input(n, "latent", z->latent, 1, 1);
-    x = mgi_net_add1(n, "l1", MGI_LINEAR, x, "out=%td", C * H * W);
+    if (z->classes && (z->classes < 2 || z->classes >= z->latent)) {
+        n->failed = mgi_fail(&e, MANGO_E_ARG, "zoo:sngan: classes=%td of %td latents, expected 2..%td",
+                             z->classes, z->latent, z->latent - 1);
+        n->err = e;
+        return;
+    }
+    const int latent = mgi_net_input(n, "latent", z->latent, 1, 1);
+    int x = mgi_net_add1(n, "l1", MGI_LINEAR, latent, "out=%td", C * H * W);
+    if (z->classes) {
+        int k = mgi_net_add1(n, "class", MGI_LINEAR, latent, "out=%td bias=0", z->classes);
+        k = mgi_net_plain(n, "class_softmax", MGI_SOFTMAX, k);
+        k = mgi_net_add1(n, "l1_class", MGI_LINEAR, k, "out=%td bias=0", C * H * W);
+        x = mgi_zoo_join(n, "l1_add", MGI_ADD, x, k);
+    }
     x = mgi_net_add1(n, "reshape", MGI_RESHAPE, x, "shape=%tdx%tdx%td", C, H, W);
     x = sngan_gblock(n, x, "block2", C);
     x = sngan_gblock(n, x, "block3", C);
@@ -27086,6 +27122,9 @@ mango_status mango_train_init(mango_net *net, mango_train_kind kind, uint64_t se
         else if (n->kind == MGI_VQ)
             init_normal(&r, net->param[n->weight].count, 1.0, net->param[n->weight].v);
     }
+    const int classes = mgi_net_class_softmax(net);
+    if (classes >= 0)
+        mango_train_latent_classes(net, net->node[classes].C, 0);
     return MANGO_OK;
 }
 
@@ -27132,21 +27171,52 @@ mango_idx mango_train_from_relu(mango_net *net)
 
 /* ---- latents that stand for classes ------------------------------------------ */
 
-double mango_train_latent_classes(mango_net *net, mango_idx classes)
+#define INIT_SHARP 20 /* the softmax of classes: e^20 for a latent that is larger by 1 */
+#define INIT_CODE 3   /* largest of K latents less their mean: 1.7 from N(0,1), 3.6 on [-4,4] */
+
+/* The column of class k: what the latents' columns W answered to its code,
+ * V_k = INIT_CODE loud (W_k - mean W). */
+static void init_class_branch(mango_net *net, int softmax, mango_idx K, mango_idx d, double loud,
+                              const float *W)
 {
+    const mgi_param *c = &net->param[net->node[net->node[softmax].in[0]].weight];
+    const int reader = init_reader(net, softmax);
+    mgi_param *p = reader >= 0 && net->node[reader].weight >= 0 ? &net->param[net->node[reader].weight] : NULL;
+    memset(c->v, 0, (size_t)c->count * sizeof(float));
+    for (mango_idx k = 0; k < K; k++)
+        c->v[k * d + k] = INIT_SHARP;
+    for (mango_idx o = 0; p && o < p->count / K; o++) {
+        double mean = 0;
+        for (mango_idx k = 0; k < K; k++)
+            mean += (double)W[o * d + k] / (double)K;
+        for (mango_idx k = 0; k < K; k++)
+            p->v[o * K + k] = (float)(INIT_CODE * loud * ((double)W[o * d + k] - mean));
+    }
+}
+
+double mango_train_latent_classes(mango_net *net, mango_idx classes, int learned)
+{
+    const int s = net ? mgi_net_class_softmax(net) : -1, branch = s < 0 ? -1 : net->node[s].in[0];
     int i = 0;
-    while (net && i < net->n_nodes && !(net->node[i].kind == MGI_LINEAR && net->node[i].in[0] == net->input))
+    while (net && i < net->n_nodes &&
+           !(net->node[i].kind == MGI_LINEAR && net->node[i].in[0] == net->input && i != branch))
         i++;
-    if (!net || i == net->n_nodes || classes < 2 || classes >= net->node[i].conv.C)
+    if (!net || i == net->n_nodes || classes < 2 || classes >= net->node[i].conv.C ||
+        (s >= 0 && classes != net->node[s].C) || !net->param[net->node[i].weight].v)
         return 0;
     mgi_param *p = &net->param[net->node[i].weight];
     const mango_idx d = net->node[i].conv.C;
     const double gain = sqrt((double)(d - classes) / (double)classes);
-    for (mango_idx o = 0; p->v && o < p->count / d; o++)
+    const double by = s < 0 ? learned ? 1 : gain : learned ? 1 / gain : 1;
+    if (s >= 0)
+        init_class_branch(net, s, classes, d, learned ? 1 : gain, p->v);
+    for (mango_idx o = 0; o < p->count / d; o++)
         for (mango_idx k = 0; k < classes; k++)
-            p->v[o * d + k] = (float)(gain * (double)p->v[o * d + k]);
-    return p->v ? gain : 0;
+            p->v[o * d + k] = (float)(by * (double)p->v[o * d + k]);
+    return gain;
 }
+#undef INIT_SHARP
+#undef INIT_CODE
 
 /* ---- recipes ------------------------------------------------------------- */
 
@@ -28894,6 +28964,10 @@ static mango_status sngan_fits(mango_trainer *t, mango_err *err)
                         "%s has an answer for each of %ld classes; %s has %ld, and a latent %ld values",
                         t->dsc->arch, (long)d->C, t->info.name, (long)t->info.classes,
                         (long)(z->C * z->H * z->W));
+    const int branch = mgi_net_class_softmax(t->net);
+    if (branch >= 0 && t->net->node[branch].C != d->C)
+        return mgi_fail(err, MANGO_E_SHAPE, "%s draws %ld classes, %s answers for %ld; expected as many",
+                        t->net->arch, (long)t->net->node[branch].C, t->dsc->arch, (long)d->C);
     for (int p = 0; p < t->dsc->n_params; p++)
         if (!t->dsc->param[p].v)
             return mgi_fail(err, MANGO_E_STATE, "parameter %s of %s has no values yet",

@@ -9,7 +9,7 @@ static const char *const t_graph_specs[] = {
     "vqvae,in=1x28x28,hidden=20,codes=32,dim=6", "snn_conv,in=1x28x28,width=0.1,hidden=30,T=25",
     "snn_conv,preset=spikingjelly,slope=3", "snn_conv,beta=0.125,U_thr=0.7,classes=4",
     "spiking_resnet18,width=0.25,classes=100,T=8,tau=1.5", "resnet18,width=0.5",
-    "densenet,width=0.2", "alexnet,classes=10", "vgg16,in=3x64x64,classes=2"};
+    "sngan,width=0.0625,classes=10", "densenet,width=0.2", "alexnet,classes=10", "vgg16,in=3x64x64,classes=2"};
 
 static mango_net *t_graph_zoo(const char *spec)
 {
@@ -107,6 +107,7 @@ static void t_graph_shapes(void)
     t_graph_shape_is("sngan", "tanh", 3, 32, 32);
     t_graph_shape_is("sngan", "reshape", 256, 4, 4);
     t_graph_shape_is("sngan,out=1x16x24", "tanh", 1, 16, 24);
+    t_graph_shape_is("sngan,classes=7", "class_softmax", 7, 1, 1);
     t_graph_shape_is("sngan_dsc", "block2.add", 128, 8, 8);
     t_graph_shape_is("sngan_dsc", "l5", 1, 1, 1);
     t_graph_shape_is("vqvae", "_vq_vae", 64, 8, 8);
@@ -397,6 +398,8 @@ static void t_graph_bad_spec(void)
         {"resnet18,in=3x32", MANGO_E_ARG, "in=3x32"},
         {"resnet18,in=3x32x32x1", MANGO_E_ARG, "in=3x32x32x1"},
         {"sngan,out=3x30x32", MANGO_E_ARG, "expected multiples of 8"},
+        {"sngan,classes=1", MANGO_E_ARG, "classes=1 of 128 latents, expected 2..127"},
+        {"sngan,latent=10,classes=10", MANGO_E_ARG, "classes=10 of 10 latents"},
         {"snn_conv,in=3x8x8", MANGO_E_SHAPE, "node conv1: input 'spiking0' of shape 200x2x2"},
         {"snn_conv,beta=2", MANGO_E_FORMAT, "node spiking0: beta=2"},
         {"snn_conv,beta=0.5,tau=2", MANGO_E_FORMAT, "exclude each other"},

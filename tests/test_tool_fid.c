@@ -172,6 +172,13 @@ static void t_tool_fid_train(void)
               0, "\"named\":");
     t_tool_is("eval --features zoo:resnet18,width=0.05,classes=2 --fill 7,1 --data folder --root fid --gen l.st", 0,
               "% of the drawn pictures are named as the class");
+    snprintf(command, sizeof command, "%s --arch sngan,width=0.04,classes=2 --dsc sngan_dsc,width=0.07,classes=2 --from l.st --out n.st", train);
+    t_tool_is(command, 0, NULL);
+    t_tool_is("info n.st", 0, "class_softmax");
+    t_tool_is("eval --features zoo:resnet18,width=0.05,classes=2 --fill 7,1 --data folder --root fid --gen n.st --json",
+              0, "\"named\":");
+    snprintf(command, sizeof command, "%s --from n.st --from-dsc g.st.dsc --out m.st", train);
+    t_tool_refuses(command, 3, "sngan draws 2 classes, sngan_dsc answers for 1");
     snprintf(command, sizeof command, "%s --from g.st --dsc sngan_dsc,width=0.07,classes=3 --out m.st", train);
     t_tool_refuses(command, 3, "each of 3 classes; folder has 2");
     snprintf(command, sizeof command, "%s --from g.st --from-dsc nothing.dsc --out i.st", train);

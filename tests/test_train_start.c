@@ -35,21 +35,62 @@ static void t_train_start_classes(void)
     mango_net *n = NULL, *was = NULL, *none = NULL;
     T_OK(mango_net_zoo(&n, "sngan,width=0.0625,latent=16", NULL, NULL), NULL);
     T_OK(mango_net_zoo(&was, "sngan,width=0.0625,latent=16", NULL, NULL), NULL);
-    T_CHECK(mango_train_latent_classes(n, 4) == 0); /* no values yet */
+    T_CHECK(mango_train_latent_classes(n, 4, 0) == 0); /* no values yet */
     T_OK(mango_net_fill(n, 5, 1), NULL);
     T_OK(mango_net_fill(was, 5, 1), NULL);
     for (int k = 0; k < 4; k++)
-        T_CHECK(mango_train_latent_classes(n, bad[k]) == 0);
-    T_NEAR(mango_train_latent_classes(n, 4), sqrt(3.0), 1e-12);
+        T_CHECK(mango_train_latent_classes(n, bad[k], 0) == 0);
+    T_NEAR(mango_train_latent_classes(n, 4, 0), sqrt(3.0), 1e-12);
     const float *a = mango_net_param(n, "l1.weight", NULL, NULL), *b = mango_net_param(was, "l1.weight", NULL, NULL);
     for (int o = 0; o < 40; o++)
         for (int k = 0; k < 16; k++)
             T_REL(a[o * 16 + k], (k < 4 ? sqrt(3.0) : 1.0) * (double)b[o * 16 + k], 1e-6);
     T_OK(mango_net_zoo(&none, "vqvae,hidden=32", NULL, NULL), NULL);
-    T_CHECK(mango_train_latent_classes(none, 4) == 0 && mango_train_latent_classes(NULL, 4) == 0);
+    T_CHECK(mango_train_latent_classes(none, 4, 0) == 0 && mango_train_latent_classes(NULL, 4, 0) == 0);
     mango_net_destroy(n);
     mango_net_destroy(was);
     mango_net_destroy(none);
+}
+
+/* A branch for classes starts from the weights of the latents that stand for them;
+ * learned already: these are as loud as the others again. */
+static void t_train_start_branch(int learned)
+{
+    mango_net *n = NULL, *was = NULL;
+    const double gain = sqrt(3.0), loud = learned ? 1 : gain;
+    T_OK(mango_net_zoo(&n, "sngan,width=0.0625,latent=16,classes=4", NULL, NULL), NULL);
+    T_OK(mango_net_zoo(&was, "sngan,width=0.0625,latent=16,classes=4", NULL, NULL), NULL);
+    T_CHECK(mango_train_latent_classes(n, 4, learned) == 0); /* no values yet */
+    T_OK(mango_net_fill(n, 5, 1), NULL);
+    T_OK(mango_net_fill(was, 5, 1), NULL);
+    T_CHECK(mango_train_latent_classes(n, 3, learned) == 0); /* the branch has 4 */
+    T_NEAR(mango_train_latent_classes(n, 4, learned), gain, 1e-12);
+    const float *a = mango_net_param(n, "l1.weight", NULL, NULL), *b = mango_net_param(was, "l1.weight", NULL, NULL);
+    const float *c = mango_net_param(n, "class.weight", NULL, NULL), *v = mango_net_param(n, "l1_class.weight", NULL, NULL);
+    for (int o = 0; o < 40; o++)
+        for (int k = 0; k < 16; k++) {
+            const double mean = ((double)b[o * 16] + (double)b[o * 16 + 1] + (double)b[o * 16 + 2] + (double)b[o * 16 + 3]) / 4;
+            T_REL(a[o * 16 + k], (k < 4 && learned ? 1 / gain : 1.0) * (double)b[o * 16 + k], 1e-6);
+            if (k < 4)
+                T_NEAR(v[o * 4 + k], 3 * loud * ((double)b[o * 16 + k] - mean), 1e-6);
+            if (o < 4)
+                T_CHECK((c[o * 16 + k] > 1) == (o == k) && (o == k || c[o * 16 + k] == 0));
+        }
+    mango_net_destroy(n);
+    mango_net_destroy(was);
+}
+
+static void t_train_start_branches(void)
+{
+    mango_net *n = NULL;
+    mango_err e = {""};
+    t_train_start_branch(0);
+    t_train_start_branch(1);
+    T_OK(mango_net_zoo(&n, "sngan,width=0.0625,latent=16,classes=4", NULL, &e), &e);
+    T_OK(mango_train_init(n, MANGO_TRAIN_SNGAN, 3), NULL);
+    const float *c = mango_net_param(n, "class.weight", NULL, NULL);
+    T_CHECK(c && c[17] > 1 && c[16] == 0); /* the first values have it set */
+    mango_net_destroy(n);
 }
 
 static double t_train_start_value(mango_net *n, const char *name)
@@ -202,6 +243,7 @@ static void t_train_start_not_wider(void)
 void t_train_start(void)
 {
     T_CASE(t_train_start_classes);
+    T_CASE(t_train_start_branches);
     T_CASE(t_train_start_borrow);
     T_CASE(t_train_start_moved);
     T_CASE(t_train_start_twins);

@@ -31,6 +31,16 @@ MGI_FN int mgi_net_find(const mango_net *n, const char *layer)
     return -1;
 }
 
+MGI_FN int mgi_net_class_softmax(const mango_net *n)
+{
+    for (int i = 0; i < n->n_nodes; i++) {
+        const mgi_node *s = &n->node[i], *k = s->kind == MGI_SOFTMAX ? &n->node[s->in[0]] : s;
+        if (k->kind == MGI_LINEAR && k != s && k->in[0] == n->input)
+            return i;
+    }
+    return -1;
+}
+
 MGI_FN int mgi_param_find(const mango_net *n, const char *name)
 {
     for (int i = 0; i < n->n_params; i++)

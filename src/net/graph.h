@@ -126,6 +126,9 @@ MGI_FN mango_status mgi_net_finish(mango_net *n, mango_err *err);
 MGI_FN void mgi_net_digest(const mango_net *n, char hex[65]);
 
 MGI_FN int mgi_net_find(const mango_net *n, const char *layer);   /* -1: none */
+/* The softmax of a generator's classes (sngan,classes=K): over a linear layer
+ * that reads the input. -1: none. */
+MGI_FN int mgi_net_class_softmax(const mango_net *n);
 MGI_FN int mgi_param_find(const mango_net *n, const char *name);
 MGI_FN const char *mgi_kind_name(mgi_kind k);
 MGI_FN int mgi_is_matmul(mgi_kind k);                             /* conv, convt, linear */

@@ -18,7 +18,8 @@ typedef struct mango_net mango_net;
  *             multiples of 8), in=CxHxW, classes, T; the fields of mango_lif by
  *             name, or preset, for every neuron (beta=0.8,reset=zero); hidden,
  *             codes, dim (vqvae), hidden (snn_conv), latent, out=CxHxW (sngan), stem=7
- *             (resnet18: torchvision's layers and names). classes of sngan_dsc: 1.
+ *             (resnet18: torchvision's layers and names). classes of sngan_dsc: 1;
+ *             of sngan: none, else 2..latent-1, chosen by the first latents.
  *             "vqvae,in=1x28x28,hidden=32,codes=64,dim=8" has a 7x7 grid of codes.
  * Returns MANGO_E_NAME with the near matches for an unknown one, MANGO_E_ARG
  * for a key or value, MANGO_E_SHAPE when the sizes do not fit. */

@@ -20,7 +20,7 @@ typedef struct zoo_arch {
 } zoo_arch;
 
 static const zoo_arch zoo_list[] = {
-    {"sngan", mgi_zoo_sngan, "width latent out ", 32, 0, 1, ZOO_UNSET, 0.5f, 0.5f, NULL},
+    {"sngan", mgi_zoo_sngan, "width latent out classes ", 32, 0, 1, ZOO_UNSET, 0.5f, 0.5f, NULL},
     {"sngan_dsc", mgi_zoo_sngan_dsc, "width in classes ", 32, 0, 1, ZOO_SIGNED, 1, 0, NULL},
     {"vqvae", mgi_zoo_vqvae, "width in hidden codes dim ", 32, 0, 1, ZOO_SIGNED, 0.5f, 0.5f,
      NULL},

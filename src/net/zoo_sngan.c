@@ -1,6 +1,9 @@
 /* zoo_sngan.c - SN-GAN (Miyato 2018): residual generator and discriminator.
  *
  *   generator       z -> l1 -> (ngf,4,4) -> block2..4, each x2 -> b5 relu c5 tanh
+ *                   classes=K: plus l1_class of softmax(class z), which is nearly
+ *                   one-hot: the class at the place of the largest of the first
+ *                   K latents, so that no picture is of a class in between
  *   discriminator   image -> block1 (half size) -> block2 (half size) -> block3
  *                   -> block4 -> relu -> sum over space -> l5; spectral norm
  *                   on every weight: W/sigma, sigma from one power iteration
@@ -34,8 +37,20 @@ MGI_FN void mgi_zoo_sngan(mango_net *n, const mgi_zoo *z)
         n->err = e;
         return;
     }
-    int x = mgi_net_input(n, "latent", z->latent, 1, 1);
-    x = mgi_net_add1(n, "l1", MGI_LINEAR, x, "out=%td", C * H * W);
+    if (z->classes && (z->classes < 2 || z->classes >= z->latent)) {
+        n->failed = mgi_fail(&e, MANGO_E_ARG, "zoo:sngan: classes=%td of %td latents, expected 2..%td",
+                             z->classes, z->latent, z->latent - 1);
+        n->err = e;
+        return;
+    }
+    const int latent = mgi_net_input(n, "latent", z->latent, 1, 1);
+    int x = mgi_net_add1(n, "l1", MGI_LINEAR, latent, "out=%td", C * H * W);
+    if (z->classes) {
+        int k = mgi_net_add1(n, "class", MGI_LINEAR, latent, "out=%td bias=0", z->classes);
+        k = mgi_net_plain(n, "class_softmax", MGI_SOFTMAX, k);
+        k = mgi_net_add1(n, "l1_class", MGI_LINEAR, k, "out=%td bias=0", C * H * W);
+        x = mgi_zoo_join(n, "l1_add", MGI_ADD, x, k);
+    }
     x = mgi_net_add1(n, "reshape", MGI_RESHAPE, x, "shape=%tdx%tdx%td", C, H, W);
     x = sngan_gblock(n, x, "block2", C);
     x = sngan_gblock(n, x, "block3", C);

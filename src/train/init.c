@@ -107,6 +107,9 @@ mango_status mango_train_init(mango_net *net, mango_train_kind kind, uint64_t se
         else if (n->kind == MGI_VQ)
             init_normal(&r, net->param[n->weight].count, 1.0, net->param[n->weight].v);
     }
+    const int classes = mgi_net_class_softmax(net);
+    if (classes >= 0)
+        mango_train_latent_classes(net, net->node[classes].C, 0);
     return MANGO_OK;
 }
 
@@ -153,21 +156,52 @@ mango_idx mango_train_from_relu(mango_net *net)
 
 /* ---- latents that stand for classes ------------------------------------------ */
 
-double mango_train_latent_classes(mango_net *net, mango_idx classes)
+#define INIT_SHARP 20 /* the softmax of classes: e^20 for a latent that is larger by 1 */
+#define INIT_CODE 3   /* largest of K latents less their mean: 1.7 from N(0,1), 3.6 on [-4,4] */
+
+/* The column of class k: what the latents' columns W answered to its code,
+ * V_k = INIT_CODE loud (W_k - mean W). */
+static void init_class_branch(mango_net *net, int softmax, mango_idx K, mango_idx d, double loud,
+                              const float *W)
 {
+    const mgi_param *c = &net->param[net->node[net->node[softmax].in[0]].weight];
+    const int reader = init_reader(net, softmax);
+    mgi_param *p = reader >= 0 && net->node[reader].weight >= 0 ? &net->param[net->node[reader].weight] : NULL;
+    memset(c->v, 0, (size_t)c->count * sizeof(float));
+    for (mango_idx k = 0; k < K; k++)
+        c->v[k * d + k] = INIT_SHARP;
+    for (mango_idx o = 0; p && o < p->count / K; o++) {
+        double mean = 0;
+        for (mango_idx k = 0; k < K; k++)
+            mean += (double)W[o * d + k] / (double)K;
+        for (mango_idx k = 0; k < K; k++)
+            p->v[o * K + k] = (float)(INIT_CODE * loud * ((double)W[o * d + k] - mean));
+    }
+}
+
+double mango_train_latent_classes(mango_net *net, mango_idx classes, int learned)
+{
+    const int s = net ? mgi_net_class_softmax(net) : -1, branch = s < 0 ? -1 : net->node[s].in[0];
     int i = 0;
-    while (net && i < net->n_nodes && !(net->node[i].kind == MGI_LINEAR && net->node[i].in[0] == net->input))
+    while (net && i < net->n_nodes &&
+           !(net->node[i].kind == MGI_LINEAR && net->node[i].in[0] == net->input && i != branch))
         i++;
-    if (!net || i == net->n_nodes || classes < 2 || classes >= net->node[i].conv.C)
+    if (!net || i == net->n_nodes || classes < 2 || classes >= net->node[i].conv.C ||
+        (s >= 0 && classes != net->node[s].C) || !net->param[net->node[i].weight].v)
         return 0;
     mgi_param *p = &net->param[net->node[i].weight];
     const mango_idx d = net->node[i].conv.C;
     const double gain = sqrt((double)(d - classes) / (double)classes);
-    for (mango_idx o = 0; p->v && o < p->count / d; o++)
+    const double by = s < 0 ? learned ? 1 : gain : learned ? 1 / gain : 1;
+    if (s >= 0)
+        init_class_branch(net, s, classes, d, learned ? 1 : gain, p->v);
+    for (mango_idx o = 0; o < p->count / d; o++)
         for (mango_idx k = 0; k < classes; k++)
-            p->v[o * d + k] = (float)(gain * (double)p->v[o * d + k]);
-    return p->v ? gain : 0;
+            p->v[o * d + k] = (float)(by * (double)p->v[o * d + k]);
+    return gain;
 }
+#undef INIT_SHARP
+#undef INIT_CODE
 
 /* ---- recipes ------------------------------------------------------------- */
 

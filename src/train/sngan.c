@@ -29,6 +29,10 @@ static mango_status sngan_fits(mango_trainer *t, mango_err *err)
                         "%s has an answer for each of %ld classes; %s has %ld, and a latent %ld values",
                         t->dsc->arch, (long)d->C, t->info.name, (long)t->info.classes,
                         (long)(z->C * z->H * z->W));
+    const int branch = mgi_net_class_softmax(t->net);
+    if (branch >= 0 && t->net->node[branch].C != d->C)
+        return mgi_fail(err, MANGO_E_SHAPE, "%s draws %ld classes, %s answers for %ld; expected as many",
+                        t->net->arch, (long)t->net->node[branch].C, t->dsc->arch, (long)d->C);
     for (int p = 0; p < t->dsc->n_params; p++)
         if (!t->dsc->param[p].v)
             return mgi_fail(err, MANGO_E_STATE, "parameter %s of %s has no values yet",

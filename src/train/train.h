@@ -88,12 +88,18 @@ MANGO_API mango_status mango_train_init(mango_net *net, mango_train_kind kind, u
 MANGO_API mango_idx mango_train_from_relu(mango_net *net);
 
 /* mango_train_latent_classes - before a generator learns classes (see dsc of
- * mango_trainer_create): the first `classes` latents' weights in its first linear
- * layer are multiplied, so that together they are as loud as all the others. It
- * draws other pictures then and has to be trained on. Returns the factor,
+ * mango_trainer_create): prepares it for the place of the largest of its first
+ * `classes` latents. `learned`: it has learned them already, without a branch.
+ *   sngan,classes=K   the branch is set: a sharp softmax of these latents, and a
+ *                     column for each class from their weights in the first linear
+ *                     layer. These latents themselves are as loud as any other.
+ *                     mango_train_init does this; again after l1 has got other values
+ *   no branch         these latents' weights are multiplied once, so that together
+ *                     they are as loud as all the others
+ * It draws other pictures then and has to be trained on. Returns the factor,
  * sqrt((d-classes)/classes) for d latents; 0 and nothing done where there is no
- * such layer, it has no values, or classes is not in 2..d-1. */
-MANGO_API double mango_train_latent_classes(mango_net *net, mango_idx classes);
+ * such layer, it has no values, classes is not in 2..d-1 or not the branch's. */
+MANGO_API double mango_train_latent_classes(mango_net *net, mango_idx classes, int learned);
 
 /* mango_train_widen - a network with more channels, or more outputs of hidden
  * linear layers, starts with the answers of a narrow one (Chen et al. 2016): its
@@ -123,7 +129,8 @@ typedef struct mango_trainer mango_trainer;
  *   dsc   in  SN-GAN: the discriminator; else NULL. With one answer it tells real
  *             from drawn; with one for each class of data (sngan_dsc,classes=10) it
  *             is asked by class, and net learns to draw the class that stands at
- *             the place of the largest of the latent's first `classes` values
+ *             the place of the largest of the latent's first `classes` values:
+ *             best with a branch for it (sngan,classes=10)
  *   data  in  training pictures;  val  in  the other split, or NULL
  * net, dsc, data and val must outlive the trainer.
  * Returns MANGO_E_SHAPE for pictures of the wrong size or labels that do not

@@ -27,6 +27,14 @@ static int start_spiking(const mango_net *net)
     return 0;
 }
 
+/* A generator's branch of classes that old has none like starts from l1's values. */
+static void start_branch(mango_net *net, const mango_net *old, int learned)
+{
+    const int s = mgi_net_class_softmax(net), was = mgi_net_class_softmax(old);
+    if (s >= 0 && (was < 0 || old->node[was].C != net->node[s].C))
+        mango_train_latent_classes(net, net->node[s].C, learned);
+}
+
 mango_status train_start(mango_net **net, const char *arch, const char *from, int widen,
                          mango_train_kind kind, uint64_t seed, cli *c, mango_err *err)
 {
@@ -46,6 +54,7 @@ mango_status train_start(mango_net **net, const char *arch, const char *from, in
     if (st >= 0 && set > 0 && start_spiking(*net) && !start_spiking(old))
         cli_note(c, "%td norms moved to the neurons' threshold", mango_train_from_relu(*net));
     const char *classes = mango_net_meta_get(old, CLI_LATENT_CLASSES);
+    start_branch(*net, old, classes != NULL);
     const mango_status kept = classes ? mango_net_meta_set(*net, CLI_LATENT_CLASSES, classes) : MANGO_OK;
     mango_net_destroy(old);
     MGI_TRY(st);
@@ -62,9 +71,9 @@ mango_status train_start(mango_net **net, const char *arch, const char *from, in
 void train_classes(mango_net *gen, const mango_net *dsc, cli *c)
 {
     const mango_idx K = dsc->node[dsc->output].C;
-    if (K < 2 || mango_net_meta_get(gen, CLI_LATENT_CLASSES))
+    if (K < 2 || mango_net_meta_get(gen, CLI_LATENT_CLASSES) || mgi_net_class_softmax(gen) >= 0)
         return;
-    const double gain = mango_train_latent_classes(gen, K);
+    const double gain = mango_train_latent_classes(gen, K, 0);
     if (gain > 0)
         cli_note(c, "the first %td latents stand for classes: %.3g times as loud as before", K, gain);
 }

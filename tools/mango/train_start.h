@@ -20,7 +20,8 @@ mango_status train_start(mango_net **net, const char *arch, const char *from, in
                          mango_train_kind kind, uint64_t seed, cli *c, mango_err *err);
 
 /* A generator whose discriminator answers by class, and which has not learned
- * classes yet, gets louder first latents (mango_train_latent_classes). */
+ * classes yet, gets louder first latents (mango_train_latent_classes), unless it
+ * has a branch for them. */
 void train_classes(mango_net *gen, const mango_net *dsc, cli *c);
 
 #endif

@@ -19,10 +19,11 @@ static const cli_doc train_doc = {
     "generators a sheet W.png (SN-GAN: and the discriminator W.dsc, see --from-dsc), and after\n"
     "each epoch the checkpoint W.ckpt, from which --resume goes on bit for bit. ^C saves in the\n"
     "middle of an epoch. Options that are not given follow a recipe for the kind and\n"
-    "architecture, printed at the start.\n",
+    "architecture, printed at the start. An SN-GAN with classes (--arch sngan,classes=10) draws\n"
+    "the class that stands at the place of the largest of a latent's first values.\n",
     "  mango train net --arch spiking_resnet18 --data cifar10 --root data/cifar10 --T 2 --out sr18.safetensors\n"
     "  mango train vqvae --data cifar10 --root data/cifar10 --epochs 20 --out vae.safetensors\n"
-    "  mango train sngan --arch sngan,width=0.25 --data cifar10 --root data/cifar10 --out gan.safetensors\n"
+    "  mango train sngan --arch sngan,width=0.25,classes=10 --data cifar10 --root data/cifar10 --out gan.safetensors\n"
     "  mango train net --arch snn_conv ... --out snn.safetensors --resume\n"};
 
 /* Options of the trainer that are numbers. Not given: NaN, as the recipe says. */
@@ -201,6 +202,19 @@ static mango_status train_not_there(const train_job *j, mango_err *err)
     return mgi_fail(err, MANGO_E_ARG, "%.150s is there already: --resume goes on with it; to begin anew remove it or name another --out", j->ckpt);
 }
 
+/* The discriminator; nothing said: one with an answer for each class that is drawn. */
+static mango_status train_judge(train_job *j, mango_err *err)
+{
+    char own[64] = "sngan_dsc";
+    const int s = mgi_net_class_softmax(j->net);
+    if (s >= 0)
+        snprintf(own, sizeof own, "sngan_dsc,classes=%td", j->net->node[s].C);
+    MGI_TRY(train_start(&j->dsc, j->dsc_arch || j->from_dsc ? j->dsc_arch : own, j->from_dsc,
+                        j->widen && j->dsc_arch, j->kind, (uint64_t)j->c->seed + 1, j->c, err));
+    train_classes(j->net, j->dsc, j->c);
+    return MANGO_OK;
+}
+
 static mango_status train_open(train_job *j, mango_err *err)
 {
     mango_train_state s;
@@ -209,10 +223,7 @@ static mango_status train_open(train_job *j, mango_err *err)
     MGI_TRY(train_start(&j->net, j->arch || j->from ? j->arch : train_archs[j->kind], j->from,
                         j->widen, j->kind, (uint64_t)j->c->seed, j->c, err));
     if (j->kind == MANGO_TRAIN_SNGAN)
-        MGI_TRY(train_start(&j->dsc, j->dsc_arch || j->from_dsc ? j->dsc_arch : "sngan_dsc",
-                            j->from_dsc, j->widen && j->dsc_arch, j->kind, (uint64_t)j->c->seed + 1, j->c, err));
-    if (j->dsc)
-        train_classes(j->net, j->dsc, j->c);
+        MGI_TRY(train_judge(j, err));
     MGI_TRY(train_options(j, err));
     MGI_TRY(train_data(j, err));
     MGI_TRY(mango_trainer_create(&j->t, j->kind, j->net, j->dsc, j->data, j->val, &j->o, NULL, err));
@@ -530,7 +541,7 @@ int verb_train(int argc, char **argv)
         {"--root", CLI_STR, &j.root, 0, 0, "DIR", "where the data set lies", 1},
         {"--out", CLI_STR, &j.out, 0, 0, "W", "weights file to write", 1},
         {"--arch", CLI_STR, &j.arch, 0, 0, "SPEC", "zoo specification, for example snn_conv,width=0.5", 0},
-        {"--dsc", CLI_STR, &j.dsc_arch, 0, 0, "SPEC", "discriminator (sngan_dsc); with classes=10 the largest of a latent's first 10 values is its class", 0},
+        {"--dsc", CLI_STR, &j.dsc_arch, 0, 0, "SPEC", "discriminator (sngan_dsc, with the classes of the generator)", 0},
         {"--from", CLI_STR, &j.from, 0, 0, "W", "start from these weights; with --arch: where name and shape agree", 0},
         {"--from-dsc", CLI_STR, &j.from_dsc, 0, 0, "W", "SN-GAN: discriminator to start from, an earlier W.dsc", 0},
         {"--widen", CLI_FLAG, &j.widen, 0, 0, NULL, "spread the values of --from over a wider --arch, which then answers alike", 0},
