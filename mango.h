@@ -1241,7 +1241,8 @@ MANGO_API mango_idx mango_train_from_relu(mango_net *net);
  *                     they are as loud as all the others
  * It draws other pictures then and has to be trained on. Returns the factor,
  * sqrt((d-classes)/classes) for d latents; 0 and nothing done where there is no
- * such layer, it has no values, classes is not in 2..d-1 or not the branch's. */
+ * such layer, the layers have no values or other sizes, or classes is not in
+ * 2..d-1 or not the branch's. */
 MANGO_API double mango_train_latent_classes(mango_net *net, mango_idx classes, int learned);
 
 /* mango_train_widen - a network with more channels, or more outputs of hidden
@@ -27123,7 +27124,7 @@ mango_status mango_train_init(mango_net *net, mango_train_kind kind, uint64_t se
             init_normal(&r, net->param[n->weight].count, 1.0, net->param[n->weight].v);
     }
     const int classes = mgi_net_class_softmax(net);
-    if (classes >= 0)
+    if (kind == MANGO_TRAIN_SNGAN && classes >= 0)
         mango_train_latent_classes(net, net->node[classes].C, 0);
     return MANGO_OK;
 }
@@ -27174,24 +27175,29 @@ mango_idx mango_train_from_relu(mango_net *net)
 #define INIT_SHARP 20 /* the softmax of classes: e^20 for a latent that is larger by 1 */
 #define INIT_CODE 3   /* largest of K latents less their mean: 1.7 from N(0,1), 3.6 on [-4,4] */
 
-/* The column of class k: what the latents' columns W answered to its code,
+/* The branch's first layer c and its second, v, with rows like W's of d columns. The
+ * column of class k is what the latents' columns answered to its code,
  * V_k = INIT_CODE loud (W_k - mean W). */
-static void init_class_branch(mango_net *net, int softmax, mango_idx K, mango_idx d, double loud,
-                              const float *W)
+static void init_class_branch(mgi_param *c, mgi_param *v, mango_idx K, mango_idx d, double loud, const float *W)
 {
-    const mgi_param *c = &net->param[net->node[net->node[softmax].in[0]].weight];
-    const int reader = init_reader(net, softmax);
-    mgi_param *p = reader >= 0 && net->node[reader].weight >= 0 ? &net->param[net->node[reader].weight] : NULL;
     memset(c->v, 0, (size_t)c->count * sizeof(float));
     for (mango_idx k = 0; k < K; k++)
         c->v[k * d + k] = INIT_SHARP;
-    for (mango_idx o = 0; p && o < p->count / K; o++) {
+    for (mango_idx o = 0; o < v->count / K; o++) {
         double mean = 0;
         for (mango_idx k = 0; k < K; k++)
             mean += (double)W[o * d + k] / (double)K;
         for (mango_idx k = 0; k < K; k++)
-            p->v[o * K + k] = (float)(INIT_CODE * loud * ((double)W[o * d + k] - mean));
+            v->v[o * K + k] = (float)(INIT_CODE * loud * ((double)W[o * d + k] - mean));
     }
+}
+
+/* The branch's second layer, when all three have values and it has p's rows; or NULL. */
+static mgi_param *init_class_columns(mango_net *net, int softmax, const mgi_param *p)
+{
+    const int r = init_reader(net, softmax);
+    mgi_param *v = r >= 0 && net->node[r].kind == MGI_LINEAR ? &net->param[net->node[r].weight] : NULL;
+    return v && v->v && v->shape[0] == p->shape[0] && net->param[net->node[net->node[softmax].in[0]].weight].v ? v : NULL;
 }
 
 double mango_train_latent_classes(mango_net *net, mango_idx classes, int learned)
@@ -27204,12 +27210,14 @@ double mango_train_latent_classes(mango_net *net, mango_idx classes, int learned
     if (!net || i == net->n_nodes || classes < 2 || classes >= net->node[i].conv.C ||
         (s >= 0 && classes != net->node[s].C) || !net->param[net->node[i].weight].v)
         return 0;
-    mgi_param *p = &net->param[net->node[i].weight];
+    mgi_param *p = &net->param[net->node[i].weight], *v = s < 0 ? NULL : init_class_columns(net, s, p);
     const mango_idx d = net->node[i].conv.C;
+    if (s >= 0 && !v)
+        return 0;
     const double gain = sqrt((double)(d - classes) / (double)classes);
     const double by = s < 0 ? learned ? 1 : gain : learned ? 1 / gain : 1;
     if (s >= 0)
-        init_class_branch(net, s, classes, d, learned ? 1 : gain, p->v);
+        init_class_branch(&net->param[net->node[branch].weight], v, classes, d, learned ? 1 : gain, p->v);
     for (mango_idx o = 0; o < p->count / d; o++)
         for (mango_idx k = 0; k < classes; k++)
             p->v[o * d + k] = (float)(by * (double)p->v[o * d + k]);

@@ -91,6 +91,21 @@ static void t_train_start_branches(void)
     const float *c = mango_net_param(n, "class.weight", NULL, NULL);
     T_CHECK(c && c[17] > 1 && c[16] == 0); /* the first values have it set */
     mango_net_destroy(n);
+    /* A softmax beside a linear layer of another size is no such branch; nor one of a classifier. */
+    static const char *const text[] = {
+        "mango-graph 1\nnet arch=a\nx input - shape=8\nl1 linear x out=4 bias=1\nk linear x out=3 bias=0\n"
+        "s softmax k\nv linear s out=64 bias=0\ny concat l1,v\n",
+        "mango-graph 1\nnet arch=b\nx input - shape=8\nl1 linear x out=4 bias=1\nk linear x out=3 bias=0\n"
+        "s softmax k\nv linear s out=4 bias=0\ny add l1,v\n"};
+    for (int i = 0; i < 2; i++) {
+        n = NULL;
+        T_OK(mango_net_parse(&n, text[i], (mango_idx)strlen(text[i]), NULL, &e), &e);
+        T_OK(mango_train_init(n, i ? MANGO_TRAIN_NET : MANGO_TRAIN_SNGAN, 3), NULL);
+        c = mango_net_param(n, "k.weight", NULL, NULL);
+        T_CHECK(c && c[1] != 0);
+        T_CHECK((mango_train_latent_classes(n, 3, 0) > 0) == i);
+        mango_net_destroy(n);
+    }
 }
 
 static double t_train_start_value(mango_net *n, const char *name)

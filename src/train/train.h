@@ -98,7 +98,8 @@ MANGO_API mango_idx mango_train_from_relu(mango_net *net);
  *                     they are as loud as all the others
  * It draws other pictures then and has to be trained on. Returns the factor,
  * sqrt((d-classes)/classes) for d latents; 0 and nothing done where there is no
- * such layer, it has no values, classes is not in 2..d-1 or not the branch's. */
+ * such layer, the layers have no values or other sizes, or classes is not in
+ * 2..d-1 or not the branch's. */
 MANGO_API double mango_train_latent_classes(mango_net *net, mango_idx classes, int learned);
 
 /* mango_train_widen - a network with more channels, or more outputs of hidden
