@@ -37,7 +37,7 @@ GEN := $(BUILD)/gen
 all: $(BUILD)/libmango.a $(BUILD)/libmango.so $(BUILD)/mango
 compile = $(Q)echo "  CC $<"; mkdir -p $(@D) && $(CC) $(FLAGS) $(1) -c $< -o $@
 $(BUILD)/src/math/%.o: OPT := -O3
-$(BUILD)/src/net/weights.o $(BUILD)/src/net/plan_weights.o $(BUILD)/src/opt/ttloops.o: OPT := -O3
+$(BUILD)/src/net/safetensors_read.o $(BUILD)/src/net/plan_pack.o $(BUILD)/src/opt/ttloops.o: OPT := -O3
 $(BUILD)/src/%.o: src/%.c
 	$(call compile)
 $(BUILD)/tools/%.o: tools/%.c

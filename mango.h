@@ -1698,7 +1698,7 @@ MGI_FN void mgi_sha256(const void *p, mango_idx n, char hex[65]);
 #endif
 /* ---- end base/hash.h ---------------------------------------------------------------- */
 
-/* ---- begin math/lifstep.h ----------------------------------------------------------- */
+/* ---- begin math/kernel/lifstep.h ---------------------------------------------------- */
 /* lifstep.h - one time step of leaky integrate-and-fire neurons, as scalars.
  *
  * net/lif.h holds the public rule record; net/lif.c lowers it to mgi_lif_rule,
@@ -1763,9 +1763,9 @@ MGI_FN void mgi_lif_ref(mango_idx n, const mgi_lif_rule *r, const float *X, floa
                         float *S);
 
 #endif
-/* ---- end math/lifstep.h ------------------------------------------------------------- */
+/* ---- end math/kernel/lifstep.h ------------------------------------------------------ */
 
-/* ---- begin math/kernels.h ----------------------------------------------------------- */
+/* ---- begin math/kernel/kernels.h ---------------------------------------------------- */
 /* kernels.h - the table of inner loops, chosen once at run time.
  * Algorithms (gemm.c, conv.c, pool.c, net/lif.c, ...) hold no intrinsics: they
  * call this table. kernels_ref.c fills every entry with plain C, which stays
@@ -1948,7 +1948,7 @@ MGI_FN void mgi_neon_tanh(mango_idx n, const float *x, float *y);
 #endif
 
 #endif
-/* ---- end math/kernels.h ------------------------------------------------------------- */
+/* ---- end math/kernel/kernels.h ------------------------------------------------------ */
 
 /* ---- begin math/ops.h --------------------------------------------------------------- */
 /* ops.h - the operators on feature maps, forward and backward.
@@ -2110,8 +2110,8 @@ MGI_FN void mgi_to_nchw(mango_idx N, mango_idx C, mango_idx HW, const float *x, 
 #endif
 /* ---- end math/ops.h ----------------------------------------------------------------- */
 
-/* ---- begin math/convgeo.h ----------------------------------------------------------- */
-/* convgeo.h - private to conv.c, convpack.c and convgrad.c: a convolution cut
+/* ---- begin math/conv_geometry.h ----------------------------------------------------- */
+/* conv_geometry.h - private to conv.c, conv_pack.c and conv_grad.c: a convolution cut
  * into stride phases, each an ordinary convolution without holes.
  *
  *   iy = ty*sh - py + ky,  ty = 0..TH-1,  ky = 0..kh-1        (the same in x)
@@ -2150,10 +2150,10 @@ static inline void mgi_conv_clip(mango_idx t, mango_idx s, mango_idx p, mango_id
 }
 
 #endif
-/* ---- end math/convgeo.h ------------------------------------------------------------- */
+/* ---- end math/conv_geometry.h ------------------------------------------------------- */
 
-/* ---- begin math/convthin.h ---------------------------------------------------------- */
-/* convthin.h - private to conv.c: convolutions with few outputs.
+/* ---- begin math/conv_thin.h --------------------------------------------------------- */
+/* conv_thin.h - private to conv.c: convolutions with few outputs.
  */
 #ifndef MGI_CONVTHIN_H
 #define MGI_CONVTHIN_H
@@ -2167,7 +2167,7 @@ MGI_FN int mgi_thin_forward(const mgi_conv *c, mango_idx N, const float *x, cons
                             const mgi_epilogue *e, float *y, float *work);
 
 #endif
-/* ---- end math/convthin.h ------------------------------------------------------------ */
+/* ---- end math/conv_thin.h ----------------------------------------------------------- */
 
 /* ---- begin math/transpose.h --------------------------------------------------------- */
 /* transpose.h - a matrix with its axes exchanged.
@@ -2229,7 +2229,7 @@ MGI_FN void mgi_bits_maxpool(const mgi_pool *p, mango_idx N, const uint64_t *x, 
 MGI_FN void mgi_bits_avgpool(const mgi_pool *p, mango_idx N, const uint64_t *x, float *y);
 MGI_FN void mgi_bits_adaptiveavg(const mgi_pool *p, mango_idx N, const uint64_t *x, float *y);
 
-/* ---- spikeconv.c ----------------------------------------------------------- */
+/* ---- spikes_conv.c ----------------------------------------------------------- */
 /* mgi_epilogue, whose residual may be a map of bits: y = act(acc + bias + residual).
  * At most one of the two residuals. */
 typedef struct mgi_bits_epilogue {
@@ -2355,8 +2355,8 @@ MGI_FN void mgi_avx512_few(mango_idx m, mango_idx n, const uint32_t *from, const
 #endif
 /* ---- end math/loops.h --------------------------------------------------------------- */
 
-/* ---- begin math/spikegrad.h --------------------------------------------------------- */
-/* spikegrad.h - convolutions in training that skip zeros: over float maps that
+/* ---- begin math/spikes_grad.h ------------------------------------------------------- */
+/* spikes_grad.h - convolutions in training that skip zeros: over float maps that
  * hold only 0 and 1, and over gradients that a max-pool has thinned.
  */
 #ifndef MGI_SPIKEGRAD_H
@@ -2368,7 +2368,7 @@ MGI_FN int mgi_bits_pack(mango_idx rows, mango_idx C, const float *x, uint64_t *
 /* Are so few bits set that adding up O outputs for each beats the dense way? */
 MGI_FN int mgi_bits_few(mango_idx rows, mango_idx C, mango_idx O, const uint64_t *bits);
 /* R (kh,kw,C,O) of an ordinary convolution: the sums of dy (N,OH,OW,O) over the
- * pixels whose input is 1, the bits of convgrad.c's sums. */
+ * pixels whose input is 1, the bits of conv_grad.c's sums. */
 MGI_FN void mgi_bits_conv_weights(const mgi_convgeo *g, mango_idx N, const uint64_t *x,
                                   const float *dy, float *R);
 /* mgi_conv_forward of weights w that change every step: over bits when x allows
@@ -2377,14 +2377,14 @@ MGI_FN void mgi_bits_conv_weights(const mgi_convgeo *g, mango_idx N, const uint6
 MGI_FN mango_idx mgi_conv_either_work(const mgi_conv *c, mango_idx N); /* floats */
 MGI_FN void mgi_conv_either(const mgi_conv *c, mango_idx N, const float *x, const float *w,
                             const float *bias, float *y, float *work);
-/* fewconv.c: mgi_conv_backward_data when most of dy is zero, as behind a
+/* conv_few.c: mgi_conv_backward_data when most of dy is zero, as behind a
  * max-pool, with the same bits. False, and nothing done, when it is not. */
 MGI_FN mango_idx mgi_few_work(const mgi_conv *c);
 MGI_FN int mgi_few_backward_data(const mgi_conv *c, mango_idx N, const float *dy, const float *w,
                                  float *dx, float *work);
 
 #endif
-/* ---- end math/spikegrad.h ----------------------------------------------------------- */
+/* ---- end math/spikes_grad.h --------------------------------------------------------- */
 
 /* ---- begin math/winograd.h ---------------------------------------------------------- */
 /* winograd.h - 3x3 convolutions of stride 1 by Winograd's minimal filtering
@@ -2506,7 +2506,7 @@ MGI_FN const mgi_winograd_set *mgi_winograd_neon(void);
 #endif
 /* ---- end math/winograd.h ------------------------------------------------------------ */
 
-/* ---- begin math/winobody.h ---------------------------------------------------------- */
+/* ---- begin math/kernel/winobody.h --------------------------------------------------- */
 /* winobody.h - the transforms of winograd.h, written once for every kernel
  * set. A file defines, before MGI_WINO_SET and for as long as it uses it:
  *     WINO_T                a vector of WINO_W channels
@@ -2819,7 +2819,7 @@ MGI_WINO_INLINE void mgi_wino_filter(int m, mango_idx n, const float *g, float *
         {prefix##_out2, prefix##_out4, prefix##_out3}, prefix##_filter}
 
 #endif
-/* ---- end math/winobody.h ------------------------------------------------------------ */
+/* ---- end math/kernel/winobody.h ----------------------------------------------------- */
 
 /* ---- begin net/lifrule.h ------------------------------------------------------------ */
 /* lifrule.h - from the public rule record to the one the kernels take.
@@ -2837,8 +2837,8 @@ MGI_FN float mgi_lif_rest(const mango_lif *rule);
 #endif
 /* ---- end net/lifrule.h -------------------------------------------------------------- */
 
-/* ---- begin net/weights.h ------------------------------------------------------------ */
-/* weights.h - safetensors files: a bounded reader, an atomic writer.
+/* ---- begin net/safetensors.h -------------------------------------------------------- */
+/* safetensors.h - safetensors files: a bounded reader, an atomic writer.
  */
 #ifndef MGI_WEIGHTS_H
 #define MGI_WEIGHTS_H
@@ -2918,7 +2918,7 @@ MGI_FN mango_status mgi_writer_save(mgi_tensor_writer *w, const char *path, mang
 MGI_FN void mgi_writer_free(mgi_tensor_writer *w);
 
 #endif
-/* ---- end net/weights.h -------------------------------------------------------------- */
+/* ---- end net/safetensors.h ---------------------------------------------------------- */
 
 /* ---- begin net/graph.h -------------------------------------------------------------- */
 /* graph.h - a network as a list of nodes in topological order, and its
@@ -3157,7 +3157,7 @@ MGI_FN void mgi_zoo_vgg19(mango_net *n, const mgi_zoo *z);
  *     conv|convt|linear [+ batchnorm] [+ reshape] [+ add] [+ relu]
  *     batchnorm [+ relu]      add [+ relu]
  *     [batchnorm] [+ relu] + upsample
- *     upsample + conv ..., plan_rewrite.c; with a 1x1 conv [+ add [+ batchnorm]] [+ relu]
+ *     upsample + conv ..., plan_upsample.c; with a 1x1 conv [+ add [+ batchnorm]] [+ relu]
  * What is fused onto what depends on the graph alone, so a node's value has
  * the same bits whatever is read, fed, batched or chunked. Reading a node from
  * inside a chain plans a second, shorter chain that ends there. (Nothing
@@ -3286,11 +3286,11 @@ struct mango_plan {
     mango_idx at, until;   /* in slices: steps done, -1: not started; readings are due at `until` */
 };
 
-/* plan_graph.c: links, needs, dynamics. */
+/* plan_links.c: links, needs, dynamics. */
 MGI_FN mango_status mgi_plan_graph(mango_plan *p, mango_err *err);
 MGI_FN int mgi_plan_source(const mango_plan *p, int node); /* the node behind views */
 
-/* plan_rewrite.c: how a convolution joins the upsampling in front of it, by the
+/* plan_upsample.c: how a convolution joins the upsampling in front of it, by the
  * graph alone; whether a chain that ends at `node` is such one of MGI_UP_AFTER;
  * the convolution that the step runs; the weights (C,O,k+1,k+1) of the sub-pixel form
  * from (O,C,k,k) ones. */
@@ -3299,7 +3299,7 @@ MGI_FN int mgi_plan_up_after(const mango_plan *p, int node);
 MGI_FN mgi_conv mgi_plan_up_conv(const mango_net *net, int conv);
 MGI_FN void mgi_plan_up_weights(const mgi_conv *c, const float *w, float *t);
 
-/* plan_spikes.c: which steps write bits, once all steps are there. Changes no result. */
+/* plan_bits.c: which steps write bits, once all steps are there. Changes no result. */
 MGI_FN void mgi_plan_spikes(mango_plan *p);
 /* Is the value of a node held as bits? */
 MGI_FN int mgi_plan_is_bits(const mango_plan *p, int node);
@@ -3312,7 +3312,7 @@ MGI_FN mango_idx mgi_step_words(const mgi_step *s, mango_idx maps); /* floats: i
 MGI_FN int mgi_plan_place(mango_plan *p, mango_idx b, mango_idx t, mango_idx *bytes);
 MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err);
 
-/* plan_weights.c: fold and pack. */
+/* plan_pack.c: fold and pack. */
 MGI_FN mango_status mgi_plan_pack(mango_plan *p, mango_err *err);
 /* The largest singular value of a spectrally normalized weight (O,K), after
  * one power iteration from u (O): v = W'u/|W'u|, u = Wv/|Wv|, sigma = u'Wv.
@@ -3320,7 +3320,7 @@ MGI_FN mango_status mgi_plan_pack(mango_plan *p, mango_err *err);
 MGI_FN double mgi_spectral_sigma(mango_idx O, mango_idx K, const float *W, const float *u,
                                  float *v, float *u2);
 
-/* forward.c, readout.c: run the steps of the chunk under way. */
+/* plan_forward.c, plan_readout.c: run the steps of the chunk under way. */
 MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s);
 MGI_FN mgi_up mgi_step_up(const mango_plan *p, const mgi_step *s); /* its upsampling */
 MGI_FN mango_idx mgi_up_maps(const mgi_up *u); /* maps at a time, of MGI_UP_AFTER */
@@ -3335,8 +3335,8 @@ MGI_FN void mgi_plan_describe(const mango_plan *p, mgi_str *s);
 #endif
 /* ---- end net/plan.h ----------------------------------------------------------------- */
 
-/* ---- begin net/backward.h ----------------------------------------------------------- */
-/* backward.h - a tape: one network planned for training at batch B and T steps.
+/* ---- begin net/tape.h --------------------------------------------------------------- */
+/* tape.h - a tape: one network planned for training at batch B and T steps.
  *
  * The tape is a program of steps. FORWARD i computes node i, BACKWARD i passes
  * its gradient on. A value lives from the step that makes it to the last step
@@ -3377,7 +3377,7 @@ typedef struct mgi_tape_op {
     int work;            /* buffer of scratch, -1: none                    */
 } mgi_tape_op;
 
-/* A tape. Fields are read by the trainers; only tape.c and backward.c write them. */
+/* A tape. Fields are read by the trainers; only tape.c and tape_backward.c write them. */
 typedef struct mgi_tape {
     mango_alloc al;
     const mango_net *net;
@@ -3446,7 +3446,7 @@ MGI_FN void mgi_grads_free(mgi_grads *g);
 MGI_FN void mgi_grads_zero(mgi_grads *g);
 MGI_FN void mgi_tape_set_grads(mgi_tape *t, const mgi_grads *g); /* NULL: none wanted */
 
-/* tape.c and backward.c share: one BACKWARD step; scratch floats it needs at
+/* tape.c and tape_backward.c share: one BACKWARD step; scratch floats it needs at
  * batch B; does it read the node's input, its output. */
 MGI_FN void mgi_backward_node(mgi_tape *t, int node, float *work);
 MGI_FN mango_idx mgi_backward_work(const mgi_tape *t, int node, mango_idx rows);
@@ -3462,7 +3462,7 @@ MGI_FN void mgi_linear_columns(const mgi_node *in, mango_idx O, const float *w, 
 MGI_FN void mgi_linear_columns_add(const mgi_node *in, mango_idx O, const float *p, float *dw);
 
 #endif
-/* ---- end net/backward.h ------------------------------------------------------------- */
+/* ---- end net/tape.h ----------------------------------------------------------------- */
 
 /* ---- begin opt/ttloops.h ------------------------------------------------------------ */
 /* ttloops.h - inner loops of tensor-train cores with many levels, eight at a time.
@@ -4220,7 +4220,7 @@ MGI_FN mango_status mgi_session_replay(mango_session *s);
 #endif
 /* ---- end mei/session.h -------------------------------------------------------------- */
 
-/* ---- begin study/eigen.h ------------------------------------------------------------ */
+/* ---- begin math/eigen.h ------------------------------------------------------------- */
 /* eigen.h - eigenvalues and eigenvectors of a real symmetric matrix, in double.
  */
 #ifndef MGI_EIGEN_H
@@ -4242,7 +4242,7 @@ MGI_FN mango_status mgi_eigen(mango_idx n, double *A, double *w, double *V, doub
 MGI_FN double mgi_dot64(mango_idx n, const double *x, const double *y);
 
 #endif
-/* ---- end study/eigen.h -------------------------------------------------------------- */
+/* ---- end math/eigen.h --------------------------------------------------------------- */
 
 /* ---- begin train/trainer.h ---------------------------------------------------------- */
 /* trainer.h - the parts of the trainers, shared inside src/train.
@@ -6578,7 +6578,7 @@ MGI_FN mgi_sha256_fn mgi_sha256_best(void)
 #undef SHA_ROUND
 /* ---- end base/sha256.c -------------------------------------------------------------- */
 
-/* ---- begin math/lifstep.c ----------------------------------------------------------- */
+/* ---- begin math/kernel/lifstep.c ---------------------------------------------------- */
 /* lifstep.c - one time step of leaky integrate-and-fire neurons, the plain loop.
  */
 
@@ -6591,9 +6591,9 @@ MGI_FN void mgi_lif_ref(mango_idx n, const mgi_lif_rule *r, const float *X, floa
         U[i] = mgi_lif_leave(r, H);
     }
 }
-/* ---- end math/lifstep.c ------------------------------------------------------------- */
+/* ---- end math/kernel/lifstep.c ------------------------------------------------------ */
 
-/* ---- begin math/kernels.c ----------------------------------------------------------- */
+/* ---- begin math/kernel/kernels.c ---------------------------------------------------- */
 /* kernels.c - chooses the kernel set once, at run time.
  */
 #include <stdlib.h>
@@ -6671,9 +6671,9 @@ MGI_FN int mgi_kernels_force(const char *name)
 #undef KERNELS_SETS
 #undef KERNELS_LOAD
 #undef KERNELS_STORE
-/* ---- end math/kernels.c ------------------------------------------------------------- */
+/* ---- end math/kernel/kernels.c ------------------------------------------------------ */
 
-/* ---- begin math/tanh.c -------------------------------------------------------------- */
+/* ---- begin math/kernel/tanh.c ------------------------------------------------------- */
 /* tanh.c - tanh of many values: mgi_tanhf lane by lane, several at a time.
  *
  * The scalar function (base/real.c) has two forms, both in double: below 1/2 in
@@ -6767,9 +6767,9 @@ TANH_SET(mgi_neon_tanh, 2, )
 #undef TANH_EXP
 #undef TANH_SET
 #endif
-/* ---- end math/tanh.c ---------------------------------------------------------------- */
+/* ---- end math/kernel/tanh.c --------------------------------------------------------- */
 
-/* ---- begin math/kernels_ref.c ------------------------------------------------------- */
+/* ---- begin math/kernel/kernels_ref.c ------------------------------------------------ */
 /* kernels_ref.c - every entry of the kernel table in plain C: documentation,
  * fallback and oracle. The bodies are compiled twice: with the CPU's fused
  * multiply-add instruction where there is one, else through mgi_fmaf; the bits
@@ -6979,9 +6979,9 @@ MGI_FN const mgi_kernels *mgi_kernels_ref(void)
 #undef REF_ALWAYS_HW
 #undef REF_FMA
 #undef REF_TABLE
-/* ---- end math/kernels_ref.c --------------------------------------------------------- */
+/* ---- end math/kernel/kernels_ref.c -------------------------------------------------- */
 
-/* ---- begin math/kernels_sse2.c ------------------------------------------------------ */
+/* ---- begin math/kernel/kernels_sse2.c ----------------------------------------------- */
 /* kernels_sse2.c - the kernel table for every x86-64: tiles of 4 x 4. There is
  * no fma instruction; x2_fma makes it exactly, through double.
  */
@@ -7162,9 +7162,9 @@ MGI_FN const mgi_kernels *mgi_kernels_sse2(void)
 }
 
 #endif
-/* ---- end math/kernels_sse2.c -------------------------------------------------------- */
+/* ---- end math/kernel/kernels_sse2.c ------------------------------------------------- */
 
-/* ---- begin math/kernels_x86.c ------------------------------------------------------- */
+/* ---- begin math/kernel/kernels_x86.c ------------------------------------------------ */
 /* kernels_x86.c - the kernel table for AVX2 with FMA, and for AVX-512.
  *
  * Tiles hold all their sums in registers and read, per k, one vector row of B
@@ -7764,9 +7764,9 @@ MGI_FN const mgi_kernels *mgi_kernels_avx512(void)
 #undef XL
 #undef XL_BODY
 #undef X86_HAS
-/* ---- end math/kernels_x86.c --------------------------------------------------------- */
+/* ---- end math/kernel/kernels_x86.c -------------------------------------------------- */
 
-/* ---- begin math/kernels_neon.c ------------------------------------------------------ */
+/* ---- begin math/kernel/kernels_neon.c ----------------------------------------------- */
 /* kernels_neon.c - the kernel table for 64-bit ARM: tiles of 6 x 16, that is 24
  * sums of 4 floats + 4 vectors of B + the values of A in the 32 registers.
  */
@@ -8088,9 +8088,9 @@ MGI_FN const mgi_kernels *mgi_kernels_neon(void)
 }
 
 #endif
-/* ---- end math/kernels_neon.c -------------------------------------------------------- */
+/* ---- end math/kernel/kernels_neon.c ------------------------------------------------- */
 
-/* ---- begin math/half.c -------------------------------------------------------------- */
+/* ---- begin math/kernel/half.c ------------------------------------------------------- */
 /* half.c - half precision for packed weights: half the memory, and half the time
  * where memory is what a product waits for. Without branches, so that the loops
  * run in vectors. Same results as mgi_to_f16 and mgi_from_f16, but what is too
@@ -8182,7 +8182,7 @@ MGI_FN int mgi_halves_exact(mango_idx n, const float *x)
 
 #undef HALF_BLOCK
 #undef HALF_MOST
-/* ---- end math/half.c ---------------------------------------------------------------- */
+/* ---- end math/kernel/half.c --------------------------------------------------------- */
 
 /* ---- begin math/int8.c -------------------------------------------------------------- */
 /* int8.c - weights of spikes in 8 bits, see spikes.h: quantised and packed in
@@ -8699,8 +8699,8 @@ MGI_FN void mgi_gemm_ref(int opa, int opb, mango_idx M, mango_idx N, mango_idx K
 #undef GEMM_FETCH
 /* ---- end math/gemm.c ---------------------------------------------------------------- */
 
-/* ---- begin math/convpack.c ---------------------------------------------------------- */
-/* convpack.c - the geometry of convolutions, and their weights packed for the
+/* ---- begin math/conv_pack.c --------------------------------------------------------- */
+/* conv_pack.c - the geometry of convolutions, and their weights packed for the
  * kernel table: per stride phase, panels of nr outputs, rows k = (ky,kx,c).
  */
 
@@ -8906,7 +8906,7 @@ MGI_FN void mgi_conv_forward_ref(const mgi_conv *c, mango_idx N, const float *x,
 
 #undef CONV_PACK_TAPS
 #undef CONV_PACK_NR
-/* ---- end math/convpack.c ------------------------------------------------------------ */
+/* ---- end math/conv_pack.c ----------------------------------------------------------- */
 
 /* ---- begin math/transpose.c --------------------------------------------------------- */
 /* transpose.c - squares of 4 x 4 go through registers: four rows are read, four
@@ -8971,8 +8971,8 @@ MGI_FN void mgi_transpose(mango_idx m, mango_idx n, const float *x, mango_idx ld
 #undef TRANSPOSE_SQUARE
 /* ---- end math/transpose.c ----------------------------------------------------------- */
 
-/* ---- begin math/convthin.c ---------------------------------------------------------- */
-/* convthin.c - convolutions with at most 8 outputs, such as the last layer of a
+/* ---- begin math/conv_thin.c --------------------------------------------------------- */
+/* conv_thin.c - convolutions with at most 8 outputs, such as the last layer of a
  * generator: pixels in the lanes instead of outputs.
  *
  * The tile of conv.c has nr outputs side by side; with 3 of them 3 lanes of 16
@@ -9207,7 +9207,7 @@ MGI_FN int mgi_thin_forward(const mgi_conv *c, mango_idx N, const float *x, cons
 #undef THIN_RUNS
 #undef THIN_LANES
 #undef THIN_ROWS
-/* ---- end math/convthin.c ------------------------------------------------------------ */
+/* ---- end math/conv_thin.c ----------------------------------------------------------- */
 
 /* ---- begin math/conv.c -------------------------------------------------------------- */
 /* conv.c - convolution as a GEMM without a patch matrix (indirect GEMM).
@@ -9559,11 +9559,11 @@ MGI_FN void mgi_conv_forward(const mgi_conv *c, mango_idx N, const float *x,
 #undef CONV_GAP
 /* ---- end math/conv.c ---------------------------------------------------------------- */
 
-/* ---- begin math/spikegrad.c --------------------------------------------------------- */
-/* spikegrad.c - the gradient by the weights of a convolution over 0 and 1.
+/* ---- begin math/spikes_grad.c ------------------------------------------------------- */
+/* spikes_grad.c - the gradient by the weights of a convolution over 0 and 1.
  *
  * dW(k,o) is then the sum of dy(pixel,o) over the pixels where input k is 1,
- * ascending: what convgrad.c sums, without the terms that are zero. A chain
+ * ascending: what conv_grad.c sums, without the terms that are zero. A chain
  * that starts at +0 never becomes -0, so nothing else changes. For a kernel
  * position, a block of pixels and 64 channels, the words of the pixels (a bit a
  * channel) are turned into words of the channels (a bit a pixel); each channel
@@ -9730,10 +9730,10 @@ MGI_FN void mgi_conv_either(const mgi_conv *c, mango_idx N, const float *x, cons
 #undef SPG_BLOCK
 #undef SPG_STRETCH
 #undef SPG_WORDS
-/* ---- end math/spikegrad.c ----------------------------------------------------------- */
+/* ---- end math/spikes_grad.c --------------------------------------------------------- */
 
-/* ---- begin math/fewconv.c ----------------------------------------------------------- */
-/* fewconv.c - the gradient by the input of a convolution behind a max-pool.
+/* ---- begin math/conv_few.c ---------------------------------------------------------- */
+/* conv_few.c - the gradient by the input of a convolution behind a max-pool.
  *
  * There most of dy is zero: each window gave its gradient to one pixel. dx is
  * the flipped convolution of dy; here an output pixel and a kernel position add
@@ -9900,10 +9900,10 @@ MGI_FN int mgi_few_backward_data(const mgi_conv *c, mango_idx N, const float *dy
 #undef FEW_ENTRIES
 #undef FEW_LARGEST
 #undef FEW_STRETCH
-/* ---- end math/fewconv.c ------------------------------------------------------------- */
+/* ---- end math/conv_few.c ------------------------------------------------------------ */
 
-/* ---- begin math/convgrad.c ---------------------------------------------------------- */
-/* convgrad.c - gradients of a convolution.
+/* ---- begin math/conv_grad.c --------------------------------------------------------- */
+/* conv_grad.c - gradients of a convolution.
  *
  * By its input: dx is the flipped convolution of dy (transposed for an ordinary
  * one and the reverse), with the same stored weights, run by conv.c.
@@ -10171,7 +10171,7 @@ MGI_FN void mgi_conv_backward_weights(const mgi_conv *c, mango_idx N, const floa
 #undef GRAD_SMALL
 #undef GRAD_WIDE
 #undef GRAD_PREFETCH
-/* ---- end math/convgrad.c ------------------------------------------------------------ */
+/* ---- end math/conv_grad.c ----------------------------------------------------------- */
 
 /* ---- begin math/loops.c ------------------------------------------------------------- */
 /* loops.c - the plain loops of training, see loops.h.
@@ -10523,7 +10523,7 @@ MGI_FN const mgi_loops *mgi_loops_get(void)
 #undef LOOPS_AVX2
 /* ---- end math/loops.c --------------------------------------------------------------- */
 
-/* ---- begin math/loops_x86.c --------------------------------------------------------- */
+/* ---- begin math/kernel/loops_x86.c -------------------------------------------------- */
 /* loops_x86.c - loops of training for AVX2 and AVX-512, see loops.h.
  */
 
@@ -10816,9 +10816,9 @@ mgi_avx2_few(mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e, c
 #undef L5_STORE
 #undef L5_FEW
 #endif
-/* ---- end math/loops_x86.c ----------------------------------------------------------- */
+/* ---- end math/kernel/loops_x86.c ---------------------------------------------------- */
 
-/* ---- begin math/winograd_ref.c ------------------------------------------------------ */
+/* ---- begin math/kernel/winograd_ref.c ----------------------------------------------- */
 /* winograd_ref.c - the tile transforms in plain C, and which set goes with
  * which kernel table.
  */
@@ -10862,9 +10862,9 @@ MGI_FN const mgi_winograd_set *mgi_winograd_get(const mgi_kernels *k)
 #undef WINO_MAC
 #undef WINO_RELU
 #undef WINO_ZERO
-/* ---- end math/winograd_ref.c -------------------------------------------------------- */
+/* ---- end math/kernel/winograd_ref.c ------------------------------------------------- */
 
-/* ---- begin math/winograd_x86.c ------------------------------------------------------ */
+/* ---- begin math/kernel/winograd_x86.c ----------------------------------------------- */
 /* winograd_x86.c - the tile transforms for SSE2, AVX2 and AVX-512: 4, 8 and 16
  * channels at a time.
  */
@@ -10969,9 +10969,9 @@ MGI_FN const mgi_winograd_set *mgi_winograd_avx512(void)
 }
 
 #endif
-/* ---- end math/winograd_x86.c -------------------------------------------------------- */
+/* ---- end math/kernel/winograd_x86.c ------------------------------------------------- */
 
-/* ---- begin math/winograd_neon.c ----------------------------------------------------- */
+/* ---- begin math/kernel/winograd_neon.c ---------------------------------------------- */
 /* winograd_neon.c - the tile transforms for 64-bit ARM, 4 channels at a time.
  */
 
@@ -11012,7 +11012,7 @@ MGI_FN const mgi_winograd_set *mgi_winograd_neon(void)
 }
 
 #endif
-/* ---- end math/winograd_neon.c ------------------------------------------------------- */
+/* ---- end math/kernel/winograd_neon.c ------------------------------------------------ */
 
 /* ---- begin math/winograd.c ---------------------------------------------------------- */
 /* winograd.c - F(m x m, 3 x 3) over the tiles of a whole batch.
@@ -12556,7 +12556,7 @@ MGI_FN void mgi_bits_adaptiveavg(const mgi_pool *p, mango_idx N, const uint64_t 
 }
 /* ---- end math/spikes.c -------------------------------------------------------------- */
 
-/* ---- begin math/spikes_x86.c -------------------------------------------------------- */
+/* ---- begin math/kernel/spikes_x86.c ------------------------------------------------- */
 /* spikes_x86.c - kernels for maps of bits with AVX2 and AVX-512.
  *
  * gather holds the sums of 64 outputs of one pixel in registers and adds, for
@@ -12950,9 +12950,9 @@ __attribute__((target("avx512f"))) MGI_FN void mgi_avx512_lif_bits(const mgi_lif
 #undef SPK5L
 #undef SPK_LINE
 #endif
-/* ---- end math/spikes_x86.c ---------------------------------------------------------- */
+/* ---- end math/kernel/spikes_x86.c --------------------------------------------------- */
 
-/* ---- begin math/spikes_neon.c ------------------------------------------------------- */
+/* ---- begin math/kernel/spikes_neon.c ------------------------------------------------ */
 /* spikes_neon.c - the gather of maps of bits for 64-bit ARM: panels of 16, the
  * sums of 4 of them in 16 of the 32 registers.
  */
@@ -13034,10 +13034,10 @@ MGI_FN void mgi_neon_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q)
     }
 }
 #endif
-/* ---- end math/spikes_neon.c --------------------------------------------------------- */
+/* ---- end math/kernel/spikes_neon.c -------------------------------------------------- */
 
-/* ---- begin math/spikeconv.c --------------------------------------------------------- */
-/* spikeconv.c - convolution over maps of bits: add the weights of what is active.
+/* ---- begin math/spikes_conv.c ------------------------------------------------------- */
+/* spikes_conv.c - convolution over maps of bits: add the weights of what is active.
  *
  * A tile is one output position in up to SPC_ROWS maps (the time steps of one
  * input, or of several when they are few), times 64 outputs, which is one word
@@ -13531,7 +13531,7 @@ MGI_FN void mgi_bits_conv_lif(const mgi_conv *c, mango_idx N, const uint64_t *x,
 #undef SPC_NEAR
 #undef SPC_LINE
 #undef SPC_DENSE
-/* ---- end math/spikeconv.c ----------------------------------------------------------- */
+/* ---- end math/spikes_conv.c --------------------------------------------------------- */
 
 /* ---- begin net/lif.c ---------------------------------------------------------------- */
 /* lif.c - leaky integrate-and-fire layers: presets, steps, gradients in time.
@@ -13761,11 +13761,11 @@ mango_status mango_lif_backward(const mango_lif *rule, mango_idx T, mango_idx n,
 #undef LIF_BLOCK
 /* ---- end net/lif.c ------------------------------------------------------------------ */
 
-/* ---- begin net/weights.c ------------------------------------------------------------ */
-/* weights.c - reading safetensors: 8 bytes of header length, a JSON header that names
+/* ---- begin net/safetensors_read.c --------------------------------------------------- */
+/* safetensors_read.c - reading safetensors: 8 bytes of header length, a JSON header that names
  * every tensor's type, shape and byte range, then the data without a gap.
  * The reader believes nothing: every field is checked against the file's size
- * and the limits of weights.h before a tensor is handed out.
+ * and the limits of safetensors.h before a tensor is handed out.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -14241,10 +14241,10 @@ MGI_FN mango_status mgi_tensor_ints(const mgi_tensor *t, int32_t *out, mango_err
 }
 
 #undef WT_BLOCK
-/* ---- end net/weights.c -------------------------------------------------------------- */
+/* ---- end net/safetensors_read.c ----------------------------------------------------- */
 
-/* ---- begin net/weights_write.c ------------------------------------------------------ */
-/* weights_write.c - writing safetensors: values are copied as they are added,
+/* ---- begin net/safetensors_write.c -------------------------------------------------- */
+/* safetensors_write.c - writing safetensors: values are copied as they are added,
  * laid out widest type first, read back as a check, and saved atomically.
  */
 #include <math.h>
@@ -14491,7 +14491,7 @@ MGI_FN void mgi_writer_free(mgi_tensor_writer *w)
     mgi_str_free(&w->meta);
     mgi_del(&al, w, 1, sizeof *w);
 }
-/* ---- end net/weights_write.c -------------------------------------------------------- */
+/* ---- end net/safetensors_write.c ---------------------------------------------------- */
 
 /* ---- begin net/graph.c -------------------------------------------------------------- */
 /* graph.c - building networks node by node; their lists of parameters.
@@ -15909,8 +15909,8 @@ void mgi_net_digest(const mango_net *net, char hex[65])
 }
 /* ---- end net/net.c ------------------------------------------------------------------ */
 
-/* ---- begin net/weights_net.c -------------------------------------------------------- */
-/* weights_net.c - self-describing weights files: tensors by their parameter
+/* ---- begin net/weights.c ------------------------------------------------------------ */
+/* weights.c - self-describing weights files: tensors by their parameter
  * names, the graph's text form under "mango.graph", free metadata beside it.
  * Other tensors are carried along when "mango.extra" lists their names, one a
  * line; any other difference between graph and tensors is refused.
@@ -16261,7 +16261,7 @@ mango_status mango_net_save(const mango_net *net, const char *path, const char *
     mgi_writer_free(w);
     return st;
 }
-/* ---- end net/weights_net.c ---------------------------------------------------------- */
+/* ---- end net/weights.c -------------------------------------------------------------- */
 
 /* ---- begin net/zoo.c ---------------------------------------------------------------- */
 /* zoo.c - architectures by name: reads a specification, calls the builder.
@@ -17496,8 +17496,8 @@ mango_status mango_plan_keep(mango_plan *p, mango_idx n, const mango_idx *which)
 }
 /* ---- end net/plan_run.c ------------------------------------------------------------- */
 
-/* ---- begin net/plan_graph.c --------------------------------------------------------- */
-/* plan_graph.c - the planner's view of the graph: which nodes join whose step,
+/* ---- begin net/plan_links.c --------------------------------------------------------- */
+/* plan_links.c - the planner's view of the graph: which nodes join whose step,
  * which depend on time, which are needed.
  */
 
@@ -17692,10 +17692,10 @@ MGI_FN mango_status mgi_plan_graph(mango_plan *p, mango_err *err)
             MGI_TRY(plan_need_inputs(p, i, err));
     return MANGO_OK;
 }
-/* ---- end net/plan_graph.c ----------------------------------------------------------- */
+/* ---- end net/plan_links.c ----------------------------------------------------------- */
 
-/* ---- begin net/plan_rewrite.c ------------------------------------------------------- */
-/* plan_rewrite.c - an upsampling and the convolution behind it as one step.
+/* ---- begin net/plan_upsample.c ------------------------------------------------------ */
+/* plan_upsample.c - an upsampling and the convolution behind it as one step.
  *
  * A 1x1 convolution commutes with x2 upsampling, as both are linear, one mixes
  * channels and the other pixels, and the weights of an upsampling sum to 1, so
@@ -17779,10 +17779,10 @@ MGI_FN void mgi_plan_up_weights(const mgi_conv *c, const float *w, float *t)
                                    (rewrite_tap(c, k, a, b - 1) + rewrite_tap(c, k, a, b)));
         }
 }
-/* ---- end net/plan_rewrite.c --------------------------------------------------------- */
+/* ---- end net/plan_upsample.c -------------------------------------------------------- */
 
-/* ---- begin net/plan_spikes.c -------------------------------------------------------- */
-/* plan_spikes.c - which values are held as bits: spikes of a LIF layer, and
+/* ---- begin net/plan_bits.c ---------------------------------------------------------- */
+/* plan_bits.c - which values are held as bits: spikes of a LIF layer, and
  * max-pools of such, when everything that uses them has a form for bits; and
  * which LIF layers run in the same pass as the convolution before them.
  */
@@ -17917,7 +17917,7 @@ MGI_FN void mgi_plan_spikes(mango_plan *p)
     }
     spikes_fuse(p);
 }
-/* ---- end net/plan_spikes.c ---------------------------------------------------------- */
+/* ---- end net/plan_bits.c ------------------------------------------------------------ */
 
 /* ---- begin net/plan_memory.c -------------------------------------------------------- */
 /* plan_memory.c - sizes and places of a plan's buffers in its one arena.
@@ -18149,8 +18149,8 @@ MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err)
 #undef PLAN_USES_FAR
 /* ---- end net/plan_memory.c ---------------------------------------------------------- */
 
-/* ---- begin net/plan_weights.c ------------------------------------------------------- */
-/* plan_weights.c - the weights of a plan: spectral norm applied, batch-norm
+/* ---- begin net/plan_pack.c ---------------------------------------------------------- */
+/* plan_pack.c - the weights of a plan: spectral norm applied, batch-norm
  * folded in, rows permuted where a reshape follows, packed once.
  *
  *     y = s (W x + b) + t   becomes   W' = s W,  b' = fma(b, s, t)
@@ -18568,10 +18568,10 @@ done:
 
 #undef FOLD_LARGE
 #undef FOLD_PART
-/* ---- end net/plan_weights.c --------------------------------------------------------- */
+/* ---- end net/plan_pack.c ------------------------------------------------------------ */
 
-/* ---- begin net/forward.c ------------------------------------------------------------ */
-/* forward.c - runs the steps of a plan on the chunk under way: inputs
+/* ---- begin net/plan_forward.c ------------------------------------------------------- */
+/* plan_forward.c - runs the steps of a plan on the chunk under way: inputs
  * b0..b0+b-1 and, for what depends on time, steps t0..t0+t-1, as N = t*b maps,
  * t slowest.
  */
@@ -18974,10 +18974,10 @@ MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s)
 #undef FWD_BLOCK
 #undef FWD_LOW
 #undef FWD_GRAIN
-/* ---- end net/forward.c -------------------------------------------------------------- */
+/* ---- end net/plan_forward.c --------------------------------------------------------- */
 
-/* ---- begin net/readout.c ------------------------------------------------------------ */
-/* readout.c - readings of a plan: means over time, rates, every step, codes.
+/* ---- begin net/plan_readout.c ------------------------------------------------------- */
+/* plan_readout.c - readings of a plan: means over time, rates, every step, codes.
  *
  * Totals over time go t ascending, one chain per neuron. Those of a LIF layer
  * are counts, exact integers, so a rate count/(T*H*W) is rounded once and is a
@@ -19133,7 +19133,7 @@ MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r)
 
 #undef READ_BLOCK
 #undef READ_GRAIN
-/* ---- end net/readout.c -------------------------------------------------------------- */
+/* ---- end net/plan_readout.c --------------------------------------------------------- */
 
 /* ---- begin net/tape.c --------------------------------------------------------------- */
 /* tape.c - planning of a tape: the program of steps, lifetimes, the arena.
@@ -19648,8 +19648,8 @@ void mgi_tape_set_grads(mgi_tape *t, const mgi_grads *g)
 #undef TAPE_ALIGN
 /* ---- end net/tape.c ----------------------------------------------------------------- */
 
-/* ---- begin net/tape_run.c ----------------------------------------------------------- */
-/* tape_run.c - the forward steps of a tape.
+/* ---- begin net/tape_forward.c ------------------------------------------------------- */
+/* tape_forward.c - the forward steps of a tape.
  */
 
 #define RUN_CHUNK 16384
@@ -19961,10 +19961,10 @@ void mgi_tape_backward(mgi_tape *t)
 #undef RUN_CHUNK
 #undef RUN_ALIGN
 #undef RUN_VQ_ROWS
-/* ---- end net/tape_run.c ------------------------------------------------------------- */
+/* ---- end net/tape_forward.c --------------------------------------------------------- */
 
-/* ---- begin net/backward.c ----------------------------------------------------------- */
-/* backward.c - the reverse steps of a tape, one function a kind of node.
+/* ---- begin net/tape_backward.c ------------------------------------------------------ */
+/* tape_backward.c - the reverse steps of a tape, one function a kind of node.
  *
  * Node i finds its gradient in grad[i] and hands each input j that wants one
  * its share: the first reader of j writes grad[j], later ones add to it.
@@ -20289,7 +20289,7 @@ void mgi_backward_node(mgi_tape *t, int i, float *work)
 }
 #undef BACK_CHUNK
 #undef BACK_ALIGN
-/* ---- end net/backward.c ------------------------------------------------------------- */
+/* ---- end net/tape_backward.c -------------------------------------------------------- */
 
 /* ---- begin opt/ttloops.c ------------------------------------------------------------ */
 /* ttloops.c - inner loops of wide tensor-train cores, see ttloops.h.
@@ -24305,8 +24305,8 @@ MGI_FN mango_status mgi_pickle_call(mgi_pickle *k, int32_t f, int32_t args, int3
 }
 /* ---- end data/pickle_torch.c -------------------------------------------------------- */
 
-/* ---- begin data/checkpoint.c -------------------------------------------------------- */
-/* checkpoint.c - PyTorch checkpoints: the zip format of torch.save, and the
+/* ---- begin data/pytorch.c ----------------------------------------------------------- */
+/* pytorch.c - PyTorch checkpoints: the zip format of torch.save, and the
  * legacy one: pickles of a magic number, a version, facts of the machine, the
  * object and the storage keys, then each storage as a count and its bytes.
  */
@@ -24875,7 +24875,7 @@ void mango_checkpoint_destroy(mango_checkpoint *c)
     mgi_str_free(&c->names);
     mgi_del(&al, c, 1, sizeof *c);
 }
-/* ---- end data/checkpoint.c ---------------------------------------------------------- */
+/* ---- end data/pytorch.c ------------------------------------------------------------- */
 
 /* ---- begin mei/space.c -------------------------------------------------------------- */
 /* space.c - what a multi-index means to a generator.
@@ -26541,7 +26541,7 @@ void mango_session_destroy(mango_session *s)
 #undef SESSION_NOTES
 /* ---- end mei/session_open.c --------------------------------------------------------- */
 
-/* ---- begin study/eigen.c ------------------------------------------------------------ */
+/* ---- begin math/eigen.c ------------------------------------------------------------- */
 /* eigen.c - Householder reduction to a tridiagonal T, then implicit QL steps.
  *
  *   H = 1 - beta v v^T,  A' = H A H = A - v w^T - w v^T,
@@ -26753,7 +26753,7 @@ mango_status mgi_eigen(mango_idx n, double *A, double *w, double *V, double *wor
 #undef EIGEN_SWEEPS
 #undef EIGEN_NOTHING
 #undef EIGEN_COLS
-/* ---- end study/eigen.c -------------------------------------------------------------- */
+/* ---- end math/eigen.c --------------------------------------------------------------- */
 
 /* ---- begin study/fid.c -------------------------------------------------------------- */
 /* fid.c - streaming means and covariances, and the Frechet distance of two.
@@ -29201,8 +29201,8 @@ double mango_trainer_flops(const mango_trainer *t)
 }
 /* ---- end train/flops.c -------------------------------------------------------------- */
 
-/* ---- begin train/checkpoint.c ------------------------------------------------------- */
-/* checkpoint.c - all of a trainer in one safetensors file.
+/* ---- begin train/resume.c ----------------------------------------------------------- */
+/* resume.c - all of a trainer in one safetensors file.
  *
  * One walk over its arrays serves three passes: write, check, read. Resuming
  * checks everything before it changes anything. Doubles are kept as hex digits
@@ -29506,7 +29506,7 @@ done:
     mgi_tensors_free(&f);
     return st;
 }
-/* ---- end train/checkpoint.c --------------------------------------------------------- */
+/* ---- end train/resume.c ------------------------------------------------------------- */
 
 
 #if defined(__GNUC__) && !defined(__clang__)

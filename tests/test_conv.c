@@ -292,7 +292,7 @@ static void t_conv_random(void)
     }
 }
 
-/* Few outputs on wide maps: convthin.c, and what it leaves to conv.c. */
+/* Few outputs on wide maps: conv_thin.c, and what it leaves to conv.c. */
 static void t_conv_thin(void)
 {
     mango_rng r;

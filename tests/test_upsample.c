@@ -194,7 +194,7 @@ static double t_upsample_error(const mango_net *net, int conv, const float *in, 
     return worst;
 }
 
-/* plan_rewrite.c's bound, of both forms, and the steps it plans. */
+/* plan_upsample.c's bound, of both forms, and the steps it plans. */
 static void t_upsample_bound(void)
 {
     mango_net *net = t_upsample_net(t_upsample_text);

@@ -12,7 +12,7 @@
  * All give the same sums: what is left out adds an exact zero. (Only the sign
  * of a zero sum can differ, after an underflow.) Inputs and weights are finite.
  * SPDX-License-Identifier: MIT */
-#include "convthin.h"
+#include "conv_thin.h"
 #include "winograd.h"
 #if defined(_OPENMP)
 #include <omp.h>

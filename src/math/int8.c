@@ -3,7 +3,7 @@
  * plain convolution, as oracle; the plain kernels.
  * SPDX-License-Identifier: MIT */
 #include "../base/real.h"
-#include "convgeo.h"
+#include "conv_geometry.h"
 #include "spikes.h"
 
 /* Added to a number below 2^22 and taken away, it rounds to the nearest integer, ties to even. */

@@ -7,7 +7,7 @@
 #ifndef MGI_LOOPS_H
 #define MGI_LOOPS_H
 
-#include "kernels.h"
+#include "kernel/kernels.h"
 
 /* What one step of a LIF layer backwards needs, see net/lif.c. */
 typedef struct mgi_lif_grad {

@@ -11,7 +11,7 @@
 #ifndef MGI_OPS_H
 #define MGI_OPS_H
 
-#include "kernels.h"
+#include "kernel/kernels.h"
 
 /* Scratch: the *_work functions count for the kernel set and the mango_threads()
  * of the moment; more threads later need more. A size for N serves every

@@ -44,7 +44,7 @@ MGI_FN void mgi_bits_maxpool(const mgi_pool *p, mango_idx N, const uint64_t *x, 
 MGI_FN void mgi_bits_avgpool(const mgi_pool *p, mango_idx N, const uint64_t *x, float *y);
 MGI_FN void mgi_bits_adaptiveavg(const mgi_pool *p, mango_idx N, const uint64_t *x, float *y);
 
-/* ---- spikeconv.c ----------------------------------------------------------- */
+/* ---- spikes_conv.c ----------------------------------------------------------- */
 /* mgi_epilogue, whose residual may be a map of bits: y = act(acc + bias + residual).
  * At most one of the two residuals. */
 typedef struct mgi_bits_epilogue {

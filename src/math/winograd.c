@@ -16,7 +16,7 @@
  * so that the a*a lines of a tile do not fall on the same cache set.
  * SPDX-License-Identifier: MIT */
 #include "winograd.h"
-#include "convgeo.h"
+#include "conv_geometry.h"
 #if defined(_OPENMP)
 #include <omp.h>
 #endif

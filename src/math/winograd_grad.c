@@ -17,7 +17,7 @@
  * |V| = |B'||d||B|, with r = 1, q = 1 for m = 2 and r = 2, q = 2 for m = 4.
  * SPDX-License-Identifier: MIT */
 #include "winograd.h"
-#include "convgeo.h"
+#include "conv_geometry.h"
 
 #define WGRAD_BLOCK (2 << 20) /* floats of V and Z of a block, about */
 #define WGRAD_TILES 256       /* tiles of a block, at most           */

@@ -1,7 +1,7 @@
 /* winograd_up.c - the weights of transposed 4x4 convolutions of stride 2 for
  * F(3x3, 2x2), see winograd.h, and when that form is taken.
  * SPDX-License-Identifier: MIT */
-#include "convgeo.h"
+#include "conv_geometry.h"
 #include "winograd.h"
 
 #define WINO_UP_NR 32 /* the widest panel of any kernel set */

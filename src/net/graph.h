@@ -20,7 +20,7 @@
 #include "../math/ops.h"
 #include "lif.h"
 #include "net.h"
-#include "weights.h"
+#include "safetensors.h"
 
 typedef enum mgi_kind {
     MGI_INPUT,       /* shape=CxHxW or C                                       */

@@ -3,7 +3,7 @@
 #ifndef MGI_LIFRULE_H
 #define MGI_LIFRULE_H
 
-#include "../math/lifstep.h"
+#include "../math/kernel/lifstep.h"
 #include "lif.h"
 
 /* rule must have passed mango_lif_check. For loops that call the kernel table

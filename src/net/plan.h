@@ -5,7 +5,7 @@
  *     conv|convt|linear [+ batchnorm] [+ reshape] [+ add] [+ relu]
  *     batchnorm [+ relu]      add [+ relu]
  *     [batchnorm] [+ relu] + upsample
- *     upsample + conv ..., plan_rewrite.c; with a 1x1 conv [+ add [+ batchnorm]] [+ relu]
+ *     upsample + conv ..., plan_upsample.c; with a 1x1 conv [+ add [+ batchnorm]] [+ relu]
  * What is fused onto what depends on the graph alone, so a node's value has
  * the same bits whatever is read, fed, batched or chunked. Reading a node from
  * inside a chain plans a second, shorter chain that ends there. (Nothing
@@ -136,11 +136,11 @@ struct mango_plan {
     mango_idx at, until;   /* in slices: steps done, -1: not started; readings are due at `until` */
 };
 
-/* plan_graph.c: links, needs, dynamics. */
+/* plan_links.c: links, needs, dynamics. */
 MGI_FN mango_status mgi_plan_graph(mango_plan *p, mango_err *err);
 MGI_FN int mgi_plan_source(const mango_plan *p, int node); /* the node behind views */
 
-/* plan_rewrite.c: how a convolution joins the upsampling in front of it, by the
+/* plan_upsample.c: how a convolution joins the upsampling in front of it, by the
  * graph alone; whether a chain that ends at `node` is such one of MGI_UP_AFTER;
  * the convolution that the step runs; the weights (C,O,k+1,k+1) of the sub-pixel form
  * from (O,C,k,k) ones. */
@@ -149,7 +149,7 @@ MGI_FN int mgi_plan_up_after(const mango_plan *p, int node);
 MGI_FN mgi_conv mgi_plan_up_conv(const mango_net *net, int conv);
 MGI_FN void mgi_plan_up_weights(const mgi_conv *c, const float *w, float *t);
 
-/* plan_spikes.c: which steps write bits, once all steps are there. Changes no result. */
+/* plan_bits.c: which steps write bits, once all steps are there. Changes no result. */
 MGI_FN void mgi_plan_spikes(mango_plan *p);
 /* Is the value of a node held as bits? */
 MGI_FN int mgi_plan_is_bits(const mango_plan *p, int node);
@@ -162,7 +162,7 @@ MGI_FN mango_idx mgi_step_words(const mgi_step *s, mango_idx maps); /* floats: i
 MGI_FN int mgi_plan_place(mango_plan *p, mango_idx b, mango_idx t, mango_idx *bytes);
 MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err);
 
-/* plan_weights.c: fold and pack. */
+/* plan_pack.c: fold and pack. */
 MGI_FN mango_status mgi_plan_pack(mango_plan *p, mango_err *err);
 /* The largest singular value of a spectrally normalized weight (O,K), after
  * one power iteration from u (O): v = W'u/|W'u|, u = Wv/|Wv|, sigma = u'Wv.
@@ -170,7 +170,7 @@ MGI_FN mango_status mgi_plan_pack(mango_plan *p, mango_err *err);
 MGI_FN double mgi_spectral_sigma(mango_idx O, mango_idx K, const float *W, const float *u,
                                  float *v, float *u2);
 
-/* forward.c, readout.c: run the steps of the chunk under way. */
+/* plan_forward.c, plan_readout.c: run the steps of the chunk under way. */
 MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s);
 MGI_FN mgi_up mgi_step_up(const mango_plan *p, const mgi_step *s); /* its upsampling */
 MGI_FN mango_idx mgi_up_maps(const mgi_up *u); /* maps at a time, of MGI_UP_AFTER */

@@ -4,8 +4,8 @@
  * "Training deep nets with sublinear memory cost", 2016): values that cross a
  * cut are held, the others are made again before the segment's backward steps.
  * SPDX-License-Identifier: MIT */
-#include "../math/spikegrad.h"
-#include "backward.h"
+#include "../math/spikes_grad.h"
+#include "tape.h"
 #include <stdlib.h>
 
 #define TAPE_ALIGN 16 /* floats */

@@ -2,7 +2,7 @@
  * Loops over lanes have a constant length, so that they become vector code.
  * SPDX-License-Identifier: MIT */
 #include "ttloops.h"
-#include "../math/kernels.h"
+#include "../math/kernel/kernels.h"
 #include "ttinner.h"
 #include <float.h>
 #include <math.h>

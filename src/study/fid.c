@@ -11,7 +11,7 @@
  * C1 C2. (1): Chan, Golub, LeVeque 1979.
  * SPDX-License-Identifier: MIT */
 #include "../base/mgi.h"
-#include "eigen.h"
+#include "../math/eigen.h"
 #include "fid.h"
 #include <float.h>
 #include <math.h>

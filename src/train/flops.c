@@ -5,7 +5,7 @@
  * wants it; not what lies in the padding, not what is computed twice to save
  * memory, and all inputs, whether a zero among them is skipped or not.
  * SPDX-License-Identifier: MIT */
-#include "../math/convgeo.h"
+#include "../math/conv_geometry.h"
 #include "trainer.h"
 
 /* Kernel positions inside the map, over all positions of a window. */

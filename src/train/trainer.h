@@ -4,7 +4,7 @@
 #define MGI_TRAINER_H
 
 #include "../base/rng.h"
-#include "../net/backward.h"
+#include "../net/tape.h"
 #include "train.h"
 
 /* Purposes of random streams. */

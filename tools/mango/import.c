@@ -3,7 +3,7 @@
 #include "import.h"
 #include "image.h"
 #include "../../src/data/data.h"
-#include "../../src/net/weights.h"
+#include "../../src/net/safetensors.h"
 #include <stdlib.h>
 
 enum { IMPORT_LINES = 40, IMPORT_PREFIXES = 48, IMPORT_PREFIX = 128 };

@@ -3,7 +3,7 @@
 #include "input.h"
 #include "image.h"
 #include "../../src/data/data.h"
-#include "../../src/net/weights.h"
+#include "../../src/net/safetensors.h"
 #include <stdlib.h>
 
 /* The node that takes B vectors or maps: its name and shape. */

@@ -1,7 +1,7 @@
 /* main.c - the `mango` command: finds the verb and runs it.
  * SPDX-License-Identifier: MIT */
 #include "cli.h"
-#include "../../src/math/kernels.h"
+#include "../../src/math/kernel/kernels.h"
 #include <locale.h>
 #include <stdlib.h>
 

@@ -6,7 +6,7 @@
 #include "html.h"
 #include "image.h"
 #include "../../src/data/data.h"
-#include "../../src/math/kernels.h"
+#include "../../src/math/kernel/kernels.h"
 #include <stdlib.h>
 
 #define MEI_FRAMES 60 /* pictures in the animation */

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
 #include "verb_bench.h"
-#include "../../src/math/kernels.h"
+#include "../../src/math/kernel/kernels.h"
 #include <stdlib.h>
 #include <sys/resource.h>
 

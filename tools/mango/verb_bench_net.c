@@ -1,6 +1,6 @@
 /* verb_bench_net.c - whole networks: time, operations, spike rates, memory.
  * SPDX-License-Identifier: MIT */
-#include "../../src/math/kernels.h"
+#include "../../src/math/kernel/kernels.h"
 #include "../../src/mei/mei.h"
 #include "verb_bench.h"
 #include <math.h>

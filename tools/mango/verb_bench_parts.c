@@ -1,6 +1,6 @@
 /* verb_bench_parts.c - the machine's peak, the optimizers' overhead, SGEMM.
  * SPDX-License-Identifier: MIT */
-#include "../../src/math/kernels.h"
+#include "../../src/math/kernel/kernels.h"
 #include "../../src/math/ops.h"
 #include "../../src/opt/opt.h"
 #include "verb_bench.h"

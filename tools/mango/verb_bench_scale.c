@@ -1,7 +1,7 @@
 /* verb_bench_scale.c - `mango bench speed --scaling DIR`: how time grows with the
  * spike rate, threads, batch, steps and width, as figures and tables.
  * SPDX-License-Identifier: MIT */
-#include "../../src/math/kernels.h"
+#include "../../src/math/kernel/kernels.h"
 #include "../../src/math/spikes.h"
 #include "svg.h"
 #include "verb_bench.h"

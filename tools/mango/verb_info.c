@@ -4,7 +4,7 @@
 #include "image.h"
 #include "../../src/data/data.h"
 #include "../../src/net/plan.h"
-#include "../../src/net/weights.h"
+#include "../../src/net/safetensors.h"
 
 static const cli_doc info_doc = {
     "info", "describe a weights file, a network, a checkpoint",

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "cli.h"
 #include "input.h"
-#include "../../src/net/weights.h"
+#include "../../src/net/safetensors.h"
 #include <stdlib.h>
 
 static const cli_doc run_doc = {

@@ -4,7 +4,7 @@
 #include "cli.h"
 #include "../../src/base/real.h"
 #include "../../src/base/rng.h"
-#include "../../src/math/kernels.h"
+#include "../../src/math/kernel/kernels.h"
 #include "../../src/opt/opt.h"
 #include <stdlib.h>
 

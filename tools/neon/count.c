@@ -5,7 +5,7 @@
  *     count [CASE..]      cases: tile conv lif gather pool snn_conv spiking_resnet18
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE /* syscall */
-#include "../../src/math/kernels.h"
+#include "../../src/math/kernel/kernels.h"
 #include "../../src/math/spikes.h"
 #include "../../src/net/lifrule.h"
 #include "../../src/net/net.h"

@@ -1,0 +1,65 @@
+/* lifstep.h - one time step of leaky integrate-and-fire neurons, as scalars.
+ *
+ * net/lif.h holds the public rule record; net/lif.c lowers it to mgi_lif_rule,
+ * which is all that the kernels see. The two functions below are the meaning
+ * of a step, in the order of operations that every kernel set keeps (no fma:
+ * this is the order of the source frameworks, and spikes are compared exactly).
+ * SPDX-License-Identifier: MIT */
+#ifndef MGI_LIFSTEP_H
+#define MGI_LIFSTEP_H
+
+#include "../../base/mgi.h"
+
+typedef enum mgi_charge {
+    MGI_CHARGE_LEAK, /* H = beta*U + gain*X                         */
+    MGI_CHARGE_TAU,  /* H = U + (gain*X - (U - U_rest))/tau         */
+    MGI_CHARGE_WHOLE /* H = (U - (U - U_rest)/tau) + gain*X         */
+} mgi_charge;
+typedef enum mgi_reset { MGI_RESET_NONE, MGI_RESET_SUBTRACT, MGI_RESET_VALUE } mgi_reset;
+
+typedef struct mgi_lif_rule {
+    mgi_charge charge;
+    mgi_reset reset; /* after a spike: nothing, H - U_thr, or U_reset    */
+    int delay;       /* 1: U holds H, its reset is made by the next step */
+    int on_equal;    /* fires on H >= U_thr, else on H > U_thr           */
+    float beta, tau, gain, U_thr, U_rest, U_reset;
+} mgi_lif_rule;
+
+/* Theta(H - U_thr); NaN does not fire. */
+static inline int mgi_lif_fires(const mgi_lif_rule *r, float H)
+{
+    return r->on_equal ? H >= r->U_thr : H > r->U_thr;
+}
+
+/* The membrane at firing, H[t], from the state U that the last step left. A
+ * pending reset comes first: a value replaces U before the charge, a
+ * subtraction follows it (U[t] = beta U[t-1] + X[t] - S[t-1] U_thr). */
+static inline float mgi_lif_charge(const mgi_lif_rule *r, float U, float X)
+{
+    const int pending = r->delay && mgi_lif_fires(r, U);
+    if (pending && r->reset == MGI_RESET_VALUE)
+        U = r->U_reset;
+    float H;
+    if (r->charge == MGI_CHARGE_LEAK)
+        H = r->beta * U + r->gain * X;
+    else if (r->charge == MGI_CHARGE_TAU)
+        H = U + (r->gain * X - (U - r->U_rest)) / r->tau;
+    else
+        H = (U - (U - r->U_rest) / r->tau) + r->gain * X;
+    return pending && r->reset == MGI_RESET_SUBTRACT ? H - r->U_thr : H;
+}
+
+/* The state to leave behind: H, or H after its reset when that is made at once. */
+static inline float mgi_lif_leave(const mgi_lif_rule *r, float H)
+{
+    if (r->delay || r->reset == MGI_RESET_NONE || !mgi_lif_fires(r, H))
+        return H;
+    return r->reset == MGI_RESET_SUBTRACT ? H - r->U_thr : r->U_reset;
+}
+
+/* The plain loop over n neurons: X current, U state, S spikes out (0 or 1).
+ * The kernel table's reference entry, and the oracle of the others. */
+MGI_FN void mgi_lif_ref(mango_idx n, const mgi_lif_rule *r, const float *X, float *U,
+                        float *S);
+
+#endif

@@ -1,0 +1,315 @@
+/* tape_forward.c - the forward steps of a tape.
+ * SPDX-License-Identifier: MIT */
+#include "../math/spikes_grad.h"
+#include "../math/winograd.h"
+#include "tape.h"
+
+#define RUN_CHUNK 16384
+#define RUN_ALIGN 16
+#define RUN_VQ_ROWS 1024
+
+static mango_idx run_align(mango_idx n)
+{
+    return (n + RUN_ALIGN - 1) / RUN_ALIGN * RUN_ALIGN;
+}
+
+static void run_relu(mango_idx n, const float *x, float *y)
+{
+    const mgi_kernels *k = mgi_kernels_get();
+    const mango_idx chunks = (n + RUN_CHUNK - 1) / RUN_CHUNK;
+    MGI_OMP(parallel for if (n >= MGI_GRAIN))
+    for (mango_idx i = 0; i < chunks; i++) {
+        const mango_idx at = i * RUN_CHUNK;
+        k->relu(MGI_MIN(RUN_CHUNK, n - at), x + at, y + at);
+    }
+}
+
+/* z = x + y, where one of both may be static and is repeated over T. */
+static void run_add(const mgi_tape *t, int i, mango_idx e, float *z)
+{
+    const mgi_kernels *k = mgi_kernels_get();
+    const mgi_node *n = &t->net->node[i];
+    const mango_idx step = t->b * e, T = t->timed[i] ? t->o.T : 1;
+    const mango_idx sx = t->timed[n->in[0]] ? step : 0, sy = t->timed[n->in[1]] ? step : 0;
+    const float *x = t->val[n->in[0]], *y = t->val[n->in[1]];
+    const mango_idx chunks = (step + RUN_CHUNK - 1) / RUN_CHUNK;
+    MGI_OMP(parallel for if (T * step >= MGI_GRAIN))
+    for (mango_idx c = 0; c < T * chunks; c++) {
+        const mango_idx s = c / chunks, at = c % chunks * RUN_CHUNK;
+        k->add(MGI_MIN(RUN_CHUNK, step - at), x + s * sx + at, y + s * sy + at,
+               z + s * step + at);
+    }
+}
+
+static void run_concat(const mgi_tape *t, int i, float *y)
+{
+    const mgi_node *n = &t->net->node[i];
+    const mango_idx hw = n->H * n->W, R = mgi_tape_rows(t, i) * hw, C = n->C;
+    mango_idx at = 0;
+    for (int k = 0; k < n->n_in; k++) {
+        const int j = n->in[k];
+        const mango_idx Cj = t->net->node[j].C, Rj = mgi_tape_rows(t, j) * hw;
+        const float *x = t->val[j];
+        MGI_OMP(parallel for if (R * Cj >= MGI_GRAIN))
+        for (mango_idx r = 0; r < R; r++)
+            memcpy(y + r * C + at, x + r % Rj * Cj, (size_t)Cj * sizeof(float));
+        at += Cj;
+    }
+}
+
+mgi_conv mgi_tape_conv(const mgi_node *n)
+{
+    mgi_conv c = n->conv;
+    c.winograd = c.transposed ? 0 : mgi_winograd_rule(&c);
+    return c;
+}
+
+static void run_conv(const mgi_tape *t, const mgi_node *n, mango_idx N, const float *x,
+                     float *work, float *y)
+{
+    const mgi_conv c = mgi_tape_conv(n);
+    const float *bias = n->bias_p >= 0 ? t->w[n->bias_p] : NULL;
+    mgi_conv_either(&c, N, x, t->w[n->weight], bias, y, work);
+}
+
+/* Columns in blocks of one (O) row: (C,HW) <-> (HW,C). */
+void mgi_linear_columns(const mgi_node *in, mango_idx O, const float *w, float *p)
+{
+    mgi_to_nhwc(O, in->C, in->H * in->W, w, p);
+}
+
+void mgi_linear_columns_add(const mgi_node *in, mango_idx O, const float *p, float *dw)
+{
+    const mango_idx C = in->C, S = in->H * in->W;
+    MGI_OMP(parallel for if (O * C * S >= MGI_GRAIN))
+    for (mango_idx o = 0; o < O; o++)
+        for (mango_idx c = 0; c < C; c++)
+            for (mango_idx s = 0; s < S; s++)
+                dw[(o * C + c) * S + s] += p[(o * S + s) * C + c];
+}
+
+static void run_linear(const mgi_tape *t, int i, const float *x, float *work, float *y)
+{
+    const mgi_node *n = &t->net->node[i], *in = &t->net->node[n->in[0]];
+    const mango_idx K = in->C * in->H * in->W, O = n->C, N = mgi_tape_rows(t, i);
+    const float *w = t->w[n->weight];
+    float *scratch = work + run_align(O * K);
+    if (in->H * in->W > 1 && in->C > 1) {
+        mgi_linear_columns(in, O, w, work);
+        w = work;
+    }
+    if (n->bias_p >= 0)
+        for (mango_idx r = 0; r < N; r++)
+            memcpy(y + r * O, t->w[n->bias_p], (size_t)O * sizeof(float));
+    mgi_gemm('n', 't', N, O, K, x, K, w, K, y, O, n->bias_p >= 0, scratch);
+}
+
+static void run_batchnorm(const mgi_tape *t, int i, int again, const float *x, float *work,
+                          float *y)
+{
+    const mgi_node *n = &t->net->node[i];
+    const mango_idx C = n->C, R = mgi_tape_rows(t, i) * n->H * n->W;
+    const float *w = n->weight >= 0 ? t->w[n->weight] : NULL;
+    const float *b = n->bias_p >= 0 ? t->w[n->bias_p] : NULL;
+    if (t->o.train) {
+        float *st = t->stat[i], *rm = st + 2 * C, *rv = st + 3 * C;
+        if (!again && !t->frozen && n->mean_p >= 0) {
+            rm = t->net->param[n->mean_p].v;
+            rv = t->net->param[n->var_p].v;
+        }
+        mgi_batchnorm_train(R, C, x, w, b, n->eps, t->momentum >= 0 ? t->momentum : n->momentum,
+                            rm, rv, st, st + C, y);
+        return;
+    }
+    const mgi_kernels *k = mgi_kernels_get();
+    const mango_idx block = MGI_MAX(1, RUN_CHUNK / C), chunks = (R + block - 1) / block;
+    mgi_batchnorm_fold(C, w, b, t->w[n->mean_p], t->w[n->var_p], n->eps, work, work + C);
+    MGI_OMP(parallel for if (R * C >= MGI_GRAIN))
+    for (mango_idx c = 0; c < chunks; c++)
+        k->scale_shift(MGI_MIN(block, R - c * block), C, work, work + C, x + c * block * C,
+                       y + c * block * C);
+}
+
+static void run_globalsum(const mgi_tape *t, int i, const float *x, float *y)
+{
+    const mgi_node *n = &t->net->node[i], *in = &t->net->node[n->in[0]];
+    const mango_idx N = mgi_tape_rows(t, i), C = n->C, S = in->H * in->W;
+    MGI_OMP(parallel for if (N * C * S >= MGI_GRAIN))
+    for (mango_idx r = 0; r < N; r++)
+        for (mango_idx c = 0; c < C; c++) {
+            double sum = 0;
+            for (mango_idx s = 0; s < S; s++)
+                sum += (double)x[(r * S + s) * C + c];
+            y[r * C + c] = (float)sum;
+        }
+}
+
+/* The (C,H,W)-ordered values, refolded. */
+static void run_reshape(const mgi_tape *t, int i, const float *x, float *work, float *y)
+{
+    const mgi_node *n = &t->net->node[i], *in = &t->net->node[n->in[0]];
+    const mango_idx N = mgi_tape_rows(t, i);
+    mgi_to_nchw(N, in->C, in->H * in->W, x, work);
+    mgi_to_nhwc(N, n->C, n->H * n->W, work, y);
+}
+
+/* For rows r0..r0+R-1: the nearest code by |e|^2 - 2 <x,e>, first of equals. */
+static void run_vq_block(const mgi_node *n, mango_idx R, const float *x, const float *E,
+                         const float *sq, float *dist, float *gemm_work, int32_t *code, float *y)
+{
+    const mango_idx C = n->C, K = n->codes;
+    mgi_gemm('n', 't', R, K, C, x, C, E, C, dist, K, 0, gemm_work);
+    MGI_OMP(parallel for if (R * K >= MGI_GRAIN))
+    for (mango_idx r = 0; r < R; r++) {
+        const float *d = dist + r * K;
+        float best = sq[0] - 2.0f * d[0];
+        int32_t at = 0;
+        for (mango_idx k = 1; k < K; k++) {
+            const float v = sq[k] - 2.0f * d[k];
+            if (v < best) {
+                best = v;
+                at = (int32_t)k;
+            }
+        }
+        code[r] = at;
+        memcpy(y + r * C, E + at * C, (size_t)C * sizeof(float));
+    }
+}
+
+static void run_vq(mgi_tape *t, int i, const float *x, float *work, float *y)
+{
+    const mgi_node *n = &t->net->node[i];
+    const mango_idx C = n->C, K = n->codes, R = mgi_tape_rows(t, i) * n->H * n->W;
+    const float *E = t->w[n->weight];
+    float *sq = work, *dist = work + run_align(K);
+    float *gemm_work = dist + run_align(MGI_MIN(R, RUN_VQ_ROWS) * K);
+    for (mango_idx k = 0; k < K; k++) {
+        double s = 0;
+        for (mango_idx c = 0; c < C; c++)
+            s += (double)E[k * C + c] * (double)E[k * C + c];
+        sq[k] = (float)s;
+    }
+    for (mango_idx r = 0; r < R; r += RUN_VQ_ROWS)
+        run_vq_block(n, MGI_MIN(RUN_VQ_ROWS, R - r), x + r * C, E, sq, dist, gemm_work,
+                     t->codes + r, y + r * C);
+}
+
+static void run_pool(const mgi_tape *t, int i, const float *x, float *y)
+{
+    const mgi_node *n = &t->net->node[i], *in = &t->net->node[n->in[0]];
+    const mango_idx N = mgi_tape_rows(t, i);
+    mgi_pool p = n->pool;
+    p.C = in->C, p.H = in->H, p.W = in->W, p.OH = n->H, p.OW = n->W;
+    if (n->kind == MGI_MAXPOOL)
+        mgi_maxpool(&p, N, x, y);
+    else if (n->kind == MGI_AVGPOOL)
+        mgi_avgpool(&p, N, x, y);
+    else
+        mgi_adaptiveavg(&p, N, x, y);
+}
+
+static void run_node(mgi_tape *t, int i, int again, float *work)
+{
+    const mgi_node *n = &t->net->node[i], *in = &t->net->node[n->in[0]];
+    const mango_idx rows = mgi_tape_rows(t, i), e = n->C * n->H * n->W;
+    const float *x = t->val[n->in[0]];
+    float *y = t->val[i];
+    switch (n->kind) {
+    case MGI_CONV:
+    case MGI_CONVT: run_conv(t, n, rows, x, work, y); break;
+    case MGI_LINEAR: run_linear(t, i, x, work, y); break;
+    case MGI_BATCHNORM: run_batchnorm(t, i, again, x, work, y); break;
+    case MGI_RELU: run_relu(rows * e, x, y); break;
+    case MGI_TANH: mgi_tanh(rows * e, x, y); break;
+    case MGI_LIF:
+        mango_lif_run(&n->lif, t->o.T, t->b * e, x, t->timed[n->in[0]] ? t->b * e : 0, NULL, y);
+        break;
+    case MGI_MAXPOOL:
+    case MGI_AVGPOOL:
+    case MGI_ADAPTIVEAVG:
+    case MGI_GLOBALAVG: run_pool(t, i, x, y); break;
+    case MGI_GLOBALSUM: run_globalsum(t, i, x, y); break;
+    case MGI_UPSAMPLE:
+        (n->bilinear ? mgi_bilinear2x : mgi_nearest2x)(rows, in->H, in->W, in->C, x, y);
+        break;
+    case MGI_ADD: run_add(t, i, e, y); break;
+    case MGI_CONCAT: run_concat(t, i, y); break;
+    case MGI_RESHAPE: run_reshape(t, i, x, work, y); break;
+    case MGI_SOFTMAX: mgi_softmax(rows * n->H * n->W, n->C, x, y); break;
+    case MGI_VQ: run_vq(t, i, x, work, y); break;
+    case MGI_INPUT:
+    case MGI_KINDS: break;
+    }
+}
+
+static int run_finite(mango_idx n, const float *x)
+{
+    for (mango_idx i = 0; i < n; i++)
+        if (!(x[i] - x[i] == 0.0f))
+            return 0;
+    return 1;
+}
+
+static void run_step(mgi_tape *t, const mgi_tape_op *op)
+{
+    const mgi_node *n = &t->net->node[op->node];
+    float *work = op->work >= 0 ? t->arena + t->buf[op->work].at : NULL;
+    if (op->what == MGI_BACKWARD) {
+        mgi_backward_node(t, op->node, work);
+        return;
+    }
+    t->val[op->node] = op->y >= 0 ? t->arena + t->buf[op->y].at : t->val[n->in[0]];
+    run_node(t, op->node, op->what == MGI_AGAIN, work);
+}
+
+mango_status mgi_tape_forward(mgi_tape *t, mango_idx b, const float *x)
+{
+    MGI_REQUIRE(t && x && b > 0 && b <= t->o.B);
+    t->b = b;
+    t->bad = -1;
+    for (int i = 0; i < t->net->n_nodes; i++)
+        if (t->net->node[i].kind == MGI_INPUT)
+            t->val[i] = (float *)(uintptr_t)x; /* read only */
+    for (int s = 0; s < t->loss_step; s++) {
+        const int i = t->op[s].node;
+        const mgi_node *n = &t->net->node[i];
+        run_step(t, &t->op[s]);
+        if (t->check && !run_finite(mgi_tape_rows(t, i) * n->C * n->H * n->W, t->val[i])) {
+            t->bad = i;
+            return MANGO_E_NONFINITE;
+        }
+    }
+    return MANGO_OK;
+}
+
+const float *mgi_tape_value(const mgi_tape *t, int node, mango_idx *rows)
+{
+    const int i = node < 0 ? t->output : node;
+    if (rows)
+        *rows = mgi_tape_rows(t, i);
+    return t->val[i];
+}
+
+float *mgi_tape_dout(mgi_tape *t)
+{
+    return t->o.train == 1 ? t->arena + t->buf[t->gbuf[t->output]].at : NULL;
+}
+
+const float *mgi_tape_input_grad(const mgi_tape *t)
+{
+    const int g = t->gbuf[t->net->input];
+    return g >= 0 ? t->arena + t->buf[g].at : NULL;
+}
+
+void mgi_tape_backward(mgi_tape *t)
+{
+    for (int i = 0; i < t->net->n_nodes; i++) {
+        t->written[i] = i == t->output;
+        t->grad[i] = t->gbuf[i] >= 0 ? t->arena + t->buf[t->gbuf[i]].at : NULL;
+    }
+    for (int s = t->loss_step + 1; s < t->n_ops; s++)
+        run_step(t, &t->op[s]);
+}
+#undef RUN_CHUNK
+#undef RUN_ALIGN
+#undef RUN_VQ_ROWS
