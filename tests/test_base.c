@@ -360,8 +360,41 @@ static void t_base_half_precision(void)
     T_CHECK(mgi_from_bf16(0xc000) == -2.0f && isnan(mgi_from_bf16(mgi_to_bf16(NAN))));
 }
 
+/* A caller compiled against another header: its struct is shorter or longer than ours. */
+static void t_base_sized(void)
+{
+    typedef struct own {
+        size_t size;
+        int a, b;
+    } own;
+    struct { size_t size; int a, b, c; } longer;
+    const own defaults = {sizeof defaults, 1, 2};
+    own now = defaults, old = {99, 99, 99};
+    mango_err err = {""};
+    T_STATUS(mgi_options_out(&old, offsetof(own, b), &defaults, sizeof defaults), MANGO_OK);
+    T_EQ(old.size, offsetof(own, b));
+    T_EQ(old.a, 1);
+    T_EQ(old.b, 99); /* not the caller's to be written */
+    old.a = 7;
+    T_OK(mgi_options_in(&now, sizeof now, &old, "own", &err), &err);
+    T_EQ(now.a, 7);
+    T_EQ(now.b, 2);
+    T_EQ(now.size, sizeof now);
+    T_STATUS(mgi_options_out(&longer, sizeof longer, &defaults, sizeof defaults), MANGO_OK);
+    T_EQ(longer.c, 0);
+    T_OK(mgi_options_in(&now, sizeof now, &longer, "own", &err), &err);
+    longer.c = 1;
+    T_STATUS(mgi_options_in(&now, sizeof now, &longer, "own", &err), MANGO_E_UNSUPPORTED);
+    longer.size = 0;
+    T_STATUS(mgi_options_in(&now, sizeof now, &longer, "own", &err), MANGO_E_ARG);
+    T_STATUS(mgi_options_in(&now, sizeof now, NULL, "own", &err), MANGO_E_ARG);
+    T_CHECK(strstr(err.text, "own") != NULL);
+    T_STATUS(mgi_options_out(&old, 0, &defaults, sizeof defaults), MANGO_E_ARG);
+}
+
 void t_base(void)
 {
+    T_CASE(t_base_sized);
     T_CASE(t_base_sizes);
     T_CASE(t_base_memory);
     T_CASE(t_base_arena);

@@ -73,6 +73,14 @@
             return MANGO_E_ARG;                                                          \
     } while (0)
 
+/* MGI_CHECK(err, cond, "who: what is expected") - leave with MANGO_E_ARG and a
+ * message unless cond holds: the form for calls that have an err. */
+#define MGI_CHECK(err, cond, ...)                                                        \
+    do {                                                                                 \
+        if (!(cond))                                                                     \
+            return mgi_fail(err, MANGO_E_ARG, __VA_ARGS__);                              \
+    } while (0)
+
 /* mgi_fail - write a message into err (NULL allowed; control bytes become '?')
  * and return st, so that `return mgi_fail(err, MANGO_E_FORMAT, "...")` reads. */
 MGI_FN mango_status mgi_fail(mango_err *err, mango_status st, const char *fmt, ...)
@@ -108,6 +116,20 @@ MGI_FN mango_idx mgi_arena_bytes(const mgi_arena *a);
 MGI_FN mango_status mgi_arena_commit(mgi_arena *a);
 MGI_FN void *mgi_arena_take(mgi_arena *a, mango_idx count, size_t size);
 MGI_FN void mgi_arena_free(mgi_arena *a);
+
+/* Structs of the caller, who may have been compiled against an older or newer
+ * header: such a struct has `size` bytes, of which the first so many are known here.
+ * mgi_info_out - the first min(size, own_size) bytes of own into out.
+ * mgi_options_out - the same for defaults; out, whose first member is its size_t size,
+ * gets that set. MANGO_E_ARG unless out has room for it.
+ * mgi_options_in - over `own`, which holds defaults, the caller's bytes; what the caller
+ * does not know keeps its default. MANGO_E_ARG, with `who` named, unless defaults
+ * filled it; MANGO_E_UNSUPPORTED when a newer caller asks for something by a
+ * member that is not known here. own->size becomes own_size. */
+MGI_FN void mgi_info_out(void *out, size_t size, const void *own, size_t own_size);
+MGI_FN mango_status mgi_options_out(void *out, size_t size, const void *own, size_t own_size);
+MGI_FN mango_status mgi_options_in(void *own, size_t own_size, const void *options,
+                                   const char *who, mango_err *err);
 
 /* Bounded string copy: always terminated; false when src was cut. */
 MGI_FN int mgi_copy(char *dst, mango_idx cap, const char *src);
