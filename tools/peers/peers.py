@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""peers.py - mango beside PyTorch, snnTorch, SpikingJelly, MKL, OpenBLAS and PROTES.
+"""peers.py - mango beside PyTorch, snnTorch, SpikingJelly, MKL, OpenBLAS and PROTES, and with
+--runtimes ONNX Runtime and OpenVINO.
 
 Each row first checks that both sides give the same (outputs within 1e-4 of the
 largest, spikes of each layer but for 1 in 1,000), then times them in turns, A B A B, with the
@@ -23,6 +24,7 @@ import numpy as np
 import torch
 
 import networks
+import runtimes
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = 7
@@ -246,6 +248,23 @@ def in_turns(rounds, *calls):
     return out
 
 
+def time_runtimes(m, row, peer, x, o):
+    """{name: best ms an image over the batches}, in turns with the rest of the rounds."""
+    seconds, best = (0.2 if o.quick else 1.0), {}
+    for B in row.batches[-1:] if o.quick else row.batches:
+        calls = runtimes.calls(peer, to_torch(x[:B]), m.dir, m.threads)
+        for _ in range(o.rounds):
+            for name, f in calls.items():
+                best[name] = min(best.get(name, float("inf")), 1e3 * best_time(f, seconds) / B)
+    return best
+
+
+def print_runtimes(res):
+    ms = res["mango"]["ms_per_image"]
+    for name, a in res["runtimes"].items():
+        print(f"    {name}: {a:9.3f} ms, mango {ms:9.3f} ms, ratio {a / ms:6.2f}", flush=True)
+
+
 def print_times(row, res):
     for B, (a, b) in res["times"].items():
         ms = b["ms_per_image"]
@@ -272,6 +291,9 @@ def do_net(m, row, o):
         res["mango"] = min((b for _, b in res["times"].values()), key=lambda r: r["ms_per_image"])
         res["ratio"] = res["peer_ms"] / res["mango"]["ms_per_image"]
         print_times(row, res)
+        if o.runtimes and not T:
+            res["runtimes"] = time_runtimes(m, row, peer, x, o)
+            print_runtimes(res)
     return res
 
 
@@ -440,6 +462,7 @@ def options():
     a.add_argument("--threads", type=int, default=0, help="for both sides (default: all)")
     a.add_argument("--rounds", type=int, default=0,
                    help="A B turns; the best of each side counts (default 3; 2 with --quick)")
+    a.add_argument("--runtimes", action="store_true", help="dense rows beside ONNX Runtime and OpenVINO, too")
     a.add_argument("--T", type=int, default=0, help="steps of the spiking rows (default 100 and 50)")
     a.add_argument("--quick", action="store_true", help="two turns, one batch and layout, 1,000 queries, a tenth of the job; under 5 minutes")
     a.add_argument("--check", action="store_true", help="no timing: do both sides agree?")

@@ -1,6 +1,6 @@
 #!/bin/sh
 # run.sh - time mango beside its peers (peers.py) in a throw-away Python environment.
-#   sh tools/peers/run.sh [--protes] [--only-install] [options of peers.py]
+#   sh tools/peers/run.sh [--protes] [--runtimes] [--only-install] [options of peers.py]
 # PEERS_ENV    where it is made (default ${XDG_CACHE_HOME:-$HOME/.cache}/mango-peers);
 #              outside the repository, about 2 GB; delete the folder to be rid of it
 # PYTHON       the Python 3 that makes it (needs its venv module: Debian's python3-venv)
@@ -13,10 +13,12 @@ env=${PEERS_ENV:-${XDG_CACHE_HOME:-$HOME/.cache}/mango-peers}
 python=${PYTHON:-python3}
 packages="torch torchvision snntorch spikingjelly safetensors numpy threadpoolctl"
 only=
+runtimes=
 
 while [ $# -gt 0 ]; do
     case $1 in
     --protes) packages="$packages jax protes" ;;
+    --runtimes) packages="$packages onnx onnxruntime openvino" runtimes=--runtimes ;;
     --only-install) only=1 ;;
     *) break ;;
     esac
@@ -55,4 +57,4 @@ if [ -z "${MANGO:-}" ]; then
     MANGO=$root/build/mango
     [ -x "$MANGO" ] || make -C "$root"
 fi
-exec "$env/bin/python" -B "$here/peers.py" --mango "$MANGO" "$@"
+exec "$env/bin/python" -B "$here/peers.py" --mango "$MANGO" $runtimes "$@"
