@@ -39,6 +39,17 @@ static mango_status t_base_use_memory(void *ud, const mango_alloc *al)
     return st;
 }
 
+static void t_base_idioms(void)
+{
+    const double inf = (double)INFINITY;
+    T_CHECK(mgi_ceil_div(0, 4) == 0 && mgi_ceil_div(1, 4) == 1 && mgi_ceil_div(8, 4) == 2);
+    T_CHECK(mgi_round_up(0, 16) == 0 && mgi_round_up(16, 16) == 16 && mgi_round_up(17, 16) == 32);
+    T_CHECK(mgi_is_nan(MGI_NAN) && !mgi_is_nan(inf) && !mgi_is_nan(0.0));
+    T_CHECK(mgi_is_finite(-0.0) && mgi_is_finite(1.7976931348623157e308) && !mgi_is_finite(inf) &&
+            !mgi_is_finite(-inf) && !mgi_is_finite(MGI_NAN));
+    T_CHECK(mgi_thread() == 0 && !mgi_in_parallel());
+}
+
 static void t_base_memory(void)
 {
     const mango_alloc a = mgi_alloc_get(NULL);
@@ -396,6 +407,7 @@ void t_base(void)
 {
     T_CASE(t_base_sized);
     T_CASE(t_base_sizes);
+    T_CASE(t_base_idioms);
     T_CASE(t_base_memory);
     T_CASE(t_base_arena);
     T_CASE(t_base_errors);

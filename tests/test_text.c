@@ -104,6 +104,20 @@ static void t_text_strings(void)
 }
 
 /* ---- files ---- */
+static void t_text_utf8(void)
+{
+    static const struct {
+        const char *z;
+        int n;
+    } c[] = {{"a", 1}, {"\x7f", 1}, {"\xc2\x80", 2}, {"\xe0\xa0\x80", 3}, {"\xed\x9f\xbf", 3},
+             {"\xf0\x90\x80\x80", 4}, {"\xf4\x8f\xbf\xbf", 4}, {"\x80", 0}, {"\xc1\xbf", 0},
+             {"\xc2", 0}, {"\xc2" "a", 0}, {"\xe0\x9f\xbf", 0}, {"\xed\xa0\x80", 0},
+             {"\xe2\x82", 0}, {"\xf0\x8f\xbf\xbf", 0}, {"\xf4\x90\x80\x80", 0}, {"\xf5", 0}};
+    for (mango_idx i = 0; i < MGI_COUNT(c); i++)
+        T_EQ(mgi_utf8((const unsigned char *)c[i].z, 4), c[i].n);
+    T_EQ(mgi_utf8((const unsigned char *)"\xe2\x82\xac", 2), 0);
+}
+
 static void t_text_files(void)
 {
     const char *path = t_tmp("a.bin");
@@ -324,6 +338,7 @@ void t_text(void)
     T_CASE(t_text_round_trip);
     T_CASE(t_text_names);
     T_CASE(t_text_strings);
+    T_CASE(t_text_utf8);
     T_CASE(t_text_files);
     T_CASE(t_text_file_memory);
     T_CASE(t_text_log);

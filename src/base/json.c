@@ -120,22 +120,6 @@ static mango_status json_add_key(json_parser *s, mango_idx index)
 }
 
 /* ---- strings ---- */
-/* Length of the UTF-8 sequence at p (n bytes left), 0 when invalid. */
-static int json_utf8(const unsigned char *p, mango_idx n)
-{
-    const unsigned c = p[0];
-    const int len = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
-    if (len > n)
-        return 0;
-    for (int i = 1; i < len; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f) || /* overlong, surrogate */
-        (c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] > 0x8f))   /* overlong, > 10FFFF */
-        return 0;
-    return len;
-}
-
 /* Four hex digits; -1 when they are not. */
 static long json_hex4(json_parser *s)
 {
@@ -214,7 +198,7 @@ static mango_status json_string(json_parser *s, const char **str, mango_idx *n)
             if (len == 0)
                 return json_fail(s, "a valid escape");
         } else {
-            len = json_utf8((const unsigned char *)s->p + s->at, s->n - s->at);
+            len = mgi_utf8((const unsigned char *)s->p + s->at, s->n - s->at);
             if (len == 0)
                 return json_fail(s, "valid UTF-8");
             memmove(out, s->p + s->at, (size_t)len);
@@ -406,7 +390,7 @@ void mgi_json_quote(mgi_str *s, const char *bytes, mango_idx n)
     mgi_str_puts(s, "\"");
     for (mango_idx i = 0; i < n;) {
         const unsigned char c = (unsigned char)bytes[i];
-        const int len = json_utf8((const unsigned char *)bytes + i, n - i);
+        const int len = mgi_utf8((const unsigned char *)bytes + i, n - i);
         if (c == '"' || c == '\\')
             mgi_str_printf(s, "\\%c", c);
         else if (c == '\n')

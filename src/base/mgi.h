@@ -16,6 +16,7 @@
 #include "base.h"
 #include <assert.h>
 #include <limits.h>
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -52,6 +53,38 @@
 #define MGI_COUNT(a) ((mango_idx)(sizeof(a) / sizeof((a)[0])))
 #define MGI_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MGI_MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* n / parts and n up to a multiple of `to`, both rounded up; n >= 0, divisors > 0. */
+static inline mango_idx mgi_ceil_div(mango_idx n, mango_idx parts)
+{
+    return (n + parts - 1) / parts;
+}
+
+static inline mango_idx mgi_round_up(mango_idx n, mango_idx to)
+{
+    return mgi_ceil_div(n, to) * to;
+}
+
+/* The one NaN, and the two tests: floats are widened, so they serve both types. */
+#define MGI_NAN ((double)NAN)
+static inline int mgi_is_nan(double x)
+{
+    return x != x;
+}
+
+static inline int mgi_is_finite(double x)
+{
+    return x - x == 0.0; /* infinity and NaN give NaN */
+}
+
+/* Inside a parallel region: the calling thread's number in its team, else 0; is
+ * there such a region; and the thread's own part of a scratch of `each` floats a thread. */
+MGI_FN mango_idx mgi_thread(void);
+MGI_FN int mgi_in_parallel(void);
+static inline float *mgi_thread_scratch(float *work, mango_idx each)
+{
+    return work + mgi_thread() * each;
+}
 
 /* MGI_TRY forwards an error; MGI_TRY_TO goes to the one `done:` label with the
  * status in `st`. */

@@ -320,6 +320,21 @@ void mgi_near(const char *name, mango_idx n, const char *const *names, char *out
     }
 }
 
+MGI_FN int mgi_utf8(const unsigned char *p, mango_idx n)
+{
+    const unsigned c = p[0];
+    const int len = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+    if (len > n)
+        return 0;
+    for (int i = 1; i < len; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f) || /* overlong, surrogate */
+        (c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] > 0x8f))   /* overlong, > 10FFFF */
+        return 0;
+    return len;
+}
+
 #undef TEXT_NUMBER
 #undef TEXT_NAME
 #undef TEXT_NEAR

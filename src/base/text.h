@@ -29,6 +29,10 @@ MGI_FN int mgi_parse_int(const char *z, int64_t lo, int64_t hi, int64_t *v);
 MGI_FN int mgi_parse_real(const char *z, double *v);  /* finite decimal only */
 MGI_FN int mgi_parse_real_n(const char *p, mango_idx n, double *v); /* of n bytes */
 
+/* mgi_utf8 - bytes of the UTF-8 character at p, of which n are there (at most 4 are
+ * looked at, and none behind a NUL); 0: none, also for surrogates and long forms. */
+MGI_FN int mgi_utf8(const unsigned char *p, mango_idx n);
+
 /* Does name match a glob of *, ? and [..]? */
 MGI_FN int mgi_glob(const char *pattern, const char *name);
 /* Up to 4 of `names` nearest to `name` by edit distance, ", "-joined into out. */

@@ -22,3 +22,21 @@ int mango_threads(void)
     return 1;
 #endif
 }
+
+MGI_FN mango_idx mgi_thread(void)
+{
+#if defined(_OPENMP)
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
+MGI_FN int mgi_in_parallel(void)
+{
+#if defined(_OPENMP)
+    return omp_in_parallel();
+#else
+    return 0;
+#endif
+}
