@@ -6,7 +6,6 @@
  * Every truncation is below 2^-56 of the result; the bounds are in real.h.
  * SPDX-License-Identifier: MIT */
 #include "real.h"
-#include <math.h>
 
 #define REAL_LN2_HI 0x1.62e42feep-1 /* 32 bits, so that k times it is exact */
 #define REAL_LN2_LO 0x1.a39ef35793c76p-33
@@ -63,7 +62,7 @@ static double real_exp(double x, double lo)
 
 double mgi_exp(double x)
 {
-    return x != x ? x : real_exp(x, 0.0);
+    return mgi_is_nan(x) ? x : real_exp(x, 0.0);
 }
 
 /* x = 2^k m with sqrt(1/2) <= m < sqrt(2); x positive and finite. */
@@ -96,10 +95,10 @@ static double real_atanh_tail(double z, int first)
 
 double mgi_log(double x)
 {
-    if (x != x || x == (double)INFINITY)
+    if (mgi_is_nan(x) || x == (double)INFINITY)
         return x;
     if (x <= 0.0)
-        return x == 0.0 ? -(double)INFINITY : (double)NAN;
+        return x == 0.0 ? -(double)INFINITY : MGI_NAN;
     int k;
     const double f = real_split(x, &k) - 1.0; /* exact */
     const double s = f / (2.0 + f), z = s * s;
@@ -164,12 +163,12 @@ double mgi_pow(double x, double y)
 {
     if (y == 0.0 || x == 1.0)
         return 1.0;
-    if (x != x || y != y || x < 0.0)
-        return (double)NAN;
+    if (mgi_is_nan(x) || mgi_is_nan(y) || x < 0.0)
+        return MGI_NAN;
     const double inf = (double)INFINITY;
     if (x == 0.0 || x == inf)
         return (x == 0.0) == (y > 0.0) ? 0.0 : inf;
-    if (y - y != 0.0) /* infinite */
+    if (!mgi_is_finite(y)) /* infinite */
         return (x > 1.0) == (y > 0.0) ? inf : 0.0;
     const real_dd l = real_log_dd(x);
     const double rough = l.hi * y;
@@ -225,8 +224,8 @@ static double real_quarter(double x, int *q)
 double mgi_sin2pi(double x)
 {
     int q;
-    if (x - x != 0.0)
-        return (double)NAN;
+    if (!mgi_is_finite(x))
+        return MGI_NAN;
     const double r = real_quarter(x, &q);
     const double v = q & 1 ? real_cos(r) : real_sin(r);
     return q & 2 ? -v : v;
@@ -235,8 +234,8 @@ double mgi_sin2pi(double x)
 double mgi_cos2pi(double x)
 {
     int q;
-    if (x - x != 0.0)
-        return (double)NAN;
+    if (!mgi_is_finite(x))
+        return MGI_NAN;
     const double r = real_quarter(x, &q);
     const double v = q & 1 ? real_sin(r) : real_cos(r);
     return q == 1 || q == 2 ? -v : v;
@@ -257,7 +256,7 @@ float mgi_tanhf(float x)
 {
     const double a = x < 0.0f ? -(double)x : (double)x, z = a * a;
     if (!(a < 20.0))
-        return x != x ? x : x > 0.0f ? 1.0f : -1.0f;
+        return mgi_is_nan((double)x) ? x : x > 0.0f ? 1.0f : -1.0f;
     if (a < 0.5) { /* Lambert's continued fraction, its eighth convergent */
         const double p = 2027025.0 + z * (270270.0 + z * (6930.0 + z * 36.0));
         const double q = 2027025.0 + z * (945945.0 + z * (51975.0 + z * (630.0 + z)));
@@ -271,7 +270,7 @@ float mgi_fmaf_soft(float a, float b, float c)
 {
     const double p = (double)a * (double)b; /* exact: 48 bits */
     const double s = p + (double)c;
-    if (s - s != 0.0)
+    if (!mgi_is_finite(s))
         return (float)s;
     const double t = s - p;
     const double lost = (p - (s - t)) + ((double)c - t);

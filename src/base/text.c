@@ -107,7 +107,7 @@ static void text_shortest(mgi_str *s, double v, int first, int last, int as_floa
 {
     char z[64];
     double back = 0.0;
-    if (v - v != 0.0) {
+    if (!mgi_is_finite(v)) {
         mgi_str_puts(s, "null");
         return;
     }
@@ -200,7 +200,7 @@ int mgi_parse_real_n(const char *p, mango_idx n, double *v)
     }
     z[k] = '\0';
     const double x = strtod(z, NULL);
-    if (x - x != 0.0)
+    if (!mgi_is_finite(x))
         return 0;
     *v = x;
     return 1;

@@ -14,9 +14,6 @@
  * SPDX-License-Identifier: MIT */
 #include "conv_thin.h"
 #include "winograd.h"
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 
 #define CONV_MU 256        /* pixels per work item, at most              */
 #define CONV_TAPS 64       /* runs per call of the kernel                */
@@ -49,11 +46,6 @@ typedef struct conv_win {
     mango_idx C, kw;
 } conv_win;
 
-static mango_idx conv_up(mango_idx x, mango_idx to)
-{
-    return (x + to - 1) / to * to;
-}
-
 /* Next runs of a window from run number *r on, up to CONV_KC; returns their count. */
 static mango_idx conv_runs(const conv_win *w, mango_idx *r, mgi_tap *tap)
 {
@@ -76,7 +68,7 @@ static void conv_panel(const conv_job *j, const conv_win *w, mango_idx m,
 {
     const mgi_kernels *k = j->k;
     const mango_idx nr = k->nr, o0 = panel * nr, n = MGI_MIN(nr, j->g.O - o0);
-    const mango_idx tiles = (m + k->mr - 1) / k->mr, step = (m + tiles - 1) / tiles;
+    const mango_idx tiles = mgi_ceil_div(m, k->mr), step = mgi_ceil_div(m, tiles);
     const mango_idx b0 = o0 * j->g.kh * j->g.kw * j->g.C; /* of the panel */
     const mgi_epilogue *e = j->e;
     mgi_tap tap[CONV_TAPS];
@@ -268,13 +260,13 @@ static void conv_split(conv_job *j)
 {
     const mango_idx T = mango_threads(), mr = j->k->mr;
     const mango_idx M = j->mode == CONV_IMAGES ? j->N : j->N * j->g.TH * j->g.TW;
-    j->panels = (j->g.O + j->k->nr - 1) / j->k->nr;
-    j->units = (M + j->mu - 1) / j->mu;
+    j->panels = mgi_ceil_div(j->g.O, j->k->nr);
+    j->units = mgi_ceil_div(M, j->mu);
     if (M >= 2 * T * mr || j->panels < T)
-        j->units = conv_up(j->units, T);
-    j->mu = MGI_MIN(j->mu, conv_up((M + j->units - 1) / j->units, mr));
-    j->units = (M + j->mu - 1) / j->mu;
-    j->groups = j->units >= T ? 1 : MGI_MIN(j->panels, (2 * T + j->units - 1) / j->units);
+        j->units = mgi_round_up(j->units, T);
+    j->mu = MGI_MIN(j->mu, mgi_round_up(mgi_ceil_div(M, j->units), mr));
+    j->units = mgi_ceil_div(M, j->mu);
+    j->groups = j->units >= T ? 1 : MGI_MIN(j->panels, mgi_ceil_div(2 * T, j->units));
 }
 
 MGI_FN mango_idx mgi_conv_work(const mgi_conv *c, mango_idx N)
@@ -290,7 +282,7 @@ MGI_FN mango_idx mgi_conv_work(const mgi_conv *c, mango_idx N)
             const mango_idx s = j.g.TH && j.g.TW ? conv_mode(&j) : 0;
             most = MGI_MAX(most, s);
         }
-    return MGI_MAX(mgi_thin_work(c), mango_threads() * conv_up(most + CONV_MU * j.k->nr, 16));
+    return MGI_MAX(mgi_thin_work(c), mango_threads() * mgi_round_up(most + CONV_MU * j.k->nr, 16));
 }
 
 static void conv_item(const conv_job *j, mango_idx item, float *scratch)
@@ -306,18 +298,13 @@ static void conv_item(const conv_job *j, mango_idx item, float *scratch)
 
 static void conv_phase(conv_job *j, float *work)
 {
-    const mango_idx each = conv_up(conv_mode(j) + CONV_MU * j->k->nr, 16);
+    const mango_idx each = mgi_round_up(conv_mode(j) + CONV_MU * j->k->nr, 16);
     conv_split(j);
     const mango_idx items = j->units * j->groups;
     const mango_idx flops = j->N * j->g.TH * j->g.TW * j->g.O * j->g.C * j->g.kh * j->g.kw;
     MGI_OMP(parallel for schedule(dynamic) if (flops > 32768))
-    for (mango_idx i = 0; i < items; i++) {
-#if defined(_OPENMP)
-        conv_item(j, i, work + omp_get_thread_num() * each);
-#else
-        conv_item(j, i, work + 0 * each);
-#endif
-    }
+    for (mango_idx i = 0; i < items; i++)
+        conv_item(j, i, mgi_thread_scratch(work, each));
     (void)flops;
 }
 

@@ -10,9 +10,6 @@
  * SPDX-License-Identifier: MIT */
 #include "loops.h"
 #include "spikes_grad.h"
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 
 #define FEW_DENSITY 0.35  /* part of dy above which dense is faster     */
 #define FEW_WIDE 64       /* channels of dx at a time                   */
@@ -37,7 +34,7 @@ static int few_fits(const mgi_conv *c)
 
 static mango_idx few_up(mango_idx n)
 {
-    return (n + 15) / 16 * 16;
+    return mgi_round_up(n, 16);
 }
 
 static mango_idx few_images(const mgi_conv *c)
@@ -54,7 +51,7 @@ static mango_idx few_each(const mgi_conv *c)
 
 static mango_idx few_rows(const mgi_conv *c)
 {
-    return (c->C + FEW_WIDE - 1) / FEW_WIDE * FEW_WIDE * c->O * c->kh * c->kw;
+    return mgi_round_up(c->C, FEW_WIDE) * c->O * c->kh * c->kw;
 }
 
 MGI_FN mango_idx mgi_few_work(const mgi_conv *c)
@@ -66,7 +63,7 @@ MGI_FN mango_idx mgi_few_work(const mgi_conv *c)
  * (ky,kx,o) of a group of channels of dx. */
 static void few_turn(const mgi_conv *c, const mgi_convgeo *g, const float *w, float *rows)
 {
-    const mango_idx groups = (c->C + FEW_WIDE - 1) / FEW_WIDE, taps = g->kh * g->kw;
+    const mango_idx groups = mgi_ceil_div(c->C, FEW_WIDE), taps = g->kh * g->kw;
     const mango_idx area = (mango_idx)c->kh * c->kw;
     MGI_OMP(parallel for if (groups * taps > 1))
     for (mango_idx i = 0; i < groups * taps; i++) {
@@ -145,20 +142,15 @@ MGI_FN int mgi_few_backward_data(const mgi_conv *c, mango_idx N, const float *dy
     const mgi_conv f = mgi_conv_flip(c);
     few_job j = {.l = mgi_loops_get(), .N = N, .images = few_images(c), .x = dy, .rows = work,
                  .y = dx};
-    const mango_idx each = few_each(c), items = (N + j.images - 1) / j.images;
+    const mango_idx each = few_each(c), items = mgi_ceil_div(N, j.images);
     if (!few_fits(c) || !few_enough(N * c->OH * c->OW * c->O, dy))
         return 0;
     mgi_convgeo_phase(&f, 0, &j.g);
     few_turn(c, &j.g, w, work);
     work += few_up(few_rows(c));
     MGI_OMP(parallel for schedule(dynamic) if (items > 1))
-    for (mango_idx i = 0; i < items; i++) {
-#if defined(_OPENMP)
-        few_item(&j, i, work + omp_get_thread_num() * each);
-#else
-        few_item(&j, i, work + 0 * each);
-#endif
-    }
+    for (mango_idx i = 0; i < items; i++)
+        few_item(&j, i, mgi_thread_scratch(work, each));
     return 1;
 }
 

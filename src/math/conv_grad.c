@@ -43,11 +43,6 @@ typedef struct grad_runs {
     mgi_tap run[GRAD_PIX]; /* a: big, b: small */
 } grad_runs;
 
-static mango_idx grad_up(mango_idx x, mango_idx to)
-{
-    return (x + to - 1) / to * to;
-}
-
 /* Floats that hold the input as bits; a transposed convolution has no use for them. */
 static mango_idx grad_bits(const mgi_conv *c, mango_idx N)
 {
@@ -57,8 +52,8 @@ static mango_idx grad_bits(const mgi_conv *c, mango_idx N)
 MGI_FN mango_idx mgi_conv_backward_work(const mgi_conv *c, mango_idx N)
 {
     const mgi_conv f = mgi_conv_flip(c);
-    const mango_idx data = grad_up(mgi_conv_packed(&f), 16) + mgi_conv_work(&f, N);
-    const mango_idx weights = grad_up(c->O * c->C * c->kh * c->kw, 16) + grad_bits(c, N);
+    const mango_idx data = mgi_round_up(mgi_conv_packed(&f), 16) + mgi_conv_work(&f, N);
+    const mango_idx weights = mgi_round_up(c->O * c->C * c->kh * c->kw, 16) + grad_bits(c, N);
     const mango_idx most = MGI_MAX(MGI_MAX(data, weights), mgi_few_work(c));
     return c->winograd ? MGI_MAX(most, mgi_winograd_backward_work(c, N)) : most;
 }
@@ -71,14 +66,14 @@ MGI_FN void mgi_conv_backward_data(const mgi_conv *c, mango_idx N, const float *
         mgi_few_backward_data(c, N, dy, w, dx, work))
         return;
     mgi_conv_pack(&f, w, work);
-    mgi_conv_forward(&f, N, dy, work, NULL, dx, work + grad_up(mgi_conv_packed(&f), 16));
+    mgi_conv_forward(&f, N, dy, work, NULL, dx, work + mgi_round_up(mgi_conv_packed(&f), 16));
 }
 
 /* Positions [lo,hi) of the small map with 0 <= t*s - p + k < size. */
 static void grad_clip(mango_idx k, mango_idx s, mango_idx p, mango_idx size, mango_idx count,
                       mango_idx *lo, mango_idx *hi)
 {
-    *lo = p > k ? (p - k + s - 1) / s : 0;
+    *lo = p > k ? mgi_ceil_div(p - k, s) : 0;
     *hi = size - 1 + p - k < 0 ? 0 : MGI_MIN(count, (size - 1 + p - k) / s + 1);
 }
 
@@ -125,7 +120,7 @@ static void grad_tile(const grad_job *j, mango_idx tap, mango_idx t, grad_runs *
 {
     const mgi_kernels *k = j->k;
     const mango_idx M = j->swap ? j->Cs : j->Cb, Nn = j->swap ? j->Cb : j->Cs;
-    const mango_idx step = (M + j->mt - 1) / j->mt;
+    const mango_idx step = mgi_ceil_div(M, j->mt);
     const mango_idx i0 = t / j->nt * step, j0 = t % j->nt * k->nr;
     const mango_idx m = MGI_MIN(step, M - i0), n = MGI_MIN(k->nr, Nn - j0);
     float *R = j->R + (tap * M + i0) * Nn + j0;
@@ -219,10 +214,10 @@ static void grad_bias(mango_idx rows, mango_idx O, const float *dy, float *db)
 static void grad_dense(grad_job *j)
 {
     /* the axis that wastes fewer lanes of 16 goes into the vectors */
-    j->swap = grad_up(j->Cs, 16) * j->Cb > grad_up(j->Cb, 16) * j->Cs;
+    j->swap = mgi_round_up(j->Cs, 16) * j->Cb > mgi_round_up(j->Cb, 16) * j->Cs;
     j->rows = MGI_MAX(1, GRAD_PIX / j->Ws);
-    j->mt = ((j->swap ? j->Cs : j->Cb) + j->k->mr - 1) / j->k->mr;
-    j->nt = ((j->swap ? j->Cb : j->Cs) + j->k->nr - 1) / j->k->nr;
+    j->mt = mgi_ceil_div(j->swap ? j->Cs : j->Cb, j->k->mr);
+    j->nt = mgi_ceil_div(j->swap ? j->Cb : j->Cs, j->k->nr);
     const mango_idx tiles = j->kh * j->kw * j->mt * j->nt, items = MGI_MIN(tiles, mango_threads());
     MGI_OMP(parallel for if (tiles * j->N * j->Hs * j->Ws > 512))
     for (mango_idx i = 0; i < items; i++)
@@ -245,7 +240,7 @@ MGI_FN void mgi_conv_backward_weights(const mgi_conv *c, mango_idx N, const floa
         grad_bias(N * c->OH * c->OW, c->O, dy, db);
     if (N <= 0 || g.kh == 0)
         return;
-    uint64_t *bits = (uint64_t *)(void *)(work + grad_up(c->O * c->C * c->kh * c->kw, 16));
+    uint64_t *bits = (uint64_t *)(void *)(work + mgi_round_up(c->O * c->C * c->kh * c->kw, 16));
     const mango_idx pixels = N * c->H * c->W;
     if (!t && mgi_bits_pack(pixels, c->C, x, bits) && mgi_bits_few(pixels, c->C, c->O, bits))
         mgi_bits_conv_weights(&g, N, bits, dy, work);
@@ -254,8 +249,8 @@ MGI_FN void mgi_conv_backward_weights(const mgi_conv *c, mango_idx N, const floa
         return;
     } else
         grad_dense(&j);
-    const mango_idx across = (j.Cs + GRAD_SMALL - 1) / GRAD_SMALL;
-    const mango_idx squares = across * ((j.Cb + GRAD_SMALL - 1) / GRAD_SMALL);
+    const mango_idx across = mgi_ceil_div(j.Cs, GRAD_SMALL);
+    const mango_idx squares = across * mgi_ceil_div(j.Cb, GRAD_SMALL);
     MGI_OMP(parallel for if (squares > 1))
     for (mango_idx i = 0; i < squares; i++) {
         const mango_idx b0 = i / across * GRAD_SMALL;

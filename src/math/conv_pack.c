@@ -136,7 +136,7 @@ static void conv_pack_panel(const mgi_convgeo *g, const mgi_conv *c, mango_idx p
 
 MGI_FN void mgi_conv_pack(const mgi_conv *c, const float *w, float *packed)
 {
-    const mango_idx nr = mgi_kernels_get()->nr, panels = (c->O + nr - 1) / nr;
+    const mango_idx nr = mgi_kernels_get()->nr, panels = mgi_ceil_div(c->O, nr);
     const mango_idx area = (mango_idx)c->kh * c->kw;
     const mango_idx so = c->transposed ? area : c->C * area;
     const mango_idx sc = c->transposed ? c->O * area : area;

@@ -14,9 +14,6 @@
  * SPDX-License-Identifier: MIT */
 #include "conv_thin.h"
 #include "transpose.h"
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 
 #define THIN_OUTPUTS 8 /* at most                                       */
 #define THIN_PHASES 4  /* at most                                       */
@@ -40,11 +37,6 @@ typedef struct thin_job {
     float *y;
     mango_idx bands;
 } thin_job;
-
-static mango_idx thin_up(mango_idx x, mango_idx to)
-{
-    return (x + to - 1) / to * to;
-}
 
 static int thin_phase_fits(const mgi_convgeo *g)
 {
@@ -75,13 +67,13 @@ static int thin_plan(const mgi_conv *c, thin_job *j)
     }
     j->wide = right + j->px;
     j->ring = below + j->py;
-    j->pitch = thin_up(j->wide + 8, 16) - 8;
+    j->pitch = mgi_round_up(j->wide + 8, 16) - 8;
     return 1;
 }
 
 static mango_idx thin_ring(const thin_job *j)
 {
-    return thin_up(j->ring * j->c->C * j->pitch, 16);
+    return mgi_round_up(j->ring * j->c->C * j->pitch, 16);
 }
 
 static mango_idx thin_weights(const thin_job *j)
@@ -89,7 +81,7 @@ static mango_idx thin_weights(const thin_job *j)
     mango_idx sum = 0;
     for (int f = 0; f < j->phases; f++)
         sum += j->g[f].kh * j->g[f].kw * j->c->C * j->c->O;
-    return thin_up(sum, 16);
+    return mgi_round_up(sum, 16);
 }
 
 MGI_FN mango_idx mgi_thin_work(const mgi_conv *c)
@@ -215,16 +207,11 @@ MGI_FN int mgi_thin_forward(const mgi_conv *c, mango_idx N, const float *x, cons
         return 0;
     const mango_idx each = thin_ring(&j);
     float *rings = work + thin_weights(&j);
-    j.bands = MGI_MAX(1, MGI_MIN(j.TH / THIN_ROWS, (4 * T + N - 1) / MGI_MAX(N, 1)));
+    j.bands = MGI_MAX(1, MGI_MIN(j.TH / THIN_ROWS, mgi_ceil_div(4 * T, MGI_MAX(N, 1))));
     thin_unpack(&j, packed, work);
     MGI_OMP(parallel for schedule(dynamic) if (N * j.TH * j.TW * c->C > 4096))
-    for (mango_idx i = 0; i < N * j.bands; i++) {
-#if defined(_OPENMP)
-        thin_item(&j, i, rings + omp_get_thread_num() * each);
-#else
-        thin_item(&j, i, rings + 0 * each);
-#endif
-    }
+    for (mango_idx i = 0; i < N * j.bands; i++)
+        thin_item(&j, i, mgi_thread_scratch(rings, each));
     return 1;
 }
 

@@ -13,9 +13,6 @@
  * SPDX-License-Identifier: MIT */
 #include "ops.h"
 #include "../base/real.h"
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 
 #define GEMM_KC 576  /* k per block, at most; a 3x3 window of 64 channels  */
 #define GEMM_MC 112  /* rows of A per block, at most: 112 x 576 x 4 = 252 KiB */
@@ -85,13 +82,13 @@ static void pack_panel(mango_idx kc, mango_idx n, mango_idx nr, const float *src
 MGI_FN mango_idx mgi_pack_size(mango_idx K, mango_idx N)
 {
     const mango_idx nr = mgi_kernels_get()->nr;
-    return K * ((N + nr - 1) / nr) * nr;
+    return K * mgi_round_up(N, nr);
 }
 
 MGI_FN void mgi_pack(mango_idx K, mango_idx N, const float *B, mango_idx sk, mango_idx sn,
                      float *P)
 {
-    const mango_idx nr = mgi_kernels_get()->nr, panels = (N + nr - 1) / nr;
+    const mango_idx nr = mgi_kernels_get()->nr, panels = mgi_ceil_div(N, nr);
     MGI_OMP(parallel for if (K * N >= MGI_GRAIN))
     for (mango_idx p = 0; p < panels; p++)
         pack_panel(K, MGI_MIN(nr, N - p * nr), nr, B + p * nr * sn, sk, sn, P + p * nr * K);
@@ -119,32 +116,27 @@ typedef struct gemm_at {
     float *B;        /* scratch for panels                         */
 } gemm_at;
 
-static mango_idx gemm_up(mango_idx x, mango_idx to)
-{
-    return (x + to - 1) / to * to;
-}
-
 static mango_idx gemm_mc(const mgi_kernels *k)
 {
-    return gemm_up(GEMM_MC, k->mr);
+    return mgi_round_up(GEMM_MC, k->mr);
 }
 
 /* Copied A: floats per row, and rows; op n keeps rows of kc, op t kc rows of mc. */
 static mango_idx gemm_pitch(const mgi_kernels *k, int opa, mango_idx M, mango_idx K)
 {
-    return gemm_up(opa == 't' ? MGI_MIN(gemm_mc(k), M) : MGI_MIN(GEMM_KC, K), 16) + 16;
+    return mgi_round_up(opa == 't' ? MGI_MIN(gemm_mc(k), M) : MGI_MIN(GEMM_KC, K), 16) + 16;
 }
 
 static mango_idx gemm_room_a(const mgi_kernels *k, int opa, mango_idx M, mango_idx K)
 {
     const mango_idx rows = opa == 't' ? MGI_MIN(GEMM_KC, K) : MGI_MIN(gemm_mc(k), M);
-    return gemm_up(rows, 16) * gemm_pitch(k, opa, M, K);
+    return mgi_round_up(rows, 16) * gemm_pitch(k, opa, M, K);
 }
 
 /* Floats for packed B. */
 static mango_idx gemm_room_b(const mgi_kernels *k, mango_idx N, mango_idx K)
 {
-    return MGI_MIN(GEMM_NC, gemm_up(N, k->nr)) * gemm_up(MGI_MIN(GEMM_KC, K), 16);
+    return MGI_MIN(GEMM_NC, mgi_round_up(N, k->nr)) * mgi_round_up(MGI_MIN(GEMM_KC, K), 16);
 }
 
 MGI_FN mango_idx mgi_gemm_work(mango_idx M, mango_idx N, mango_idx K, int opa, int opb)
@@ -158,8 +150,8 @@ MGI_FN mango_idx mgi_gemm_work(mango_idx M, mango_idx N, mango_idx K, int opa, i
  * and about what it costs to pack B and to copy A. */
 static double gemm_cost(const gemm_job *g, mango_idx down, mango_idx across)
 {
-    const double m = (double)((g->mtiles + down - 1) / down * g->k->mr);
-    const double n = (double)((g->panels + across - 1) / across * g->k->nr);
+    const double m = (double)(mgi_ceil_div(g->mtiles, down) * g->k->mr);
+    const double n = (double)(mgi_ceil_div(g->panels, across) * g->k->nr);
     return m * n + 24.0 * n + 8.0 * m;
 }
 
@@ -168,8 +160,8 @@ static void gemm_cut(gemm_job *g)
 {
     const mango_idx T = mango_threads();
     double least = 0;
-    g->mtiles = (g->M + g->k->mr - 1) / g->k->mr;
-    g->panels = (g->N + g->k->nr - 1) / g->k->nr;
+    g->mtiles = mgi_ceil_div(g->M, g->k->mr);
+    g->panels = mgi_ceil_div(g->N, g->k->nr);
     g->down = g->across = 0;
     for (mango_idx down = 1; down <= T; down++) {
         const double cost = gemm_cost(g, down, T / down);
@@ -243,7 +235,7 @@ static void gemm_panel(const gemm_job *g, const gemm_at *at, mango_idx panel,
 {
     const mgi_kernels *k = g->k;
     const mango_idx n = MGI_MIN(k->nr, g->N - panel * k->nr), m = at->m;
-    const mango_idx tiles = (m + k->mr - 1) / k->mr, step = (m + tiles - 1) / tiles;
+    const mango_idx tiles = mgi_ceil_div(m, k->mr), step = mgi_ceil_div(m, tiles);
     const mango_idx pitch = at->A ? g->pitch : g->lda;
     const float *A = at->A           ? at->A
                      : g->opa == 't' ? g->A + at->k0 * g->lda + at->i0
@@ -289,8 +281,8 @@ static void gemm_rows(const gemm_job *g, const gemm_at *at)
 static void gemm_stretch(const gemm_job *g, gemm_at *at, mango_idx r0, mango_idx r1,
                          float *s)
 {
-    const mango_idx mc = gemm_mc(g->k), cuts = (r1 - r0 + mc - 1) / mc;
-    const mango_idx step = gemm_up((r1 - r0 + cuts - 1) / cuts, g->k->mr);
+    const mango_idx mc = gemm_mc(g->k), cuts = mgi_ceil_div(r1 - r0, mc);
+    const mango_idx step = mgi_round_up(mgi_ceil_div(r1 - r0, cuts), g->k->mr);
     /* A few panels do not repay a copy of A, unless its rows fall on few cache sets. */
     const int copy = at->p1 - at->p0 > 2 || g->lda % 1024 == 0;
     at->A = copy ? s : NULL;
@@ -311,9 +303,9 @@ static void gemm_item(const gemm_job *g, mango_idx item, float *s)
     const mango_idx r0 = d * g->mtiles / g->down * mr;
     const mango_idx r1 = MGI_MIN(g->M, (d + 1) * g->mtiles / g->down * mr);
     const mango_idx q0 = a * g->panels / g->across, q1 = (a + 1) * g->panels / g->across;
-    const mango_idx nc = MGI_MAX(1, GEMM_NC / g->k->nr), cuts = (q1 - q0 + nc - 1) / nc;
-    const mango_idx turns = (g->K + GEMM_KC - 1) / GEMM_KC; /* of about as many k */
-    const mango_idx kc = turns > 1 ? gemm_up((g->K + turns - 1) / turns, 16) : GEMM_KC;
+    const mango_idx nc = MGI_MAX(1, GEMM_NC / g->k->nr), cuts = mgi_ceil_div(q1 - q0, nc);
+    const mango_idx turns = mgi_ceil_div(g->K, GEMM_KC); /* of about as many k */
+    const mango_idx kc = turns > 1 ? mgi_round_up(mgi_ceil_div(g->K, turns), 16) : GEMM_KC;
     gemm_at at = {.B = s + gemm_room_a(g->k, g->opa, g->M, g->K)};
     for (mango_idx c = 0; c < cuts; c++) {
         at.p0 = q0 + c * (q1 - q0) / cuts;
@@ -348,13 +340,8 @@ MGI_FN void mgi_gemm(int opa, int opb, mango_idx M, mango_idx N, mango_idx K,
     const mango_idx items = g.down * g.across;
     const mango_idx each = gemm_room_a(g.k, opa, M, K) + gemm_room_b(g.k, N, K);
     MGI_OMP(parallel for schedule(dynamic) if (M * N * K > 65536))
-    for (mango_idx i = 0; i < items; i++) {
-#if defined(_OPENMP)
-        gemm_item(&g, i, work + omp_get_thread_num() * each);
-#else
-        gemm_item(&g, i, work + 0 * each);
-#endif
-    }
+    for (mango_idx i = 0; i < items; i++)
+        gemm_item(&g, i, mgi_thread_scratch(work, each));
 }
 
 MGI_FN void mgi_gemm_ref(int opa, int opb, mango_idx M, mango_idx N, mango_idx K,

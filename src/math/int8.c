@@ -35,7 +35,7 @@ static mango_idx int8_inputs(const mgi_conv *c, mgi_convgeo *g)
 
 static mango_idx int8_groups(const mgi_conv *c)
 {
-    return (c->O + MGI_INT8_OUT - 1) / MGI_INT8_OUT;
+    return mgi_ceil_div(c->O, MGI_INT8_OUT);
 }
 
 MGI_FN mango_idx mgi_int8_packed(const mgi_conv *c)

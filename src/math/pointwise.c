@@ -106,7 +106,7 @@ MGI_FN double mgi_crossentropy(mango_idx R, mango_idx C, const float *x,
 static void pointwise_transpose(mango_idx N, mango_idx A, mango_idx B, const float *x,
                                 float *y)
 {
-    const mango_idx tiles = (A + POINTWISE_TILE - 1) / POINTWISE_TILE;
+    const mango_idx tiles = mgi_ceil_div(A, POINTWISE_TILE);
     MGI_OMP(parallel for schedule(static) if (N * A * B >= MGI_GRAIN))
     for (mango_idx k = 0; k < N * tiles; k++) {
         const mango_idx n = k / tiles, a0 = k % tiles * POINTWISE_TILE;

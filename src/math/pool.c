@@ -40,8 +40,8 @@ static pool_window pool_fixed(const mgi_pool *p, mango_idx oy, mango_idx ox)
 
 static pool_window pool_adaptive(const mgi_pool *p, mango_idx oy, mango_idx ox)
 {
-    pool_window w = {oy * p->H / p->OH, ((oy + 1) * p->H + p->OH - 1) / p->OH,
-                     ox * p->W / p->OW, ((ox + 1) * p->W + p->OW - 1) / p->OW};
+    pool_window w = {oy * p->H / p->OH, mgi_ceil_div((oy + 1) * p->H, p->OH),
+                     ox * p->W / p->OW, mgi_ceil_div((ox + 1) * p->W, p->OW)};
     return w;
 }
 

@@ -4,7 +4,7 @@
 
 MGI_FN mango_idx mgi_bits_words(mango_idx C)
 {
-    return (C + 63) / 64;
+    return mgi_ceil_div(C, 64);
 }
 
 /* ---- the plain kernels ----------------------------------------------------- */
@@ -99,7 +99,7 @@ static void spk_window(int adaptive, mango_idx t, mango_idx s, mango_idx p, mang
                        mango_idx in, mango_idx out, mango_idx *lo, mango_idx *hi)
 {
     *lo = adaptive ? t * in / out : MGI_MAX(t * s - p, 0);
-    *hi = adaptive ? ((t + 1) * in + out - 1) / out : MGI_MIN(t * s - p + k, in);
+    *hi = adaptive ? mgi_ceil_div((t + 1) * in, out) : MGI_MIN(t * s - p + k, in);
 }
 
 MGI_FN void mgi_bits_maxpool(const mgi_pool *p, mango_idx N, const uint64_t *x, uint64_t *y)

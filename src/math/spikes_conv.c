@@ -64,11 +64,6 @@ typedef struct spc_tile {
     int16_t *low;                  /* (rows,64) or NULL: with weights of 8 bits */
 } spc_tile;
 
-static mango_idx spc_up(mango_idx x, mango_idx to)
-{
-    return (x + to - 1) / to * to;
-}
-
 /* ---- input ----------------------------------------------------------------------- */
 
 static int spc_count(uint64_t w)
@@ -325,7 +320,7 @@ static void spc_item(const spc_job *j, mango_idx group, mango_idx pos, mango_idx
     u.o0 = group * SPC_OUT;
     u.n = MGI_MIN(SPC_OUT, g->O - u.o0);
     u.panel = u.o0 / nr;
-    u.panels = (u.n + nr - 1) / nr;
+    u.panels = mgi_ceil_div(u.n, nr);
     u.wide = j->int8 ? MGI_INT8_OUT : u.panels * nr;
     u.acc = space + (64 - (uintptr_t)(void *)space % 64) % 64 / sizeof *space;
     u.rows = u.B * u.T;
@@ -348,12 +343,12 @@ static void spc_item(const spc_job *j, mango_idx group, mango_idx pos, mango_idx
 /* Tiles: parts of T and B, so that a tile has SPC_ROWS rows or a bit less. */
 static void spc_parts(spc_job *j)
 {
-    j->times = (j->T + SPC_ROWS - 1) / SPC_ROWS;
-    j->tb = (j->T + j->times - 1) / j->times;
+    j->times = mgi_ceil_div(j->T, SPC_ROWS);
+    j->tb = mgi_ceil_div(j->T, j->times);
     j->nb = MGI_MAX(SPC_ROWS / j->T, 1);
-    j->lanes = (j->B + j->nb - 1) / j->nb;
-    j->nb = (j->B + j->lanes - 1) / j->lanes;
-    j->groups = (j->g.O + SPC_OUT - 1) / SPC_OUT;
+    j->lanes = mgi_ceil_div(j->B, j->nb);
+    j->nb = mgi_ceil_div(j->B, j->lanes);
+    j->groups = mgi_ceil_div(j->g.O, SPC_OUT);
 }
 
 /* Floats for the sorted words of N maps; parts of T and B waste a third at most. */
@@ -422,8 +417,8 @@ static void spc_dense(const spc_job *j, const mgi_conv *c, float *work)
     const mango_idx N = j->T * j->B, in = c->H * c->W, out = c->OH * c->OW;
     const mango_idx most = spc_widened(c, N);
     const mgi_bits_epilogue *e = j->e;
-    float *wide = work, *res = wide + spc_up(most * in * c->C, 16);
-    float *X = res + spc_up(most * out * c->O, 16), *rest = X + spc_up(most * out * c->O, 16);
+    float *wide = work, *res = wide + mgi_round_up(most * in * c->C, 16);
+    float *X = res + mgi_round_up(most * out * c->O, 16), *rest = X + mgi_round_up(most * out * c->O, 16);
     for (mango_idx n = 0; n < N; n += most) {
         const mango_idx m = MGI_MIN(most, N - n);
         float *y = j->lif ? X : j->y + n * out * c->O;
@@ -446,7 +441,7 @@ static void spc_dense(const spc_job *j, const mgi_conv *c, float *work)
 MGI_FN mango_idx mgi_bits_conv_work(const mgi_conv *c, mango_idx N)
 {
     const mango_idx most = spc_widened(c, N), in = c->H * c->W, out = c->OH * c->OW;
-    const mango_idx dense = spc_up(most * in * c->C, 16) + 2 * spc_up(most * out * c->O, 16) +
+    const mango_idx dense = mgi_round_up(most * in * c->C, 16) + 2 * mgi_round_up(most * out * c->O, 16) +
                             mgi_conv_work(c, most);
     return c->int8 ? spc_sorted(c, N) : MGI_MAX(dense, spc_sorted(c, N));
 }

@@ -65,7 +65,7 @@ static void spg_part(const spg_job *j, mango_idx t, mango_idx w, mango_idx p0, m
     float *R = j->R + (t * g->C + 64 * w) * O;
     uint64_t a[64], mask[64 * SPG_WORDS];
     for (mango_idx p = p0; p < p1; p += 64 * j->block) {
-        const mango_idx left = p1 - p, words = MGI_MIN(j->block, (left + 63) / 64);
+        const mango_idx left = p1 - p, words = MGI_MIN(j->block, mgi_ceil_div(left, 64));
         for (mango_idx k = 0; k < words; k++) {
             spg_words(j, t / g->kw, t % g->kw, w, p + 64 * k, MGI_MIN(64, left - 64 * k), a);
             spg_turn(a);
@@ -90,7 +90,7 @@ MGI_FN int mgi_bits_pack(mango_idx rows, mango_idx C, const float *x, uint64_t *
 {
     const mgi_loops *l = mgi_loops_get();
     const mango_idx words = mgi_bits_words(C), chunks = (rows * C + 32767) / 32768;
-    const mango_idx each = chunks > 0 ? (rows + chunks - 1) / chunks : 0;
+    const mango_idx each = chunks > 0 ? mgi_ceil_div(rows, chunks) : 0;
     int good = l->bits(MGI_MIN(rows, 4), C, x, bits); /* most other maps stop here */
     if (!good)
         return 0;

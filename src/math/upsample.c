@@ -9,9 +9,6 @@
  * value, so the same bits.
  * SPDX-License-Identifier: MIT */
 #include "ops.h"
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 
 #define UP_PIECE 2048 /* floats of output that are finished at a time, about */
 
@@ -103,15 +100,10 @@ MGI_FN void mgi_upsample(const mgi_up *u, mango_idx N, const float *x, float *y,
 {
     const mango_idx T = mango_threads(), each = up_scratch(u);
     up_job j = {.k = mgi_kernels_get(), .u = u, .x = x, .y = y};
-    j.bands = MGI_MAX(1, MGI_MIN(u->H, (4 * T + N - 1) / MGI_MAX(N, 1)));
+    j.bands = MGI_MAX(1, MGI_MIN(u->H, mgi_ceil_div(4 * T, MGI_MAX(N, 1))));
     MGI_OMP(parallel for schedule(dynamic) if (N * u->H * u->W * u->C >= MGI_GRAIN))
-    for (mango_idx i = 0; i < N * j.bands; i++) {
-#if defined(_OPENMP)
-        up_item(&j, i, work + omp_get_thread_num() * each);
-#else
-        up_item(&j, i, work + 0 * each);
-#endif
-    }
+    for (mango_idx i = 0; i < N * j.bands; i++)
+        up_item(&j, i, mgi_thread_scratch(work, each));
     (void)each;
 }
 

@@ -17,9 +17,6 @@
  * SPDX-License-Identifier: MIT */
 #include "winograd.h"
 #include "conv_geometry.h"
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 
 #define WINO_LINE 16              /* floats of a cache line                  */
 #define WINO_ALONE 196608         /* floats of V and M of a block, alone     */
@@ -52,21 +49,6 @@ typedef struct wino_block {
     float *zero, *dump, *V, *M; /* dump: one row for each thread of a team */
 } wino_block;
 
-/* The thread that calls, of a team. */
-static mango_idx wino_thread(void)
-{
-#if defined(_OPENMP)
-    return omp_get_thread_num();
-#else
-    return 0;
-#endif
-}
-
-static mango_idx wino_up(mango_idx x, mango_idx to)
-{
-    return (x + to - 1) / to * to;
-}
-
 /* Rows of x floats, T of them: an odd number of lines. */
 static mango_idx wino_plane(mango_idx T, mango_idx pitch)
 {
@@ -85,24 +67,24 @@ static wino_job wino_plan(const mgi_conv *c, mango_idx N)
     j.points = j.a * j.a;
     j.phases = c->transposed ? 4 : 1;
     j.O = c->O * j.phases;
-    j.TY = (RH + j.m - 1) / j.m;
-    j.TX = (RW + j.m - 1) / j.m;
+    j.TY = mgi_ceil_div(RH, j.m);
+    j.TX = mgi_ceil_div(RW, j.m);
     j.tiles = N * j.TY * j.TX;
-    j.panels = (j.O + j.k->nr - 1) / j.k->nr;
-    j.pitchV = wino_up(c->C, WINO_LINE) + WINO_LINE;
-    j.pitchM = wino_up(j.O, WINO_LINE) + WINO_LINE;
+    j.panels = mgi_ceil_div(j.O, j.k->nr);
+    j.pitchV = mgi_round_up(c->C, WINO_LINE) + WINO_LINE;
+    j.pitchM = mgi_round_up(j.O, WINO_LINE) + WINO_LINE;
     const mango_idx each = j.points * (j.pitchV + j.pitchM);
     j.T = WINO_ALONE / each / mr * mr;
     j.team = j.T < 2 * mr;
     if (j.team)
         j.T = MGI_MAX(4 * mr, WINO_TEAM / each / mr * mr);
     j.most = MGI_MIN(j.T, MGI_MAX(j.tiles, 1));
-    j.blocks = (j.tiles + j.T - 1) / j.T;
+    j.blocks = mgi_ceil_div(j.tiles, j.T);
     if (!j.team)
-        j.blocks = wino_up(j.blocks, threads);
+        j.blocks = mgi_round_up(j.blocks, threads);
     j.blocks = MGI_MAX(j.blocks, 1);
-    j.T = MGI_MAX(1, (j.tiles + j.blocks - 1) / j.blocks);
-    j.blocks = (j.tiles + j.T - 1) / j.T;
+    j.T = MGI_MAX(1, mgi_ceil_div(j.tiles, j.blocks));
+    j.blocks = mgi_ceil_div(j.tiles, j.T);
     j.planeV = wino_plane(j.T, j.pitchV);
     j.planeM = wino_plane(j.T, j.pitchM);
     return j;
@@ -191,7 +173,7 @@ static void wino_pack(const mgi_conv *c, mango_idx q, mango_idx i, const float *
 
 MGI_FN void mgi_winograd_pack(const mgi_conv *c, const float *w, float *packed)
 {
-    const mango_idx nr = mgi_kernels_get()->nr, panels = (c->O + nr - 1) / nr;
+    const mango_idx nr = mgi_kernels_get()->nr, panels = mgi_ceil_div(c->O, nr);
     if (c->transposed) {
         mgi_winograd_up_pack(c, w, packed);
         return;
@@ -276,7 +258,7 @@ static void wino_gemm(const wino_job *j, const wino_block *b, mango_idx p, mango
 {
     const mgi_kernels *k = j->k;
     const mango_idx C = j->c->C, O = j->O, nr = k->nr;
-    const mango_idx strips = (b->n + k->mr - 1) / k->mr, step = (b->n + strips - 1) / strips;
+    const mango_idx strips = mgi_ceil_div(b->n, k->mr), step = mgi_ceil_div(b->n, strips);
     const float *V = b->V + p * j->planeV, *row[32];
     for (mango_idx q = q0; q < q1; q++)
         for (mango_idx c0 = 0; c0 < C; c0 += WINO_KC) {
@@ -372,7 +354,7 @@ static void wino_alone(const wino_job *j, mango_idx i, float *scratch)
 static void wino_team(const wino_job *j, mango_idx i, float *scratch)
 {
     const wino_block b = wino_open(j, i, scratch);
-    const mango_idx spans = (b.n + WINO_SPAN - 1) / WINO_SPAN, items = j->points * j->panels;
+    const mango_idx spans = mgi_ceil_div(b.n, WINO_SPAN), items = j->points * j->panels;
     MGI_OMP(parallel)
     {
         MGI_OMP(for schedule(dynamic))
@@ -384,7 +366,7 @@ static void wino_team(const wino_job *j, mango_idx i, float *scratch)
         MGI_OMP(for schedule(dynamic))
         for (mango_idx s = 0; s < spans; s++)
             wino_output(j, &b, s * WINO_SPAN, MGI_MIN((s + 1) * WINO_SPAN, b.n),
-                        b.dump + wino_thread() * j->pitchM);
+                        b.dump + mgi_thread() * j->pitchM);
     }
 }
 
@@ -402,7 +384,7 @@ MGI_FN void mgi_winograd_forward(const mgi_conv *c, mango_idx N, const float *x,
     }
     MGI_OMP(parallel for schedule(dynamic) if (j.tiles * c->C * j.O > 16384))
     for (mango_idx i = 0; i < j.blocks; i++)
-        wino_alone(&j, i, work + wino_thread() * each);
+        wino_alone(&j, i, work + mgi_thread() * each);
 }
 
 #undef WINO_LINE

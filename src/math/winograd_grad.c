@@ -38,7 +38,7 @@ typedef struct wgrad_job {
 
 static mango_idx wgrad_up(mango_idx x)
 {
-    return (x + WGRAD_LINE - 1) / WGRAD_LINE * WGRAD_LINE;
+    return mgi_round_up(x, WGRAD_LINE);
 }
 
 /* ---- by the input --------------------------------------------------------- */
@@ -84,8 +84,8 @@ static wgrad_job wgrad_plan(const mgi_conv *c, mango_idx N)
     wgrad_job j = {.k = mgi_kernels_get(), .c = c, .m = c->winograd, .a = c->winograd + 2};
     j.set = mgi_winograd_get(j.k);
     j.points = j.a * j.a;
-    j.TY = (c->OH + j.m - 1) / j.m;
-    j.TX = (c->OW + j.m - 1) / j.m;
+    j.TY = mgi_ceil_div(c->OH, j.m);
+    j.TX = mgi_ceil_div(c->OW, j.m);
     j.tiles = N * j.TY * j.TX;
     j.pitchV = wgrad_up(c->C) + WGRAD_LINE;
     j.pitchZ = wgrad_up(c->O) + WGRAD_LINE;
@@ -93,7 +93,7 @@ static wgrad_job wgrad_plan(const mgi_conv *c, mango_idx N)
     j.T = MGI_MAX(32, MGI_MIN(j.T, WGRAD_TILES));
     j.planeV = (j.T * j.pitchV / WGRAD_LINE | 1) * WGRAD_LINE; /* an odd number of lines */
     j.planeZ = (j.T * j.pitchZ / WGRAD_LINE | 1) * WGRAD_LINE;
-    j.panels = (c->O + j.k->nr - 1) / j.k->nr;
+    j.panels = mgi_ceil_div(c->O, j.k->nr);
     return j;
 }
 
@@ -129,7 +129,7 @@ static void wgrad_sums(const wgrad_job *j, mango_idx n, mango_idx p, mango_idx q
 {
     const mgi_kernels *k = j->k;
     const mango_idx C = j->c->C, O = j->c->O, o0 = q * k->nr;
-    const mango_idx strips = (C + k->mr - 1) / k->mr, step = (C + strips - 1) / strips;
+    const mango_idx strips = mgi_ceil_div(C, k->mr), step = mgi_ceil_div(C, strips);
     const mgi_tap run = {0, 0, n};
     for (mango_idx i = 0; i < C; i += step)
         k->outer(MGI_MIN(step, C - i), MGI_MIN(k->nr, O - o0), j->V + p * j->planeV + i, j->pitchV,
@@ -186,7 +186,7 @@ MGI_FN void mgi_winograd_backward_weights(const mgi_conv *c, mango_idx N, const 
 {
     wgrad_job j = wgrad_plan(c, N);
     const mango_idx zeros = MGI_MAX(j.pitchV, j.pitchZ), items = j.points * j.panels;
-    const mango_idx groups = (c->O + WGRAD_O - 1) / WGRAD_O;
+    const mango_idx groups = mgi_ceil_div(c->O, WGRAD_O);
     j.x = x, j.dy = dy, j.dw = dw, j.zero = work;
     j.R = work + zeros;
     j.V = j.R + wgrad_up(j.points * c->C * c->O);

@@ -48,7 +48,7 @@ MGI_FN void mgi_winograd_up_filter(mango_idx n, const float *g, float *U)
  * of phase f, inputs ascending, is stored row f + 2 - 2i. */
 MGI_FN void mgi_winograd_up_pack(const mgi_conv *c, const float *w, float *packed)
 {
-    const mango_idx nr = mgi_kernels_get()->nr, O = 4 * c->O, panels = (O + nr - 1) / nr;
+    const mango_idx nr = mgi_kernels_get()->nr, O = 4 * c->O, panels = mgi_ceil_div(O, nr);
     const mango_idx plane = mgi_pack_size(c->C, O);
     MGI_OMP(parallel for if (c->C * O >= MGI_GRAIN / 8))
     for (mango_idx i = 0; i < panels * c->C; i++) {

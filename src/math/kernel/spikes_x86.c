@@ -19,7 +19,7 @@
 static inline __attribute__((always_inline)) void
 spk_ahead(int P, mango_idx wide, const mgi_active *a, mango_idx i, mango_idx pitch, float *acc)
 {
-    const mango_idx per = (a->lines + a->m - 1) / a->m;
+    const mango_idx per = mgi_ceil_div(a->lines, a->m);
     const mango_idx end = MGI_MIN((i + 1) * per, a->lines);
     for (mango_idx l = i * per; l < end; l++)
         for (int q = 0; q < P; q++)
