@@ -73,12 +73,12 @@ static mango_idx race_step(const mango_objective *o, mango_idx n, mango_idx t, d
 MGI_FN mango_status mgi_race(mango_objective *o, mango_idx K, double *y)
 {
     const mango_target *g = &o->aim->t;
-    const double zero = 0.0, neurons = g->y < 0 ? (double)(g->info.H * g->info.W) : 1.0;
+    const double neurons = g->y < 0 ? (double)(g->info.H * g->info.W) : 1.0;
     const double first = (double)o->T * o->believed / (1.0 + o->believed);
     mango_idx n = K, t = 0, dt = K > o->elite ? MGI_MAX((mango_idx)first, 1) : o->T;
     MGI_TRY(mango_plan_start(o->net_plan, K, o->rgb));
     for (mango_idx k = 0; k < K; k++)
-        o->runs[k] = k, y[k] = zero / zero;
+        o->runs[k] = k, y[k] = MGI_NAN;
     for (; t < o->T; dt = race_step(o, n, t, neurons)) {
         MGI_TRY(mango_plan_advance(o->net_plan, dt));
         t += dt;

@@ -19,12 +19,11 @@ mango_status mango_session_defaults(const char *opt, mango_session_options *o,
                                     mango_err *err)
 {
     MGI_REQUIRE(o);
-    const double zero = 0.0;
     memset(o, 0, sizeof *o);
     MGI_TRY(mango_opt_defaults(opt, &o->o, err));
     o->opt = opt;
     o->budget = 1000;
-    o->stop_at = zero / zero;
+    o->stop_at = MGI_NAN;
     o->stall = 100;
     o->sync = 1;
     return MANGO_OK;
@@ -137,9 +136,8 @@ static void session_take(mango_session *s, mango_idx m, const double *y)
 {
     mgi_cache *c = &s->cache;
     for (mango_idx i = 0; i < m; i++, c->done++) {
-        const double zero = y[i] - y[i]; /* NaN unless finite */
-        c->y[c->done] = y[i] + zero;
-        if (zero != 0.0) {
+        c->y[c->done] = mgi_is_finite(y[i]) ? y[i] : MGI_NAN;
+        if (!mgi_is_finite(y[i])) {
             s->missing++;
         } else if (s->n_better == 0 || session_better(s, y[i], s->best)) {
             s->best = y[i];
@@ -160,9 +158,8 @@ static mango_status session_replay(mango_session *s)
     int ok = first && first->is_int && first->i == c->done && y &&
              y->kind == MGI_JSON_ARRAY && y->n >= 1 && y->n <= c->n - c->done;
     for (mango_idx e = ok ? y->child : -1; e >= 0; e = j.v[e].next) {
-        const double zero = 0.0;
         ok &= j.v[e].kind == MGI_JSON_NUMBER || j.v[e].kind == MGI_JSON_NULL;
-        s->y[n++] = j.v[e].kind == MGI_JSON_NUMBER ? j.v[e].d : zero / zero;
+        s->y[n++] = j.v[e].kind == MGI_JSON_NUMBER ? j.v[e].d : MGI_NAN;
     }
     mgi_json_free(&j);
     if (!ok)
@@ -230,7 +227,7 @@ static mango_status session_fill(mango_session *s, int replay)
 static mango_status session_over(const mango_session *s)
 {
     const mgi_cache *c = &s->cache;
-    if (s->n_better > 0 && s->stop_at == s->stop_at &&
+    if (s->n_better > 0 && !mgi_is_nan(s->stop_at) &&
         !session_better(s, s->stop_at, s->best))
         return MANGO_STOP_TARGET;
     if (c->done >= s->budget)
@@ -298,7 +295,6 @@ const char *mango_session_error(const mango_session *s)
 
 void mango_session_get(const mango_session *s, mango_session_info *info)
 {
-    const double zero = 0.0;
     if (!s || !info)
         return;
     info->d = s->d, info->budget = s->budget;
@@ -306,7 +302,7 @@ void mango_session_get(const mango_session *s, mango_session_info *info)
     info->cached = s->cached, info->missing = s->missing;
     info->asks = s->asks, info->restarts = s->restarts;
     info->replayed = s->replayed, info->improvements = s->n_better;
-    info->best = s->n_better > 0 ? s->best : zero / zero;
+    info->best = s->n_better > 0 ? s->best : MGI_NAN;
 }
 
 mango_status mango_session_query(const mango_session *s, mango_idx q, double *y,

@@ -188,7 +188,7 @@ static void net_fill_one(mgi_param *p, int transposed, uint64_t seed, double gai
 
 mango_status mango_net_fill(mango_net *net, uint64_t seed, double gain)
 {
-    MGI_REQUIRE(net && isfinite(gain));
+    MGI_REQUIRE(net && mgi_is_finite(gain));
     MGI_TRY(mgi_net_alloc_params(net));
     for (int i = 0; i < net->n_params; i++)
         net_fill_one(&net->param[i], 0, seed, gain);

@@ -160,8 +160,8 @@ static int plan_halve(const mango_plan *p, mango_idx *b, mango_idx *t)
 /* Chunks of equal size, as many as chunks of `part` would need. */
 static mango_idx plan_even(mango_idx whole, mango_idx part)
 {
-    const mango_idx chunks = (whole + part - 1) / part;
-    return (whole + chunks - 1) / chunks;
+    const mango_idx chunks = mgi_ceil_div(whole, part);
+    return mgi_ceil_div(whole, chunks);
 }
 
 /* With `maps` maps, do the matrix products of a tenth of the work or more have

@@ -7,10 +7,6 @@
 #include "plan.h"
 #include <math.h>
 
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
-
 #define FOLD_LARGE (1 << 18) /* weights that do not stay in cache */
 #define FOLD_PART 16384      /* weights that are folded at a time */
 
@@ -180,7 +176,7 @@ static void fold_part(const mgi_fold *f, const mgi_step *s, mango_idx item)
     const mgi_conv *c = &s->conv;
     const mgi_param *q = &f->p->net->param[f->p->net->node[s->op].weight];
     const mango_idx nr = mgi_kernels_get()->nr, most = fold_inputs(c), area = (mango_idx)c->kh * c->kw;
-    const mango_idx parts = (c->C + most - 1) / most, p = item / parts, c0 = item % parts * most;
+    const mango_idx parts = mgi_ceil_div(c->C, most), p = item / parts, c0 = item % parts * most;
     const mango_idx n = MGI_MIN(most, c->C - c0), row = n * area;
     float w[FOLD_PART];
     for (mango_idx o = 0; o < MGI_MIN(nr, c->O - p * nr); o++) {
@@ -199,9 +195,8 @@ static void fold_part(const mgi_fold *f, const mgi_step *s, mango_idx item)
 static void fold_parts(const mgi_fold *f, const mgi_step *s)
 {
     const mango_idx nr = mgi_kernels_get()->nr, most = fold_inputs(&s->conv);
-    const mango_idx items = (s->conv.O + nr - 1) / nr * ((s->conv.C + most - 1) / most);
-#if defined(_OPENMP)
-    if (omp_in_parallel()) { /* this thread packs, others of its team may wait for tasks */
+    const mango_idx items = mgi_ceil_div(s->conv.O, nr) * mgi_ceil_div(s->conv.C, most);
+    if (mgi_in_parallel()) { /* this thread packs, others of its team may wait for tasks */
         MGI_TASK(taskgroup)
         for (mango_idx i = 0; i < items; i++) {
             MGI_TASK(task)
@@ -209,7 +204,6 @@ static void fold_parts(const mgi_fold *f, const mgi_step *s)
         }
         return;
     }
-#endif
     MGI_OMP(parallel for schedule(static) if (f->n >= MGI_GRAIN))
     for (mango_idx i = 0; i < items; i++)
         fold_part(f, s, i);

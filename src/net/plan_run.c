@@ -3,14 +3,13 @@
  * SPDX-License-Identifier: MIT */
 #include "plan.h"
 
-/* x - x is 0 for finite x alone. */
 static mango_status run_check_input(const mango_plan *p, mango_idx B, const float *x)
 {
     const mgi_node *g = &p->net->node[p->from >= 0 ? p->from : p->net->input];
     const int codes = p->from >= 0 && g->kind == MGI_VQ;
     const mango_idx n = B * g->H * g->W * (codes ? 1 : g->C);
     for (mango_idx i = 0; i < n; i++) {
-        if (!(x[i] - x[i] == 0.0f))
+        if (!mgi_is_finite((double)x[i]))
             return MANGO_E_NONFINITE;
         if (codes &&
             !(x[i] >= 0.0f && x[i] < (float)g->codes && x[i] == (float)(mango_idx)x[i]))

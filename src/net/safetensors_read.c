@@ -456,7 +456,7 @@ MGI_FN mango_status mgi_tensor_floats(const mgi_tensor *t, int finite, float *ou
         out[i] = (float)v;
     }
     for (mango_idx i = bad; finite && i < t->count; i++)
-        if (!isfinite(out[i]))
+        if (!mgi_is_finite((double)out[i]))
             return mgi_fail(err, MANGO_E_NONFINITE,
                             "tensor '%.80s': NaN or infinite at index %td, expected finite values",
                             t->name, i);

@@ -121,7 +121,8 @@ MGI_FN mango_status mgi_writer_add(mgi_tensor_writer *w, const char *name, mgi_d
             continue;
         }
         const uint16_t h = dtype == MGI_F16 ? mgi_to_f16(v[i]) : mgi_to_bf16(v[i]);
-        if (isfinite(v[i]) && !isfinite(dtype == MGI_F16 ? mgi_from_f16(h) : mgi_from_bf16(h)))
+        const float back = dtype == MGI_F16 ? mgi_from_f16(h) : mgi_from_bf16(h);
+        if (mgi_is_finite((double)v[i]) && !mgi_is_finite((double)back))
             return wt_bad(w, MANGO_E_NONFINITE, name, "a value is too large for half precision");
         wt_store(o->data + 2 * i, h, 2);
     }

@@ -112,7 +112,7 @@ static int tape_buf_new(mgi_tape *t, mango_idx count, int birth)
     if (t->n_bufs == t->cap_bufs || count < 0)
         return -1;
     mgi_tape_buf *b = &t->buf[t->n_bufs];
-    b->count = (count + TAPE_ALIGN - 1) / TAPE_ALIGN * TAPE_ALIGN;
+    b->count = mgi_round_up(count, TAPE_ALIGN);
     b->at = 0;
     b->birth = b->death = birth;
     return t->n_bufs++;

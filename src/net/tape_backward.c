@@ -10,7 +10,7 @@
 
 static mango_idx back_align(mango_idx n)
 {
-    return (n + BACK_ALIGN - 1) / BACK_ALIGN * BACK_ALIGN;
+    return mgi_round_up(n, BACK_ALIGN);
 }
 
 int mgi_backward_reads_x(const mgi_tape *t, int i)
@@ -88,7 +88,7 @@ static void back_give(mgi_tape *t, int j, const float *dx)
         const mgi_kernels *k = mgi_kernels_get();
         const mgi_node *n = &t->net->node[j];
         const mango_idx count = mgi_tape_rows(t, j) * n->C * n->H * n->W;
-        const mango_idx chunks = (count + BACK_CHUNK - 1) / BACK_CHUNK;
+        const mango_idx chunks = mgi_ceil_div(count, BACK_CHUNK);
         float *g = t->grad[j];
         MGI_OMP(parallel for if (count >= MGI_GRAIN))
         for (mango_idx c = 0; c < chunks; c++) {

@@ -10,13 +10,13 @@
 
 static mango_idx run_align(mango_idx n)
 {
-    return (n + RUN_ALIGN - 1) / RUN_ALIGN * RUN_ALIGN;
+    return mgi_round_up(n, RUN_ALIGN);
 }
 
 static void run_relu(mango_idx n, const float *x, float *y)
 {
     const mgi_kernels *k = mgi_kernels_get();
-    const mango_idx chunks = (n + RUN_CHUNK - 1) / RUN_CHUNK;
+    const mango_idx chunks = mgi_ceil_div(n, RUN_CHUNK);
     MGI_OMP(parallel for if (n >= MGI_GRAIN))
     for (mango_idx i = 0; i < chunks; i++) {
         const mango_idx at = i * RUN_CHUNK;
@@ -32,7 +32,7 @@ static void run_add(const mgi_tape *t, int i, mango_idx e, float *z)
     const mango_idx step = t->b * e, T = t->timed[i] ? t->o.T : 1;
     const mango_idx sx = t->timed[n->in[0]] ? step : 0, sy = t->timed[n->in[1]] ? step : 0;
     const float *x = t->val[n->in[0]], *y = t->val[n->in[1]];
-    const mango_idx chunks = (step + RUN_CHUNK - 1) / RUN_CHUNK;
+    const mango_idx chunks = mgi_ceil_div(step, RUN_CHUNK);
     MGI_OMP(parallel for if (T * step >= MGI_GRAIN))
     for (mango_idx c = 0; c < T * chunks; c++) {
         const mango_idx s = c / chunks, at = c % chunks * RUN_CHUNK;
@@ -122,7 +122,7 @@ static void run_batchnorm(const mgi_tape *t, int i, int again, const float *x, f
         return;
     }
     const mgi_kernels *k = mgi_kernels_get();
-    const mango_idx block = MGI_MAX(1, RUN_CHUNK / C), chunks = (R + block - 1) / block;
+    const mango_idx block = MGI_MAX(1, RUN_CHUNK / C), chunks = mgi_ceil_div(R, block);
     mgi_batchnorm_fold(C, w, b, t->w[n->mean_p], t->w[n->var_p], n->eps, work, work + C);
     MGI_OMP(parallel for if (R * C >= MGI_GRAIN))
     for (mango_idx c = 0; c < chunks; c++)

@@ -195,9 +195,10 @@ mango_status mango_opt_tell(mango_opt *opt, mango_idx K, const mango_idx *I,
         double v[OPT_BLOCK];
         const mango_idx kn = MGI_MIN(OPT_BLOCK, K - k0);
         for (mango_idx k = 0; k < kn; k++) {
-            const double yk = y[k0 + k], zero = yk - yk; /* NaN unless finite */
-            v[k] = (opt->opt.minimize ? -yk : yk) + zero;
-            if (zero == 0.0)
+            const double yk = y[k0 + k];
+            const int finite = mgi_is_finite(yk);
+            v[k] = !finite ? MGI_NAN : opt->opt.minimize ? -yk : yk;
+            if (finite)
                 opt_best(opt, I + (k0 + k) * d, yk);
         }
         if (opt->method->tell)

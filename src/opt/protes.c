@@ -50,7 +50,7 @@ static void protes_tell(mango_opt *o, mango_idx K, const mango_idx *I, const dou
         mango_idx at = p->n_top;
         while (at > 0 && y[k] > p->y[at - 1])
             at--;
-        if (y[k] != y[k] || at == o->opt.k_top)
+        if (mgi_is_nan(y[k]) || at == o->opt.k_top)
             continue;
         p->n_top = MGI_MIN(p->n_top + 1, o->opt.k_top);
         const size_t move = (size_t)(p->n_top - 1 - at);

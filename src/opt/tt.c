@@ -453,7 +453,7 @@ void mgi_tt_gradient(mgi_tt *t, mango_idx K, const mango_idx *I, float *g)
         if (!mgi_tt_wide(t, j))
             continue;
         const mgi_tt_part part = mgi_ttw_part(t, j, K, I, g);
-        t->loops->descend(&part, NULL, 0, (t->n[j] + MGI_TT_W - 1) / MGI_TT_W);
+        t->loops->descend(&part, NULL, 0, mgi_ceil_div(t->n[j], MGI_TT_W));
     }
 }
 
@@ -505,8 +505,8 @@ static void tt_step(const mgi_tt *t, const mgi_tt_rule *rule, mango_idx K, const
         mango_idx at = MGI_MAX(from, off), end;
         if (mgi_tt_wide(t, j)) {
             const mgi_tt_part part = mgi_ttw_part(t, j, K, I, NULL);
-            end = MGI_MIN((to - off + size - 1) / size, (t->n[j] + MGI_TT_W - 1) / MGI_TT_W);
-            t->loops->descend(&part, rule, (at - off + size - 1) / size, end);
+            end = MGI_MIN(mgi_ceil_div(to - off, size), mgi_ceil_div(t->n[j], MGI_TT_W));
+            t->loops->descend(&part, rule, mgi_ceil_div(at - off, size), end);
             j++;
             continue;
         }

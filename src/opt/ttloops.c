@@ -82,7 +82,7 @@ MGI_TT_INLINE void ttl_dot(mango_idx r, const double *a, const double *b, double
 MGI_TT_INLINE void ttl_right(mango_idx n, mango_idx r1, mango_idx r2, const double *G,
                              const double *z, double *restrict V, double *restrict z1)
 {
-    const mango_idx blocks = (n + TTL_W - 1) / TTL_W;
+    const mango_idx blocks = mgi_ceil_div(n, TTL_W);
     for (mango_idx i = 0; i < blocks * r1; i++)
         ttl_dot(r2, z, G + i * r2 * TTL_W, V + i * TTL_W);
     for (mango_idx i = n; i < blocks * TTL_W; i++)
@@ -123,7 +123,7 @@ MGI_TT_INLINE double ttl_condition(mango_idx n, mango_idx r1, const double *rest
                                    const double *restrict l, mango_idx ij, double *restrict q,
                                    double *restrict U, double *restrict c)
 {
-    const mango_idx blocks = (n + TTL_W - 1) / TTL_W;
+    const mango_idx blocks = mgi_ceil_div(n, TTL_W);
     double S = 0.0;
     for (mango_idx i = 0; i < blocks; i++)
         ttl_dot(r1, l, V + i * r1 * TTL_W, q + i * TTL_W);

@@ -56,7 +56,7 @@ mango_status mgi_classifier_update(mango_trainer *t, mango_err *err)
                                &hits, t->work);
     if (t->teacher)
         MGI_TRY(mgi_distill_add(t, b, &t->last));
-    if (!(t->last - t->last == 0))
+    if (!mgi_is_finite(t->last))
         return mgi_trainer_nonfinite(t, t->tape, t->batch.x, err);
     mgi_grads_zero(&t->opt.g);
     mgi_tape_backward(t->tape);

@@ -117,7 +117,7 @@ double mgi_loss_hinge(mango_idx n, mango_idx K, const int *y, const float *d, in
     for (mango_idx i = 0; i < n; i++) {
         const mango_idx at = i * K + (K > 1 ? y[i] : 0);
         const float v = 1.0f + sign * d[at];
-        sum += v > 0.0f || v != v ? (double)v : 0.0;
+        sum += v > 0.0f || mgi_is_nan((double)v) ? (double)v : 0.0;
         dd[at] = v > 0.0f ? sign / (float)n : 0.0f;
     }
     return sum / (double)n;

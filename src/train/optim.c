@@ -81,7 +81,7 @@ static void optim_param(const mgi_optim *p, const mango_train_options *o, int i,
     const mgi_loops *loops = mgi_loops_get();
     const mgi_param *q = &p->net->param[i];
     float *g = p->g.of[i], *m = p->m + (g - p->g.flat), *v = p->v ? p->v + (g - p->g.flat) : NULL;
-    const mango_idx blocks = (q->count + OPTIM_BLOCK - 1) / OPTIM_BLOCK;
+    const mango_idx blocks = mgi_ceil_div(q->count, OPTIM_BLOCK);
     r.wd = q->rank > 1 ? (float)o->weight_decay : 0.0f;
     MGI_OMP(parallel for if (q->count >= MGI_GRAIN))
     for (mango_idx k = 0; k < blocks; k++) {
@@ -98,7 +98,7 @@ mango_status mgi_optim_step(mgi_optim *p, const mango_train_options *o, double l
     mgi_optim_rule r;
     memset(&r, 0, sizeof r);
     p->norm = mgi_norm2(p->g.n, p->g.flat);
-    if (!(p->norm - p->norm == 0))
+    if (!mgi_is_finite(p->norm))
         return MANGO_E_NONFINITE;
     p->updates++;
     r.clip = o->clip > 0 && p->norm > o->clip ? (float)(o->clip / p->norm) : 1.0f;
@@ -177,7 +177,7 @@ void mgi_average_step(mgi_average *a, const mango_net *net, double decay, mango_
     for (int p = 0; p < net->n_params; p++) {
         const float *w = net->param[p].v;
         float *e = a->of[p];
-        const mango_idx n = net->param[p].count, blocks = (n + OPTIM_BLOCK - 1) / OPTIM_BLOCK;
+        const mango_idx n = net->param[p].count, blocks = mgi_ceil_div(n, OPTIM_BLOCK);
         MGI_OMP(parallel for if (n >= MGI_GRAIN))
         for (mango_idx k = 0; k < blocks; k++) {
             const mango_idx at = k * OPTIM_BLOCK;

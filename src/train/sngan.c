@@ -122,7 +122,7 @@ static mango_status sngan_discriminator(mango_trainer *t, mango_idx k, double lr
     const int *real = t->batch.label, *fake = sngan_classes(t, b);
     t->last = mgi_loss_hinge(b, K, real, d, 1, dd) + mgi_loss_hinge(b, K, fake, d + b * K, 0, dd + b * K) +
               mgi_loss_mismatch(b, K, real, SNGAN_MISMATCH, d, dd);
-    if (!(t->last - t->last == 0))
+    if (!mgi_is_finite(t->last))
         return mgi_trainer_nonfinite(t, t->tape_d, x, err);
     for (mango_idx i = 0; i < b; i++)
         t->sum[2] += ((double)d[i * K + (K > 1 ? real[i] : 0)] - (double)d[(b + i) * K + fake[i]]) /
@@ -153,7 +153,7 @@ static mango_status sngan_generator(mango_trainer *t, double lr, mango_err *err)
         loss -= (double)d[i * K + fake[i]] / (double)b;
         dd[i * K + fake[i]] = -1.0f / (float)b;
     }
-    if (!(loss - loss == 0))
+    if (!mgi_is_finite(loss))
         return mgi_trainer_nonfinite(t, t->tape, t->tmp, err);
     mgi_tape_backward(t->tape_g);
     memcpy(mgi_tape_dout(t->tape), mgi_tape_input_grad(t->tape_g), (size_t)(b * e) * sizeof(float));

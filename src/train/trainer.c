@@ -142,7 +142,7 @@ mango_status mango_trainer_create(mango_trainer **out, mango_train_kind kind, ma
     t->dsc = dsc;
     t->data = data;
     t->val = val;
-    t->best = NAN;
+    t->best = MGI_NAN;
     t->vq = t->vq_in = -1;
     mango_err own;
     own.text[0] = 0;
@@ -283,7 +283,7 @@ mango_status mango_trainer_step(mango_trainer *t, mango_err *err)
 
 static mango_status trainer_look(mango_trainer *t, mango_train_row *r, mango_err *err)
 {
-    r->val_loss = r->val_score = NAN;
+    r->val_loss = r->val_score = MGI_NAN;
     if (!t->val)
         return MANGO_OK;
     if (t->kind == MANGO_TRAIN_NET)
@@ -314,7 +314,7 @@ static mango_status trainer_close(mango_trainer *t, mango_train_row *r, mango_er
     MGI_TRY(trainer_look(t, r, err));
     const double better = t->kind == MANGO_TRAIN_NET ? r->val_score : -r->val_score;
     const double best = t->kind == MANGO_TRAIN_NET ? t->best : -t->best;
-    if (better == better && (best != best || better > best)) {
+    if (!mgi_is_nan(better) && (mgi_is_nan(best) || better > best)) {
         t->best = r->val_score;
         t->best_epoch = r->epoch;
     }

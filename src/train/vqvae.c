@@ -144,7 +144,7 @@ mango_status mgi_vqvae_update(mango_trainer *t, mango_err *err)
         commit += each[0] / (double)R;
     }
     t->last = mse / t->variance + t->o.commitment * commit;
-    if (!(t->last - t->last == 0))
+    if (!mgi_is_finite(t->last))
         return mgi_trainer_nonfinite(t, t->tape, t->batch.x, err);
     t->tape->commit = 2 * t->o.commitment / (double)(R * vq->C);
     mgi_grads_zero(&t->opt.g);

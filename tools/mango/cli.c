@@ -15,17 +15,9 @@ static volatile sig_atomic_t cli_signal_seen;
 /* Bytes of the UTF-8 character at p that a terminal may be given; 0: none. */
 static int cli_plain(const unsigned char *p)
 {
-    int n = p[0] < 0x80   ? 1
-            : p[0] < 0xc2 ? 0
-            : p[0] < 0xe0 ? 2
-            : p[0] < 0xf0 ? 3
-            : p[0] < 0xf5 ? 4
-                          : 0;
+    const int n = mgi_utf8(p, 4);
     if (n == 1)
         return p[0] >= 32 && p[0] != 127;
-    for (int i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
     return n == 2 && p[0] == 0xc2 && p[1] < 0xa0 ? 0 : n; /* C1 controls */
 }
 

@@ -13,25 +13,13 @@
 
 /* ---- text ---------------------------------------------------------------------------- */
 
-/* Bytes of the UTF-8 character at p, 0 when it is none. */
+/* Bytes of the UTF-8 character at p, 0 when it is none that XML has. */
 static int svg_utf8(const unsigned char *p)
 {
-    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-    const int n = p[0] < 0x80       ? 1
-                  : p[0] >> 5 == 6  ? 2
-                  : p[0] >> 4 == 14 ? 3
-                  : p[0] >> 3 == 30 ? 4
-                                    : 0;
-    uint32_t code = n == 1 ? p[0] : (uint32_t)(p[0] & (0x7f >> n));
-    for (int i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (p[i] & 0x3f);
-    }
-    if (n == 0 || code < least[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ||
-        (code & 0xfffe) == 0xfffe)
-        return 0;
-    return n;
+    const int n = mgi_utf8(p, 4);
+    const int last = n < 3 ? 0 : p[n - 1] >= 0xbe && p[n - 2] == 0xbf;
+    const int none = n == 3 ? p[0] == 0xef : (p[1] & 0xf) == 0xf; /* U+FFFE, U+nFFFF */
+    return last && none ? 0 : n;
 }
 
 void svg_text(mgi_str *s, const char *text)
@@ -76,7 +64,7 @@ typedef struct svg_axis {
 
 static int svg_shown(const svg_axis *k, double v)
 {
-    return v - v == 0.0 && (!k->log || v > 0.0);
+    return mgi_is_finite(v) && (!k->log || v > 0.0);
 }
 
 static double svg_pixel(const svg_axis *k, double v)
