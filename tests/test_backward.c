@@ -34,8 +34,8 @@ static void t_backward_close(t_backward_rig *r)
     mango_net_destroy(r->net);
 }
 
-static int t_backward_open(t_backward_rig *r, const char *text, double gain, mango_idx b,
-                           mango_idx T, mango_idx memory)
+static int t_backward_open_for(t_backward_rig *r, const char *text, double gain, mango_idx b,
+                               mango_idx T, mango_idx memory, int input_grad)
 {
     mango_err e;
     mgi_tape_options o;
@@ -46,7 +46,7 @@ static int t_backward_open(t_backward_rig *r, const char *text, double gain, man
     mgi_tape_defaults(&o);
     o.B = b;
     o.T = T;
-    o.input_grad = 1;
+    o.input_grad = input_grad;
     o.memory = memory;
     if (!T_OK(mgi_tape_new(&r->tape, r->net, &o, NULL, &e), &e) ||
         !T_OK(mgi_grads_new(&r->g, r->net), NULL))
@@ -64,6 +64,12 @@ static int t_backward_open(t_backward_rig *r, const char *text, double gain, man
     mango_fill_u("input", 3, r->nx, r->x);
     mango_fill_u("loss", 3, r->ny, r->c);
     return 1;
+}
+
+static int t_backward_open(t_backward_rig *r, const char *text, double gain, mango_idx b,
+                           mango_idx T, mango_idx memory)
+{
+    return t_backward_open_for(r, text, gain, b, T, memory, 1);
 }
 
 static double t_backward_loss(t_backward_rig *r)
@@ -84,7 +90,8 @@ static double t_backward_gradient(t_backward_rig *r)
     mgi_grads_zero(&r->g);
     memcpy(mgi_tape_dout(r->tape), r->c, (size_t)r->ny * sizeof(float));
     mgi_tape_backward(r->tape);
-    memcpy(r->dx, mgi_tape_input_grad(r->tape), (size_t)r->nx * sizeof(float));
+    if (r->tape->o.input_grad)
+        memcpy(r->dx, mgi_tape_input_grad(r->tape), (size_t)r->nx * sizeof(float));
     return loss;
 }
 
@@ -224,6 +231,43 @@ static void t_backward_chain(void)
     }
     t_backward_close(&g);
     t_backward_close(&d);
+}
+
+/* Parameters whose node's input needs no gradient get the same bits as with one,
+ * and not only zeros: each kind that has parameters, first or behind others without. */
+static void t_backward_no_input_grad(void)
+{
+    static const char *const first[] = {
+        "n batchnorm in eps=1e-5 momentum=0.1\n",
+        "l lif in preset=snntorch\nn batchnorm l eps=1e-5 momentum=0.1\n",
+        "h tanh in\nn batchnorm h eps=1e-5 momentum=0.1\na add n,h\n",
+        "n conv in out=5 kernel=3 stride=1 pad=1 bias=1\n",
+        "n convt in out=5 kernel=4 stride=2 pad=1 bias=1\n",
+        "n linear in out=5 bias=1\n",
+        "p maxpool in kernel=2 stride=2 pad=0\nn linear p out=5 bias=1\n",
+        "n conv in out=4 kernel=3 stride=1 pad=1 bias=0 sn=1\n"};
+    for (mango_idx k = 0; k < MGI_COUNT(first); k++) {
+        t_backward_rig with, none;
+        char text[400];
+        const char *last = strstr(first[k], "a add") ? "a" : "n";
+        snprintf(text, sizeof text,
+                 "mango-graph 1\nnet arch=t_first\nin input - shape=3x6x6\n%s"
+                 "z linear %s out=2 bias=1\n", first[k], last);
+        if (t_backward_open_for(&with, text, 2.0, 3, 3, 0, 1) &
+            t_backward_open_for(&none, text, 2.0, 3, 3, 0, 0)) {
+            double norm = 0;
+            const int p = mgi_param_find(with.net, "n.weight");
+            t_backward_gradient(&with);
+            t_backward_gradient(&none);
+            for (mango_idx i = 0; i < none.net->param[p].count; i++)
+                norm += fabs((double)none.g.of[p][i]);
+            if (!T_CHECK(norm > 0))
+                printf("  no gradient in %s", first[k]);
+            T_MEM(none.g.flat, with.g.flat, with.g.n * (mango_idx)sizeof(float));
+        }
+        t_backward_close(&with);
+        t_backward_close(&none);
+    }
 }
 
 /* ---- spiking -------------------------------------------------------------- */
@@ -542,6 +586,7 @@ void t_backward(void)
     T_CASE(t_backward_pools);
     T_CASE(t_backward_globals);
     T_CASE(t_backward_chain);
+    T_CASE(t_backward_no_input_grad);
     T_CASE(t_backward_through_time);
     T_CASE(t_backward_static_branch);
     T_CASE(t_backward_recompute);

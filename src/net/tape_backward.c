@@ -160,11 +160,10 @@ static void back_batchnorm(mgi_tape *t, int i, float *spare)
     float *dw = n->weight >= 0 && t->dw[n->weight] ? t->dw[n->weight] : sink;
     float *db = n->bias_p >= 0 && t->dw[n->bias_p] ? t->dw[n->bias_p] : sink + C;
     float *dx = t->wants[j] ? back_take(t, j, spare) : NULL;
-    if (!dx)
-        return;
     mgi_batchnorm_backward(R, C, t->val[j], n->weight >= 0 ? t->w[n->weight] : NULL, st, st + C,
                            t->grad[i], dx, dw, db);
-    back_give(t, j, dx);
+    if (dx)
+        back_give(t, j, dx);
 }
 
 /* ---- nodes without -------------------------------------------------------- */
