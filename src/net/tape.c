@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define TAPE_ALIGN 16 /* floats */
+#define TAPE_MOST (PTRDIFF_MAX / 8) /* floats, in one value and in all */
 
 void mgi_tape_defaults(mgi_tape_options *o)
 {
@@ -69,7 +70,7 @@ static mango_idx tape_floats(const mgi_tape *t, int i)
     const mgi_node *n = &t->net->node[i];
     const mango_idx f[5] = {t->timed[i] ? t->o.T : 1, t->o.B, n->C, n->H, n->W};
     mango_idx r;
-    return mgi_prod(5, f, &r) && r < (mango_idx)1 << 40 ? r : -1;
+    return mgi_prod(5, f, &r) && r < TAPE_MOST ? r : -1;
 }
 
 /* Cut positions: equal shares of the values' floats. */
@@ -510,3 +511,4 @@ void mgi_tape_set_grads(mgi_tape *t, const mgi_grads *g)
         t->dw[p] = g ? g->of[p] : NULL;
 }
 #undef TAPE_ALIGN
+#undef TAPE_MOST

@@ -70,8 +70,7 @@ mango_status mgi_classifier_update(mango_trainer *t, mango_err *err)
 
 mango_status mgi_classifier_look(mango_trainer *t, mango_train_row *r, mango_err *err)
 {
-    const mango_idx all = t->val_info.count;
-    const mango_idx n = t->o.val_limit > 0 ? MGI_MIN(t->o.val_limit, all) : all;
+    const mango_idx n = mgi_trainer_val_count(t);
     const mango_idx C = t->net->node[t->eval->output].C;
     const mgi_labels l = {t->batch.label, NULL, 1, 0};
     mango_idx hits = 0;
@@ -80,7 +79,7 @@ mango_status mgi_classifier_look(mango_trainer *t, mango_train_row *r, mango_err
     for (mango_idx at = 0; at < n; at += t->o.batch) {
         const mango_idx b = MGI_MIN(t->o.batch, n - at);
         mango_idx rows;
-        MGI_TRY(mgi_trainer_val(t, at, b, err));
+        MGI_TRY(mgi_trainer_look(t, t->val, at, b, err));
         MGI_TRY(mgi_tape_forward(t->eval, b, t->batch.x));
         const float *v = mgi_tape_value(t->eval, -1, &rows);
         loss += (double)b * mgi_loss_classes(rows / b, b, C, t->o.readout_scale, v, &l, NULL,

@@ -117,12 +117,12 @@ mango_status mgi_optim_step(mgi_optim *p, const mango_train_options *o, double l
     return MANGO_OK;
 }
 
-double mgi_optim_lr(const mango_train_options *o, mango_idx k, mango_idx per, mango_idx n)
+double mgi_optim_lr(const mango_train_options *o, mango_idx k, mango_idx per, double n)
 {
     const double warm = o->warmup * (double)per, x = (double)k;
     if (x < warm)
         return o->lr * (x + 1) / (warm + 1);
-    const double part = (double)n > warm ? (x - warm) / ((double)n - warm) : 0;
+    const double part = n > warm ? (x - warm) / (n - warm) : 0;
     switch (o->schedule) {
     case MANGO_LR_COSINE: return o->lr * 0.5 * (1 + mgi_cos2pi(0.5 * part));
     case MANGO_LR_LINEAR: return o->lr * (1 - part);

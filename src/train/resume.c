@@ -154,7 +154,7 @@ static void ckpt_numbers(const mango_trainer *t, mgi_str *s)
 
 static int ckpt_count(double v, double most, mango_idx *out)
 {
-    if (!(v >= 0 && v <= most))
+    if (!(v >= 0 && v <= most && v <= (double)(PTRDIFF_MAX / 2)))
         return 0;
     *out = (mango_idx)v;
     return (double)*out == v;
@@ -164,12 +164,13 @@ static int ckpt_count(double v, double most, mango_idx *out)
 static int ckpt_parse(mango_trainer *t, const char *z, int set)
 {
     double head[CKPT_HEAD], v[CKPT_ROW];
-    mango_idx n[5];
+    mango_idx n[6];
     for (int i = 0; z && i < CKPT_HEAD; i++)
         z = ckpt_get(z, &head[i]);
     if (!z || !ckpt_count(head[0], (double)t->o.epochs, &n[0]) ||
         !ckpt_count(head[1], (double)t->steps, &n[1]) || !ckpt_count(head[2], 1e12, &n[2]) ||
-        !ckpt_count(head[6], 1e12, &n[3]) || !ckpt_count(head[7], 1e12, &n[4]))
+        !ckpt_count(head[6], 1e12, &n[3]) || !ckpt_count(head[7], 1e12, &n[4]) ||
+        !ckpt_count(head[5], (double)t->o.epochs, &n[5]))
         return 0;
     for (mango_idx e = 0; e < n[0]; e++) {
         for (int i = 0; z && i < CKPT_ROW; i++)
@@ -183,7 +184,7 @@ static int ckpt_parse(mango_trainer *t, const char *z, int set)
     if (set) {
         t->epoch = n[0], t->step = n[1], t->update = n[2];
         t->opt.updates = n[3], t->opt_d.updates = n[4];
-        t->last = head[3], t->best = head[4], t->best_epoch = (mango_idx)head[5];
+        t->last = head[3], t->best = head[4], t->best_epoch = n[5];
         memcpy(t->sum, head + 8, sizeof t->sum);
         t->ordered = 0;
     }

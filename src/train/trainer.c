@@ -10,9 +10,14 @@ mango_idx mgi_trainer_memory(const mango_trainer *t)
                            : (mango_idx)MGI_MIN((uint64_t)PTRDIFF_MAX, (uint64_t)4 << 30);
 }
 
+static double trainer_lr_of(const mango_trainer *t, mango_idx update)
+{
+    return mgi_optim_lr(&t->o, update, t->steps, (double)t->steps * (double)t->o.epochs);
+}
+
 double mgi_trainer_lr(const mango_trainer *t)
 {
-    return mgi_optim_lr(&t->o, t->update, t->steps, t->steps * t->o.epochs);
+    return trainer_lr_of(t, t->update);
 }
 
 void mgi_trainer_bind(const mango_trainer *t, mgi_tape *tape)
@@ -81,10 +86,14 @@ static mango_status trainer_data(mango_trainer *t, mango_err *err)
     return MANGO_OK;
 }
 
-static mango_status trainer_buffers(mango_trainer *t)
+static mango_status trainer_buffers(mango_trainer *t, mango_err *err)
 {
     const mgi_node *n = &t->net->node[t->kind == MANGO_TRAIN_SNGAN ? t->net->output : t->net->input];
-    const mango_idx e = n->C * n->H * n->W;
+    const mango_idx e = n->C * n->H * n->W, size[] = {4, (mango_idx)sizeof(float), t->o.batch, e};
+    mango_idx most;
+    if (!mgi_prod(4, size, &most))
+        return mgi_fail(err, MANGO_E_LIMIT, "batches of %ld pictures of %ldx%ldx%ld are too large here",
+                        (long)t->o.batch, (long)n->C, (long)n->H, (long)n->W);
     t->batch.C = n->C;
     t->batch.H = n->H;
     t->batch.W = n->W;
@@ -106,7 +115,7 @@ static mango_status trainer_buffers(mango_trainer *t)
 static mango_status trainer_prepare(mango_trainer *t, mango_err *err)
 {
     MGI_TRY(trainer_data(t, err));
-    MGI_TRY(trainer_buffers(t));
+    MGI_TRY(trainer_buffers(t, err));
     MGI_TRY(mgi_optim_new(&t->opt, t->net, &t->o));
     if (t->o.ema > 0)
         MGI_TRY(mgi_average_new(&t->avg, t->net));
@@ -162,6 +171,7 @@ static void trainer_free_vq(mango_trainer *t)
         return;
     const mgi_node *n = &t->net->node[t->vq];
     mgi_del(&t->al, t->used, n->codes, sizeof *t->used);
+    mgi_del(&t->al, t->per, t->batch.C, sizeof *t->per);
     mgi_del(&t->al, t->ema_n, n->codes, sizeof(float));
     mgi_del(&t->al, t->ema_w, n->codes * n->C, sizeof(float));
 }
@@ -205,19 +215,32 @@ static void trainer_order(mango_trainer *t)
     t->ordered = 1;
 }
 
+static mango_status trainer_unread(const mango_data *data, mango_err *err)
+{
+    mango_data_info info;
+    mango_data_describe(data, &info);
+    return mgi_fail(err, MANGO_E_IO, "%s: a picture cannot be read", info.name);
+}
+
+mango_idx mgi_trainer_val_count(const mango_trainer *t)
+{
+    const mango_idx all = t->val_info.count;
+    return t->o.val_limit > 0 ? MGI_MIN(t->o.val_limit, all) : all;
+}
+
 mango_status mgi_trainer_batch(mango_trainer *t, mango_idx b, mango_err *err)
 {
     trainer_order(t);
     t->batch.b = b;
     if (mgi_batch_fill(&t->batch, t->data, t->order + t->step * t->o.batch, &t->o, 1, t->epoch,
                        t->scale, t->shift) < 0)
-        return mgi_fail(err, MANGO_E_IO, "%s: a picture cannot be read", t->info.name);
+        return trainer_unread(t->data, err);
     return MANGO_OK;
 }
 
-mango_status mgi_trainer_val(mango_trainer *t, mango_idx at, mango_idx b, mango_err *err)
+mango_status mgi_trainer_look(mango_trainer *t, const mango_data *data, mango_idx at,
+                              mango_idx b, mango_err *err)
 {
-    const mango_data *data = t->val ? t->val : t->data;
     mango_idx index[64];
     mgi_batch part = t->batch;
     const mango_idx e = part.C * part.H * part.W;
@@ -228,7 +251,7 @@ mango_status mgi_trainer_val(mango_trainer *t, mango_idx at, mango_idx b, mango_
         for (mango_idx i = 0; i < part.b; i++)
             index[i] = at + k + i;
         if (mgi_batch_fill(&part, data, index, &t->o, 0, 0, t->scale, t->shift) < 0)
-            return mgi_fail(err, MANGO_E_IO, "%s: a picture cannot be read", t->val_info.name);
+            return trainer_unread(data, err);
     }
     t->batch.b = b;
     t->batch.lam = 1;
@@ -307,7 +330,7 @@ static mango_status trainer_close(mango_trainer *t, mango_train_row *r, mango_er
 {
     const double n = (double)t->steps;
     r->epoch = t->epoch + 1;
-    r->lr = mgi_optim_lr(&t->o, MGI_MAX(t->update - 1, 0), t->steps, t->steps * t->o.epochs);
+    r->lr = trainer_lr_of(t, MGI_MAX(t->update - 1, 0));
     r->loss = t->sum[0] / n;
     r->score = t->sum[1] / n;
     r->extra = t->kind == MANGO_TRAIN_VQVAE ? trainer_perplexity(t) : t->sum[2] / n;

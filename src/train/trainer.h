@@ -37,7 +37,7 @@ MGI_FN void mgi_optim_free(mgi_optim *p);
  * MANGO_E_NONFINITE, and no update, when the gradient is not finite. */
 MGI_FN mango_status mgi_optim_step(mgi_optim *p, const mango_train_options *o, double lr);
 /* Learning rate of update k (from 0) of n, `per` updates an epoch. */
-MGI_FN double mgi_optim_lr(const mango_train_options *o, mango_idx k, mango_idx per, mango_idx n);
+MGI_FN double mgi_optim_lr(const mango_train_options *o, mango_idx k, mango_idx per, double n);
 /* sqrt(sum x^2), fixed blocks, any thread count. */
 MGI_FN double mgi_norm2(mango_idx n, const float *x);
 
@@ -139,7 +139,7 @@ struct mango_trainer {
     mango_idx n_tmp, n_latent;
     mango_idx *order;               /* (data) this epoch's order */
     double *work;                   /* (4 classes) */
-    mango_idx n_work, n_dout;
+    mango_idx n_work;
     const mango_net *teacher;       /* NULL: none */
     mgi_tape *lesson;               /* of teacher */
     float *seen;                    /* (batch,H,W,C) pictures as the teacher normalizes them */
@@ -154,6 +154,7 @@ struct mango_trainer {
     int vq, vq_in;                  /* nodes */
     double variance;                /* of the data as the network sees it */
     double *used;                   /* (codes) this epoch's counts */
+    double *per;                    /* (C) squared error of each channel */
     float *ema_n, *ema_w;           /* (codes), (codes,C) */
 };
 
@@ -176,8 +177,11 @@ MGI_FN mango_status mgi_vqvae_sample(mango_trainer *t, mango_idx n, float *rgb, 
 
 /* Shared: the next b pictures of this epoch's order into t->batch. */
 MGI_FN mango_status mgi_trainer_batch(mango_trainer *t, mango_idx b, mango_err *err);
-/* Pictures at..at+b-1 of val, unchanged, into t->batch. */
-MGI_FN mango_status mgi_trainer_val(mango_trainer *t, mango_idx at, mango_idx b, mango_err *err);
+/* Pictures at..at+b-1 of data, unchanged, into t->batch. */
+MGI_FN mango_status mgi_trainer_look(mango_trainer *t, const mango_data *data, mango_idx at,
+                                     mango_idx b, mango_err *err);
+/* How many pictures of val are looked at. */
+MGI_FN mango_idx mgi_trainer_val_count(const mango_trainer *t);
 /* The message and status of a loss that is not finite. */
 MGI_FN mango_status mgi_trainer_nonfinite(mango_trainer *t, mgi_tape *tape, const float *x,
                                           mango_err *err);

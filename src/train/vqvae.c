@@ -8,17 +8,22 @@
 
 static mango_status vqvae_find(mango_trainer *t, mango_err *err)
 {
+    int layers = 0;
     for (int i = 0; i < t->net->n_nodes; i++)
-        if (t->net->node[i].kind == MGI_VQ)
+        if (t->net->node[i].kind == MGI_VQ) {
             t->vq = i;
-    if (t->vq < 0)
-        return mgi_fail(err, MANGO_E_SHAPE, "%s has no vq layer to train", t->net->arch);
+            layers++;
+        }
+    if (layers != 1)
+        return mgi_fail(err, MANGO_E_SHAPE, "%s has %d vq layers; a VQ-VAE is trained with one",
+                        t->net->arch, layers);
     const mgi_node *n = &t->net->node[t->vq], *y = &t->net->node[t->net->output];
     t->vq_in = n->in[0];
     t->used = mgi_new(&t->al, n->codes, sizeof *t->used);
     t->ema_n = mgi_new(&t->al, n->codes, sizeof(float));
     t->ema_w = mgi_new(&t->al, n->codes * n->C, sizeof(float));
-    if (!t->used || !t->ema_n || !t->ema_w)
+    t->per = mgi_new(&t->al, t->batch.C, sizeof *t->per);
+    if (!t->used || !t->ema_n || !t->ema_w || !t->per)
         return MANGO_E_MEM;
     if (y->C != t->batch.C || y->H != t->batch.H || y->W != t->batch.W)
         return mgi_fail(err, MANGO_E_SHAPE, "%s does not rebuild pictures of its input's size",
@@ -34,11 +39,7 @@ static mango_status vqvae_variance(mango_trainer *t, mango_err *err)
     double s = 0, q = 0;
     for (mango_idx at = 0; at < n; at += t->o.batch) {
         const mango_idx b = MGI_MIN(t->o.batch, n - at);
-        const mango_data *val = t->val;
-        t->val = t->data;
-        const mango_status st = mgi_trainer_val(t, at, b, err);
-        t->val = val;
-        MGI_TRY(st);
+        MGI_TRY(mgi_trainer_look(t, t->data, at, b, err));
         for (mango_idx k = 0; k < b * e; k++) {
             s += (double)t->batch.x[k];
             q += (double)t->batch.x[k] * (double)t->batch.x[k];
@@ -120,12 +121,21 @@ static void vqvae_first_codes(mango_trainer *t, const float *z, mango_idx R)
         vqvae_set(t, k, z + mango_rng_int(&r, R) * n->C);
 }
 
+/* weight times the squared error in units of [0,1], from t->per, one channel after the other. */
+static void vqvae_error_add(const mango_trainer *t, double weight, double *sum)
+{
+    for (mango_idx c = 0; c < t->batch.C; c++) {
+        const double unit = (double)t->scale[c % 3];
+        *sum += weight * t->per[c] / (double)t->batch.C / (unit * unit);
+    }
+}
+
 mango_status mgi_vqvae_update(mango_trainer *t, mango_err *err)
 {
     const mgi_node *vq = &t->net->node[t->vq];
     const mango_idx b = t->o.batch, C = t->batch.C, rows = b * t->batch.H * t->batch.W;
     const mango_idx R = b * vq->H * vq->W;
-    double per[3] = {0, 0, 0}, commit, each[1];
+    double commit, each[1];
     MGI_TRY(mgi_trainer_batch(t, b, err));
     MGI_TRY(mgi_tape_forward(t->tape, b, t->batch.x));
     if (t->update == 0) {
@@ -136,7 +146,7 @@ mango_status mgi_vqvae_update(mango_trainer *t, mango_err *err)
     const float *z = mgi_tape_value(t->tape, t->vq_in, NULL);
     const double mse = mgi_loss_mse(rows, C, y, t->batch.x,
                                     2 / ((double)(rows * C) * t->variance),
-                                    mgi_tape_dout(t->tape), per);
+                                    mgi_tape_dout(t->tape), t->per);
     commit = 0;
     for (mango_idx i = 0; i < R; i++) { /* |z - e|^2 */
         const float *e = t->net->param[vq->weight].v + t->tape->codes[i] * vq->C;
@@ -153,28 +163,24 @@ mango_status mgi_vqvae_update(mango_trainer *t, mango_err *err)
         return mgi_trainer_nonfinite(t, t->tape, t->batch.x, err);
     vqvae_codebook(t, mgi_tape_value(t->tape, t->vq_in, NULL), R);
     t->sum[0] += t->last;
-    for (mango_idx c = 0; c < C; c++)
-        t->sum[1] += per[c] / (double)C / ((double)t->scale[c % 3] * (double)t->scale[c % 3]);
+    vqvae_error_add(t, 1, &t->sum[1]);
     return MANGO_OK;
 }
 
 mango_status mgi_vqvae_look(mango_trainer *t, mango_train_row *r, mango_err *err)
 {
-    const mango_idx all = t->val_info.count;
-    const mango_idx n = t->o.val_limit > 0 ? MGI_MIN(t->o.val_limit, all) : all;
+    const mango_idx n = mgi_trainer_val_count(t);
     const mango_idx C = t->batch.C, hw = t->batch.H * t->batch.W;
     double loss = 0, score = 0;
     mgi_trainer_bind(t, t->eval);
     for (mango_idx at = 0; at < n; at += t->o.batch) {
         const mango_idx b = MGI_MIN(t->o.batch, n - at);
-        double per[3] = {0, 0, 0};
-        MGI_TRY(mgi_trainer_val(t, at, b, err));
+        MGI_TRY(mgi_trainer_look(t, t->val, at, b, err));
         MGI_TRY(mgi_tape_forward(t->eval, b, t->batch.x));
         loss += (double)b / t->variance *
-                mgi_loss_mse(b * hw, C, mgi_tape_value(t->eval, -1, NULL), t->batch.x, 0, NULL, per);
-        for (mango_idx c = 0; c < C; c++)
-            score += (double)b * per[c] / (double)C /
-                     ((double)t->scale[c % 3] * (double)t->scale[c % 3]);
+                mgi_loss_mse(b * hw, C, mgi_tape_value(t->eval, -1, NULL), t->batch.x, 0, NULL,
+                             t->per);
+        vqvae_error_add(t, (double)b, &score);
     }
     r->val_loss = loss / (double)n;
     r->val_score = score / (double)n;
@@ -237,7 +243,7 @@ mango_status mgi_vqvae_sample(mango_trainer *t, mango_idx n, float *rgb, float *
 {
     const mango_idx C = t->batch.C, hw = t->batch.H * t->batch.W;
     MGI_REQUIRE(n <= (t->val ? t->val_info.count : t->info.count));
-    MGI_TRY(mgi_trainer_val(t, 0, n, NULL));
+    MGI_TRY(mgi_trainer_look(t, t->val ? t->val : t->data, 0, n, NULL));
     mgi_trainer_bind(t, t->eval);
     MGI_TRY(mgi_tape_forward(t->eval, n, t->batch.x));
     const float *from[2] = {mgi_tape_value(t->eval, -1, NULL), t->batch.x};
