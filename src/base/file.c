@@ -222,30 +222,62 @@ static int log_lock(int fd)
     return fcntl(fd, F_SETLK, &whole) == 0;
 #endif
 }
-#endif
 
-/* Open for reading and appending, locked; NULL with errno set, EAGAIN: in use. */
-static FILE *log_take(const char *path, int create)
+/* Does path still lead to the open file? Its owner may have removed it meanwhile. */
+static int log_is_at(int fd, const char *path)
 {
-#if defined(_WIN32)
-    int fd = -1;
-    const int how = _O_RDWR | _O_APPEND | _O_BINARY | (create ? _O_CREAT : 0);
-    if (_sopen_s(&fd, path, how, _SH_DENYWR, _S_IREAD | _S_IWRITE) != 0) {
-        errno = errno == EACCES && _access(path, 6) == 0 ? EAGAIN : errno;
+    struct stat here, there;
+    return fstat(fd, &here) == 0 && stat(path, &there) == 0 &&
+           here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+}
+
+/* A descriptor locked for this process becomes a stream; NULL with errno set. */
+static FILE *log_stream(int fd, const char *path)
+{
+    const int locked = log_lock(fd);
+    if (!locked && (errno == EWOULDBLOCK || errno == EACCES || errno == EAGAIN)) {
+        errno = EAGAIN;
+        return NULL; /* other errors: a file system without locks */
+    }
+    if (!log_is_at(fd, path)) {
+        errno = EAGAIN;
         return NULL;
     }
-    return _fdopen(fd, "a+b");
+    return fdopen(fd, "a+b");
+}
+#endif
+
+/* The file's descriptor; *made: it was not there before. -1 with errno set. */
+static int log_descriptor(const char *path, int create, int *made)
+{
+#if defined(_WIN32)
+    const int how = _O_RDWR | _O_APPEND | _O_BINARY, mode = _S_IREAD | _S_IWRITE;
+    int fd = -1;
+    *made = create && _sopen_s(&fd, path, how | _O_CREAT | _O_EXCL, _SH_DENYWR, mode) == 0;
+    if (!*made && (!create || errno == EEXIST))
+        (void)_sopen_s(&fd, path, how, _SH_DENYWR, mode);
+    if (fd < 0 && errno == EACCES && _access(path, 6) == 0)
+        errno = EAGAIN;
 #else
-    const int fd = open(path, O_RDWR | O_APPEND | (create ? O_CREAT : 0), 0666);
+    const int how = O_RDWR | O_APPEND;
+    int fd = create ? open(path, how | O_CREAT | O_EXCL, 0666) : -1;
+    *made = fd >= 0;
+    if (fd < 0 && (!create || errno == EEXIST))
+        fd = open(path, how);
+#endif
+    return fd;
+}
+
+/* Open for reading and appending, locked; NULL with errno set, EAGAIN: in use. */
+static FILE *log_take(const char *path, int create, int *made)
+{
+    const int fd = log_descriptor(path, create, made);
     if (fd < 0)
         return NULL;
-    FILE *f = NULL;
-    if (log_lock(fd))
-        f = fdopen(fd, "a+b");
-    else if (errno == EWOULDBLOCK || errno == EACCES)
-        errno = EAGAIN;
-    else if (errno != EAGAIN) /* a file system without locks */
-        f = fdopen(fd, "a+b");
+#if defined(_WIN32)
+    return _fdopen(fd, "a+b");
+#else
+    FILE *f = log_stream(fd, path);
     const int why = errno;
     if (!f)
         close(fd);
@@ -262,25 +294,26 @@ static mango_status log_fail(const mgi_applog *l, mango_err *err)
 MGI_FN mango_status mgi_applog_open(mgi_applog *l, const char *path, int create, mango_err *err)
 {
     mgi_copy(l->name, sizeof l->name, path);
-    l->f = log_take(path, create);
+    l->f = log_take(path, create, &l->made);
     if (!l->f && errno == EAGAIN)
         return mgi_fail(err, MANGO_E_STATE, "%s: another process is using it", l->name);
     if (!l->f)
         return errno == ENOENT && !create ? MANGO_OK : log_fail(l, err);
+    rewind(l->f);
     if (!create || file_size(l->f) == 0)
         return MANGO_OK;
     mgi_applog_close(l);
     return mgi_fail(err, MANGO_E_STATE, "%s: another process has just made it", l->name);
 }
 
-MGI_FN mango_status mgi_applog_read(mgi_applog *l, mango_idx limit, const mango_alloc *al,
-                                 unsigned char **p, mango_idx *n, mango_err *err)
+MGI_FN mango_status mgi_applog_read(mgi_applog *l, mango_idx cap, void *p, mango_idx *n,
+                                    mango_err *err)
 {
-    rewind(l->f);
-    return file_take(l->f, l->name, limit, al, p, n, err);
+    *n = (mango_idx)fread(p, 1, (size_t)cap, l->f);
+    return ferror(l->f) ? log_fail(l, err) : MANGO_OK;
 }
 
-MGI_FN mango_status mgi_applog_cut(mgi_applog *l, mango_idx n, mango_err *err)
+MGI_FN mango_status mgi_applog_cut(mgi_applog *l, int64_t n, mango_err *err)
 {
     rewind(l->f); /* between reading and writing */
 #if defined(_WIN32)
@@ -304,6 +337,20 @@ MGI_FN void mgi_applog_close(mgi_applog *l)
     if (l->f)
         fclose(l->f);
     l->f = NULL;
+}
+
+MGI_FN void mgi_applog_drop(mgi_applog *l, const char *path)
+{
+    const int ours = l->f && l->made;
+#if !defined(_WIN32)
+    if (ours)
+        remove(path); /* still locked: whoever opens it now sees that it is gone */
+    mgi_applog_close(l);
+#else
+    mgi_applog_close(l); /* an open file cannot be removed */
+    if (ours)
+        remove(path);
+#endif
 }
 
 #undef FILE_PATH

@@ -25,19 +25,22 @@ MGI_FN mango_status mgi_file_write(const char *path, const void *p, mango_idx n,
  * handle, so the system frees it when the process ends in whatever way. */
 typedef struct mgi_applog {
     FILE *f;      /* NULL: not open */
+    int made;     /* by this process, with mgi_applog_open */
     char name[160];
 } mgi_applog;
 /* mgi_applog_open - open and lock. create 0: a file that is not there is no error,
  * l->f stays NULL; create 1: it is made, and refused if it holds anything.
  * Returns MANGO_E_STATE when another process has it. */
 MGI_FN mango_status mgi_applog_open(mgi_applog *l, const char *path, int create, mango_err *err);
-/* All that it holds; as mgi_file_read. */
-MGI_FN mango_status mgi_applog_read(mgi_applog *l, mango_idx limit, const mango_alloc *al,
-                                 unsigned char **p, mango_idx *n, mango_err *err);
-MGI_FN mango_status mgi_applog_cut(mgi_applog *l, mango_idx n, mango_err *err); /* keep n bytes */
+/* The next *n <= cap bytes of what it holds, from its start on; 0 only at its end. */
+MGI_FN mango_status mgi_applog_read(mgi_applog *l, mango_idx cap, void *p, mango_idx *n,
+                                    mango_err *err);
+MGI_FN mango_status mgi_applog_cut(mgi_applog *l, int64_t n, mango_err *err); /* keep n bytes */
 /* n bytes more, handed to the system; sync: and on the disk on return. */
 MGI_FN mango_status mgi_applog_append(mgi_applog *l, const void *p, mango_idx n, int sync,
                                    mango_err *err);
 MGI_FN void mgi_applog_close(mgi_applog *l);
+/* Close, and remove the file if it is this process's own making. */
+MGI_FN void mgi_applog_drop(mgi_applog *l, const char *path);
 
 #endif

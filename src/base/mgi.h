@@ -12,6 +12,9 @@
 #if defined(__STRICT_ANSI__) && !defined(_DEFAULT_SOURCE)
 #define _DEFAULT_SOURCE
 #endif
+#if !defined(_FILE_OFFSET_BITS) /* files over 2 GiB on 32-bit machines */
+#define _FILE_OFFSET_BITS 64
+#endif
 
 #include "base.h"
 #include <assert.h>

@@ -13,22 +13,30 @@
 typedef struct mgi_journal {
     mango_alloc al;
     mgi_str path;
-    mgi_applog log;           /* open from the start when it exists; locked */
-    int sync;              /* 1: to the disk with each line; 2: once a second; 0: never */
-    int due;               /* lines wait for the disk */
-    time_t synced;         /* when they last went there */
-    uint32_t crc;          /* of the chain so far */
-    unsigned char *text;   /* the file as found; good bytes, all bytes */
-    mango_idx good, size;
-    mango_idx at, line;    /* reading position, lines read */
+    mgi_applog log;          /* open from the start when it exists; locked */
+    int sync;                /* 1: to the disk with each line; 2: once a second; 0: never */
+    int due;                 /* lines wait for the disk */
+    time_t synced;           /* when they last went there */
+    uint32_t crc;            /* of the chain so far */
+    /* reading: a window of the file, in which the next line lies whole */
+    unsigned char *text;     /* (cap) */
+    mango_idx cap, have, at; /* bytes of it read; where the next line begins */
+    mango_idx length;        /* of the next line, with its newline; 0: none */
+    int64_t good;            /* bytes of the file up to the end of the next line */
+    mango_idx line;          /* lines taken */
+    int torn;                /* the file ends in an unfinished line */
+    mango_status bad;        /* the next line is damaged: why */
+    mango_err why;
 } mgi_journal;
 
-/* mgi_journal_open - read and check the file. `resume` 0: it must be absent or
- * empty. Damage in the last line is cut off (later, by mgi_journal_append);
- * before it MANGO_E_FORMAT with the line's number. MANGO_E_STATE when another
- * process has it open: a journal has one writer. */
+/* mgi_journal_open - find and lock the file. `resume` 0: it must be absent or
+ * empty. It is read line by line, in a window as large as its longest line. Damage in
+ * the last line is cut off (later, by mgi_journal_append); before it mgi_journal_next
+ * tells MANGO_E_FORMAT with the line's number. MANGO_E_STATE when another process
+ * has it open: a journal has one writer. */
 MGI_FN mango_status mgi_journal_open(mgi_journal *j, const char *path, int resume, int sync,
                                      const mango_alloc *al, mango_err *err);
+/* Is there another line, or damage that mgi_journal_next tells? */
 MGI_FN int mgi_journal_more(const mgi_journal *j);
 /* The next line, parsed; it must have the member `kind`. Free with mgi_json_free. */
 MGI_FN mango_status mgi_journal_next(mgi_journal *j, const char *kind, mgi_json *line,
@@ -43,5 +51,7 @@ MGI_FN mango_status mgi_journal_append(mgi_journal *j, mango_err *err);
 MGI_FN mango_status mgi_journal_write(mgi_journal *j, mgi_str *body, int now,
                                       mango_err *err);
 MGI_FN void mgi_journal_close(mgi_journal *j);
+/* Close, and remove the file if it is of this journal's own making. */
+MGI_FN void mgi_journal_drop(mgi_journal *j);
 
 #endif
