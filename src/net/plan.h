@@ -164,11 +164,6 @@ MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err);
 
 /* plan_pack.c: fold and pack. */
 MGI_FN mango_status mgi_plan_pack(mango_plan *p, mango_err *err);
-/* The largest singular value of a spectrally normalized weight (O,K), after
- * one power iteration from u (O): v = W'u/|W'u|, u = Wv/|Wv|, sigma = u'Wv.
- * v (K) and u2 (O) are scratch; u2 leaves with the new u. */
-MGI_FN double mgi_spectral_sigma(mango_idx O, mango_idx K, const float *W, const float *u,
-                                 float *v, float *u2);
 
 /* plan_forward.c, plan_readout.c: run the steps of the chunk under way. */
 MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s);

@@ -4,8 +4,8 @@
  *     y = s (W x + b) + t   becomes   W' = s W,  b' = fma(b, s, t)
  * SPDX-License-Identifier: MIT */
 #include "../base/real.h"
+#include "../math/spectral.h"
 #include "plan.h"
-#include <math.h>
 
 #define FOLD_LARGE (1 << 18) /* weights that do not stay in cache */
 #define FOLD_PART 16384      /* weights that are folded at a time */
@@ -35,46 +35,6 @@ static mango_status plan_filled(const mango_plan *p, int i, mango_err *err)
 
 /* ---- spectral norm -------------------------------------------------------- */
 
-/* x = x / max(|x|, 1e-12) */
-static void fold_unit(mango_idx n, float *x)
-{
-    double q = 0;
-    for (mango_idx i = 0; i < n; i++)
-        q += (double)x[i] * x[i];
-    const double norm = MGI_MAX(sqrt(q), 1e-12);
-    for (mango_idx i = 0; i < n; i++)
-        x[i] = (float)(x[i] / norm);
-}
-
-/* y (O) = W x */
-static void fold_times(mango_idx O, mango_idx K, const float *W, const float *x, float *y)
-{
-    for (mango_idx o = 0; o < O; o++) {
-        double q = 0;
-        for (mango_idx k = 0; k < K; k++)
-            q += (double)W[o * K + k] * x[k];
-        y[o] = (float)q;
-    }
-}
-
-MGI_FN double mgi_spectral_sigma(mango_idx O, mango_idx K, const float *W, const float *u,
-                                 float *v, float *u2)
-{
-    double sigma = 0;
-    for (mango_idx k = 0; k < K; k++) {
-        double q = 0;
-        for (mango_idx o = 0; o < O; o++)
-            q += (double)u[o] * W[o * K + k];
-        v[k] = (float)q;
-    }
-    fold_unit(K, v);
-    fold_times(O, K, W, v, u2);
-    for (mango_idx o = 0; o < O; o++)
-        sigma += (double)u2[o] * u2[o]; /* u'Wv = |Wv| for u = Wv/|Wv| */
-    fold_unit(O, u2);
-    return sqrt(sigma);
-}
-
 static mango_status fold_spectral(mgi_fold *f, const mgi_node *g, mango_err *err)
 {
     const mango_idx O = f->p->net->param[g->weight].shape[0], K = f->n / O;
@@ -82,7 +42,7 @@ static mango_status fold_spectral(mgi_fold *f, const mgi_node *g, mango_err *err
     if (!u)
         return mgi_fail(err, MANGO_E_STATE,
                         "layer '%s': no vector sn_u for its spectral norm", g->name);
-    const double sigma = mgi_spectral_sigma(O, K, f->w, u, f->v, f->u);
+    const double sigma = mgi_power_step(O, K, f->w, u, f->v, f->u);
     for (mango_idx i = 0; i < f->n; i++)
         f->w[i] = (float)(f->w[i] / sigma);
     return MANGO_OK;

@@ -4,7 +4,7 @@
  * Wbar = W / sigma;  dL/dW = (dL/dWbar - <dL/dWbar, Wbar> u v^T) / sigma.
  * SPDX-License-Identifier: MIT */
 #include "trainer.h"
-#include <math.h>
+#include "../math/spectral.h"
 
 static int spectral_marked(const mgi_node *n)
 {
@@ -58,43 +58,6 @@ void mgi_spectral_free(mgi_spectral *s)
     memset(s, 0, sizeof *s);
 }
 
-static void spectral_unit(mango_idx n, float *x)
-{
-    double s = 0;
-    for (mango_idx i = 0; i < n; i++)
-        s += (double)x[i] * (double)x[i];
-    const double r = 1 / (sqrt(s) + 1e-12);
-    for (mango_idx i = 0; i < n; i++)
-        x[i] = (float)((double)x[i] * r);
-}
-
-/* y = W x and y = W^T x, sums in double, indices ascending. */
-static void spectral_apply(mango_idx O, mango_idx K, const float *W, const float *x, float *y)
-{
-    MGI_OMP(parallel for if (O * K >= MGI_GRAIN))
-    for (mango_idx o = 0; o < O; o++) {
-        double s = 0;
-        for (mango_idx k = 0; k < K; k++)
-            s += (double)W[o * K + k] * (double)x[k];
-        y[o] = (float)s;
-    }
-}
-
-static void spectral_apply_t(mango_idx O, mango_idx K, const float *W, const float *x, float *y)
-{
-    enum { BLOCK = 64 };
-    MGI_OMP(parallel for if (O * K >= MGI_GRAIN))
-    for (mango_idx at = 0; at < K; at += BLOCK) {
-        double s[BLOCK] = {0};
-        const mango_idx n = MGI_MIN(BLOCK, K - at);
-        for (mango_idx o = 0; o < O; o++)
-            for (mango_idx k = 0; k < n; k++)
-                s[k] += (double)W[o * K + at + k] * (double)x[o];
-        for (mango_idx k = 0; k < n; k++)
-            y[at + k] = (float)s[k];
-    }
-}
-
 void mgi_spectral_update(mgi_spectral *s, int iterations)
 {
     for (int i = 0; i < s->net->n_nodes; i++) {
@@ -104,12 +67,8 @@ void mgi_spectral_update(mgi_spectral *s, int iterations)
         const mgi_param *p = &s->net->param[n->weight];
         const mango_idx O = p->shape[0], K = p->count / O;
         float *u = s->u + s->at_u[i], *v = s->v + s->at_v[i], *wbar = s->wbar + s->at[i];
-        for (int k = 0; k < iterations; k++) {
-            spectral_apply_t(O, K, p->v, u, v);
-            spectral_unit(K, v);
-            spectral_apply(O, K, p->v, v, u);
-            spectral_unit(O, u);
-        }
+        for (int k = 0; k < iterations; k++)
+            mgi_power_step(O, K, p->v, u, v, u);
         double sigma = 0;
         for (mango_idx o = 0; o < O; o++) {
             double dot = 0;
