@@ -56,6 +56,10 @@
 #define MGI_COUNT(a) ((mango_idx)(sizeof(a) / sizeof((a)[0])))
 #define MGI_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MGI_MAX(a, b) ((a) > (b) ? (a) : (b))
+/* A limit that may be beyond the range of mango_idx where that has 32 bits: then the
+ * largest index there is. A constant, without overflow on the way. */
+#define MGI_LIMIT(v)                                                                     \
+    ((uint64_t)(v) < (uint64_t)PTRDIFF_MAX ? (mango_idx)(uint64_t)(v) : PTRDIFF_MAX)
 
 /* n / parts and n up to a multiple of `to`, both rounded up; n >= 0, divisors > 0. */
 static inline mango_idx mgi_ceil_div(mango_idx n, mango_idx parts)

@@ -37,7 +37,16 @@ MGI_FN int mgi_path_exists(const char *path)
     struct stat s;
     if (stat(path, &s) != 0)
         return 0;
-    return S_ISDIR(s.st_mode) ? 2 : 1;
+    if (S_ISDIR(s.st_mode))
+        return 2;
+    return S_ISREG(s.st_mode) ? 1 : 3;
+}
+
+MGI_FN mango_status mgi_path_ends(const char *path, mango_err *err)
+{
+    if (mgi_path_exists(path) != 3)
+        return MANGO_OK;
+    return mgi_fail(err, MANGO_E_IO, "%s: a pipe or device, a regular file was expected", path);
 }
 
 /* Offset of the deflate data behind the gzip header, or -1. */
@@ -90,7 +99,7 @@ MGI_FN mango_status mgi_gunzip(const unsigned char *in, mango_idx n, mango_idx l
     if (!*out)
         return mgi_fail(err, MANGO_E_MEM, "%s: out of memory for %ld bytes", what,
                         (long)size);
-    got = codecs->inflate(codecs->ud, in + at, n - 8 - at, *out, size);
+    got = codecs->inflate(codecs->ud, in + at, n - at, *out, size); /* and the trailer */
     *n_out = size;
     if (got == size && mgi_crc32(0, *out, size) == mgi_le32(in + n - 8))
         return MANGO_OK;

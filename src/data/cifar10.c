@@ -17,6 +17,7 @@ static mango_status cifar_path(mgi_str *s, const char *root, const char *file,
 static mango_status cifar_file(const mango_data *d, const char *path, unsigned char **p,
                                mango_idx *n, mango_err *err)
 {
+    MGI_TRY(mgi_path_ends(path, err));
     MGI_TRY(mgi_file_read(path, CIFAR_COUNT * CIFAR_RECORD, &d->al, p, n, err));
     if (*n > 0 && *n % CIFAR_RECORD == 0 &&
         (d->o.partial || *n == CIFAR_COUNT * CIFAR_RECORD))
@@ -47,7 +48,7 @@ static mango_status cifar_names(mango_data *d, const char *path, mango_err *err)
     unsigned char *p = NULL;
     mango_idx n = 0, k = 0, at = 0;
     MGI_TRY(mgi_data_classes(d, 10, official, err));
-    if (!mgi_path_exists(path))
+    if (mgi_path_exists(path) != 1)
         return MANGO_OK;
     MGI_TRY(mgi_file_read(path, 4096, &d->al, &p, &n, err));
     for (mango_idx i = 0; i <= n && k <= 10; i++) {

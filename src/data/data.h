@@ -14,8 +14,12 @@ extern "C" {
 /* mango_codecs - decoders that the library does not bring along; a NULL
  * function means that inputs which need it are refused with a message.
  *
- *   inflate  raw deflate data in[n_in] into out[n_out], which it must fill but
- *            never exceed. Returns the bytes written, or -1.
+ *   inflate  raw deflate data (RFC 1951) into out[n_out], which it must fill but
+ *            never exceed. in[n_in] begins with the data and ends with 8 bytes that
+ *            do not belong to it: decoders that look ahead need them, and all stop
+ *            where the last block ends. zlib with -MAX_WBITS, miniz and
+ *            stbi_zlib_decode_noheader_buffer(out, n_out, in, n_in) do as they are.
+ *            The result is checked by its CRC. Returns the bytes written, or -1.
  *   picture  a picture file (PNG, JPEG, ...) that lies in memory. With rgb NULL
  *            it sets *W and *H from the file's head; else they are what it
  *            answered before, and it fills rgb (H,W,3), 8 bits a channel, grey

@@ -17,7 +17,7 @@ MGI_FN mango_status mgi_data_reserve(mango_data *d, mango_idx count, mango_idx C
     const mango_idx size[4] = {count, C, H, W};
     mango_idx bytes;
     if (count < 1 || count > MGI_PICTURES_MAX || C < 1 || H < 1 || W < 1 ||
-        !mgi_prod(4, size, &bytes) || bytes > 4 * MGI_FILE_MAX)
+        !mgi_prod(4, size, &bytes) || bytes > MGI_PIXELS_MAX)
         return mgi_fail(err, MANGO_E_LIMIT,
                         "%s: %ld pictures of %ldx%ldx%ld: none, or too many to hold",
                         d->name, (long)count, (long)C, (long)H, (long)W);

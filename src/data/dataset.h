@@ -8,6 +8,7 @@
 #define MGI_CLASS_NAME 128 /* bytes of a class name, NUL included */
 #define MGI_CLASSES_MAX 65536
 #define MGI_PICTURES_MAX ((mango_idx)1 << 22)
+#define MGI_PIXELS_MAX MGI_LIMIT(UINT64_C(1) << 32) /* bytes of all pictures in memory */
 
 struct mango_data {
     mango_alloc al;
@@ -24,7 +25,7 @@ struct mango_data {
 /* Allocate pixels and labels for count pictures of (C,H,W), checked. */
 MGI_FN mango_status mgi_data_reserve(mango_data *d, mango_idx count, mango_idx C,
                                      mango_idx H, mango_idx W, mango_err *err);
-/* Take over n class names: `names` NULL-terminated, or text of one a line. */
+/* Copy n class names; names NULL: "0", "1", ... */
 MGI_FN mango_status mgi_data_classes(mango_data *d, mango_idx n, const char *const *names,
                                      mango_err *err);
 /* Loaders: fill d for d->split under root. */

@@ -264,13 +264,16 @@ MGI_FN mango_status mgi_folder_get(const mango_data *d, mango_idx i, unsigned ch
 {
     unsigned char *rgb = NULL;
     mango_idx W = 0, H = 0;
-    mango_status st;
+    mango_status st = MANGO_OK;
     mgi_str path;
     mgi_str_init(&path, &d->al);
     mgi_str_printf(&path, "%s/%s", d->root, d->names.p + d->path[i]);
-    st = path.bad ? mgi_fail(err, MANGO_E_MEM, "%s: out of memory", d->root)
-                  : mango_image_read(path.p, &d->o.codecs, d->o.max_side, &rgb, &W, &H,
-                                     &d->al, err);
+    if (path.bad)
+        st = mgi_fail(err, MANGO_E_MEM, "%s: out of memory", d->root);
+    if (st >= 0)
+        st = mgi_path_ends(path.p, err);
+    if (st >= 0)
+        st = mango_image_read(path.p, &d->o.codecs, d->o.max_side, &rgb, &W, &H, &d->al, err);
     if (st >= 0) {
         st = mango_image_fit(H, W, rgb, d->o.resize, d->o.crop, pixels, &d->al);
         if (st < 0)

@@ -4,22 +4,24 @@
 
 enum { MNIST_FILE_MAX = 1 << 26 }; /* the official 60,000 pictures are 47 MB */
 
-/* Leaves the path of root/PREFIX-KIND-ubyte[.gz] (or PREFIX.KIND-ubyte, as
- * some unpackers write it) in s. */
+/* Leaves the path of root/PREFIX-WHAT-idxN-ubyte[.gz] in s; some packers write a dot
+ * for the dash before idxN, some for the one before WHAT. */
 static mango_status mnist_find(mgi_str *s, const char *root, const char *prefix,
-                               const char *kind, mango_err *err)
+                               const char *what, int rank, mango_err *err)
 {
-    static const char *const dash[] = {"-", "-", "."}, *const ext[] = {"", ".gz", ""};
-    for (int i = 0; i < 3; i++) {
+    static const char *const dash[][2] = {{"-", "-"}, {"-", "."}, {".", "-"}};
+    static const char *const ext[2] = {"", ".gz"};
+    for (int i = 0; i < 6; i++) {
         s->n = 0;
-        mgi_str_printf(s, "%s/%s%s%s-ubyte%s", root, prefix, dash[i], kind, ext[i]);
+        mgi_str_printf(s, "%s/%s%s%s%sidx%d-ubyte%s", root, prefix, dash[i / 2][0], what,
+                       dash[i / 2][1], rank, ext[i % 2]);
         if (s->bad)
             return mgi_fail(err, MANGO_E_MEM, "%s: out of memory", root);
         if (mgi_path_exists(s->p) == 1)
             return MANGO_OK;
     }
-    return mgi_fail(err, MANGO_E_IO, "%s: no %s-%s-ubyte or %s-%s-ubyte.gz there", root,
-                    prefix, kind, prefix, kind);
+    return mgi_fail(err, MANGO_E_IO, "%s: no %s-%s-idx%d-ubyte or %s-%s-idx%d-ubyte.gz there",
+                    root, prefix, what, rank, prefix, what, rank);
 }
 
 /* Read, inflate when it is gzip, parse. *bytes (n) is the caller's to free. */
@@ -92,9 +94,9 @@ MGI_FN mango_status mgi_data_mnist(mango_data *d, const char *root, mango_err *e
     mango_status st;
     mgi_str path;
     mgi_str_init(&path, &d->al);
-    MGI_TRY_TO(mnist_find(&path, root, prefix, "images-idx3", err));
+    MGI_TRY_TO(mnist_find(&path, root, prefix, "images", 3, err));
     MGI_TRY_TO(mnist_pictures(d, path.p, err));
-    MGI_TRY_TO(mnist_find(&path, root, prefix, "labels-idx1", err));
+    MGI_TRY_TO(mnist_find(&path, root, prefix, "labels", 1, err));
     MGI_TRY_TO(mnist_labels(d, path.p, err));
     st = mgi_data_classes(d, 10, strcmp(d->name, "mnist") ? fashion : NULL, err);
 done:

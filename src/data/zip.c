@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 enum { ZIP_LOCAL = 30, ZIP_CENTRAL = 46, ZIP_END = 22, ZIP_END64 = 56, ZIP_LOCATOR = 20 };
+enum { ZIP_AHEAD = 8 }; /* bytes of the directory that inflate may look at */
 
 static mango_status zip_bad(mango_err *err, const char *what, mango_idx at, const char *why)
 {
@@ -265,7 +266,8 @@ MGI_FN mango_status mgi_zip_data(const mgi_zip *z, const mgi_zip_entry *e, const
         if (!*owned)
             return mgi_fail(err, MANGO_E_MEM, "%s: out of memory for %ld bytes", what,
                             (long)e->size);
-        if (codecs->inflate(codecs->ud, data, e->packed, *owned, e->size) == e->size)
+        if (codecs->inflate(codecs->ud, data, e->packed + ZIP_AHEAD, *owned, e->size) ==
+            e->size)
             data = *owned;
     }
     *p = data;

@@ -17,7 +17,8 @@ static mango_layer input_layer(const mango_net *net, mango_idx from)
 static mango_status input_alloc(input_batch *b, mango_idx B, mango_idx size, mango_err *err)
 {
     mango_idx n;
-    if (B < 1 || B > (mango_idx)1 << 20 || !mgi_mul(B, size, &n) || n > (mango_idx)1 << 31)
+    if (B < 1 || B > (mango_idx)1 << 20 || !mgi_mul(B, size, &n) ||
+        n > MGI_LIMIT(UINT64_C(1) << 31))
         return mgi_fail(err, MANGO_E_LIMIT, "%td inputs of %td values: too many at once", B,
                         size);
     b->x = calloc((size_t)n, sizeof(float));

@@ -84,7 +84,7 @@ static mango_status mei_open(mei_job *j, mango_err *err)
     oo.T = j->T;
     if (j->batch)
         oo.batch = j->batch;
-    oo.memory = j->memory << 20;
+    oo.memory = MGI_LIMIT((uint64_t)j->memory << 20);
     if (j->early > 0) {
         oo.elite = mango_opt_elite(j->opt, &j->so.o);
         oo.minimize = j->minimize, oo.believed = j->early;
@@ -242,7 +242,7 @@ static mango_status mei_as_is(mei_job *j, mango_err *err)
         st = cli_net_open(&n[1], j->net_name, strncmp(j->net_name, "zoo:", 4) ? NULL : j->fill,
                           err);
     mango_objective_defaults(&oo);
-    oo.T = j->T, oo.batch = 1, oo.memory = j->memory << 20;
+    oo.T = j->T, oo.batch = 1, oo.memory = MGI_LIMIT((uint64_t)j->memory << 20);
     if (st >= 0 && rgb)
         st = mango_objective_create(&o, n[0], n[1], j->target, &oo, NULL, err);
     if (st >= 0 && rgb)

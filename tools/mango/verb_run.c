@@ -130,7 +130,7 @@ static mango_status run_buffers(run_job *j, mango_idx chunk, mango_err *err)
 {
     for (mango_idx k = 0; k < j->n_readings; k++) {
         mango_idx dims[3] = {run_steps(j, k), j->in.B, j->size[k]}, n;
-        if (mgi_prod(3, dims, &n) && n <= ((mango_idx)1 << 31)) {
+        if (mgi_prod(3, dims, &n) && n <= MGI_LIMIT(UINT64_C(1) << 31)) {
             j->all[k] = calloc((size_t)n, sizeof(float));
             j->chunk[k] =
                 calloc((size_t)(run_steps(j, k) * chunk * j->size[k]), sizeof(float));
@@ -164,7 +164,7 @@ static mango_status run_evaluate(run_job *j, cli *c, mango_err *err)
     mango_plan_defaults(&o);
     o.T = j->T;
     o.batch = chunk;
-    o.memory = j->memory << 20;
+    o.memory = MGI_LIMIT((uint64_t)j->memory << 20);
     o.raw = j->in.raw;
     o.half = j->half;
     o.int8 = j->int8;
