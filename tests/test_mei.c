@@ -147,7 +147,8 @@ static void t_mei_stops(void)
     T_EQ(w.queries, 37);
     o.budget = 1000, o.stop_at = 0.4;
     T_STATUS(t_mei_run(&o, &w, NULL), MANGO_STOP_TARGET);
-    o.o.minimize = 1, o.stop_at = 0.05;
+    T_STATUS(mango_opt_set(&o.o, "minimize", 1, NULL), MANGO_OK);
+    o.stop_at = 0.05;
     T_STATUS(t_mei_run(&o, &w, NULL), MANGO_STOP_TARGET);
     int three = 3;
     o = t_mei_options("tt", 1000, NULL);
@@ -204,9 +205,11 @@ static void t_mei_bad(void)
     T_CHECK(strstr(err.text, "budget") != NULL);
     o = t_mei_options("tt", 10, NULL), o.stall = 0;
     T_STATUS(mango_session_create(&s, &m, &o, t_mei_f, &w, NULL, &err), MANGO_E_ARG);
-    o = t_mei_options("tt", 10, NULL), o.o.k = 0;
+    o = t_mei_options("tt", 10, NULL);
+    o.o.value[0] = 0; /* k */
     T_STATUS(mango_session_create(&s, &m, &o, t_mei_f, &w, NULL, &err), MANGO_E_ARG);
-    o = t_mei_options("tt", 10, NULL), o.opt = "t";
+    o = t_mei_options("tt", 10, NULL);
+    o.o.preset[1] = 0;
     T_STATUS(mango_session_create(&s, &m, &o, t_mei_f, &w, NULL, &err), MANGO_E_NAME);
     o = t_mei_options("tt", 10, "/nonexistent/folder/journal.jsonl");
     T_STATUS(mango_session_create(&s, &m, &o, t_mei_f, &w, NULL, &err), MANGO_E_IO);
@@ -321,10 +324,10 @@ static void t_mei_match(void)
         T_CHECK(strstr(err.text, "'" name "'") != NULL);                                 \
     } while (0)
     T_MEI_OTHER(o.seed = 6, "seed");
-    T_MEI_OTHER(o.opt = "tt", "opt");
-    T_MEI_OTHER(o.o.lr = 0.1, "lr");
-    T_MEI_OTHER(o.o.k = 6, "k");
-    T_MEI_OTHER(o.o.minimize = 1, "minimize");
+    T_MEI_OTHER(o.o = t_mei_options("tt", 20, NULL).o, "opt");
+    T_MEI_OTHER(mango_opt_set(&o.o, "lr", 0.1, NULL), "lr");
+    T_MEI_OTHER(mango_opt_set(&o.o, "k", 6, NULL), "k");
+    T_MEI_OTHER(mango_opt_set(&o.o, "minimize", 1, NULL), "minimize");
     T_MEI_OTHER(o.repeat = 1, "repeat");
     T_MEI_OTHER(o.stall = 21, "stall");
     T_MEI_OTHER(o.notes = other, "target");

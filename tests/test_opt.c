@@ -17,7 +17,10 @@ static mango_opt *t_opt_new(const char *name, const mango_opt_options *o, uint64
     mango_opt *p = NULL;
     mango_err err = {""};
     const mango_modes m = t_opt_modes();
-    T_OK(mango_opt_create(&p, name, &m, o, seed, NULL, &err), &err);
+    mango_opt_options own;
+    if (!o)
+        T_OK(mango_opt_defaults(name, &own, sizeof own, &err), &err);
+    T_OK(mango_opt_create(&p, &m, NULL, o ? o : &own, seed, NULL, &err), &err);
     return p;
 }
 
@@ -50,6 +53,15 @@ static mango_idx t_opt_round(mango_opt *p, mango_idx *I, double *y)
 
 /* ---- names, options ---- */
 
+/* An optimizer of a preset's own options on any modes; its status. */
+static mango_status t_opt_on(mango_opt **p, const char *preset, const mango_modes *m,
+                             uint64_t seed, const mango_alloc *al)
+{
+    mango_opt_options o;
+    T_STATUS(mango_opt_defaults(preset, &o, sizeof o, NULL), MANGO_OK);
+    return mango_opt_create(p, m, NULL, &o, seed, al, NULL);
+}
+
 static void t_opt_presets(void)
 {
     static const struct { const char *name; mango_idx k, top; double lr; int q; } want[] = {
@@ -59,17 +71,30 @@ static void t_opt_presets(void)
     mango_opt_options o;
     mango_err err = {""};
     for (mango_idx i = 0; i < MGI_COUNT(want); i++) {
-        T_OK(mango_opt_defaults(want[i].name, &o, &err), &err);
-        T_CHECK(o.k == want[i].k && o.k_top == want[i].top && o.quantized == want[i].q);
-        T_CHECK(o.lr == want[i].lr && o.r == 5 && o.k_gd == 1 && o.minimize == 0);
+        T_OK(mango_opt_defaults(want[i].name, &o, sizeof o, &err), &err);
+        const double v[7] = {(double)want[i].k, (double)want[i].top, 1, want[i].lr, 5,
+                             want[i].q, 0};
+        static const char *const key[7] = {"k", "k_top", "k_gd", "lr", "r", "quantized",
+                                           "minimize"};
+        for (int j = 0; j < 7; j++) {
+            double is = -1;
+            T_STATUS(mango_opt_value(&o, key[j], &is, NULL), MANGO_OK);
+            T_CHECK(is == v[j]);
+        }
     }
-    T_STATUS(mango_opt_defaults("tt-x", &o, &err), MANGO_E_NAME);
+    T_STATUS(mango_opt_defaults("tt-x", &o, sizeof o, &err), MANGO_E_NAME);
     T_CHECK(strstr(err.text, "tt-x") && strstr(err.text, "tt-s"));
-    T_STATUS(mango_opt_defaults(NULL, &o, NULL), MANGO_E_NAME);
+    T_STATUS(mango_opt_defaults(NULL, &o, sizeof o, NULL), MANGO_E_NAME);
+    T_STATUS(mango_opt_defaults("tt", NULL, sizeof o, NULL), MANGO_E_ARG);
+    T_STATUS(mango_opt_defaults("tt", &o, sizeof o - 8, NULL), MANGO_E_ARG);
     const mango_modes m = t_opt_modes();
-    for (const char *const *name = mango_opt_names(); *name; name++) {
+    T_CHECK(mango_opt_presets() >= 6);
+    for (mango_idx i = 0; i < mango_opt_presets(); i++) {
         mango_opt *p;
-        T_STATUS(mango_opt_create(&p, *name, &m, NULL, 1, NULL, NULL), MANGO_OK);
+        mango_opt_preset_info row;
+        T_STATUS(mango_opt_preset(i, &row, sizeof row), MANGO_OK);
+        T_CHECK(row.name && row.method && row.meaning && strlen(row.meaning) > 8);
+        T_STATUS(t_opt_on(&p, row.name, &m, 1, NULL), MANGO_OK);
         mango_opt_destroy(p);
     }
     mango_opt_destroy(NULL);
@@ -77,37 +102,38 @@ static void t_opt_presets(void)
 
 static void t_opt_bad_options(void)
 {
+    static const struct { const char *key; double value; } bad[] = {
+        {"k", 0},       {"k", 2.5},     {"k", 1 << 21}, {"k_top", 0},   {"k_gd", 0},
+        {"r", 0},       {"r", 257},     {"lr", 0.0},    {"lr", NAN},    {"lr", INFINITY},
+        {"k", NAN},     {"k", 1e300},   {"quantized", 2}, {"quantized", -1}, {"minimize", 2}};
     mango_opt_options base, o;
     mango_opt *p;
     mango_err err = {""};
     const mango_modes m = t_opt_modes();
-    T_STATUS(mango_opt_defaults("tt", &base, NULL), MANGO_OK);
-#define T_OPT_BAD(field, value)                                                          \
-    do {                                                                                 \
-        o = base, o.field = (value);                                                     \
-        T_STATUS(mango_opt_create(&p, "tt", &m, &o, 1, NULL, &err), MANGO_E_ARG);        \
-        T_CHECK(p == NULL && strstr(err.text, #field) != NULL);                          \
-    } while (0)
-    T_OPT_BAD(k, 0);
-    T_OPT_BAD(k_top, 0);
-    T_OPT_BAD(k_top, 11);
-    T_OPT_BAD(k_gd, 0);
-    T_OPT_BAD(r, 0);
-    T_OPT_BAD(r, 257);
-    T_OPT_BAD(lr, 0.0);
-    T_OPT_BAD(lr, NAN);
-    T_OPT_BAD(quantized, 2);
-    T_OPT_BAD(budget, -1);
-#undef T_OPT_BAD
-    const mango_idx zero[2] = {4, 0}, big[2] = {4, ((mango_idx)1 << 24) + 1};
+    T_STATUS(mango_opt_defaults("tt", &base, sizeof base, NULL), MANGO_OK);
+    for (mango_idx i = 0; i < MGI_COUNT(bad); i++) {
+        o = base;
+        T_STATUS(mango_opt_set(&o, bad[i].key, bad[i].value, &err), MANGO_E_ARG);
+        T_CHECK(strstr(err.text, bad[i].key) != NULL && memcmp(&o, &base, sizeof o) == 0);
+    }
+    T_STATUS(mango_opt_set(&o, "k_top", 11, &err), MANGO_OK); /* but not with k = 10 */
+    T_STATUS(mango_opt_create(&p, &m, NULL, &o, 1, NULL, &err), MANGO_E_ARG);
+    T_CHECK(p == NULL && strstr(err.text, "k_top is 11") && strstr(err.text, "1..10"));
+    o = base;
+    o.value[0] = -1; /* written past mango_opt_set */
+    T_STATUS(mango_opt_create(&p, &m, NULL, &o, 1, NULL, &err), MANGO_E_ARG);
+    const mango_idx zero[2] = {4, 0}, big[2] = {4, MANGO_REAL + 1};
     const mango_modes none = {0, zero}, empty = {2, zero}, wide = {2, big};
-    T_STATUS(mango_opt_create(&p, "tt", &none, NULL, 1, NULL, &err), MANGO_E_ARG);
-    T_STATUS(mango_opt_create(&p, "tt", &empty, NULL, 1, NULL, &err), MANGO_E_ARG);
-    T_STATUS(mango_opt_create(&p, "tt", &wide, NULL, 1, NULL, &err), MANGO_E_ARG);
+    T_STATUS(mango_opt_create(&p, &none, NULL, &base, 1, NULL, &err), MANGO_E_ARG);
+    T_STATUS(mango_opt_create(&p, &empty, NULL, &base, 1, NULL, &err), MANGO_E_ARG);
+    T_STATUS(mango_opt_create(&p, &wide, NULL, &base, 1, NULL, &err), MANGO_E_ARG);
     T_CHECK(strstr(err.text, "mode 1") != NULL);
-    T_STATUS(mango_opt_create(&p, "tt", NULL, NULL, 1, NULL, &err), MANGO_E_ARG);
-    T_STATUS(mango_opt_create(NULL, "tt", &m, NULL, 1, NULL, &err), MANGO_E_ARG);
-    T_STATUS(mango_opt_create(&p, "nothing", &m, NULL, 1, NULL, &err), MANGO_E_NAME);
+    T_STATUS(mango_opt_create(&p, NULL, NULL, &base, 1, NULL, &err), MANGO_E_ARG);
+    T_STATUS(mango_opt_create(NULL, &m, NULL, &base, 1, NULL, &err), MANGO_E_ARG);
+    T_STATUS(mango_opt_create(&p, &m, NULL, NULL, 1, NULL, &err), MANGO_E_ARG);
+    memset(&o, 0, sizeof o);
+    T_STATUS(mango_opt_create(&p, &m, NULL, &o, 1, NULL, &err), MANGO_E_ARG);
+    T_CHECK(strstr(err.text, "mango_opt_defaults") != NULL);
 }
 
 /* ---- quantized modes ---- */
@@ -142,7 +168,7 @@ static void t_opt_shapes(void)
             double y[100];
             if (s >= 5 && i == 1)
                 continue; /* 16 million levels, not quantized: gigabytes */
-            T_STATUS(mango_opt_create(&p, names[i], &m, NULL, 3, NULL, NULL), MANGO_OK);
+            T_STATUS(t_opt_on(&p, names[i], &m, 3, NULL), MANGO_OK);
             for (int round = 0; p && round < 5; round++) {
                 mango_idx K = 0;
                 T_STATUS(mango_opt_ask(p, 100, &K, I), MANGO_OK);
@@ -276,9 +302,9 @@ static void t_opt_foreign(void)
 static void t_opt_minimize(void)
 {
     mango_opt_options o;
-    T_STATUS(mango_opt_defaults("tt", &o, NULL), MANGO_OK);
+    T_STATUS(mango_opt_defaults("tt", &o, sizeof o, NULL), MANGO_OK);
     mango_opt *p = t_opt_new("tt", &o, 6);
-    o.minimize = 1;
+    T_STATUS(mango_opt_set(&o, "minimize", 1, NULL), MANGO_OK);
     mango_opt *q = t_opt_new("tt", &o, 6);
     mango_idx I[T_OPT_CAP * T_OPT_D], J[T_OPT_CAP * T_OPT_D];
     double y[T_OPT_CAP], a, b;
@@ -306,7 +332,7 @@ static uint64_t t_opt_trace(const char *name, const mango_modes *m, int rounds)
     uint64_t h = 0xcbf29ce484222325u;
     mango_idx *I = calloc((size_t)(100 * m->d), sizeof *I);
     double y[100];
-    T_STATUS(mango_opt_create(&p, name, m, NULL, 7, NULL, NULL), MANGO_OK);
+    T_STATUS(t_opt_on(&p, name, m, 7, NULL), MANGO_OK);
     for (int round = 0; round < rounds; round++) {
         mango_idx K = 0;
         T_STATUS(mango_opt_ask(p, 100, &K, I), MANGO_OK);
@@ -350,7 +376,7 @@ static mango_status t_opt_make(void *ud, const mango_alloc *al)
     mango_opt *p;
     mango_idx I[25 * T_OPT_D], K = 0;
     double y[25];
-    MGI_TRY(mango_opt_create(&p, ud, &m, NULL, 1, al, NULL));
+    MGI_TRY(t_opt_on(&p, ud, &m, 1, al));
     for (int round = 0; round < 3; round++) {
         K = 0;
         T_STATUS(mango_opt_ask(p, 25, &K, I), MANGO_OK);
@@ -491,9 +517,9 @@ static void t_opt_solve(const t_opt_problem *p, uint64_t seed, double best[2])
     for (mango_idx j = 0; j < p->d; j++)
         n[j] = p->n;
     const mango_modes m = {p->d, n};
-    T_STATUS(mango_opt_defaults("protes", &o, NULL), MANGO_OK);
-    o.minimize = 1;
-    T_STATUS(mango_opt_create(&opt, "protes", &m, &o, seed, NULL, NULL), MANGO_OK);
+    T_STATUS(mango_opt_defaults("protes", &o, sizeof o, NULL), MANGO_OK);
+    T_STATUS(mango_opt_set(&o, "minimize", 1, NULL), MANGO_OK);
+    T_STATUS(mango_opt_create(&opt, &m, NULL, &o, seed, NULL, NULL), MANGO_OK);
     for (int round = 0; round < 100; round++) {
         mango_idx K = 0;
         T_STATUS(mango_opt_ask(opt, 100, &K, I), MANGO_OK);

@@ -230,6 +230,20 @@ static void t_race_refused(void)
 
 /* ---- a search with it ------------------------------------------------------ */
 
+static mango_opt_info t_race_traits(const char *preset)
+{
+    const mango_idx n[2] = {3, 3};
+    const mango_modes m = {2, n};
+    mango_opt_info info = {0};
+    mango_opt_options o;
+    mango_opt *opt = NULL;
+    T_STATUS(mango_opt_defaults(preset, &o, sizeof o, NULL), MANGO_OK);
+    T_STATUS(mango_opt_create(&opt, &m, NULL, &o, 1, NULL, NULL), MANGO_OK);
+    T_STATUS(mango_opt_get(opt, &info, sizeof info), MANGO_OK);
+    mango_opt_destroy(opt);
+    return info;
+}
+
 /* The codes of 100 queries, and the best. */
 static void t_race_search(t_race_pair *p, const char *opt, int early, mango_idx *codes,
                           double best[1], mango_idx *missing)
@@ -244,7 +258,8 @@ static void t_race_search(t_race_pair *p, const char *opt, int early, mango_idx 
     mango_err err = {""};
     T_OK_OR_RETURN(mango_session_defaults(opt, &so, &err), &err);
     mango_objective_defaults(&o);
-    o.T = 24, o.batch = so.o.k, o.elite = early ? mango_opt_elite(opt, &so.o) : 0;
+    const mango_opt_info traits = t_race_traits(opt);
+    o.T = 24, o.batch = traits.batch, o.elite = early ? traits.elite : 0;
     T_OK_OR_RETURN(
         mango_objective_create(&f, p->gen, p->net, "sn1:0", &o, NULL, &err), &err);
     mango_objective_get(f, &oi);
@@ -279,8 +294,7 @@ static void t_race_same_search(void)
         cut += missing[1];
     }
     T_CHECK(cut > 10);
-    T_EQ(mango_opt_elite("tt-b", NULL), 5);
-    T_EQ(mango_opt_elite("none", NULL), 0);
+    T_EQ(t_race_traits("tt-b").elite, 5);
     t_race_close(&p);
 }
 
@@ -351,7 +365,7 @@ static void t_race_same_journal(void)
         mgi_del(&al, p[i], size[i] + 1, 1);
     const t_race_calls learns = t_race_ahead("tt", 64, 60, NULL, &b);
     T_CHECK(learns.most <= 10); /* what it asks next depends on what it is told */
-    T_CHECK(mango_opt_oblivious("random") && !mango_opt_oblivious("tt-b"));
+    T_CHECK(t_race_traits("random").oblivious && !t_race_traits("tt-b").oblivious);
 }
 
 /* The whole space, to the last code: restarts and stalls as without. */

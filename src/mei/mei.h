@@ -145,8 +145,7 @@ typedef struct mango_note {
 
 typedef struct mango_session mango_session;
 typedef struct mango_session_options {
-    const char *opt;            /* preset's name                                  */
-    mango_opt_options o;        /* its options                                    */
+    mango_opt_options o;        /* the optimizer: preset and its options          */
     uint64_t seed;
     mango_idx budget;           /* queries, >= 1; may be larger at resume         */
     double stop_at;             /* stop at this value; NaN: never                 */
@@ -155,7 +154,7 @@ typedef struct mango_session_options {
     int repeat;                 /* 1: a repeated code is a query again (noise);
                                    0: it is answered from the cache, for nothing  */
     mango_idx ahead;            /* codes that one call of the function should hold:
-                                   of a method that does not learn (mango_opt_oblivious)
+                                   of an oblivious method (mango_opt_info)
                                    the codes of the next batches are evaluated together
                                    with the present one; nothing else changes. 0: off */
     const char *journal;        /* path; NULL: none                               */

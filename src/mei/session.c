@@ -20,8 +20,7 @@ mango_status mango_session_defaults(const char *opt, mango_session_options *o,
 {
     MGI_REQUIRE(o);
     memset(o, 0, sizeof *o);
-    MGI_TRY(mango_opt_defaults(opt, &o->o, err));
-    o->opt = opt;
+    MGI_TRY(mango_opt_defaults(opt, &o->o, sizeof o->o, err));
     o->budget = 1000;
     o->stop_at = MGI_NAN;
     o->stall = 100;

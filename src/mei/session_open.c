@@ -27,19 +27,43 @@ static mango_status session_check(const mango_modes *m, const mango_session_opti
     return MANGO_OK;
 }
 
+static void session_header_value(const char *name, double v, mgi_str *s)
+{
+    mgi_str_printf(s, ",\"%s\":", name);
+    mgi_str_float(s, v);
+}
+
+/* Each option by its name. The first of them stood in every journal of format 1, also
+ * of a method that has no such option. */
+static void session_header_options(const mango_opt_options *o, mgi_str *s)
+{
+    static const struct { const char *name; double value; } old[] = {
+        {"k", 1}, {"k_top", 1}, {"k_gd", 1}, {"lr", 0.05}, {"r", 5}, {"quantized", 0},
+        {"minimize", 0}};
+    mango_opt_spec spec;
+    double v;
+    for (mango_idx i = 0; i < MGI_COUNT(old); i++)
+        session_header_value(
+            old[i].name, mango_opt_value(o, old[i].name, &v, NULL) < 0 ? old[i].value : v, s);
+    mgi_str_puts(s, ",\"schedule\":0");
+    for (mango_idx i = 0; i < mango_opt_option_count(o->preset); i++) {
+        int known = 0;
+        mango_opt_option(o->preset, i, &spec, sizeof spec);
+        for (mango_idx k = 0; k < MGI_COUNT(old); k++)
+            known |= strcmp(old[k].name, spec.name) == 0;
+        if (!known && mango_opt_value(o, spec.name, &v, NULL) == MANGO_OK)
+            session_header_value(spec.name, v, s);
+    }
+}
+
 /* The header's text, without its closing brace. */
 static void session_header(const mango_modes *m, const mango_session_options *o, mgi_str *s)
 {
     mgi_str_puts(s, "{\"mango\":\"journal\",\"format\":1,\"version\":\"" MANGO_VERSION
                     "\",\"opt\":");
-    mgi_json_quote(s, o->opt, (mango_idx)strlen(o->opt));
-    mgi_str_printf(s, ",\"seed\":\"%llu\",\"k\":%lld,\"k_top\":%lld,\"k_gd\":%lld,\"lr\":",
-                   (unsigned long long)o->seed, (long long)o->o.k, (long long)o->o.k_top,
-                   (long long)o->o.k_gd);
-    mgi_str_float(s, o->o.lr);
-    mgi_str_printf(s, ",\"r\":%lld,\"quantized\":%d,\"minimize\":%d,\"schedule\":%lld",
-                   (long long)o->o.r, o->o.quantized, o->o.minimize,
-                   (long long)o->o.budget);
+    mgi_json_quote(s, o->o.preset, (mango_idx)strlen(o->o.preset));
+    mgi_str_printf(s, ",\"seed\":\"%llu\"", (unsigned long long)o->seed);
+    session_header_options(&o->o, s);
     mgi_str_printf(s, ",\"stall\":%lld,\"repeat\":%d,\"modes\":[", (long long)o->stall,
                    o->repeat != 0);
     for (mango_idx j = 0; j < m->d; j++)
@@ -142,8 +166,12 @@ static mango_status session_journal_open(mango_session *s, const mango_modes *m,
 static mango_status session_build(mango_session *s, const mango_modes *m,
                                   const mango_session_options *o, mango_err *err)
 {
-    MGI_TRY(mango_opt_create(&s->opt, o->opt, m, &o->o, o->seed, &s->al, err));
-    s->cap = o->o.k, s->total = 1;
+    mango_opt_info info;
+    MGI_TRY(mango_opt_create(&s->opt, m, NULL, &o->o, o->seed, &s->al, err));
+    MGI_TRY(mango_opt_get(s->opt, &info, sizeof info));
+    s->minimize = info.minimize;
+    s->cap = info.batch;
+    s->total = 1;
     if (!mgi_prod((int)MGI_MIN(m->d, INT_MAX), m->n, &s->total))
         s->total = PTRDIFF_MAX;
     mango_idx cells;
@@ -156,7 +184,7 @@ static mango_status session_build(mango_session *s, const mango_modes *m,
     s->y = mgi_new(&s->al, s->cap, sizeof *s->y);
     if (!s->I || !s->J || !s->row || !s->y)
         return mgi_fail(err, MANGO_E_MEM, "session: out of memory");
-    if (o->ahead > s->cap && !o->repeat && mango_opt_oblivious(o->opt)) {
+    if (o->ahead > s->cap && !o->repeat && info.oblivious) {
         s->ahead = o->ahead;
         mango_idx all;
         if (!mgi_mul(s->ahead, s->d, &all))
@@ -177,7 +205,7 @@ mango_status mango_session_create(mango_session **s, const mango_modes *modes,
 {
     MGI_REQUIRE(s);
     *s = NULL;
-    MGI_REQUIRE(o && f && o->opt);
+    MGI_REQUIRE(o && f);
     MGI_TRY(session_check(modes, o, err));
     const mango_alloc a = mgi_alloc_get(al);
     mango_session *x = mgi_new(&a, 1, sizeof *x);
@@ -185,7 +213,8 @@ mango_status mango_session_create(mango_session **s, const mango_modes *modes,
         return mgi_fail(err, MANGO_E_MEM, "session: out of memory");
     x->al = a, x->d = modes->d, x->f = f, x->ud = ud;
     x->observe = o->observe, x->observe_ud = o->observe_ud;
-    x->minimize = o->o.minimize, x->budget = o->budget, x->stall = o->stall;
+    x->budget = o->budget;
+    x->stall = o->stall;
     x->stop_at = o->stop_at;
     mgi_cache_init(&x->cache, modes->d, !o->repeat, &a);
     mgi_str_init(&x->line, &a);

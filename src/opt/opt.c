@@ -1,130 +1,51 @@
-/* opt.c - the ask/tell interface: presets, checks, the best so far.
+/* opt.c - the ask/tell interface: checks, the best so far.
  * The methods themselves are one file each, behind mgi_method (method.h).
  * SPDX-License-Identifier: MIT */
-#include "opt.h"
-#include "../base/text.h"
 #include "method.h"
-
-#define OPT_BLOCK 64 /* values handed to a method at once */
-
-typedef struct opt_preset {
-    const char *name;
-    const mgi_method *(*method)(void);
-    mango_opt_options o;
-} opt_preset;
-
-/*                       method                k   top gd lr    r  qtt min budget */
-static const opt_preset opt_presets[] = {
-    {"tt", mgi_method_protes, {10, 1, 1, 0.05, 5, 1, 0, 0}},
-    {"tt-s", mgi_method_protes, {5, 1, 1, 0.05, 5, 1, 0, 0}},
-    {"tt-b", mgi_method_protes, {25, 5, 1, 0.05, 5, 1, 0, 0}},
-    {"tt-exp", mgi_method_protes, {100, 10, 1, 0.1, 5, 1, 0, 0}},
-    {"protes", mgi_method_protes, {100, 10, 1, 0.05, 5, 0, 0, 0}},
-    {"random", mgi_method_random, {10, 1, 1, 0.05, 5, 0, 0, 0}},
-};
-
-const char *const *mango_opt_names(void)
-{
-    static const char *const names[] = {"tt",     "tt-s",   "tt-b", "tt-exp",
-                                        "protes", "random", NULL};
-    return names;
-}
-
-static const opt_preset *opt_find(const char *name, mango_err *err)
-{
-    for (mango_idx i = 0; i < MGI_COUNT(opt_presets); i++)
-        if (name && strcmp(name, opt_presets[i].name) == 0)
-            return opt_presets + i;
-    char near[128];
-    mgi_near(name ? name : "", MGI_COUNT(opt_presets), mango_opt_names(), near,
-             sizeof near);
-    mgi_fail(err, MANGO_E_NAME, "optimizer '%.64s' is not known; near: %s",
-             name ? name : "", near);
-    return NULL;
-}
-
-mango_status mango_opt_defaults(const char *name, mango_opt_options *o, mango_err *err)
-{
-    MGI_REQUIRE(o);
-    const opt_preset *p = opt_find(name, err);
-    if (!p)
-        return MANGO_E_NAME;
-    *o = p->o;
-    return MANGO_OK;
-}
-
-mango_idx mango_opt_elite(const char *name, const mango_opt_options *o)
-{
-    const opt_preset *p = opt_find(name, NULL);
-    if (!p)
-        return 0;
-    const mango_opt_options *use = o ? o : &p->o;
-    const mgi_method *m = p->method();
-    return m->elite ? m->elite(use) : use->k;
-}
-
-int mango_opt_oblivious(const char *name)
-{
-    const opt_preset *p = opt_find(name, NULL);
-    return p && p->method()->oblivious;
-}
-
-static mango_status opt_check(const mango_opt_options *o, mango_err *err)
-{
-    const struct { const char *name; mango_idx v, lo, hi; } field[] = {
-        {"k", o->k, 1, 1 << 20},       {"k_top", o->k_top, 1, o->k},
-        {"k_gd", o->k_gd, 1, 10000},   {"r", o->r, 1, 256},
-        {"quantized", o->quantized, 0, 1}, {"minimize", o->minimize, 0, 1},
-        {"budget", o->budget, 0, PTRDIFF_MAX},
-    };
-    for (mango_idx i = 0; i < MGI_COUNT(field); i++)
-        if (field[i].v < field[i].lo || field[i].v > field[i].hi)
-            return mgi_fail(err, MANGO_E_ARG,
-                            "optimizer option %s is %td, expected %td..%td", field[i].name,
-                            field[i].v, field[i].lo, field[i].hi);
-    if (!(o->lr > 0.0 && o->lr <= 1e6))
-        return mgi_fail(err, MANGO_E_ARG, "optimizer option lr must be in (0, 1e6]");
-    return MANGO_OK;
-}
 
 static mango_status opt_check_modes(const mango_modes *m, mango_err *err)
 {
-    if (!m || !m->n || m->d < 1 || m->d > (mango_idx)1 << 20)
-        return mgi_fail(err, MANGO_E_ARG, "optimizer: 1..2^20 modes expected");
+    MGI_CHECK(err, m && m->n && m->d >= 1 && m->d <= (mango_idx)1 << 20,
+              "optimizer: 1..2^20 modes expected");
     for (mango_idx j = 0; j < m->d; j++)
-        if (m->n[j] < 1 || m->n[j] > (mango_idx)1 << 24)
-            return mgi_fail(err, MANGO_E_ARG, "mode %td has %td levels, expected 1..2^24",
-                            j, m->n[j]);
+        MGI_CHECK(err, m->n[j] >= 1 && m->n[j] <= MANGO_REAL,
+                  "mode %td has %td levels, expected 1..2^30", j, m->n[j]);
     return MANGO_OK;
 }
 
-mango_status mango_opt_create(mango_opt **opt, const char *name, const mango_modes *modes,
-                              const mango_opt_options *o, uint64_t seed,
-                              const mango_alloc *al, mango_err *err)
+/* What the object holds of its own, then the method's state. */
+static mango_status opt_build(mango_opt *x, const mango_modes *modes,
+                              const mango_facts *facts, mango_err *err)
 {
-    MGI_REQUIRE(opt);
+    x->n = mgi_new(&x->al, x->d, sizeof *x->n);
+    x->best_I = mgi_new(&x->al, x->d, sizeof *x->best_I);
+    if (!x->n || !x->best_I)
+        return mgi_fail(err, MANGO_E_MEM, "optimizer: out of memory for %td modes", x->d);
+    memcpy(x->n, modes->n, (size_t)x->d * sizeof *x->n);
+    MGI_TRY(mgi_facts_copy(&x->facts, facts, modes, &x->al, err));
+    return x->method->create ? x->method->create(x, err) : MANGO_OK;
+}
+
+mango_status mango_opt_create(mango_opt **opt, const mango_modes *modes,
+                              const mango_facts *facts, const mango_opt_options *o,
+                              uint64_t seed, const mango_alloc *al, mango_err *err)
+{
+    MGI_CHECK(err, opt, "mango_opt_create: opt is NULL");
     *opt = NULL;
-    const opt_preset *p = opt_find(name, err);
-    if (!p)
-        return MANGO_E_NAME;
+    MGI_TRY(mgi_opt_check(o, err));
     MGI_TRY(opt_check_modes(modes, err));
-    MGI_TRY(opt_check(o ? o : &p->o, err));
     const mango_alloc a = mgi_alloc_get(al);
-    mango_status st = MANGO_E_MEM;
     mango_opt *x = mgi_new(&a, 1, sizeof *x);
     if (!x)
-        return mgi_fail(err, st, "optimizer: out of memory");
-    x->al = a, x->method = p->method(), x->opt = o ? *o : p->o;
-    x->d = modes->d, x->seed = seed;
-    x->n = mgi_new(&a, x->d, sizeof *x->n);
-    x->best_I = mgi_new(&a, x->d, sizeof *x->best_I);
-    if (!x->n || !x->best_I) {
-        mgi_fail(err, st, "optimizer: out of memory for %td modes", x->d);
-        goto done;
-    }
-    memcpy(x->n, modes->n, (size_t)x->d * sizeof *x->n);
-    st = x->method->create ? x->method->create(x, err) : MANGO_OK;
-done:
+        return mgi_fail(err, MANGO_E_MEM, "optimizer: out of memory");
+    x->al = a;
+    x->method = mgi_preset_find(o->preset, NULL)->method();
+    x->opt = *o;
+    x->d = modes->d;
+    x->seed = seed;
+    x->batch = 1;
+    x->minimize = mgi_opt_int(x, "minimize") != 0;
+    const mango_status st = opt_build(x, modes, facts, err);
     if (st < 0)
         mango_opt_destroy(x);
     else
@@ -139,23 +60,39 @@ void mango_opt_destroy(mango_opt *opt)
     const mango_alloc al = opt->al;
     if (opt->method->destroy)
         opt->method->destroy(opt);
+    mgi_facts_free(&opt->facts, opt->d, &al);
     mgi_del(&al, opt->n, opt->d, sizeof *opt->n);
     mgi_del(&al, opt->best_I, opt->d, sizeof *opt->best_I);
     mgi_del(&al, opt, 1, sizeof *opt);
 }
 
-mango_status mango_opt_ask(mango_opt *opt, mango_idx cap, mango_idx *K, mango_idx *I)
+/* ---- ask ------------------------------------------------------------------ */
+
+MGI_FN mango_idx mgi_opt_wanted(mango_idx own, mango_idx cap, mango_idx K)
+{
+    return K > 0 ? K : MGI_MIN(cap, own);
+}
+
+mango_status mango_opt_ask_ids(mango_opt *opt, mango_idx cap, mango_idx *K, mango_idx *I,
+                               uint64_t *id)
 {
     MGI_REQUIRE(opt);
-    if (!K || !I || cap < 1 || *K < 0 || *K > cap)
-        return mgi_fail(&opt->err, MANGO_E_ARG, "ask: 0 <= K <= cap, cap >= 1 expected");
-    const mango_idx want = *K > 0 ? *K : MGI_MIN(cap, opt->opt.k);
-    const mango_status st = opt->method->ask(opt, want, I);
+    MGI_CHECK(&opt->err, K && I && cap >= 1 && *K >= 0 && *K <= cap,
+              "ask: 0 <= K <= cap, cap >= 1 expected");
+    mango_idx n = *K;
+    const mango_status st = opt->method->ask(opt, cap, &n, I);
     if (st < 0)
         return st;
-    opt->asked += (uint64_t)want;
-    *K = want;
+    for (mango_idx k = 0; id && k < n; k++)
+        id[k] = opt->asked + (uint64_t)k;
+    opt->asked += (uint64_t)n;
+    *K = n;
     return st;
+}
+
+mango_status mango_opt_ask(mango_opt *opt, mango_idx cap, mango_idx *K, mango_idx *I)
+{
+    return mango_opt_ask_ids(opt, cap, K, I, NULL);
 }
 
 MGI_FN mango_status mgi_opt_peek(mango_opt *opt, mango_idx skip, mango_idx K, mango_idx *I)
@@ -164,48 +101,90 @@ MGI_FN mango_status mgi_opt_peek(mango_opt *opt, mango_idx skip, mango_idx K, ma
         return MANGO_E_UNSUPPORTED;
     const uint64_t asked = opt->asked;
     opt->asked += (uint64_t)skip;
-    const mango_status st = opt->method->ask(opt, K, I);
+    const mango_status st = opt->method->ask(opt, K, &K, I);
     opt->asked = asked;
     return st;
 }
 
-static void opt_best(mango_opt *opt, const mango_idx *I, double y)
+/* ---- tell ----------------------------------------------------------------- */
+
+/* Row k as the caller wrote it. */
+static mango_told opt_row(const mgi_tells *t, mango_idx k)
 {
-    if (opt->has_best && !(opt->opt.minimize ? y < opt->best_y : y > opt->best_y))
+    if (t->told)
+        return t->told[k];
+    const mango_told row = {MANGO_UNASKED, t->I + k * t->d, t->y[k], MGI_NAN, 1};
+    return row;
+}
+
+MGI_FN mango_told mgi_told_at(const mgi_tells *t, mango_idx k)
+{
+    mango_told row = opt_row(t, k);
+    row.y = !mgi_is_finite(row.y) ? MGI_NAN : t->minimize ? -row.y : row.y;
+    return row;
+}
+
+static mango_status opt_check_row(mango_opt *opt, mango_idx k, const mango_told *t)
+{
+    MGI_CHECK(&opt->err, t->I, "tell: row %td has no code", k);
+    MGI_CHECK(&opt->err, t->n >= 1, "tell: row %td has %td presentations, expected 1 or more",
+              k, t->n);
+    MGI_CHECK(&opt->err, !(t->var < 0.0), "tell: row %td has a variance below 0", k);
+    MGI_CHECK(&opt->err, t->id == MANGO_UNASKED || t->id < opt->asked,
+              "tell: row %td has the id of a proposal that was not made", k);
+    for (mango_idx j = 0; j < opt->d; j++)
+        MGI_CHECK(&opt->err, t->I[j] >= 0 && t->I[j] < opt->n[j],
+                  "tell: row %td has level %td in mode %td, expected 0..%td", k, t->I[j], j,
+                  opt->n[j] - 1);
+    return MANGO_OK;
+}
+
+static void opt_best(mango_opt *opt, const mango_told *t)
+{
+    if (!mgi_is_finite(t->y))
+        return;
+    if (opt->has_best && !(opt->minimize ? t->y < opt->best_y : t->y > opt->best_y))
         return;
     opt->has_best = 1;
-    opt->best_y = y;
-    memcpy(opt->best_I, I, (size_t)opt->d * sizeof *I);
+    opt->best_y = t->y;
+    memcpy(opt->best_I, t->I, (size_t)opt->d * sizeof *t->I);
+}
+
+/* All rows are checked before the first is taken. */
+static mango_status opt_tell(mango_opt *opt, const mgi_tells *t)
+{
+    for (mango_idx k = 0; k < t->n; k++) {
+        const mango_told row = opt_row(t, k);
+        MGI_TRY(opt_check_row(opt, k, &row));
+    }
+    for (mango_idx k = 0; k < t->n; k++) {
+        const mango_told row = opt_row(t, k);
+        opt_best(opt, &row);
+    }
+    if (opt->method->tell && t->n > 0)
+        opt->method->tell(opt, t);
+    return MANGO_OK;
 }
 
 mango_status mango_opt_tell(mango_opt *opt, mango_idx K, const mango_idx *I,
                             const double *y)
 {
     MGI_REQUIRE(opt);
-    const mango_idx d = opt->d;
-    if (K < 0 || (K > 0 && (!I || !y)))
-        return mgi_fail(&opt->err, MANGO_E_ARG, "tell: K >= 0, codes and values expected");
-    for (mango_idx k = 0; k < K; k++)
-        for (mango_idx j = 0; j < d; j++)
-            if (I[k * d + j] < 0 || I[k * d + j] >= opt->n[j])
-                return mgi_fail(&opt->err, MANGO_E_ARG,
-                                "tell: row %td has level %td in mode %td, expected 0..%td",
-                                k, I[k * d + j], j, opt->n[j] - 1);
-    for (mango_idx k0 = 0; k0 < K; k0 += OPT_BLOCK) {
-        double v[OPT_BLOCK];
-        const mango_idx kn = MGI_MIN(OPT_BLOCK, K - k0);
-        for (mango_idx k = 0; k < kn; k++) {
-            const double yk = y[k0 + k];
-            const int finite = mgi_is_finite(yk);
-            v[k] = !finite ? MGI_NAN : opt->opt.minimize ? -yk : yk;
-            if (finite)
-                opt_best(opt, I + (k0 + k) * d, yk);
-        }
-        if (opt->method->tell)
-            opt->method->tell(opt, kn, I + k0 * d, v);
-    }
-    return MANGO_OK;
+    MGI_CHECK(&opt->err, K >= 0 && (K == 0 || (I && y)),
+              "tell: K >= 0, codes and values expected");
+    const mgi_tells t = {K, opt->d, NULL, I, y, opt->minimize};
+    return opt_tell(opt, &t);
 }
+
+mango_status mango_opt_tell_all(mango_opt *opt, mango_idx n, const mango_told *told)
+{
+    MGI_REQUIRE(opt);
+    MGI_CHECK(&opt->err, n >= 0 && (n == 0 || told), "tell: n >= 0 and values expected");
+    const mgi_tells t = {n, opt->d, told, NULL, NULL, opt->minimize};
+    return opt_tell(opt, &t);
+}
+
+/* ---- the rest ------------------------------------------------------------- */
 
 mango_status mango_opt_restart(mango_opt *opt)
 {
@@ -228,9 +207,24 @@ mango_status mango_opt_best(const mango_opt *opt, double *y, mango_idx *I)
     return MANGO_OK;
 }
 
+mango_status mango_opt_get(const mango_opt *opt, mango_opt_info *info, size_t size)
+{
+    MGI_REQUIRE(opt && info);
+    mango_opt_info own = {0};
+    own.preset = opt->opt.preset;
+    own.method = opt->method->name;
+    own.d = opt->d;
+    own.batch = opt->batch;
+    own.elite = opt->elite;
+    own.oblivious = opt->method->oblivious;
+    own.minimize = opt->minimize;
+    own.asked = opt->asked;
+    own.restarts = opt->epoch;
+    mgi_info_out(info, size, &own, sizeof own);
+    return MANGO_OK;
+}
+
 const char *mango_opt_error(const mango_opt *opt)
 {
     return opt ? opt->err.text : "";
 }
-
-#undef OPT_BLOCK

@@ -10,30 +10,46 @@
 #include "method.h"
 #include "tt.h"
 
-#define PROTES_BLOCK 16 /* samples drawn before their bits are joined */
+#define PROTES_BLOCK 16                     /* samples drawn before their bits are joined */
+#define PROTES_LEVELS ((mango_idx)1 << 24) /* most of a mode that is not quantized */
 
-typedef struct protes {
+static const mango_opt_spec protes_option[] = {
+    {"k", "codes of one ask", MANGO_OPT_INT, 1, 1 << 20, 100, 0, NULL, NULL},
+    {"k_top", "elite: the best of each batch, which it learns from", MANGO_OPT_INT, 1,
+     1 << 20, 10, 0, NULL, "k"},
+    {"k_gd", "gradient steps a batch", MANGO_OPT_INT, 1, 10000, 1, 0, NULL, NULL},
+    {"lr", "learning rate of Adam", MANGO_OPT_REAL, 0, 1e6, 0.05, 1, NULL, NULL},
+    {"r", "rank of the tensor train", MANGO_OPT_INT, 1, 256, 5, 0, NULL, NULL},
+    {"quantized", "modes of 2^q levels become q modes of 2 (QTT)", MANGO_OPT_FLAG, 0, 1, 0,
+     0, NULL, NULL},
+};
+
+typedef struct mgi_protes {
     mgi_tt tt;
     mgi_arena arena;
+    mango_idx k_top, k_gd, r;
+    double lr;
+    int quantized;
     mango_idx dq;          /* modes of the tensor train */
     mango_idx *Iq;         /* (PROTES_BLOCK, dq) samples before their bits are joined */
     mango_idx *top;        /* (k_top, dq) elite, best first */
     double *y;             /* (k_top) its values */
     mango_idx n_top;
-} protes;
+} mgi_protes;
 
-static mango_status protes_ask(mango_opt *o, mango_idx K, mango_idx *I)
+static mango_status protes_ask(mango_opt *o, mango_idx cap, mango_idx *K, mango_idx *I)
 {
-    protes *p = o->state;
+    mgi_protes *p = o->state;
+    const mango_idx want = *K = mgi_opt_wanted(o->batch, cap, *K);
     if (p->n_top > 0)
-        mgi_tt_learn(&p->tt, o->opt.k_gd, o->opt.lr, p->n_top, p->top);
+        mgi_tt_learn(&p->tt, p->k_gd, p->lr, p->n_top, p->top);
     p->n_top = 0;
-    if (!o->opt.quantized) {
-        mgi_tt_sample(&p->tt, K, o->seed, o->asked, I);
+    if (!p->quantized) {
+        mgi_tt_sample(&p->tt, want, o->seed, o->asked, I);
         return MANGO_OK;
     }
-    for (mango_idx k = 0; k < K; k += PROTES_BLOCK) {
-        const mango_idx kn = MGI_MIN(PROTES_BLOCK, K - k);
+    for (mango_idx k = 0; k < want; k += PROTES_BLOCK) {
+        const mango_idx kn = MGI_MIN(PROTES_BLOCK, want - k);
         mgi_tt_sample(&p->tt, kn, o->seed, o->asked + (uint64_t)k, p->Iq);
         for (mango_idx i = 0; i < kn; i++)
             mgi_qtt_join(o->d, o->n, p->Iq + i * p->dq, I + (k + i) * o->d);
@@ -41,39 +57,45 @@ static mango_status protes_ask(mango_opt *o, mango_idx K, mango_idx *I)
     return MANGO_OK;
 }
 
-/* Keep the k_top best, best first; of equal values the one told first. */
-static void protes_tell(mango_opt *o, mango_idx K, const mango_idx *I, const double *y)
+/* One value among the k_top best, best first; of equal values the one told first. */
+static void protes_rank(mango_opt *o, const mango_told *t)
 {
-    protes *p = o->state;
+    mgi_protes *p = o->state;
     const size_t row = (size_t)p->dq * sizeof *p->top;
-    for (mango_idx k = 0; k < K; k++) {
-        mango_idx at = p->n_top;
-        while (at > 0 && y[k] > p->y[at - 1])
-            at--;
-        if (mgi_is_nan(y[k]) || at == o->opt.k_top)
-            continue;
-        p->n_top = MGI_MIN(p->n_top + 1, o->opt.k_top);
-        const size_t move = (size_t)(p->n_top - 1 - at);
-        memmove(p->y + at + 1, p->y + at, move * sizeof *p->y);
-        memmove(p->top + (at + 1) * p->dq, p->top + at * p->dq, move * row);
-        p->y[at] = y[k];
-        if (o->opt.quantized)
-            mgi_qtt_split(o->d, o->n, I + k * o->d, p->top + at * p->dq);
-        else
-            memcpy(p->top + at * p->dq, I + k * o->d, row);
+    mango_idx at = p->n_top;
+    while (at > 0 && t->y > p->y[at - 1])
+        at--;
+    if (mgi_is_nan(t->y) || at == p->k_top)
+        return;
+    p->n_top = MGI_MIN(p->n_top + 1, p->k_top);
+    const size_t move = (size_t)(p->n_top - 1 - at);
+    memmove(p->y + at + 1, p->y + at, move * sizeof *p->y);
+    memmove(p->top + (at + 1) * p->dq, p->top + at * p->dq, move * row);
+    p->y[at] = t->y;
+    if (p->quantized)
+        mgi_qtt_split(o->d, o->n, t->I, p->top + at * p->dq);
+    else
+        memcpy(p->top + at * p->dq, t->I, row);
+}
+
+static void protes_tell(mango_opt *o, const mgi_tells *t)
+{
+    for (mango_idx k = 0; k < t->n; k++) {
+        const mango_told row = mgi_told_at(t, k);
+        protes_rank(o, &row);
     }
 }
 
 static void protes_restart(mango_opt *o, uint64_t epoch)
 {
-    protes *p = o->state;
+    mgi_protes *p = o->state;
     mgi_tt_uniform(&p->tt, o->seed, epoch << 32);
     p->n_top = 0;
 }
 
 static void protes_destroy(mango_opt *o)
 {
-    protes *p = o->state;
+    mgi_protes *p = o->state;
     if (!p)
         return;
     mgi_tt_free(&p->tt);
@@ -81,9 +103,9 @@ static void protes_destroy(mango_opt *o)
     mgi_del(&o->al, p, 1, sizeof *p);
 }
 
-static mango_status protes_alloc(mango_opt *o, protes *p)
+static mango_status protes_alloc(mgi_protes *p)
 {
-    const mango_idx k_top = o->opt.k_top, dq = p->dq;
+    const mango_idx k_top = p->k_top, dq = p->dq;
     mango_idx rows;
     if (!mgi_mul(k_top, dq, &rows))
         return MANGO_E_MEM;
@@ -98,42 +120,68 @@ static mango_status protes_alloc(mango_opt *o, protes *p)
     return MANGO_OK;
 }
 
-static mango_status protes_create(mango_opt *o, mango_err *err)
+static void protes_options(mango_opt *o, mgi_protes *p)
 {
-    protes *p = mgi_new(&o->al, 1, sizeof *p);
-    if (!(o->state = p))
-        return mgi_fail(err, MANGO_E_MEM, "protes: out of memory");
-    mgi_arena_init(&p->arena, &o->al);
-    const mango_idx dq = o->opt.quantized ? mgi_qtt_modes(o->d, o->n, NULL) : o->d;
-    mango_idx *nq = mgi_new(&o->al, dq, sizeof *nq);
+    o->batch = mgi_opt_int(o, "k");
+    o->elite = p->k_top = mgi_opt_int(o, "k_top");
+    p->k_gd = mgi_opt_int(o, "k_gd");
+    p->lr = mgi_opt_real(o, "lr");
+    p->r = mgi_opt_int(o, "r");
+    p->quantized = mgi_opt_int(o, "quantized") != 0;
+}
+
+/* The modes of the tensor train: those of the space, or their bits. */
+static mango_status protes_modes(mango_opt *o, mgi_protes *p, mango_err *err)
+{
+    for (mango_idx j = 0; j < o->d && !p->quantized; j++)
+        MGI_CHECK(err, o->n[j] <= PROTES_LEVELS,
+                  "protes: mode %td has %td levels; more than 2^24 need quantized=1", j,
+                  o->n[j]);
+    p->dq = p->quantized ? mgi_qtt_modes(o->d, o->n, NULL) : o->d;
+    mango_idx *nq = mgi_new(&o->al, p->dq, sizeof *nq);
     if (!nq)
-        return mgi_fail(err, MANGO_E_MEM, "protes: out of memory for %td modes", dq);
-    if (o->opt.quantized)
+        return mgi_fail(err, MANGO_E_MEM, "protes: out of memory for %td modes", p->dq);
+    if (p->quantized)
         mgi_qtt_modes(o->d, o->n, nq);
     else
-        memcpy(nq, o->n, (size_t)dq * sizeof *nq);
-    p->dq = dq;
-    mango_status st = mgi_tt_init(&p->tt, dq, nq, o->opt.r, o->opt.k_top, &o->al);
-    mgi_del(&o->al, nq, dq, sizeof *nq);
-    if (st == MANGO_OK)
-        st = protes_alloc(o, p);
-    if (st < 0)
-        return mgi_fail(err, st, "protes: out of memory for %td cores of rank %td", dq,
-                        o->opt.r);
+        memcpy(nq, o->n, (size_t)p->dq * sizeof *nq);
+    const mango_status st = mgi_tt_init(&p->tt, p->dq, nq, p->r, p->k_top, &o->al);
+    mgi_del(&o->al, nq, p->dq, sizeof *nq);
+    return st < 0 ? mgi_fail(err, st, "protes: out of memory for %td cores of rank %td",
+                             p->dq, p->r)
+                  : st;
+}
+
+static mango_status protes_create(mango_opt *o, mango_err *err)
+{
+    mgi_protes *p = mgi_new(&o->al, 1, sizeof *p);
+    o->state = p;
+    if (!p)
+        return mgi_fail(err, MANGO_E_MEM, "protes: out of memory");
+    mgi_arena_init(&p->arena, &o->al);
+    protes_options(o, p);
+    MGI_TRY(protes_modes(o, p, err));
+    if (protes_alloc(p) < 0)
+        return mgi_fail(err, MANGO_E_MEM, "protes: out of memory for an elite of %td",
+                        p->k_top);
     protes_restart(o, 0);
     return MANGO_OK;
 }
 
-static mango_idx protes_elite(const mango_opt_options *o)
+MGI_FN const mgi_method *mgi_method_protes(void)
 {
-    return o->k_top;
-}
-
-const mgi_method *mgi_method_protes(void)
-{
-    static const mgi_method method = {protes_create, protes_ask, protes_tell,
-                                      protes_restart, protes_destroy, protes_elite, 0};
+    static const mgi_method method = {
+        .name = "protes",
+        .option = protes_option,
+        .n_options = MGI_COUNT(protes_option),
+        .create = protes_create,
+        .ask = protes_ask,
+        .tell = protes_tell,
+        .restart = protes_restart,
+        .destroy = protes_destroy,
+    };
     return &method;
 }
 
 #undef PROTES_BLOCK
+#undef PROTES_LEVELS

@@ -5,11 +5,16 @@
 
 #define RANDOM_RNG 0x524e4401u
 
+static const mango_opt_spec random_option[] = {
+    {"k", "codes of one ask", MANGO_OPT_INT, 1, 1 << 20, 10, 0, NULL, NULL},
+};
+
 /* Proposal number `asked` has its own stream, so that asking 10 codes once or
  * one code ten times is the same. */
-static mango_status random_ask(mango_opt *o, mango_idx K, mango_idx *I)
+static mango_status random_ask(mango_opt *o, mango_idx cap, mango_idx *K, mango_idx *I)
 {
-    for (mango_idx k = 0; k < K; k++) {
+    *K = mgi_opt_wanted(o->batch, cap, *K);
+    for (mango_idx k = 0; k < *K; k++) {
         mango_rng rng;
         mango_rng_init(&rng, o->seed, RANDOM_RNG, o->asked + (uint64_t)k);
         for (mango_idx j = 0; j < o->d; j++)
@@ -18,15 +23,24 @@ static mango_status random_ask(mango_opt *o, mango_idx K, mango_idx *I)
     return MANGO_OK;
 }
 
-static mango_idx random_elite(const mango_opt_options *o)
+static mango_status random_create(mango_opt *o, mango_err *err)
 {
-    (void)o;
-    return 1; /* learns nothing; the best is kept */
+    (void)err;
+    o->batch = mgi_opt_int(o, "k");
+    o->elite = 1; /* learns nothing; the best is kept */
+    return MANGO_OK;
 }
 
-const mgi_method *mgi_method_random(void)
+MGI_FN const mgi_method *mgi_method_random(void)
 {
-    static const mgi_method method = {NULL, random_ask, NULL, NULL, NULL, random_elite, 1};
+    static const mgi_method method = {
+        .name = "random",
+        .option = random_option,
+        .n_options = MGI_COUNT(random_option),
+        .oblivious = 1,
+        .create = random_create,
+        .ask = random_ask,
+    };
     return &method;
 }
 

@@ -205,13 +205,13 @@ static void mei_report_setup(const mei_run *r, mgi_str *s)
 {
     char v[9][160];
     mango_session_info si;
-    const mango_opt_options *o = r->options;
     mango_session_get(r->session, &si);
     snprintf(v[0], sizeof v[0], "%s", r->target);
     snprintf(v[1], sizeof v[1], "%s, T %td", r->net, r->info.T);
     snprintf(v[2], sizeof v[2], "%s", r->gen);
-    snprintf(v[3], sizeof v[3], "%s: k %td, top %td, lr %g, rank %td%s", r->opt, o->k,
-             o->k_top, o->lr, o->r, o->quantized ? ", quantized" : "");
+    char options[128];
+    mango_opt_text(r->options, options, sizeof options);
+    snprintf(v[3], sizeof v[3], "%s: %s", r->opt, options);
     snprintf(v[4], sizeof v[4], "%llu", (unsigned long long)r->seed);
     snprintf(v[5], sizeof v[5], "%s", r->info.net);
     snprintf(v[6], sizeof v[6], "%s", r->info.gen);
@@ -345,11 +345,23 @@ void mei_json(const mei_run *r, mgi_str *s)
     free(I);
 }
 
+/* The optimizer's options, each under its name; the rank under its long one. */
+static void mei_options_json(const mango_opt_options *o, mgi_str *s)
+{
+    mango_opt_spec spec;
+    double v;
+    for (mango_idx i = 0; i < mango_opt_option_count(o->preset); i++) {
+        mango_opt_option(o->preset, i, &spec, sizeof spec);
+        mango_opt_value(o, spec.name, &v, NULL);
+        mgi_str_printf(s, ",\"%s\":", strcmp(spec.name, "r") ? spec.name : "rank");
+        mgi_str_float(s, v);
+    }
+}
+
 mango_status mei_save_run(const mei_run *r, mango_err *err)
 {
     char path[4096];
     mgi_str s;
-    const mango_opt_options *o = r->options;
     mgi_str_init(&s, NULL);
     mei_json(r, &s);
     mei_key(&s, "state", r->state);
@@ -361,11 +373,7 @@ mango_status mei_save_run(const mei_run *r, mango_err *err)
     mei_key(&s, "gen", r->gen);
     mei_key(&s, "gen_sha256", r->info.gen);
     mei_key(&s, "opt", r->opt);
-    mgi_str_printf(&s,
-                   ",\"k\":%td,\"k_top\":%td,\"k_gd\":%td,\"rank\":%td,\"quantized\":%d,"
-                   "\"minimize\":%d,\"lr\":",
-                   o->k, o->k_top, o->k_gd, o->r, o->quantized, o->minimize);
-    mgi_str_float(&s, o->lr);
+    mei_options_json(r->options, &s);
     mango_session_info si;
     mango_session_get(r->session, &si);
     mgi_str_printf(&s, ",\"budget\":%td,\"T\":%td,\"seed\":%llu,\"threads\":%d", si.budget,

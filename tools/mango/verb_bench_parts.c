@@ -107,9 +107,9 @@ static mango_status bench_opt_new(bench_opt *b, mango_err *err)
 {
     const mango_modes modes = {b->d, b->level};
     mango_opt_options o;
-    MGI_TRY(mango_opt_defaults(b->preset, &o, err));
-    o.quantized = b->quantized;
-    return mango_opt_create(&b->opt, b->preset, &modes, &o, b->seed, NULL, err);
+    MGI_TRY(mango_opt_defaults(b->preset, &o, sizeof o, err));
+    MGI_TRY(mango_opt_set(&o, "quantized", b->quantized, err));
+    return mango_opt_create(&b->opt, &modes, NULL, &o, b->seed, NULL, err);
 }
 
 /* A whole search of b->queries, creation included. */

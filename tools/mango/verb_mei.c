@@ -28,7 +28,7 @@ static const cli_doc mei_doc = {
     "mei-17\n"};
 
 typedef struct mei_job {
-    const char *gen_name, *net_name, *fill, *target, *opt, *out;
+    const char *gen_name, *net_name, *fill, *target, *opt, *opt_set, *out;
     int64_t budget, T, batch, k, k_top, k_gd, rank, memory;
     double lr, stop_at, early;
     int resume, minimize, half, int8;
@@ -67,28 +67,45 @@ static int mei_observe(void *ud, const mango_session *s)
     return cli_interrupted();
 }
 
+/* What the optimizer is like on the generator's space. */
+static mango_status mei_optimizer(mei_job *j, mango_opt_info *info, mango_err *err)
+{
+    mango_space *space = NULL;
+    mango_opt *opt = NULL;
+    mango_modes modes;
+    MGI_TRY(mango_space_of(&space, j->gen, NULL, err));
+    mango_space_modes(space, &modes);
+    mango_status st = mango_opt_create(&opt, &modes, NULL, &j->so.o, 0, NULL, err);
+    if (st >= 0)
+        st = mango_opt_get(opt, info, sizeof *info);
+    mango_opt_destroy(opt);
+    mango_space_destroy(space);
+    return st;
+}
+
 static mango_status mei_open(mei_job *j, mango_err *err)
 {
     mango_objective_options oo;
-    mango_space *sp = NULL;
+    mango_opt_info oi;
     int zoo_gen = !strncmp(j->gen_name, "zoo:", 4),
         zoo_net = !strncmp(j->net_name, "zoo:", 4);
     if (j->fill && !zoo_gen && !zoo_net)
         return mgi_fail(err, MANGO_E_ARG, "--fill goes with zoo:NAME only");
     MGI_TRY(cli_net_open(&j->gen, j->gen_name, zoo_gen ? j->fill : NULL, err));
     MGI_TRY(cli_net_open(&j->net, j->net_name, zoo_net ? j->fill : NULL, err));
-    MGI_TRY(
-        mango_space_of(&sp, j->gen, NULL, err)); /* a clear word when it is no generator */
-    mango_space_destroy(sp);
+    MGI_TRY(mei_optimizer(j, &oi, err)); /* a clear word when it is no generator */
     mango_objective_defaults(&oo);
     oo.T = j->T;
     if (j->batch)
         oo.batch = j->batch;
     oo.memory = MGI_LIMIT((uint64_t)j->memory << 20);
     if (j->early > 0) {
-        oo.elite = mango_opt_elite(j->opt, &j->so.o);
-        oo.minimize = j->minimize, oo.believed = j->early;
-        oo.batch = j->batch ? j->batch : MGI_MIN(j->so.o.k, 4096); /* a race of them all */
+        if (oi.elite == 0)
+            return mgi_fail(err, MANGO_E_ARG,
+                            "--early-stop: optimizer %s learns from every value", j->opt);
+        oo.elite = oi.elite;
+        oo.minimize = oi.minimize, oo.believed = j->early;
+        oo.batch = j->batch ? j->batch : MGI_MIN(oi.batch, 4096); /* a race of them all */
     }
     j->so.ahead = j->early > 0 ? 0 : oo.batch; /* a race is one batch's own */
     oo.half = j->half;
@@ -104,12 +121,14 @@ static mango_status mei_options(mei_job *j, mango_err *err)
 {
     mango_session_options *so = &j->so;
     MGI_TRY(mango_session_defaults(j->opt, so, err));
-    so->o.k = j->k ? j->k : so->o.k;
-    so->o.k_top = j->k_top ? j->k_top : MGI_MIN(so->o.k_top, so->o.k);
-    so->o.k_gd = j->k_gd ? j->k_gd : so->o.k_gd;
-    so->o.r = j->rank ? j->rank : so->o.r;
-    so->o.lr = j->lr > 0 ? j->lr : so->o.lr;
-    so->o.minimize = j->minimize;
+    const struct { const char *name; double value; } set[] = {
+        {"k", (double)j->k}, {"k_top", (double)j->k_top}, {"k_gd", (double)j->k_gd},
+        {"lr", j->lr}, {"r", (double)j->rank}, {"minimize", j->minimize}};
+    for (mango_idx i = 0; i < MGI_COUNT(set); i++)
+        if (set[i].value > 0)
+            MGI_TRY(mango_opt_set(&so->o, set[i].name, set[i].value, err));
+    if (j->opt_set)
+        MGI_TRY(mango_opt_parse(&so->o, j->opt_set, err));
     so->seed = (uint64_t)j->c->seed;
     so->budget = j->budget;
     so->stop_at = j->stop_at;
@@ -333,6 +352,19 @@ static void mei_command(mei_run *r, int argc, char **argv)
     *to = 0;
 }
 
+/* "tt, tt-s, tt-b (default), ...": what --opt takes. */
+static void mei_optimizers(const char *usual, char *text, size_t cap)
+{
+    mango_opt_preset_info p;
+    size_t n = 0;
+    text[0] = 0;
+    for (mango_idx i = 0; i < mango_opt_presets() && n < cap; i++) {
+        mango_opt_preset(i, &p, sizeof p);
+        n += (size_t)snprintf(text + n, cap - n, "%s%s%s", i ? ", " : "", p.name,
+                              strcmp(p.name, usual) ? "" : " (default)");
+    }
+}
+
 int verb_mei(int argc, char **argv)
 {
     cli c;
@@ -343,14 +375,17 @@ int verb_mei(int argc, char **argv)
     j.budget = 1000;
     j.opt = "tt-b";
     j.stop_at = NAN;
+    char optimizers[512];
+    mei_optimizers(j.opt, optimizers, sizeof optimizers);
     const cli_opt opt[] = {
         {"--gen", CLI_STR, &j.gen_name, 0, 0, "G",
          "generator: weights file, name, or zoo:NAME,k=v", 1},
         {"--net", CLI_STR, &j.net_name, 0, 0, "N", "network, likewise", 1},
         {"--target", CLI_STR, &j.target, 0, 0, "L:U",
          "layer:unit, layer:unit:y:x or class:k", 1},
-        {"--opt", CLI_STR, &j.opt, 0, 0, "NAME",
-         "tt, tt-s, tt-b (default), tt-exp, protes, random", 0},
+        {"--opt", CLI_STR, &j.opt, 0, 0, "NAME", optimizers, 0},
+        {"--opt-set", CLI_STR, &j.opt_set, 0, 0, "NAME=VALUE,..",
+         "any options of the optimizer, see mango info --presets", 0},
         {"--budget", CLI_INT, &j.budget, 1, 1e9, "M",
          "queries (default 1000); --resume may raise it", 0},
         {"--T", CLI_INT, &j.T, 1, 4096, "N", "steps (default: the network's)", 0},

@@ -83,9 +83,9 @@ static mango_status version_search(uint64_t *h)
     for (int j = 0; j < 24; j++)
         n[j] = 8;
     const mango_modes modes = {24, n};
-    mango_status st = mango_opt_defaults("tt-b", &o, NULL);
+    mango_status st = mango_opt_defaults("tt-b", &o, sizeof o, NULL);
     if (st >= 0)
-        st = mango_opt_create(&opt, "tt-b", &modes, &o, 7, NULL, NULL);
+        st = mango_opt_create(&opt, &modes, NULL, &o, 7, NULL, NULL);
     for (int it = 0; it < 30 && st >= 0; it++) {
         K = 0;
         st = mango_opt_ask(opt, 25, &K, I);

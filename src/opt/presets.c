@@ -1,0 +1,56 @@
+/* presets.c - the table of optimizers.
+ * SPDX-License-Identifier: MIT */
+#include "../base/text.h"
+#include "method.h"
+
+/* A row for each name: the method (mgi_method_NAME in a file of its own), options that
+ * differ from the method's defaults, and what it is. */
+#define PRESET_TABLE(ROW)                                                                \
+    ROW("tt", protes, "k=10,k_top=1,quantized=1",                                        \
+        "the paper's TT, learns from the best of 10; ours is quantized, the paper's is not") \
+    ROW("tt-s", protes, "k=5,k_top=1,quantized=1", "TT with small batches, quantized")   \
+    ROW("tt-b", protes, "k=25,k_top=5,quantized=1", "TT with big batches, quantized")    \
+    ROW("tt-exp", protes, "lr=0.1,quantized=1", "TT that explores, quantized")           \
+    ROW("protes", protes, "", "PROTES as its authors publish it, not quantized")         \
+    ROW("random", random, "", "uniform random search: the baseline that learns nothing")
+
+#define PRESET_DECLARE(name, method, options, meaning) \
+    MGI_FN const mgi_method *mgi_method_##method(void);
+#define PRESET_ROW(name, method, options, meaning) \
+    {name, mgi_method_##method, options, meaning},
+
+PRESET_TABLE(PRESET_DECLARE)
+static const mgi_preset preset_table[] = {PRESET_TABLE(PRESET_ROW)};
+
+mango_idx mango_opt_presets(void)
+{
+    return MGI_COUNT(preset_table);
+}
+
+mango_status mango_opt_preset(mango_idx i, mango_opt_preset_info *p, size_t size)
+{
+    MGI_REQUIRE(p && i >= 0 && i < MGI_COUNT(preset_table));
+    const mgi_preset *row = preset_table + i;
+    const mango_opt_preset_info own = {row->name, row->method()->name, row->meaning};
+    mgi_info_out(p, size, &own, sizeof own);
+    return MANGO_OK;
+}
+
+MGI_FN const mgi_preset *mgi_preset_find(const char *name, mango_err *err)
+{
+    const char *names[MGI_COUNT(preset_table)];
+    char near[128];
+    for (mango_idx i = 0; i < MGI_COUNT(preset_table); i++) {
+        names[i] = preset_table[i].name;
+        if (name && strcmp(name, names[i]) == 0)
+            return preset_table + i;
+    }
+    mgi_near(name ? name : "", MGI_COUNT(preset_table), names, near, sizeof near);
+    mgi_fail(err, MANGO_E_NAME, "optimizer '%.64s' is not known; near: %s",
+             name ? name : "", near);
+    return NULL;
+}
+
+#undef PRESET_TABLE
+#undef PRESET_DECLARE
+#undef PRESET_ROW
