@@ -22,6 +22,7 @@ WARN := -Wall -Wextra -Wpedantic -Wconversion $(if $(WERROR),-Werror)
 OPT := -O2
 FLAGS = -std=c99 $(OPT) -g -ffp-contract=off -fPIC -fvisibility=hidden -fno-asynchronous-unwind-tables $(WARN) $(OMP) -MMD -MP $(CFLAGS)
 LINK = $(CC) $(CFLAGS) -o $@ $(1) $(LDFLAGS) $(OMP) -lm
+COMMAND := $(BUILD)/mango$(if $(findstring mingw,$(CC)),.exe)
 SONAME := libmango.so.0
 SHARED := -shared $(if $(filter Darwin,$(shell uname)),-Wl$(comma)-install_name$(comma),-Wl$(comma)-soname$(comma))$(SONAME)
 SRC := $(shell sed -n 's/^source  *//p' src/FILES)
@@ -31,45 +32,58 @@ OBJ := $(SRC:%.c=$(BUILD)/src/%.o)
 TOOL := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/mango/*.c))
 TOBJ := $(TESTS:%.c=$(BUILD)/%.o) $(BUILD)/tests/runner.o
 GEN := $(BUILD)/gen
+ONE := $(BUILD)/single
 
-.PHONY: all header check deps test test-src test-header bench install uninstall examples asan ubsan \
-        tsan fuzz demo cross-aarch64 clean help FORCE
-all: $(BUILD)/libmango.a $(BUILD)/libmango.so $(BUILD)/mango
+.PHONY: all header check split deps test test-src test-header test-public bench install uninstall \
+        examples asan ubsan tsan fuzz demo clean command help FORCE
+all: $(BUILD)/libmango.a $(BUILD)/libmango.so $(COMMAND)
 compile = $(Q)echo "  CC $<"; mkdir -p $(@D) && $(CC) $(FLAGS) $(1) -c $< -o $@
+# A file that changes only when what it says changes; $(1) printf's format, $(2) its words
+list = $(Q)mkdir -p $(@D); printf '$(1)\n' $(2) >$@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+quote = '$(subst ','\'',$(1))'
+ALL_FLAGS := $(call quote,$(CC) $(FLAGS) $(STB) $(LDFLAGS))
+$(GEN)/flags: FORCE # another compiler or other flags: all is built again
+	$(call list,%s,$(ALL_FLAGS))
+$(GEN)/prefix: FORCE
+	$(call list,%s,$(call quote,$(PREFIX)))
 $(BUILD)/src/math/%.o: OPT := -O3
 $(BUILD)/src/net/safetensors_read.o $(BUILD)/src/net/plan_pack.o $(BUILD)/src/opt/ttloops.o: OPT := -O3
-$(BUILD)/src/%.o: src/%.c
+$(BUILD)/src/%.o: src/%.c $(GEN)/flags
 	$(call compile)
-$(BUILD)/tools/%.o: tools/%.c
+$(BUILD)/tools/%.o: tools/%.c $(GEN)/flags
 	$(call compile,$(STB) -DMANGO_DATADIR='"$(PREFIX)/share/mango"')
-$(BUILD)/tests/%.o: tests/%.c $(GEN)/all.h $(GEN)/modules.h
+$(BUILD)/tools/mango/datadir.o: $(GEN)/prefix
+$(BUILD)/tests/%.o: tests/%.c $(GEN)/flags $(GEN)/all.h $(GEN)/modules.h
 	$(call compile,-Isrc -I$(GEN))
 $(BUILD)/libmango.a: $(OBJ) src/FILES
 	$(Q)echo "  AR $@"; rm -f $@ && $(AR) rcs $@ $(OBJ)
 $(BUILD)/libmango.so: $(OBJ) src/FILES
 	$(Q)echo "  LD $@"; $(call LINK,$(OBJ) $(SHARED)) && ln -sf libmango.so $(BUILD)/$(SONAME)
-$(BUILD)/mango $(BUILD)/runner: $(BUILD)/libmango.a
+$(COMMAND) $(BUILD)/runner: $(BUILD)/libmango.a
 	$(Q)echo "  LD $@"; $(call LINK,$(filter %.o,$^) $<)
-$(BUILD)/mango: $(TOOL)
+$(COMMAND): $(TOOL)
 $(BUILD)/runner: $(TOBJ)
-# ---- the single header
-$(BUILD)/mango.h: tools/amalgamate.c $(addprefix src/,FILES manual.txt mango.h.in $(HDR) $(SRC)) LICENSE
-	$(Q)echo "  GEN $@"; mkdir -p $(BUILD) && $(HOSTCC) -std=c99 $(WARN) $< -o $(BUILD)/amalgamate
-	$(Q)$(BUILD)/amalgamate $(LINES) src $@
-header: $(BUILD)/mango.h
+# ---- the single header, and the same as a pair
+$(BUILD)/amalgamate: tools/amalgamate.c
+	$(Q)mkdir -p $(BUILD) && $(HOSTCC) -std=c99 $(WARN) $< -o $@
+$(ONE)/mango.h $(BUILD)/mango.h $(BUILD)/mango.c: $(BUILD)/amalgamate $(addprefix src/,FILES manual.txt mango.h.in $(HDR) $(SRC)) LICENSE
+	$(Q)echo "  GEN $@"; mkdir -p $(@D) && $< $(LINES) $(HALF) src $@
+$(BUILD)/mango.h: HALF := -h
+$(BUILD)/mango.c: HALF := -c
+split: $(BUILD)/mango.h $(BUILD)/mango.c
+header: $(ONE)/mango.h
 	$(Q)cmp -s $< mango.h || { cp $< mango.h && echo "  mango.h written"; }
-check: $(BUILD)/mango.h
+check: $(ONE)/mango.h
 	$(Q)cmp $< mango.h || { echo "mango.h is not what src/ gives: run 'make header', commit both" >&2; exit 1; }
-# ---- tests; the lists that they include are touched only when they change
-list = $(Q)mkdir -p $(GEN); printf '$(1)\n' $(2) >$@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+# ---- tests
 $(GEN)/all.h: FORCE
 	$(call list,$(HASH)include "%s",$(HDR))
 $(GEN)/modules.h: FORCE
 	$(call list,T_MODULE(%s),$(TESTS:tests/test_%.c=%))
 $(GEN)/single.c: FORCE
 	$(call list,$(HASH)include "%s",$(notdir $(TESTS)) runner.c)
-SINGLE = -DMANGO_TEST_SINGLE -DMANGO_IMPLEMENTATION -include $(BUILD)/mango.h -Itests -I$(GEN)
-$(BUILD)/runner-header: $(GEN)/single.c $(BUILD)/mango.h $(GEN)/modules.h $(TESTS) $(wildcard tests/*.h)
+SINGLE = -DMANGO_TEST_SINGLE -DMANGO_IMPLEMENTATION -include $(ONE)/mango.h -Itests -I$(GEN)
+$(BUILD)/runner-header: $(GEN)/single.c $(ONE)/mango.h $(GEN)/flags $(GEN)/modules.h $(TESTS) $(wildcard tests/*.h)
 	$(Q)echo "  CC $@"; $(CC) $(FLAGS) $(SINGLE) $< -o $@ $(LDFLAGS) -lm
 test-src: $(BUILD)/runner
 test-header: $(BUILD)/runner-header
@@ -88,33 +102,55 @@ deps:
 bench: all
 	$(BUILD)/mango bench speed $(ARGS)
 examples: $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
-$(BUILD)/examples/%: examples/%.c $(BUILD)/mango.h
-	$(Q)echo "  CC $<"; mkdir -p $(@D) && $(CC) $(FLAGS) -I$(BUILD) $< -o $@ $(LDFLAGS) -lm
+$(BUILD)/examples/%: examples/%.c $(ONE)/mango.h $(GEN)/flags
+	$(Q)echo "  CC $<"; mkdir -p $(@D) && $(CC) $(FLAGS) -I$(ONE) $< -o $@ $(LDFLAGS) -lm
 
 # ---- sanitizers and other machines, each in its own folder
 SAN = $(patsubst asan,address$(comma)undefined,$(patsubst tsan,thread,$(@:ubsan=undefined)))
 asan ubsan tsan:
 	$(SUB) BUILD=$(BUILD)/$@ OPT=-O1 LDFLAGS=-fsanitize=$(SAN) \
 	  CFLAGS="-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer $(CFLAGS)" all test-src
-cross-aarch64:
-	$(SUB) BUILD=$(BUILD)/$@ CC=aarch64-linux-gnu-gcc LDFLAGS=-static STB=-DMANGO_NO_STB RUN=qemu-aarch64 test-src
+# Debian's cross compilers and emulators: COMPILER PACKAGE EMULATOR PACKAGE, then settings
+cross-aarch64 := aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu qemu-aarch64 qemu-user
+cross-armv7   := arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf qemu-arm qemu-user
+cross-riscv64 := riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu qemu-riscv64 qemu-user
+cross-i686    := i686-linux-gnu-gcc gcc-i686-linux-gnu qemu-i386 qemu-user
+cross-s390x   := s390x-linux-gnu-gcc gcc-s390x-linux-gnu qemu-s390x qemu-user
+cross-mingw   := x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64 wine wine64
+cross-musl    := musl-gcc musl-tools env coreutils OMP=
+cross = $(word $(1),$(cross-$*))
+cross-%: all $(BUILD)/runner
+	$(Q)sh tools/deps.sh $(call cross,1):$(call cross,2) $(call cross,3):$(call cross,4)
+	$(Q)mkdir -p $(BUILD)/$@ && ln -sfn /usr/include/stb $(BUILD)/$@/stb
+	$(SUB) BUILD=$(BUILD)/$@ CC=$(call cross,1) LDFLAGS=-static STB="-idirafter $(BUILD)/$@" $(wordlist 5,9,$(cross-$*)) \
+	  command $(if $(filter qemu-%,$(call cross,3)),$(BUILD)/$@/runner)
+	$(Q)sh tools/cross.sh $(BUILD) $@ $(call cross,3)
 fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(BUILD)/mango.h
-	$(Q)mkdir -p $(@D) && clang -g -O1 -fsanitize=fuzzer,address,undefined -I$(BUILD) $< -o $@ -lm
-install: all header
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(ONE)/mango.h
+	$(Q)mkdir -p $(@D) && clang -g -O1 -fsanitize=fuzzer,address,undefined -I$(ONE) $< -o $@ -lm
+command: $(COMMAND)
+install: all $(ONE)/mango.h
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib include share/mango/weights)
 	install $(BUILD)/mango $(DESTDIR)$(PREFIX)/bin/ && install -m 644 $(BUILD)/libmango.a $(DESTDIR)$(PREFIX)/lib/
 	install $(BUILD)/libmango.so $(DESTDIR)$(PREFIX)/lib/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libmango.so
-	install -m 644 mango.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 $(ONE)/mango.h $(DESTDIR)$(PREFIX)/include/
 	cp -R weights/. $(DESTDIR)$(PREFIX)/share/mango/weights/
 uninstall:
 	rm -rf $(addprefix $(DESTDIR)$(PREFIX)/,bin/mango lib/libmango.a lib/libmango.so lib/$(SONAME) include/mango.h share/mango)
 clean:
 	rm -rf $(BUILD)
 help:
-	@printf '%s\n' 'all: build/mango, libmango.a, libmango.so' 'test: install what is missing, build, test twice' \
-	'test-src test-header: one of the two; ARGS="MODULE [CASE]"' 'header: write mango.h   check: is it what src/ gives?' \
-	'demo: pictures with the weights at hand' 'examples bench install uninstall deps clean' \
-	'asan ubsan tsan: tests under a sanitizer   cross-aarch64: under qemu (tools/neon counts instructions)   fuzz: build/fuzz/*'
+	@printf '  %-26s %s\n' all 'build/mango, libmango.a, libmango.so' \
+	test 'install what is missing, build, run the tests on src/, on mango.h, on what is public' \
+	'test-src test-header' 'one of them; ARGS="MODULE [CASE]"' \
+	header 'write mango.h' check 'is mango.h what src/ gives?' \
+	split 'build/mango.h and build/mango.c, to compile apart' \
+	demo 'pictures with the weights at hand' examples 'build/examples/*' \
+	bench 'what things cost here; ARGS="--only opt"' \
+	'install uninstall' 'PREFIX=/usr/local; DESTDIR=' deps 'install what building and testing need' \
+	'asan ubsan tsan' 'the tests under a sanitizer' fuzz 'build/fuzz/*, with clang' \
+	'cross-aarch64 -armv7 -i686' 'for another machine, tried under qemu' 'cross-riscv64 -s390x' 'the same' \
+	cross-mingw 'mango.exe, tried under wine' cross-musl 'a command that needs no library' \
+	clean 'remove build/'
 -include $(OBJ:.o=.d) $(TOOL:.o=.d) $(TOBJ:.o=.d)

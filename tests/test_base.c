@@ -20,6 +20,15 @@ static void t_base_sizes(void)
     T_CHECK(!mgi_prod(3, over, &r) && !mgi_prod(3, minus, &r));
 }
 
+static void t_base_version(void)
+{
+    char text[32];
+    const int v = mango_version_number();
+    snprintf(text, sizeof text, "%d.%d.%d", v / 10000, v / 100 % 100, v % 100);
+    T_STR(text, MANGO_VERSION);
+    T_EQ(v, MANGO_VERSION_NUMBER);
+}
+
 /* ---- memory ---- */
 static mango_status t_base_use_memory(void *ud, const mango_alloc *al)
 {
@@ -406,6 +415,7 @@ static void t_base_sized(void)
 void t_base(void)
 {
     T_CASE(t_base_sized);
+    T_CASE(t_base_version);
     T_CASE(t_base_sizes);
     T_CASE(t_base_idioms);
     T_CASE(t_base_memory);

@@ -1,9 +1,13 @@
-/* amalgamate.c - src/ -> mango.h.
- *     amalgamate [-l] SRC OUT      -l: with #line, so that debuggers show src/
+/* amalgamate.c - src/ -> mango.h, or the pair mango.h + mango.c.
+ *     amalgamate [-l] [-h|-c] SRC OUT
+ * -h, -c: only the interface half, only the implementation; else both in one.
+ * -l: with #line, so that debuggers show src/
  * Copies SRC/mango.h.in, where @public@ @private@ @source@ stand for the files
  * of SRC/FILES of that kind, @MANUAL@ and @LICENSE@ for texts, and in the
- * manual @INDEX@ for the public functions. Of the sources only quoted includes
- * and repeated SPDX lines are dropped; nothing depends on date, host or path.
+ * manual @INDEX@ for the public functions. What follows a line @header@ is for
+ * the interface half, @code@ for the implementation, @pair@ for it where it is a
+ * file of its own. Of the sources only quoted includes and repeated SPDX lines
+ * are dropped; nothing depends on date, host or path.
  * SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +20,7 @@ static struct {
     int written;
 } file[MAX_FILES]; /* what FILES lists */
 static int files, with_lines;
+static const char *parts = "header code"; /* those that are written */
 static const char *src_dir;
 static FILE *out;
 
@@ -58,6 +63,8 @@ static void read_files(void)
         if (files == MAX_FILES ||
             sscanf(line, "%15s %255s %1s", file[files].kind, file[files].path, more) != 2)
             die("FILES", no, "expected `public|private|source PATH`, got", line);
+        file[files].written = /* in the other half of a pair */
+            strcmp(file[files].kind, "public") == 0 && !strstr(parts, "header");
         files++;
     }
     fclose(f);
@@ -130,23 +137,33 @@ static void put_file(int index)
     file[index].written = 1;
 }
 
+/* The function that a line of a header declares; its length, or 0. A declaration
+ * may go on in the next line: *open says that MANGO_API stood before. */
+static int declared(const char *line, int *open, const char **name)
+{
+    const int api = strncmp(line, "MANGO_API ", 10) == 0;
+    const char *end = api || *open ? strchr(line, '(') : NULL;
+    *open = (api || *open) && !end;
+    *name = end;
+    while (*name && *name > line && (*name)[-1] != ' ' && (*name)[-1] != '*')
+        --*name;
+    return (int)(end - *name);
+}
+
 /* The names that one public header declares with MANGO_API, wrapped. */
 static void put_index(int index)
 {
     char line[LINE_BYTES];
-    const char *path = file[index].path;
+    const char *path = file[index].path, *name;
     FILE *f = open_in(path);
-    int column = fprintf(out, "     %s:", path);
+    int column = fprintf(out, "     %s:", path), open = 0;
     for (long no = 1; get_line(f, line, path, no); no++) {
-        const char *end = strncmp(line, "MANGO_API ", 10) == 0 ? strchr(line, '(') : NULL;
-        const char *name = end;
-        while (name && name > line && name[-1] != ' ' && name[-1] != '*')
-            name--;
-        if (!end || name == end)
+        const int n = declared(line, &open, &name);
+        if (n == 0)
             continue;
-        if (column + 1 + (int)(end - name) > INDEX_WIDTH)
+        if (column + 1 + n > INDEX_WIDTH)
             column = fprintf(out, "\n      ") - 1;
-        column += fprintf(out, " %.*s", (int)(end - name), name);
+        column += fprintf(out, " %.*s", n, name);
     }
     fputc('\n', out);
     fclose(f);
@@ -159,21 +176,40 @@ static void put_kind(const char *kind, void (*put)(int))
             put(i);
 }
 
+/* What a line of a text stands for; false when for itself. */
+static void put_text(const char *name, const char *margin);
+static int put_mark(const char *line)
+{
+    char kind[16];
+    if (strcmp(line, "@INDEX@") == 0)
+        put_kind("public", put_index);
+    else if (strcmp(line, "@MANUAL@") == 0)
+        put_text("manual.txt", "   ");
+    else if (strcmp(line, "@LICENSE@") == 0)
+        put_text("../LICENSE", "   ");
+    else if (sscanf(line, "@%15[a-z]@", kind) == 1)
+        put_kind(kind, put_file);
+    else
+        return 0;
+    return 1;
+}
+
+static int is_part(const char *word)
+{
+    return strcmp(word, "header") == 0 || strcmp(word, "code") == 0 ||
+           strcmp(word, "pair") == 0;
+}
+
 /* A text inside a comment, or with margin "" the frame of mango.h itself. */
 static void put_text(const char *name, const char *margin)
 {
-    char line[LINE_BYTES], kind[16];
+    char line[LINE_BYTES], part[16];
+    int wanted = 1;
     FILE *f = open_in(name);
     for (long no = 1; get_line(f, line, name, no); no++) {
-        if (strcmp(line, "@INDEX@") == 0)
-            put_kind("public", put_index);
-        else if (sscanf(line, "@%15[a-z]@", kind) == 1)
-            put_kind(kind, put_file);
-        else if (strcmp(line, "@MANUAL@") == 0)
-            put_text("manual.txt", "   ");
-        else if (strcmp(line, "@LICENSE@") == 0)
-            put_text("../LICENSE", "   ");
-        else
+        if (sscanf(line, "@%15[a-z]@", part) == 1 && is_part(part))
+            wanted = strstr(parts, part) != NULL;
+        else if (wanted && !put_mark(line))
             fprintf(out, "%s%s\n", *line ? margin : "", line);
     }
     fclose(f);
@@ -181,13 +217,19 @@ static void put_text(const char *name, const char *margin)
 
 int main(int argc, char **argv)
 {
-    with_lines = argc == 4 && strcmp(argv[1], "-l") == 0;
-    if (argc != 3 + with_lines) {
-        fputs("usage: amalgamate [-l] SRC OUT\n", stderr);
+    int at = 1;
+    with_lines = at < argc && strcmp(argv[at], "-l") == 0;
+    at += with_lines;
+    if (at < argc && strcmp(argv[at], "-h") == 0)
+        parts = "header", at++;
+    else if (at < argc && strcmp(argv[at], "-c") == 0)
+        parts = "pair code", at++;
+    if (argc != at + 2) {
+        fputs("usage: amalgamate [-l] [-h|-c] SRC OUT\n", stderr);
         return 2;
     }
-    const char *name = argv[2 + with_lines];
-    src_dir = argv[1 + with_lines];
+    const char *name = argv[at + 1];
+    src_dir = argv[at];
     read_files();
     out = fopen(name, "wb");
     if (!out)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define MANGO_VERSION "0.2.0"
+#define MANGO_VERSION_NUMBER 200 /* 10000 major + 100 minor + patch: #if compares it */
 
 /* MANGO_API marks what programs may call. In mango.h it can be redefined, for
  * example to `static`, before the header is included. */
@@ -45,6 +46,10 @@ typedef enum mango_status {
     MANGO_STOP_SPACE = 3,     /* every code of the space was tried           */
     MANGO_STOP_USER = 4       /* the caller asked to stop                    */
 } mango_status;
+
+/* mango_version_number - MANGO_VERSION_NUMBER of the library that is linked, which a
+ * program may compare with that of the header it was compiled with. */
+MANGO_API int mango_version_number(void);
 
 /* mango_status_text - one short sentence for any status; never NULL. */
 MANGO_API const char *mango_status_text(mango_status st);

@@ -5,6 +5,11 @@
 
 #define STATUS_LINE 5000 /* longest message before it is cut: a path and more */
 
+int mango_version_number(void)
+{
+    return MANGO_VERSION_NUMBER;
+}
+
 const char *mango_status_text(mango_status st)
 {
     switch (st) {

@@ -97,6 +97,7 @@ mango_status cli_net(mango_net **net, const char *what, const char *fill, mango_
 mango_status cli_net_open(mango_net **net, const char *what, const char *fill, mango_err *err);
 /* Where a name resolves to, for messages and hashes; cap >= 4096. */
 mango_status cli_net_path(const char *what, char *path, mango_idx cap, mango_err *err);
+extern const char cli_datadir[]; /* the installed weights: a folder */
 /* What its first bytes say: 'p' PyTorch checkpoint, 'n' .npy, 's' anything else. */
 char cli_kind_of(const char *path);
 /* "SEED,GAIN" -> numbers; MANGO_E_ARG with a message. */

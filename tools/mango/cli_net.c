@@ -7,10 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifndef MANGO_DATADIR
-#define MANGO_DATADIR "/usr/local/share/mango"
-#endif
-
 /* Short names for the weights that come with the project. */
 static const char *const cli_alias[][2] = {
     {"vae", "vqvae_cifar10"},
@@ -73,7 +69,7 @@ static int cli_search(const char *name, char *path, mango_idx cap)
         if (dir[0] && cli_try(dir, name, path, cap))
             return 1;
     }
-    return cli_try(MANGO_DATADIR "/weights", name, path, cap);
+    return cli_try(cli_datadir, name, path, cap);
 }
 
 mango_status cli_net_path(const char *what, char *path, mango_idx cap, mango_err *err)
