@@ -14,6 +14,8 @@
 #endif
 #if !defined(_FILE_OFFSET_BITS) /* files over 2 GiB on 32-bit machines */
 #define _FILE_OFFSET_BITS 64
+#if defined(__MINGW32__) && !defined(__USE_MINGW_ANSI_STDIO)
+#define __USE_MINGW_ANSI_STDIO 1 /* %zu and %td are C99, not Microsoft's */
 #endif
 
 #include "base.h"
@@ -28,11 +30,16 @@
 #define MGI_FN extern
 #endif
 
-#if defined(__GNUC__)
+#if defined(__MINGW32__) && !defined(__clang__) /* there `printf` means Microsoft's */
+#define MGI_PRINTF(f, a) __attribute__((format(gnu_printf, f, a)))
+#elif defined(__GNUC__)
 #define MGI_PRINTF(f, a) __attribute__((format(printf, f, a)))
-#define MGI_UNUSED __attribute__((unused))
 #else
 #define MGI_PRINTF(f, a)
+#endif
+#if defined(__GNUC__)
+#define MGI_UNUSED __attribute__((unused))
+#else
 #define MGI_UNUSED
 #endif
 
