@@ -14,6 +14,7 @@
 #endif
 #if !defined(_FILE_OFFSET_BITS) /* files over 2 GiB on 32-bit machines */
 #define _FILE_OFFSET_BITS 64
+#endif
 #if defined(__MINGW32__) && !defined(__USE_MINGW_ANSI_STDIO)
 #define __USE_MINGW_ANSI_STDIO 1 /* %zu and %td are C99, not Microsoft's */
 #endif
