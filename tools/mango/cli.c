@@ -1,12 +1,10 @@
 /* cli.c - options, errors, progress and signals of the command.
  * SPDX-License-Identifier: MIT */
-#define _POSIX_C_SOURCE 200809L
 #include "cli.h"
+#include "system.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
 
 static volatile sig_atomic_t cli_signal_seen;
 
@@ -280,9 +278,7 @@ int cli_parse(cli *c, const cli_doc *doc, const cli_opt *opt, int n, int max_pos
 
 double cli_now(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return sys_now();
 }
 
 static void cli_left(double seconds, char *buf, size_t cap)
@@ -299,8 +295,7 @@ static void cli_left(double seconds, char *buf, size_t cap)
 void cli_progress(cli *c, double since, double done0, double done, double total,
                   const char *text)
 {
-    const char *term = getenv("TERM");
-    int tty = isatty(STDERR_FILENO) && !(term && !strcmp(term, "dumb"));
+    int tty = sys_terminal();
     double now = cli_now(), rate = (done - done0) / MGI_MAX(now - since, 1e-9);
     char left[48] = "";
     if (c->quiet || now - MGI_MAX(c->progress_at, since) < (tty ? 0.1 : 10.0))
@@ -331,20 +326,12 @@ static void cli_on_signal(int sig)
 
 void cli_catch_signals(void)
 {
-    struct sigaction a;
-    memset(&a, 0, sizeof a);
-    a.sa_handler = cli_on_signal;
-    a.sa_flags =
-        (int)(SA_RESTART | SA_RESETHAND); /* no write fails for it; the second kills */
-    sigaction(SIGTERM, &a, NULL);
-    sigaction(SIGINT, &a, NULL);
+    sys_on_stop(cli_on_signal);
 }
 
 void cli_ignore_signals(void)
 {
-#ifdef SIGXFSZ
-    signal(SIGXFSZ, SIG_IGN); /* a file over the limit is an error of write() */
-#endif
+    sys_file_limit();
 }
 
 int cli_interrupted(void)

@@ -1,11 +1,9 @@
 /* cli_net.c - finds weights files by name, opens networks, makes folders.
  * SPDX-License-Identifier: MIT */
-#define _POSIX_C_SOURCE 200809L
 #include "cli.h"
+#include "system.h"
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Short names for the weights that come with the project. */
 static const char *const cli_alias[][2] = {
@@ -21,14 +19,12 @@ static const char *const cli_alias[][2] = {
 
 static int cli_is_folder(const char *path)
 {
-    struct stat s;
-    return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+    return sys_kind(path) == 2;
 }
 
 static int cli_is_file(const char *path)
 {
-    struct stat s;
-    return stat(path, &s) == 0 && S_ISREG(s.st_mode);
+    return sys_kind(path) == 1;
 }
 
 /* dir/name or dir/name.safetensors; dir "" is the working folder. */
@@ -47,11 +43,9 @@ static int cli_try(const char *dir, const char *name, char *path, mango_idx cap)
 static void cli_program_dir(int up, char *dir, size_t cap)
 {
     char exe[3000];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
     dir[0] = 0;
-    if (n <= 0)
+    if (!sys_program(exe, sizeof exe))
         return;
-    exe[n] = 0;
     for (int i = 0; i < up && strrchr(exe, '/'); i++)
         *strrchr(exe, '/') = 0;
     snprintf(dir, cap, "%s/weights", exe);
@@ -179,23 +173,23 @@ mango_status cli_join(char *buf, mango_idx cap, const char *dir, const char *nam
 mango_status cli_mkdir(const char *path, mango_err *err)
 {
     char buf[4096];
-    struct stat s;
     if (!*path || !mgi_copy(buf, (mango_idx)sizeof buf, path))
         return mgi_fail(err, MANGO_E_LIMIT, "%s: not a usable path", path);
     for (char *p = buf + 1; *p; p++)
-        if (*p == '/') {
+        if (sys_separator(*p)) {
+            const char was = *p;
             *p = 0;
-            if (mkdir(buf, 0777) != 0 && errno != EEXIST)
+            if (sys_folder_make(buf) != 0 && errno != EEXIST)
                 return mgi_fail(err, MANGO_E_IO, "%s: cannot make this folder: %s", buf,
                                 strerror(errno));
-            *p = '/';
+            *p = was;
         }
-    if (mkdir(buf, 0777) != 0 && errno != EEXIST)
+    if (sys_folder_make(buf) != 0 && errno != EEXIST)
         return mgi_fail(err, MANGO_E_IO, "%s: cannot make this folder: %s", buf,
                         strerror(errno));
-    if (stat(buf, &s) != 0 || !S_ISDIR(s.st_mode))
+    if (sys_kind(buf) != 2)
         return mgi_fail(err, MANGO_E_IO, "%s: is there and no folder", buf);
-    if (access(buf, W_OK) != 0)
+    if (sys_folder_writable(buf) != 0)
         return mgi_fail(err, MANGO_E_IO, "%s: cannot be written to: %s", buf,
                         strerror(errno));
     return MANGO_OK;
@@ -204,15 +198,14 @@ mango_status cli_mkdir(const char *path, mango_err *err)
 mango_idx cli_missing(const char *path)
 {
     char buf[4096];
-    struct stat s;
     if (!mgi_copy(buf, (mango_idx)sizeof buf, path))
         return 0;
     for (mango_idx i = 1; buf[0]; i++) {
         const char was = buf[i];
-        if (was != '/' && was)
+        if (was && !sys_separator(was))
             continue;
         buf[i] = 0;
-        if (stat(buf, &s) != 0)
+        if (sys_kind(buf) == 0)
             return i;
         buf[i] = was;
         if (!was)
@@ -228,7 +221,8 @@ void cli_rmdir(const char *path, mango_idx from)
         return;
     for (mango_idx i = (mango_idx)strlen(buf); i >= from; i--) {
         buf[i] = 0;
-        if ((path[i] == '/' || !path[i]) && rmdir(buf) != 0 && errno != ENOENT)
+        const int whole = sys_separator(path[i]) || !path[i];
+        if (whole && sys_folder_remove(buf) != 0 && errno != ENOENT)
             return;
     }
 }

@@ -1,15 +1,12 @@
 /* fetch.c - downloads with curl (started without a shell), verifies, unpacks.
  * SPDX-License-Identifier: MIT */
-#define _POSIX_C_SOURCE 200809L
 #include "fetch.h"
 #include "image.h"
+#include "system.h"
 #include "../../src/base/hash.h"
 #include "../../src/data/bytes.h"
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/types.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 enum { FETCH_PATH = 4096, FETCH_CIFAR_BIN = 30730000, FETCH_UNPACKED = 200 * 1000 * 1000 };
 
@@ -124,7 +121,7 @@ static mango_status fetch_same(const char *path, const char *want, int *same, ch
 static int fetch_curl(const cli *c, const char *url, const char *part)
 {
     const char *const how =
-        c->quiet || c->json || !isatty(2) ? "--silent" : "--progress-bar";
+        c->quiet || c->json || !sys_terminal() ? "--silent" : "--progress-bar";
     const char *argv[] = {"curl",        "--fail",
                           "--location",  "--show-error",
                           how,           "--proto",
@@ -136,18 +133,7 @@ static int fetch_curl(const cli *c, const char *url, const char *part)
                           "-",           "--output",
                           part,          "--",
                           url,           NULL};
-    int status = 0;
-    const pid_t pid = fork();
-    if (pid == 0) {
-        execvp("curl", (char *const *)argv);
-        _exit(127);
-    }
-    if (pid < 0)
-        return -1;
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return sys_run(argv);
 }
 
 /* Load url into part; a server without ranges makes it start anew. */

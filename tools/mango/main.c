@@ -1,6 +1,7 @@
 /* main.c - the `mango` command: finds the verb and runs it.
  * SPDX-License-Identifier: MIT */
 #include "cli.h"
+#include "system.h"
 #include "../../src/math/kernel/kernels.h"
 #include <locale.h>
 #include <stdlib.h>
@@ -87,6 +88,7 @@ int main(int argc, char **argv)
 {
     cli c;
     memset(&c, 0, sizeof c);
+    sys_start();
     setlocale(LC_ALL, "C");
     cli_ignore_signals();
     if (main_kernels(&c) != CLI_OK)

@@ -1,10 +1,9 @@
 /* verb_bench.c - `mango bench speed`: what things cost on this machine.
  * SPDX-License-Identifier: MIT */
-#define _POSIX_C_SOURCE 200809L
 #include "verb_bench.h"
+#include "system.h"
 #include "../../src/math/kernel/kernels.h"
 #include <stdlib.h>
-#include <sys/resource.h>
 
 static const cli_doc bench_doc = {
     "bench", "measure speed",
@@ -89,22 +88,9 @@ void bench_step(bench_all *a, const char *what)
 
 /* ---- memory ------------------------------------------------------------------ */
 
-/* getrusage, where there is no /proc, may count what the process was before exec,
- * a copy of its parent. */
 double bench_rss_mib(void)
 {
-    struct rusage r;
-    char line[256];
-    long kib = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    while (f && !kib && fgets(line, sizeof line, f))
-        sscanf(line, "VmHWM: %ld", &kib);
-    if (f)
-        fclose(f);
-    if (kib)
-        return (double)kib / 1024.0;
-    getrusage(RUSAGE_SELF, &r);
-    return (double)r.ru_maxrss / 1024.0;
+    return sys_peak_mib();
 }
 
 void bench_rss_reset(void)

@@ -5,10 +5,10 @@
 #include "verb_bench.h"
 #include <errno.h>
 #include <math.h>
-#include <unistd.h>
 #if defined(__linux__)
 #include <linux/perf_event.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 /* ---- multiply-adds ---------------------------------------------------------- */

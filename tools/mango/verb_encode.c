@@ -3,9 +3,9 @@
 #include "cli.h"
 #include "image.h"
 #include "input.h"
+#include "system.h"
 #include "../../src/data/data.h"
 #include <stdlib.h>
-#include <sys/stat.h>
 
 static const cli_doc encode_doc = {
     "encode", "turn pictures into VQ-VAE codes",
@@ -93,7 +93,6 @@ static mango_status encode_all(const char *gen, const char *fill, const char *im
                                const char *out, input_batch *in, mango_net **net,
                                mango_err *err)
 {
-    struct stat s;
     mango_idx vq = -1;
     MGI_TRY(cli_net(net, gen, fill, err));
     for (mango_idx i = 0; i < (*net)->n_nodes; i++)
@@ -101,7 +100,7 @@ static mango_status encode_all(const char *gen, const char *fill, const char *im
             vq = i;
     if (vq < 0)
         return mgi_fail(err, MANGO_E_SHAPE, "%s: not a VQ-VAE, it cannot encode", gen);
-    if (stat(images, &s) == 0 && S_ISDIR(s.st_mode))
+    if (sys_kind(images) == 2)
         MGI_TRY(encode_folder(in, *net, images, err));
     else
         MGI_TRY(input_read(in, *net, images, err));
