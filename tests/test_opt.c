@@ -218,7 +218,8 @@ static void t_opt_ask(void)
     T_STATUS(mango_opt_ask(p, 4, &K, NULL), MANGO_E_ARG);
     T_CHECK(mango_opt_error(p)[0] != '\0');
     T_STATUS(mango_opt_ask(NULL, 4, &K, I), MANGO_E_ARG);
-    mango_opt_destroy(p), mango_opt_destroy(q);
+    mango_opt_destroy(p);
+    mango_opt_destroy(q);
 }
 
 static void t_opt_tell(void)
@@ -229,17 +230,22 @@ static void t_opt_tell(void)
     T_STATUS(mango_opt_tell(p, 0, NULL, NULL), MANGO_OK);
     T_STATUS(mango_opt_tell(p, -1, I, y), MANGO_E_ARG);
     T_STATUS(mango_opt_tell(p, 1, NULL, y), MANGO_E_ARG);
-    y[0] = NAN, y[1] = INFINITY, y[2] = -INFINITY;
+    y[0] = NAN;
+    y[1] = INFINITY;
+    y[2] = -INFINITY;
     T_STATUS(mango_opt_tell(p, 3, I, y), MANGO_OK);
     T_STATUS(mango_opt_best(p, &b, best), MANGO_E_STATE);
-    y[0] = 1.0, y[1] = 5.0;
+    y[0] = 1.0;
+    y[1] = 5.0;
     I[T_OPT_D + 3] = T_OPT_N; /* row 1 out of range: nothing of the call is taken */
     T_STATUS(mango_opt_tell(p, 2, I, y), MANGO_E_ARG);
     T_CHECK(strstr(mango_opt_error(p), "row 1") && strstr(mango_opt_error(p), "mode 3"));
     T_STATUS(mango_opt_best(p, &b, best), MANGO_E_STATE);
     I[T_OPT_D + 3] = -1;
     T_STATUS(mango_opt_tell(p, 2, I, y), MANGO_E_ARG);
-    I[T_OPT_D + 3] = 1, I[2 * T_OPT_D] = 7, y[2] = 5.0; /* a tie: the first stays */
+    I[T_OPT_D + 3] = 1;
+    I[2 * T_OPT_D] = 7;
+    y[2] = 5.0; /* a tie: the first stays */
     T_STATUS(mango_opt_tell(p, 3, I, y), MANGO_OK);
     T_STATUS(mango_opt_best(p, &b, best), MANGO_OK);
     T_CHECK(b == 5.0 && best[3] == 1 && best[0] == 0);
@@ -268,7 +274,8 @@ static void t_opt_order(void)
             T_STATUS(mango_opt_tell(q, 1, zeros, &low), MANGO_OK);
         }
     }
-    mango_opt_destroy(p), mango_opt_destroy(q);
+    mango_opt_destroy(p);
+    mango_opt_destroy(q);
 }
 
 /* A good code nobody asked for pulls the search; one told alone is enough. */
@@ -321,7 +328,8 @@ static void t_opt_minimize(void)
     T_STATUS(mango_opt_best(q, &b, J), MANGO_OK);
     T_CHECK(a == -b);
     T_MEM(I, J, T_OPT_D * sizeof *I);
-    mango_opt_destroy(p), mango_opt_destroy(q);
+    mango_opt_destroy(p);
+    mango_opt_destroy(q);
 }
 
 /* ---- the same bits on every machine, for any number of threads ---- */
@@ -429,13 +437,15 @@ static double t_opt_sum(const t_opt_problem *p, const double *x)
     double s = 0.0, c = 0.0, prod = 1.0;
     for (mango_idx j = 0; j < p->d; j++) {
         const double t = x[j], i = (double)(j + 1);
-        if (!strcmp(p->name, "ackley"))
-            s += t * t / d, c += cos(2.0 * PI * t) / d;
-        else if (!strcmp(p->name, "alpine"))
+        if (!strcmp(p->name, "ackley")) {
+            s += t * t / d;
+            c += cos(2.0 * PI * t) / d;
+        } else if (!strcmp(p->name, "alpine"))
             s += fabs(t * sin(t) + 0.1 * t);
-        else if (!strcmp(p->name, "griewank"))
-            s += t * t / 4000.0, prod *= cos(t / sqrt(i));
-        else if (!strcmp(p->name, "michalewicz"))
+        else if (!strcmp(p->name, "griewank")) {
+            s += t * t / 4000.0;
+            prod *= cos(t / sqrt(i));
+        } else if (!strcmp(p->name, "michalewicz"))
             s -= sin(t) * pow(sin(i * t * t / PI), 20.0);
         else if (!strcmp(p->name, "qing"))
             s += (t * t - i) * (t * t - i);
@@ -580,7 +590,8 @@ static void t_opt_problems(void)
         t_opt_load(&j, o, &p);
         for (int s = 0; s < SEEDS; s++) {
             t_opt_solve(&p, (uint64_t)s, best);
-            small[s] = best[0], large[s] = best[1];
+            small[s] = best[0];
+            large[s] = best[1];
         }
         t_opt_level(&j, o, "protes k=100 k_top=10 m=1000", small, SEEDS);
         t_opt_level(&j, o, "protes k=100 k_top=10 m=10000", large, SEEDS);

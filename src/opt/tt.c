@@ -99,7 +99,8 @@ static int tt_place(const mgi_tt *t, mango_idx j, mango_idx n, mango_idx begin[2
     if (t->loops && n >= MGI_TT_W &&
         !(tt_round(MGI_TT_W, &n) && tt_round(MGI_TT_W, end) && tt_round(MGI_TT_W, end + 1)))
         return 0;
-    begin[0] = end[0], begin[1] = end[1];
+    begin[0] = end[0];
+    begin[1] = end[1];
     return mgi_mul(n, tt_rank(t->d, t->rmax, j), &v) &&
            mgi_mul(v, tt_rank(t->d, t->rmax, j + 1), &s) && mgi_add(end[0], s, end) &&
            mgi_add(end[1], v, end + 1);
@@ -112,14 +113,17 @@ mango_status mgi_tt_init(mgi_tt *t, mango_idx d, const mango_idx *n, mango_idx r
     memset(t, 0, sizeof *t);
     mgi_arena_init(&t->arena, al);
     t->loops = mgi_tt_loops_get();
-    t->d = d, t->rmax = r, t->rows = MGI_MAX(rows, MGI_TT_BLOCK);
+    t->d = d;
+    t->rmax = r;
+    t->rows = MGI_MAX(rows, MGI_TT_BLOCK);
     for (mango_idx j = 0; j < d; j++) {
         mango_idx np = 0;
         const int wide = t->loops && n[j] >= MGI_TT_W;
         if (!tt_place(t, j, n[j], begin, end) ||
             (wide && !mgi_mul(n[j], mgi_tt_together(n[j]), &np)))
             return MANGO_E_MEM;
-        t->np = MGI_MAX(t->np, np), t->nmax = MGI_MAX(t->nmax, n[j]);
+        t->np = MGI_MAX(t->np, np);
+        t->nmax = MGI_MAX(t->nmax, n[j]);
         t->narrow = MGI_MAX(t->narrow, wide ? 0 : n[j]);
     }
     t->size = t->padded = end[0];
@@ -131,11 +135,15 @@ mango_status mgi_tt_init(mgi_tt *t, mango_idx d, const mango_idx *n, mango_idx r
     end[0] = end[1] = 0;
     for (mango_idx j = 0; j < d; j++) {
         tt_place(t, j, n[j], begin, end);
-        t->n[j] = n[j], t->r[j] = tt_rank(d, r, j);
-        t->off[j] = begin[0], t->voff[j] = begin[1];
+        t->n[j] = n[j];
+        t->r[j] = tt_rank(d, r, j);
+        t->off[j] = begin[0];
+        t->voff[j] = begin[1];
     }
-    t->off[d] = end[0], t->voff[d] = end[1];
-    t->r[d] = 1, t->b1t = t->b2t = 1.0;
+    t->off[d] = end[0];
+    t->voff[d] = end[1];
+    t->r[d] = 1;
+    t->b1t = t->b2t = 1.0;
     return MANGO_OK;
 }
 
@@ -223,7 +231,8 @@ MGI_TT_INLINE mango_idx tt_pick(mango_idx n, const double *q, double u)
     for (mango_idx i = 0; i < n; i++) {
         if (!(q[i] > 0.0))
             continue;
-        c += q[i], last = i;
+        c += q[i];
+        last = i;
         if (c > x)
             break;
     }
@@ -522,7 +531,8 @@ void mgi_tt_learn(mgi_tt *t, mango_idx steps, double lr, mango_idx K, const mang
 {
     for (mango_idx s = 0; s < steps; s++) {
         tt_backward(t, K, I, t->g);
-        t->b1t *= MGI_TT_B1, t->b2t *= MGI_TT_B2;
+        t->b1t *= MGI_TT_B1;
+        t->b2t *= MGI_TT_B2;
         const mgi_tt_rule rule = {(float)lr, (float)(1.0 / (1.0 - t->b1t)),
                                   (float)(1.0 / (1.0 - t->b2t))};
         MGI_OMP(parallel for if (t->padded >= TT_GRAIN))
