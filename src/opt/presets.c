@@ -7,7 +7,7 @@
  * differ from the method's defaults, and what it is. */
 #define PRESET_TABLE(ROW)                                                                \
     ROW("tt", protes, "k=10,k_top=1,quantized=1",                                        \
-        "the paper's TT, learns from the best of 10; ours is quantized, the paper's is not") \
+        "the paper's TT: learns from the best of 10; ours is quantized, the paper's is not") \
     ROW("tt-s", protes, "k=5,k_top=1,quantized=1", "TT with small batches, quantized")   \
     ROW("tt-b", protes, "k=25,k_top=5,quantized=1", "TT with big batches, quantized")    \
     ROW("tt-exp", protes, "lr=0.1,quantized=1", "TT that explores, quantized")           \

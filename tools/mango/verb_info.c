@@ -2,17 +2,21 @@
  * SPDX-License-Identifier: MIT */
 #include "cli.h"
 #include "image.h"
+#include "info_presets.h"
 #include "../../src/data/data.h"
 #include "../../src/net/plan.h"
 #include "../../src/net/safetensors.h"
 
 static const cli_doc info_doc = {
     "info", "describe a weights file, a network, a checkpoint",
-    "mango info FILE|NAME|zoo:NAME,k=v [options]",
+    "mango info FILE|NAME|zoo:NAME,k=v [options]\n       mango info --presets",
     "For a network: its layers with shapes, neuron rules, parameters, normalization and\n"
     "provenance. For a PyTorch checkpoint or a bare .safetensors: its tensors. For a .npy: "
     "its\n"
-    "type and shape.\n",
+    "type and shape.\n"
+    "--presets, without a FILE: the optimizers of `mango mei`, the numbers of each, and "
+    "what\n"
+    "they mean. The paper's TT is not quantized and ours is.\n",
     "  mango info snn\n  mango info zoo:spiking_resnet18,width=0.25 --graph\n"
     "  mango info zoo:snn_conv --plan spiking1 --T 20\n  mango info checkpoint.pt\n"};
 
@@ -221,7 +225,7 @@ int verb_info(int argc, char **argv)
     mango_status st = MANGO_OK;
     char path[4096];
     const char *plan = NULL;
-    int graph = 0, has_graph = 1;
+    int graph = 0, has_graph = 1, presets = 0;
     int64_t T = 0;
     const cli_opt opt[] = {
         {"--graph", CLI_FLAG, &graph, 0, 0, NULL, "print the network's text form", 0},
@@ -229,12 +233,21 @@ int verb_info(int argc, char **argv)
          0},
         {"--T", CLI_INT, &T, 1, 4096, "N", "steps of that plan (default: the network's)",
          0},
+        {"--presets", CLI_FLAG, &presets, 0, 0, NULL,
+         "print the optimizers and their options", 0},
     };
     int rc = cli_parse(&c, &info_doc, opt, (int)MGI_COUNT(opt), 1, argc, argv);
     if (rc >= 0)
         return rc;
-    if (c.n_pos != 1)
-        return cli_usage(&c, "one FILE expected");
+    if (c.n_pos != (presets ? 0 : 1))
+        return cli_usage(&c, presets ? "--presets goes without a FILE" : "one FILE expected");
+    if (presets) {
+        mgi_str_init(&s, NULL);
+        info_presets(&c, &s);
+        cli_json(&c, &s);
+        mgi_str_free(&s);
+        return CLI_OK;
+    }
     const char *what = c.pos[0];
     mgi_str_init(&s, NULL);
     const int zoo = !strncmp(what, "zoo:", 4);
