@@ -29,6 +29,9 @@
 /* MGI_FN: private across files; extern in src/, static in mango.h. */
 #ifndef MGI_FN
 #define MGI_FN extern
+#define MGI_DATA /* defines a table that is declared by MGI_FN */
+#else
+#define MGI_DATA MGI_FN
 #endif
 
 #if defined(__MINGW32__) && !defined(__clang__) /* there `printf` means Microsoft's */

@@ -142,7 +142,28 @@ MGI_FN void mgi_batchnorm_backward(mango_idx R, mango_idx C, const float *x, con
                                    const float *mean, const float *rstd, const float *dy,
                                    float *dx, float *dw, float *db);
 
+/* Sums over all pixels: y (N,C), in double, pixels ascending. */
+MGI_FN void mgi_globalsum(mango_idx N, mango_idx HW, mango_idx C, const float *x, float *y);
+
+/* ---- merge.c ------------------------------------------------------------ */
+/* N maps from several inputs; map i of input j is map i % nx[j] of x[j], so that one
+ * without time joins each step of the others. z = x + y, n values a map: */
+MGI_FN void mgi_add_maps(mango_idx N, mango_idx n, const float *x, mango_idx nx, const float *y,
+                         mango_idx ny, float *z);
+/* The channels C[j] of n inputs side by side, HW pixels a map. */
+MGI_FN void mgi_concat(mango_idx N, mango_idx HW, int n, const mango_idx *C,
+                       const float *const *x, const mango_idx *nx, float *y);
+
+/* ---- quantize.c --------------------------------------------------------- */
+/* The nearest of K rows e to x is the first smallest of |e|^2 - 2 e'x: weights -2e
+ * (K,C) and constants |e|^2 (K) of that product; the first smallest of K scores; y
+ * (R,C) = rows of e by codes. */
+MGI_FN void mgi_vq_weights(mango_idx K, mango_idx C, const float *e, float *w, float *b);
+MGI_FN mango_idx mgi_vq_least(mango_idx K, const float *score);
+MGI_FN void mgi_vq_rows(mango_idx R, mango_idx C, const float *codes, const float *e, float *y);
+
 /* ---- pointwise.c -------------------------------------------------------- */
+MGI_FN void mgi_relu(mango_idx n, const float *x, float *y); /* y may be x */
 MGI_FN void mgi_relu_backward(mango_idx n, const float *y, const float *dy, float *dx); /* dx = y > 0 ? dy : 0 */
 MGI_FN void mgi_tanh(mango_idx n, const float *x, float *y);
 MGI_FN void mgi_tanh_backward(mango_idx n, const float *y, const float *dy, float *dx);

@@ -1,4 +1,4 @@
-/* pointwise.c - what acts on single values or on rows: ReLU's gradient, tanh,
+/* pointwise.c - what acts on single values or on rows: ReLU, tanh,
  * softmax, cross-entropy, and the change between (C,H,W) and (H,W,C).
  * SPDX-License-Identifier: MIT */
 #include "../base/real.h"
@@ -7,6 +7,15 @@
 #include "transpose.h"
 
 #define POINTWISE_CHUNK 8192
+#define POINTWISE_BLOCK 1024
+
+MGI_FN void mgi_relu(mango_idx n, const float *x, float *y)
+{
+    const mgi_kernels *k = mgi_kernels_get();
+    MGI_OMP(parallel for schedule(static) if (n >= 8 * MGI_GRAIN))
+    for (mango_idx i = 0; i < n; i += POINTWISE_BLOCK)
+        k->relu(MGI_MIN(POINTWISE_BLOCK, n - i), x + i, y + i);
+}
 
 MGI_FN void mgi_relu_backward(mango_idx n, const float *y, const float *dy, float *dx)
 {
@@ -127,3 +136,4 @@ MGI_FN void mgi_to_nchw(mango_idx N, mango_idx C, mango_idx HW, const float *x, 
 
 #undef POINTWISE_TILE
 #undef POINTWISE_CHUNK
+#undef POINTWISE_BLOCK

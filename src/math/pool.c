@@ -173,4 +173,16 @@ MGI_FN void mgi_adaptiveavg_backward(const mgi_pool *p, mango_idx N, const float
     pool_average_backward(p, 1, N, dy, dx);
 }
 
+MGI_FN void mgi_globalsum(mango_idx N, mango_idx HW, mango_idx C, const float *x, float *y)
+{
+    MGI_OMP(parallel for schedule(static) if (N * HW * C >= 8 * MGI_GRAIN))
+    for (mango_idx n = 0; n < N; n++)
+        for (mango_idx c = 0; c < C; c++) {
+            double q = 0;
+            for (mango_idx i = 0; i < HW; i++)
+                q += x[(n * HW + i) * C + c];
+            y[n * C + c] = (float)q;
+        }
+}
+
 #undef POOL_LANES

@@ -3,26 +3,6 @@
 #include "graph.h"
 #include <stdio.h>
 
-static const char *const graph_kinds[MGI_KINDS] = {
-    "input",     "conv",    "convt",   "linear",      "batchnorm", "relu",      "tanh",
-    "lif",       "maxpool", "avgpool", "adaptiveavg", "globalavg", "globalsum", "upsample",
-    "add",       "concat",  "reshape", "softmax",     "vq"};
-
-MGI_FN const char *mgi_kind_name(mgi_kind k)
-{
-    return graph_kinds[k];
-}
-
-MGI_FN int mgi_kind_find(const char *name, mgi_kind *k)
-{
-    for (int i = 0; i < MGI_KINDS; i++)
-        if (!strcmp(graph_kinds[i], name)) {
-            *k = (mgi_kind)i;
-            return 1;
-        }
-    return 0;
-}
-
 MGI_FN int mgi_net_find(const mango_net *n, const char *layer)
 {
     for (int i = 0; i < n->n_nodes; i++)
@@ -114,6 +94,26 @@ static mango_status graph_grow(mango_net *n, mango_err *err)
     return MANGO_OK;
 }
 
+/* Output shape from inputs and attributes. */
+static mango_status graph_shape(const mango_net *n, mgi_node *q, mango_err *err)
+{
+    const mgi_op *op = mgi_op_of(q->kind);
+    mango_idx count;
+    if (q->n_in < op->least || q->n_in > op->most)
+        return mgi_fail(err, MANGO_E_FORMAT, "node %s: %d inputs, %s takes %s%d", q->name, q->n_in,
+                        op->name, op->most > op->least ? "at least " : "", op->least);
+    if (op->shape)
+        MGI_TRY(op->shape(n, q, err));
+    else
+        mgi_shape_copy(q, &n->node[q->in[0]]);
+    const mango_idx s[3] = {q->C, q->H, q->W};
+    if (!mgi_prod(3, s, &count) || count > MGI_MAX_MAP)
+        return mgi_fail(err, MANGO_E_LIMIT,
+                        "node %s: its map of %tdx%tdx%td values is over the limit of 2^26", q->name,
+                        q->C, q->H, q->W);
+    return MANGO_OK;
+}
+
 static mango_status graph_add(mango_net *n, const char *name, mgi_kind kind, int n_in,
                               const int *in, const char *attrs, mango_err *err)
 {
@@ -134,10 +134,7 @@ static mango_status graph_add(mango_net *n, const char *name, mgi_kind kind, int
         q->spiking_input |= n->node[in[i]].kind == MGI_LIF || n->node[in[i]].spiking_input;
     }
     MGI_TRY(mgi_node_attrs(q, attrs, err));
-    if (kind == MGI_INPUT && n->input >= 0)
-        return mgi_fail(err, MANGO_E_UNSUPPORTED, "node %s: a second input beside '%s'", name,
-                        n->node[n->input].name);
-    MGI_TRY(mgi_node_shape(n, q, err));
+    MGI_TRY(graph_shape(n, q, err));
     if (kind == MGI_INPUT)
         n->input = n->n_nodes;
     n->output = n->n_nodes++;
@@ -187,9 +184,8 @@ MGI_FN int mgi_net_plain(mango_net *n, const char *name, mgi_kind kind, int in)
 
 /* ---- parameters ------------------------------------------------------------ */
 
-/* PREFIX.SUFFIX of a shape; its index, or -1 with the error remembered. */
-static int graph_param(mango_net *n, const mgi_node *q, const char *suffix, int buffer, int rank,
-                       mango_idx a, mango_idx b, mango_idx c, mango_idx d)
+MGI_FN int mgi_net_param_add(mango_net *n, const mgi_node *q, const char *suffix, int buffer,
+                             int rank, mango_idx a, mango_idx b, mango_idx c, mango_idx d)
 {
     mango_err e;
     mango_status st = MANGO_OK;
@@ -216,44 +212,6 @@ static int graph_param(mango_net *n, const mgi_node *q, const char *suffix, int 
     return n->n_params++;
 }
 
-static void graph_matmul_params(mango_net *n, mgi_node *q)
-{
-    const mgi_conv *c = &q->conv;
-    if (q->kind == MGI_LINEAR)
-        q->weight = graph_param(n, q, "weight", 0, 2, c->O, c->C, 1, 1);
-    else
-        q->weight = graph_param(n, q, "weight", 0, 4, c->transposed ? c->C : c->O,
-                                c->transposed ? c->O : c->C, c->kh, c->kw);
-    if (q->bias)
-        q->bias_p = graph_param(n, q, "bias", 0, 1, c->O, 1, 1, 1);
-    if (q->spectral) {
-        q->sn_u = graph_param(n, q, "sn_u", 1, 2, 1, c->O, 1, 1);
-        q->sn_sigma = graph_param(n, q, "sn_sigma", 1, 1, 1, 1, 1, 1);
-    }
-}
-
-static void graph_node_params(mango_net *n, mgi_node *q)
-{
-    switch (q->kind) {
-    case MGI_CONV:
-    case MGI_CONVT:
-    case MGI_LINEAR:
-        graph_matmul_params(n, q);
-        break;
-    case MGI_BATCHNORM:
-        q->weight = graph_param(n, q, "weight", 0, 1, q->C, 1, 1, 1);
-        q->bias_p = graph_param(n, q, "bias", 0, 1, q->C, 1, 1, 1);
-        q->mean_p = graph_param(n, q, "running_mean", 1, 1, q->C, 1, 1, 1);
-        q->var_p = graph_param(n, q, "running_var", 1, 1, q->C, 1, 1, 1);
-        break;
-    case MGI_VQ:
-        q->weight = graph_param(n, q, "_embedding.weight", 0, 2, q->codes, q->C, 1, 1);
-        break;
-    default:
-        break;
-    }
-}
-
 static mango_status graph_list_params(mango_net *n, mango_err *err)
 {
     mango_idx total = 0;
@@ -265,7 +223,8 @@ static mango_status graph_list_params(mango_net *n, mango_err *err)
     if (!n->param)
         return mgi_fail(err, MANGO_E_MEM, "no memory for the list of parameters");
     for (int i = 0; i < n->n_nodes; i++)
-        graph_node_params(n, &n->node[i]);
+        if (mgi_op_of(n->node[i].kind)->params)
+            mgi_op_of(n->node[i].kind)->params(n, &n->node[i]);
     for (int i = 0; i < n->n_params; i++)
         over |= !mgi_add(total, n->param[i].count, &total);
     over |= total > MGI_MAX_WEIGHTS || n->n_params > MGI_WEIGHTS_TENSORS_MAX;
@@ -294,9 +253,10 @@ MGI_FN mango_status mgi_net_finish(mango_net *n, mango_err *err)
     return MANGO_OK;
 }
 
-MGI_FN int mgi_is_matmul(mgi_kind k)
+MGI_FN double mgi_node_macs(const mango_net *n, int node, int padded)
 {
-    return k == MGI_CONV || k == MGI_CONVT || k == MGI_LINEAR;
+    const mgi_op *op = mgi_op_of(n->node[node].kind);
+    return op->macs ? op->macs(n, &n->node[node], padded) : 0;
 }
 
 MGI_FN mango_status mgi_net_alloc_params(mango_net *n)

@@ -20,33 +20,10 @@
 #include "../math/ops.h"
 #include "lif.h"
 #include "net.h"
+#include "op.h"
 #include "safetensors.h"
 
-typedef enum mgi_kind {
-    MGI_INPUT,       /* shape=CxHxW or C                                       */
-    MGI_CONV,        /* out kernel stride pad bias [sn=1: spectral norm]       */
-    MGI_CONVT,       /* transposed convolution: out kernel stride pad bias     */
-    MGI_LINEAR,      /* out bias [sn=1]; input is flattened in (C,H,W) order   */
-    MGI_BATCHNORM,   /* eps momentum                                           */
-    MGI_RELU,
-    MGI_TANH,
-    MGI_LIF,         /* the fields of mango_lif by name, or preset=NAME        */
-    MGI_MAXPOOL,     /* kernel stride pad                                      */
-    MGI_AVGPOOL,     /* kernel stride pad                                      */
-    MGI_ADAPTIVEAVG, /* size=OHxOW                                             */
-    MGI_GLOBALAVG,   /* -> (C,1,1)                                             */
-    MGI_GLOBALSUM,   /* -> (C,1,1); the SN-GAN discriminator's                 */
-    MGI_UPSAMPLE,    /* x2, mode=nearest|bilinear                              */
-    MGI_ADD,         /* two inputs of one shape                                */
-    MGI_CONCAT,      /* channels of two or more inputs                         */
-    MGI_RESHAPE,     /* shape=CxHxW: the (C,H,W)-ordered values, refolded      */
-    MGI_SOFTMAX,     /* over channels                                          */
-    MGI_VQ,          /* codes=K: nearest row of NAME._embedding.weight (K,C)   */
-    MGI_KINDS
-} mgi_kind;
-
 #define MGI_MAX_NODES 1024 /* densenet has 567 */
-#define MGI_MAX_INPUTS 64  /* of one concat */
 #define MGI_NAME 96        /* bytes of a layer name, NUL included */
 #define MGI_MAX_T 4096     /* steps that a file or the zoo may ask for */
 #define MGI_MAX_MAP ((mango_idx)1 << 26)    /* values of one feature map    */
@@ -64,7 +41,7 @@ typedef struct mgi_param {
     const unsigned char *half; /* or NULL: values are halves in the net's file, v is NULL */
 } mgi_param;
 
-typedef struct mgi_node {
+struct mgi_node {
     char name[MGI_NAME];
     char prefix[MGI_NAME];     /* of its parameters' names; mostly the node's name */
     mgi_kind kind;
@@ -80,7 +57,7 @@ typedef struct mgi_node {
     int weight, bias_p, mean_p, var_p; /* indices of parameters, -1: none */
     int sn_u, sn_sigma;        /* with spectral: buffers (1,O) and (1); -1: none */
     int spiking_input;         /* some ancestor is a LIF: depends on time */
-} mgi_node;
+};
 
 typedef struct mgi_pair {
     char *key, *value;         /* metadata, NUL-terminated, owned */
@@ -130,16 +107,16 @@ MGI_FN int mgi_net_find(const mango_net *n, const char *layer);   /* -1: none */
  * that reads the input. -1: none. */
 MGI_FN int mgi_net_class_softmax(const mango_net *n);
 MGI_FN int mgi_param_find(const mango_net *n, const char *name);
-MGI_FN const char *mgi_kind_name(mgi_kind k);
-MGI_FN int mgi_is_matmul(mgi_kind k);                             /* conv, convt, linear */
-MGI_FN int mgi_kind_find(const char *name, mgi_kind *k);           /* false: none */
+/* PREFIX.SUFFIX of a shape, for the records of operators; its index, or -1 with the
+ * error remembered. buffer: not trained. */
+MGI_FN int mgi_net_param_add(mango_net *n, const mgi_node *q, const char *suffix, int buffer,
+                             int rank, mango_idx a, mango_idx b, mango_idx c, mango_idx d);
+/* Multiply-adds of one map through a node: the one count of this library. padded:
+ * with those that meet zeros of the padding. */
+MGI_FN double mgi_node_macs(const mango_net *n, int node, int padded);
 
-/* graph_shape.c: output shape, conv and pool sizes of a node from its inputs
- * and attributes. Messages name both shapes. */
-MGI_FN mango_status mgi_node_shape(const mango_net *n, mgi_node *q, mango_err *err);
-
-/* graph_attr.c: the one table of attributes. attrs is "key=value ...", strict:
- * unknown, repeated, missing or out of range names the key. */
+/* graph_attr.c: reads and writes what the kind's table lists. attrs is "key=value ...",
+ * strict: unknown, repeated, missing or out of range names the key. */
 MGI_FN mango_status mgi_node_attrs(mgi_node *q, const char *attrs, mango_err *err);
 MGI_FN void mgi_node_write_attrs(const mgi_node *q, mgi_str *s); /* each " key=value" */
 

@@ -61,7 +61,7 @@ typedef enum mgi_up_form {
     MGI_UP_SUBPIXEL /* nearest: one transposed convolution of stride 2     */
 } mgi_up_form;
 
-typedef struct mgi_step {
+struct mgi_step {
     int head, end;    /* first and last node of the chain                   */
     int op;           /* whose operator it runs: the head, or what stands behind it:
                          the convolution behind an upsampling, an upsampling
@@ -89,7 +89,7 @@ typedef struct mgi_step {
     float *scale;     /* (bias_n) of a batch-norm that stands alone         */
     mango_idx after_n;
     float *after_scale, *after_shift; /* (after_n) of the batch-norm `after` */
-} mgi_step;
+};
 
 /* A reading: which step's buffer, and what to make of it. sum: buffer of the
  * running total of a dynamic node, spike counts for a LIF; -1 for a static one. */
@@ -136,29 +136,47 @@ struct mango_plan {
     mango_idx at, until;   /* in slices: steps done, -1: not started; readings are due at `until` */
 };
 
+/* plan_value.c: where values lie while a chunk is under way, for the steps of op_*.c. */
+MGI_FN void *mgi_plan_at(const mango_plan *p, int buf);
+MGI_FN int mgi_plan_source(const mango_plan *p, int node); /* the node behind views */
+MGI_FN int mgi_plan_is_bits(const mango_plan *p, int node); /* is its value held as bits? */
+MGI_FN const float *mgi_plan_value(const mango_plan *p, int node);
+MGI_FN const uint64_t *mgi_plan_words(const mango_plan *p, int node); /* of one held as bits */
+/* Map n of a node's value; a static one is the same at each step. */
+MGI_FN const float *mgi_plan_map(const mango_plan *p, int node, mango_idx n);
+MGI_FN mango_idx mgi_step_maps(const mango_plan *p, const mgi_step *s); /* in this chunk */
+MGI_FN float *mgi_step_scratch(const mango_plan *p, const mgi_step *s);
+MGI_FN mgi_bits_epilogue mgi_step_epilogue_bits(const mango_plan *p, const mgi_step *s);
+MGI_FN mango_idx mgi_step_words(const mgi_step *s, mango_idx maps); /* floats: input as bits */
+
 /* plan_links.c: links, needs, dynamics. */
 MGI_FN mango_status mgi_plan_graph(mango_plan *p, mango_err *err);
-MGI_FN int mgi_plan_source(const mango_plan *p, int node); /* the node behind views */
 
 /* plan_upsample.c: how a convolution joins the upsampling in front of it, by the
  * graph alone; whether a chain that ends at `node` is such one of MGI_UP_AFTER;
  * the convolution that the step runs; the weights (C,O,k+1,k+1) of the sub-pixel form
- * from (O,C,k,k) ones. */
+ * from (O,C,k,k) ones; a step's upsampling; how many maps MGI_UP_AFTER takes at a
+ * time; and that step. */
 MGI_FN mgi_up_form mgi_plan_up_form(const mango_net *net, int conv);
 MGI_FN int mgi_plan_up_after(const mango_plan *p, int node);
 MGI_FN mgi_conv mgi_plan_up_conv(const mango_net *net, int conv);
 MGI_FN void mgi_plan_up_weights(const mgi_conv *c, const float *w, float *t);
+MGI_FN mgi_up mgi_step_up(const mango_plan *p, const mgi_step *s);
+MGI_FN mango_idx mgi_up_maps(const mgi_up *u);
+MGI_FN void mgi_step_upsample_after(const mango_plan *p, const mgi_step *s, const float *x,
+                                    float *y);
 
 /* plan_bits.c: which steps write bits, once all steps are there. Changes no result. */
 MGI_FN void mgi_plan_spikes(mango_plan *p);
-/* Is the value of a node held as bits? */
-MGI_FN int mgi_plan_is_bits(const mango_plan *p, int node);
+
+/* plan_steps.c: the steps and their buffers; multiply-adds over all T steps, those of
+ * the padding counted; scratch floats for so many maps. */
+MGI_FN mango_status mgi_plan_steps(mango_plan *p, mango_err *err);
+MGI_FN double mgi_step_macs(const mango_plan *p, const mgi_step *s);
+MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps);
 
 /* plan_memory.c: sizes and places of buffers for chunks of b inputs and t
  * steps; the choice of a chunk under the cap. A plan for slices holds all inputs. */
-MGI_FN double mgi_step_macs(const mango_plan *p, const mgi_step *s); /* plan.c: dense */
-MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps);
-MGI_FN mango_idx mgi_step_words(const mgi_step *s, mango_idx maps); /* floats: input as bits */
 MGI_FN int mgi_plan_place(mango_plan *p, mango_idx b, mango_idx t, mango_idx *bytes);
 MGI_FN mango_status mgi_plan_chunks(mango_plan *p, mango_err *err);
 
@@ -167,12 +185,7 @@ MGI_FN mango_status mgi_plan_pack(mango_plan *p, mango_err *err);
 
 /* plan_forward.c, plan_readout.c: run the steps of the chunk under way. */
 MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s);
-MGI_FN mgi_up mgi_step_up(const mango_plan *p, const mgi_step *s); /* its upsampling */
-MGI_FN mango_idx mgi_up_maps(const mgi_up *u); /* maps at a time, of MGI_UP_AFTER */
 MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r);
-MGI_FN void *mgi_plan_at(const mango_plan *p, int buf);
-MGI_FN const float *mgi_plan_value(const mango_plan *p, int node);
-MGI_FN const uint64_t *mgi_plan_words(const mango_plan *p, int node); /* of one held as bits */
 
 /* One line a step: chain, shape, placement; `mango info --plan`. */
 MGI_FN void mgi_plan_describe(const mango_plan *p, mgi_str *s);

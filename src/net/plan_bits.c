@@ -10,11 +10,6 @@ static mgi_step *spikes_source(const mango_plan *p, int node)
     return &p->step[p->node[mgi_plan_source(p, node)].step];
 }
 
-MGI_FN int mgi_plan_is_bits(const mango_plan *p, int node)
-{
-    return spikes_source(p, node)->bits;
-}
-
 /* A view keeps the order of values, but words are cut by channels. */
 static int spikes_same_shape(const mango_plan *p, int node)
 {
@@ -31,15 +26,7 @@ static int spikes_taken(const mango_plan *p, const mgi_step *s, int e, int node)
     if (e != s->head) /* the residual of a convolution over bits */
         return (g->kind == MGI_CONV || g->kind == MGI_LINEAR) && s->residual == node &&
                mgi_plan_is_bits(p, g->in[0]);
-    switch (g->kind) {
-    case MGI_CONV:
-    case MGI_LINEAR:
-    case MGI_AVGPOOL:
-    case MGI_ADAPTIVEAVG:
-    case MGI_GLOBALAVG: return 1;
-    case MGI_MAXPOOL: return s->bits;
-    default: return 0;
-    }
+    return mgi_op_of(g->kind)->step_bits && (g->kind != MGI_MAXPOOL || s->bits);
 }
 
 /* Takes the bits from the sources of step s that it cannot use; true: some. */

@@ -3,13 +3,6 @@
  * SPDX-License-Identifier: MIT */
 #include "plan.h"
 
-MGI_FN int mgi_plan_source(const mango_plan *p, int node)
-{
-    while (p->node[node].view >= 0)
-        node = p->node[node].view;
-    return node;
-}
-
 /* A reshape keeps (C,H,W) order; in memory maps are channels last. The two
  * agree when one of C and H*W is 1, before and after. */
 static int plan_same_layout(const mgi_node *a, const mgi_node *b)
@@ -91,8 +84,10 @@ static void plan_links(mango_plan *p)
 {
     const mango_net *net = p->net;
     for (int i = 0; i < net->n_nodes; i++)
-        for (int j = 0; j < net->node[i].n_in; j++)
-            p->node[net->node[i].in[j]].uses++, p->node[net->node[i].in[j]].user = i;
+        for (int j = 0; j < net->node[i].n_in; j++) {
+            p->node[net->node[i].in[j]].uses++;
+            p->node[net->node[i].in[j]].user = i;
+        }
     for (int i = 0; i < net->n_nodes; i++) {
         mgi_plan_node *q = &p->node[i];
         q->step = q->view = -1;

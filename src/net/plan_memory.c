@@ -16,41 +16,6 @@ MGI_FN size_t mgi_elem_size(mgi_elem e)
     return e == MGI_ELEM_F32 ? sizeof(float) : sizeof(double); /* a word: 8 bytes */
 }
 
-MGI_FN mango_idx mgi_step_words(const mgi_step *s, mango_idx maps)
-{
-    const mango_idx words = maps * s->conv.H * s->conv.W * mgi_bits_words(s->conv.C);
-    return words * (mango_idx)(sizeof(uint64_t) / sizeof(float));
-}
-
-MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps)
-{
-    const mgi_node *g = &p->net->node[s->op];
-    if (s->head == p->from || g->kind == MGI_INPUT)
-        return 0;
-    if (g->kind == MGI_LIF && s->fused >= 0)
-        return mgi_bits_conv_work(&p->step[s->fused].conv, maps);
-    if (s->up == MGI_UP_AFTER || g->kind == MGI_UPSAMPLE) {
-        const mgi_up u = mgi_step_up(p, s);
-        const mango_idx own = mgi_upsample_work(&u);
-        if (s->up == MGI_UP_NONE)
-            return own;
-        maps = MGI_MIN(maps, mgi_up_maps(&u));
-        return maps * u.H * u.W * u.C + MGI_MAX(own, mgi_conv_work(&s->conv, maps));
-    }
-    if (s->up == MGI_UP_SUBPIXEL)
-        return mgi_conv_work(&s->conv, maps);
-    if (s->conv.int8 && !mgi_plan_is_bits(p, g->in[0]))
-        return mgi_bits_conv_work(&s->conv, maps) + mgi_step_words(s, maps);
-    if (mgi_is_matmul(g->kind))
-        return mgi_plan_is_bits(p, g->in[0]) ? mgi_bits_conv_work(&s->conv, maps)
-                                             : mgi_conv_work(&s->conv, maps);
-    if (g->kind == MGI_VQ)
-        return mgi_conv_work(&s->conv, 1) + s->conv.OH * s->conv.OW * s->conv.O;
-    if (g->kind == MGI_RESHAPE)
-        return maps * s->n;
-    return 0;
-}
-
 /* Bytes of buffer u in chunks of b inputs and t steps; false on overflow. */
 static int plan_size(const mango_plan *p, mgi_buf *u, mango_idx b, mango_idx t)
 {

@@ -214,16 +214,7 @@ static mango_status fold_matmul(mgi_fold *f, const mgi_step *s, mango_err *err)
 /* Scores of a VQ: |e|^2 - 2 e'x, smallest for the nearest row e. */
 static void fold_vq(mgi_fold *f, const mgi_step *s, const mgi_node *g)
 {
-    const mango_idx K = s->conv.O, C = s->conv.C;
-    const float *e = plan_param(f->p, g->weight);
-    for (mango_idx k = 0; k < K; k++) {
-        double q = 0;
-        for (mango_idx c = 0; c < C; c++) {
-            q += (double)e[k * C + c] * e[k * C + c];
-            f->w[k * C + c] = -2.0f * e[k * C + c];
-        }
-        s->bias[k] = (float)q;
-    }
+    mgi_vq_weights(s->conv.O, s->conv.C, plan_param(f->p, g->weight), f->w, s->bias);
     mgi_conv_pack(&s->conv, f->w, s->packed);
 }
 

@@ -22,6 +22,8 @@
  * SPDX-License-Identifier: MIT */
 #include "plan.h"
 
+#define UP_LOW 131072 /* values between a 1x1 convolution and its upsampling */
+
 MGI_FN mgi_up_form mgi_plan_up_form(const mango_net *net, int conv)
 {
     const mgi_node *g = &net->node[conv];
@@ -67,7 +69,7 @@ MGI_FN mgi_conv mgi_plan_up_conv(const mango_net *net, int conv)
 }
 
 /* w[y][x] of one k-kernel, 0 outside. */
-static double rewrite_tap(const mgi_conv *c, const float *w, int y, int x)
+static double up_tap(const mgi_conv *c, const float *w, int y, int x)
 {
     return y < 0 || y >= c->kh || x < 0 || x >= c->kw ? 0.0 : (double)w[y * c->kw + x];
 }
@@ -79,7 +81,51 @@ MGI_FN void mgi_plan_up_weights(const mgi_conv *c, const float *w, float *t)
             const float *k = w + (o * c->C + i) * c->kh * c->kw;
             for (int a = c->kh; a >= 0; a--)
                 for (int b = c->kw; b >= 0; b--)
-                    *t++ = (float)((rewrite_tap(c, k, a - 1, b - 1) + rewrite_tap(c, k, a - 1, b)) +
-                                   (rewrite_tap(c, k, a, b - 1) + rewrite_tap(c, k, a, b)));
+                    *t++ = (float)((up_tap(c, k, a - 1, b - 1) + up_tap(c, k, a - 1, b)) +
+                                   (up_tap(c, k, a, b - 1) + up_tap(c, k, a, b)));
         }
 }
+
+MGI_FN mango_idx mgi_up_maps(const mgi_up *u)
+{
+    return MGI_MAX(UP_LOW / (u->H * u->W * u->C), 1);
+}
+
+MGI_FN mgi_up mgi_step_up(const mango_plan *p, const mgi_step *s)
+{
+    const mgi_node *g = &p->net->node[s->up == MGI_UP_AFTER ? s->head : s->op];
+    const mgi_node *in = &p->net->node[g->in[0]];
+    mgi_up u = {.H = in->H, .W = in->W, .C = in->C, .bilinear = g->bilinear, .relu = s->relu};
+    if (s->up == MGI_UP_AFTER) {
+        u.C = s->conv.O;
+        u.after_scale = s->after < 0 ? NULL : s->after_scale;
+        u.after_shift = s->after_shift;
+    } else {
+        u.relu_before = s->relu_before;
+        u.scale = s->bias_n ? s->scale : NULL;
+        u.shift = s->bias;
+    }
+    return u;
+}
+
+/* A 1x1 convolution on the small map, then the upsampling, for so many maps at
+ * a time that the values between the two stay in cache. */
+MGI_FN void mgi_step_upsample_after(const mango_plan *p, const mgi_step *s, const float *x,
+                                    float *y)
+{
+    const mango_idx N = mgi_step_maps(p, s);
+    const mgi_epilogue e = {s->bias, NULL, 0};
+    mgi_up u = mgi_step_up(p, s);
+    const mango_idx in = u.H * u.W * s->conv.C, out = u.H * u.W * u.C;
+    const mango_idx most = mgi_up_maps(&u);
+    const float *res = s->residual < 0 ? NULL : mgi_plan_value(p, s->residual);
+    float *low = mgi_step_scratch(p, s), *work = low + MGI_MIN(most, N) * out;
+    for (mango_idx n = 0; n < N; n += most) {
+        const mango_idx m = MGI_MIN(most, N - n);
+        u.residual = res ? res + n * 4 * out : NULL;
+        mgi_conv_forward(&s->conv, m, x + n * in, s->packed, &e, low, work);
+        mgi_upsample(&u, m, low, y + n * 4 * out, work);
+    }
+}
+
+#undef UP_LOW

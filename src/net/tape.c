@@ -98,10 +98,10 @@ static void tape_share(mgi_tape *t)
         const int j = n->in[0];
         const int alone = t->uses[j] == 1 && !tape_kept(t, j) && t->seg[i] == t->seg[j] &&
                           t->net->node[j].kind != MGI_INPUT;
-        t->inplace[i] = n->kind == MGI_RELU && alone &&
+        t->inplace[i] = mgi_op_of(n->kind)->in_place && alone &&
                         !(t->wants[j] && mgi_backward_reads_y(t, j));
         if (alone && t->timed[i] == t->timed[j] && !tape_kept(t, i) &&
-            (n->kind == MGI_RELU || n->kind == MGI_TANH || n->kind == MGI_ADD))
+            mgi_op_of(n->kind)->same_grad)
             t->galias[j] = i;
     }
 }
@@ -124,6 +124,11 @@ static mango_idx tape_forward_work(const mgi_tape *t, int i)
     const mgi_node *n = &t->net->node[i];
     const mango_idx rows = tape_floats(t, i) / (n->C * n->H * n->W);
     const mgi_node *in = n->n_in ? &t->net->node[n->in[0]] : n;
+    const mgi_op *op = mgi_op_of(n->kind);
+    if (op->tape_work)
+        return op->tape_work(t, i, rows);
+    if (op->work)
+        return op->work(t->net, n, rows);
     switch (n->kind) {
     case MGI_CONV:
     case MGI_CONVT: {
@@ -136,8 +141,6 @@ static mango_idx tape_forward_work(const mgi_tape *t, int i)
     }
     case MGI_BATCHNORM:
         return 2 * n->C;
-    case MGI_RESHAPE:
-        return rows * n->C * n->H * n->W;
     case MGI_VQ:
         return 2 * n->codes + MGI_MIN(rows * n->H * n->W, 1024) * n->codes +
                mgi_gemm_work(1024, n->codes, n->C, 'n', 't') + 4 * TAPE_ALIGN;

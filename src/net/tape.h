@@ -41,7 +41,7 @@ typedef struct mgi_tape_op {
 } mgi_tape_op;
 
 /* A tape. Fields are read by the trainers; only tape.c and tape_backward.c write them. */
-typedef struct mgi_tape {
+struct mgi_tape {
     mango_alloc al;
     const mango_net *net;
     mgi_tape_options o;
@@ -74,7 +74,7 @@ typedef struct mgi_tape {
     int frozen;          /* 1: running statistics are not updated               */
     int check;           /* 1: forward stops at the first non-finite value ...  */
     int bad;             /* ... and names the node here; -1: none               */
-} mgi_tape;
+};
 
 /* mgi_tape_new - plan. MANGO_E_MEM names the bytes needed when even the finest
  * cutting does not fit. The net must outlive the tape; its parameters may

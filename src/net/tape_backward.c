@@ -15,27 +15,12 @@ static mango_idx back_align(mango_idx n)
 
 int mgi_backward_reads_x(const mgi_tape *t, int i)
 {
-    switch (t->net->node[i].kind) {
-    case MGI_CONV:
-    case MGI_CONVT:
-    case MGI_LINEAR:
-    case MGI_BATCHNORM:
-    case MGI_LIF:
-    case MGI_MAXPOOL:
-    case MGI_VQ: return 1;
-    default: return 0;
-    }
+    return mgi_op_of(t->net->node[i].kind)->reads_x;
 }
 
 int mgi_backward_reads_y(const mgi_tape *t, int i)
 {
-    switch (t->net->node[i].kind) {
-    case MGI_RELU:
-    case MGI_TANH:
-    case MGI_SOFTMAX:
-    case MGI_VQ: return 1;
-    default: return 0;
-    }
+    return mgi_op_of(t->net->node[i].kind)->reads_y;
 }
 
 /* Floats of scratch for a gradient that is added to one already there. */
@@ -57,6 +42,9 @@ mango_idx mgi_backward_work(const mgi_tape *t, int i, mango_idx rows)
     const mgi_node *n = &t->net->node[i], *in = &t->net->node[n->in[0]];
     const mango_idx K = in->C * in->H * in->W;
     const mango_idx spare = back_spare(t, i);
+    const mgi_op *op = mgi_op_of(n->kind);
+    if (op->backward)
+        return op->backward_work ? spare + op->backward_work(t, i, rows) : spare;
     switch (n->kind) {
     case MGI_CONV:
     case MGI_CONVT: {
@@ -309,6 +297,10 @@ void mgi_backward_node(mgi_tape *t, int i, float *work)
     if (!t->written[i])
         return;
     work = work ? work + back_spare(t, i) : NULL;
+    if (mgi_op_of(t->net->node[i].kind)->backward) {
+        mgi_op_of(t->net->node[i].kind)->backward(t, i, spare, work);
+        return;
+    }
     switch (t->net->node[i].kind) {
     case MGI_CONV:
     case MGI_CONVT: back_conv(t, i, spare, work); break;

@@ -13,50 +13,6 @@ static mango_idx run_align(mango_idx n)
     return mgi_round_up(n, RUN_ALIGN);
 }
 
-static void run_relu(mango_idx n, const float *x, float *y)
-{
-    const mgi_kernels *k = mgi_kernels_get();
-    const mango_idx chunks = mgi_ceil_div(n, RUN_CHUNK);
-    MGI_OMP(parallel for if (n >= MGI_GRAIN))
-    for (mango_idx i = 0; i < chunks; i++) {
-        const mango_idx at = i * RUN_CHUNK;
-        k->relu(MGI_MIN(RUN_CHUNK, n - at), x + at, y + at);
-    }
-}
-
-/* z = x + y, where one of both may be static and is repeated over T. */
-static void run_add(const mgi_tape *t, int i, mango_idx e, float *z)
-{
-    const mgi_kernels *k = mgi_kernels_get();
-    const mgi_node *n = &t->net->node[i];
-    const mango_idx step = t->b * e, T = t->timed[i] ? t->o.T : 1;
-    const mango_idx sx = t->timed[n->in[0]] ? step : 0, sy = t->timed[n->in[1]] ? step : 0;
-    const float *x = t->val[n->in[0]], *y = t->val[n->in[1]];
-    const mango_idx chunks = mgi_ceil_div(step, RUN_CHUNK);
-    MGI_OMP(parallel for if (T * step >= MGI_GRAIN))
-    for (mango_idx c = 0; c < T * chunks; c++) {
-        const mango_idx s = c / chunks, at = c % chunks * RUN_CHUNK;
-        k->add(MGI_MIN(RUN_CHUNK, step - at), x + s * sx + at, y + s * sy + at,
-               z + s * step + at);
-    }
-}
-
-static void run_concat(const mgi_tape *t, int i, float *y)
-{
-    const mgi_node *n = &t->net->node[i];
-    const mango_idx hw = n->H * n->W, R = mgi_tape_rows(t, i) * hw, C = n->C;
-    mango_idx at = 0;
-    for (int k = 0; k < n->n_in; k++) {
-        const int j = n->in[k];
-        const mango_idx Cj = t->net->node[j].C, Rj = mgi_tape_rows(t, j) * hw;
-        const float *x = t->val[j];
-        MGI_OMP(parallel for if (R * Cj >= MGI_GRAIN))
-        for (mango_idx r = 0; r < R; r++)
-            memcpy(y + r * C + at, x + r % Rj * Cj, (size_t)Cj * sizeof(float));
-        at += Cj;
-    }
-}
-
 mgi_conv mgi_tape_conv(const mgi_node *n)
 {
     mgi_conv c = n->conv;
@@ -130,29 +86,6 @@ static void run_batchnorm(const mgi_tape *t, int i, int again, const float *x, f
                        y + c * block * C);
 }
 
-static void run_globalsum(const mgi_tape *t, int i, const float *x, float *y)
-{
-    const mgi_node *n = &t->net->node[i], *in = &t->net->node[n->in[0]];
-    const mango_idx N = mgi_tape_rows(t, i), C = n->C, S = in->H * in->W;
-    MGI_OMP(parallel for if (N * C * S >= MGI_GRAIN))
-    for (mango_idx r = 0; r < N; r++)
-        for (mango_idx c = 0; c < C; c++) {
-            double sum = 0;
-            for (mango_idx s = 0; s < S; s++)
-                sum += (double)x[(r * S + s) * C + c];
-            y[r * C + c] = (float)sum;
-        }
-}
-
-/* The (C,H,W)-ordered values, refolded. */
-static void run_reshape(const mgi_tape *t, int i, const float *x, float *work, float *y)
-{
-    const mgi_node *n = &t->net->node[i], *in = &t->net->node[n->in[0]];
-    const mango_idx N = mgi_tape_rows(t, i);
-    mgi_to_nchw(N, in->C, in->H * in->W, x, work);
-    mgi_to_nhwc(N, n->C, n->H * n->W, work, y);
-}
-
 /* For rows r0..r0+R-1: the nearest code by |e|^2 - 2 <x,e>, first of equals. */
 static void run_vq_block(const mgi_node *n, mango_idx R, const float *x, const float *E,
                          const float *sq, float *dist, float *gemm_work, int32_t *code, float *y)
@@ -194,51 +127,46 @@ static void run_vq(mgi_tape *t, int i, const float *x, float *work, float *y)
                      t->codes + r, y + r * C);
 }
 
-static void run_pool(const mgi_tape *t, int i, const float *x, float *y)
+/* An operator that both executors run alike. */
+static void run_plain(const mgi_tape *t, int i, float *work)
 {
-    const mgi_node *n = &t->net->node[i], *in = &t->net->node[n->in[0]];
-    const mango_idx N = mgi_tape_rows(t, i);
-    mgi_pool p = n->pool;
-    p.C = in->C, p.H = in->H, p.W = in->W, p.OH = n->H, p.OW = n->W;
-    if (n->kind == MGI_MAXPOOL)
-        mgi_maxpool(&p, N, x, y);
-    else if (n->kind == MGI_AVGPOOL)
-        mgi_avgpool(&p, N, x, y);
-    else
-        mgi_adaptiveavg(&p, N, x, y);
+    const mgi_node *n = &t->net->node[i];
+    mgi_op_run r;
+    r.net = t->net;
+    r.g = n;
+    r.N = mgi_tape_rows(t, i);
+    for (int j = 0; j < n->n_in; j++) {
+        r.x[j] = t->val[n->in[j]];
+        r.nx[j] = mgi_tape_rows(t, n->in[j]);
+    }
+    r.weight = n->weight < 0 ? NULL : t->w[n->weight];
+    r.bias = n->bias_p < 0 ? NULL : t->w[n->bias_p];
+    r.y = t->val[i];
+    r.work = work;
+    mgi_op_of(n->kind)->forward(&r);
 }
 
 static void run_node(mgi_tape *t, int i, int again, float *work)
 {
-    const mgi_node *n = &t->net->node[i], *in = &t->net->node[n->in[0]];
+    const mgi_node *n = &t->net->node[i];
+    const mgi_op *op = mgi_op_of(n->kind);
     const mango_idx rows = mgi_tape_rows(t, i), e = n->C * n->H * n->W;
     const float *x = t->val[n->in[0]];
     float *y = t->val[i];
+    if (op->tape_forward) {
+        op->tape_forward(t, i, again, work);
+        return;
+    }
     switch (n->kind) {
     case MGI_CONV:
     case MGI_CONVT: run_conv(t, n, rows, x, work, y); break;
     case MGI_LINEAR: run_linear(t, i, x, work, y); break;
     case MGI_BATCHNORM: run_batchnorm(t, i, again, x, work, y); break;
-    case MGI_RELU: run_relu(rows * e, x, y); break;
-    case MGI_TANH: mgi_tanh(rows * e, x, y); break;
     case MGI_LIF:
         mango_lif_run(&n->lif, t->o.T, t->b * e, x, t->timed[n->in[0]] ? t->b * e : 0, NULL, y);
         break;
-    case MGI_MAXPOOL:
-    case MGI_AVGPOOL:
-    case MGI_ADAPTIVEAVG:
-    case MGI_GLOBALAVG: run_pool(t, i, x, y); break;
-    case MGI_GLOBALSUM: run_globalsum(t, i, x, y); break;
-    case MGI_UPSAMPLE:
-        (n->bilinear ? mgi_bilinear2x : mgi_nearest2x)(rows, in->H, in->W, in->C, x, y);
-        break;
-    case MGI_ADD: run_add(t, i, e, y); break;
-    case MGI_CONCAT: run_concat(t, i, y); break;
-    case MGI_RESHAPE: run_reshape(t, i, x, work, y); break;
-    case MGI_SOFTMAX: mgi_softmax(rows * n->H * n->W, n->C, x, y); break;
     case MGI_VQ: run_vq(t, i, x, work, y); break;
-    case MGI_INPUT:
-    case MGI_KINDS: break;
+    default: run_plain(t, i, work); break;
     }
 }
 

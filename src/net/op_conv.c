@@ -1,0 +1,219 @@
+/* op_conv.c - the matrix products: conv, convt (transposed), linear.
+ *
+ * A plan runs them with packed weights and whatever it fused onto them; over spikes
+ * held as bits by sparse sums.
+ * SPDX-License-Identifier: MIT */
+#include "../math/conv_geometry.h"
+#include "../math/spikes.h"
+#include "plan.h"
+
+/* ---- attributes ---------------------------------------------------------------- */
+
+static int conv_is_spectral(const mgi_node *q)
+{
+    return q->spectral;
+}
+
+#define CONV_OUT {"out", MGI_ATTR_IDX, 1, MGI_ATTR_AT(conv.O), 1, 1 << 20, 0, 0}
+#define CONV_KERNEL {"kernel", MGI_ATTR_PAIR, 1, MGI_ATTR_AT(conv.kh), 1, 256, 0, 0}
+#define CONV_STRIDE {"stride", MGI_ATTR_PAIR, 0, MGI_ATTR_AT(conv.sh), 1, 256, 0, 0}
+#define CONV_PAD {"pad", MGI_ATTR_PAIR, 0, MGI_ATTR_AT(conv.ph), 0, 255, 0, 0}
+#define CONV_BIAS {"bias", MGI_ATTR_INT, 0, MGI_ATTR_AT(bias), 0, 1, 0, 0}
+#define CONV_SN {"sn", MGI_ATTR_INT, 0, MGI_ATTR_AT(spectral), 0, 1, 0, conv_is_spectral}
+
+static const mgi_attr conv_attr[] = {
+    CONV_OUT, CONV_KERNEL, CONV_STRIDE, CONV_PAD, CONV_BIAS, CONV_SN, MGI_ATTR_PARAM, {0}};
+static const mgi_attr convt_attr[] = {
+    CONV_OUT, CONV_KERNEL, CONV_STRIDE, CONV_PAD, CONV_BIAS, MGI_ATTR_PARAM, {0}};
+static const mgi_attr linear_attr[] = {CONV_OUT, CONV_BIAS, CONV_SN, MGI_ATTR_PARAM, {0}};
+
+#undef CONV_OUT
+#undef CONV_KERNEL
+#undef CONV_STRIDE
+#undef CONV_PAD
+#undef CONV_BIAS
+#undef CONV_SN
+
+static void conv_defaults(mgi_node *q)
+{
+    q->conv.sh = q->conv.sw = 1;
+    q->bias = 1;
+}
+
+static void convt_defaults(mgi_node *q)
+{
+    conv_defaults(q);
+    q->conv.transposed = 1;
+}
+
+/* ---- shape, parameters, cost --------------------------------------------------- */
+
+static mango_status conv_shape(const mango_net *n, mgi_node *q, mango_err *err)
+{
+    const mgi_node *x = &n->node[q->in[0]];
+    mgi_conv *c = &q->conv;
+    c->C = x->C;
+    c->H = x->H;
+    c->W = x->W;
+    if (!mgi_conv_shape(c))
+        return mgi_shape_bad(q, x, "the convolution's output would be empty", err);
+    q->C = c->O;
+    q->H = c->OH;
+    q->W = c->OW;
+    return MANGO_OK;
+}
+
+/* A linear layer is the 1x1 convolution of a 1x1 map of all C*H*W values. */
+static mango_status linear_shape(const mango_net *n, mgi_node *q, mango_err *err)
+{
+    const mgi_node *x = &n->node[q->in[0]];
+    mgi_conv *c = &q->conv;
+    (void)err;
+    c->C = x->C * x->H * x->W;
+    c->H = c->W = c->OH = c->OW = 1;
+    c->kh = c->kw = c->sh = c->sw = 1;
+    c->ph = c->pw = 0;
+    q->C = c->O;
+    q->H = q->W = 1;
+    return MANGO_OK;
+}
+
+/* Bias, and the vectors of the spectral norm. */
+static void conv_other_params(mango_net *n, mgi_node *q)
+{
+    const mango_idx O = q->conv.O;
+    if (q->bias)
+        q->bias_p = mgi_net_param_add(n, q, "bias", 0, 1, O, 1, 1, 1);
+    if (q->spectral) {
+        q->sn_u = mgi_net_param_add(n, q, "sn_u", 1, 2, 1, O, 1, 1);
+        q->sn_sigma = mgi_net_param_add(n, q, "sn_sigma", 1, 1, 1, 1, 1, 1);
+    }
+}
+
+static void conv_params(mango_net *n, mgi_node *q)
+{
+    const mgi_conv *c = &q->conv;
+    q->weight = mgi_net_param_add(n, q, "weight", 0, 4, c->transposed ? c->C : c->O,
+                                  c->transposed ? c->O : c->C, c->kh, c->kw);
+    conv_other_params(n, q);
+}
+
+static void linear_params(mango_net *n, mgi_node *q)
+{
+    q->weight = mgi_net_param_add(n, q, "weight", 0, 2, q->conv.O, q->conv.C, 1, 1);
+    conv_other_params(n, q);
+}
+
+/* Kernel positions inside the map, over all positions of a window. */
+static double conv_taps(mango_idx places, mango_idx s, mango_idx p, mango_idx k, mango_idx size)
+{
+    mango_idx sum = 0, lo, hi;
+    for (mango_idx t = 0; t < places; t++) {
+        mgi_conv_clip(t, s, p, k, size, &lo, &hi);
+        sum += hi - lo;
+    }
+    return (double)sum;
+}
+
+static double conv_macs(const mango_net *n, const mgi_node *q, int padded)
+{
+    const mgi_conv c = q->conv.transposed ? mgi_conv_flip(&q->conv) : q->conv;
+    const double maps = (double)c.C * (double)c.O;
+    (void)n;
+    if (padded)
+        return maps * (double)(c.OH * c.OW) * c.kh * c.kw;
+    return maps * conv_taps(c.OH, c.sh, c.ph, c.kh, c.H) *
+           conv_taps(c.OW, c.sw, c.pw, c.kw, c.W);
+}
+
+/* ---- one step of a plan --------------------------------------------------------- */
+
+/* Over bits: y is maps of values. */
+static void conv_step_bits(mango_plan *p, const mgi_step *s, void *y)
+{
+    const mgi_bits_epilogue e = mgi_step_epilogue_bits(p, s);
+    mgi_bits_conv(&s->conv, mgi_step_maps(p, s),
+                  mgi_plan_words(p, p->net->node[s->head].in[0]), s->packed, &e, y,
+                  mgi_step_scratch(p, s));
+}
+
+/* Spikes that are held as floats (of another shape than the LIF's, or read elsewhere)
+ * meet weights of 8 bits as bits. */
+static void conv_step_int8(const mango_plan *p, const mgi_step *s, const float *x, float *y)
+{
+    const mango_idx N = mgi_step_maps(p, s);
+    const mgi_bits_epilogue e = mgi_step_epilogue_bits(p, s);
+    uint64_t *words = (uint64_t *)(void *)mgi_step_scratch(p, s);
+    float *work = mgi_step_scratch(p, s) + mgi_step_words(s, N);
+    mgi_bits_from(N * s->conv.H * s->conv.W, s->conv.C, x, words);
+    mgi_bits_conv(&s->conv, N, words, s->packed, &e, y, work);
+}
+
+static void conv_step(mango_plan *p, const mgi_step *s, void *y)
+{
+    const float *x = mgi_plan_value(p, p->net->node[s->head].in[0]);
+    if (s->up == MGI_UP_AFTER) {
+        mgi_step_upsample_after(p, s, x, y);
+        return;
+    }
+    if (s->conv.int8) {
+        conv_step_int8(p, s, x, y);
+        return;
+    }
+    const mgi_epilogue e = {
+        s->bias, s->residual < 0 ? NULL : mgi_plan_value(p, s->residual), s->relu};
+    mgi_conv_forward(&s->conv, mgi_step_maps(p, s), x, s->packed, &e, y, mgi_step_scratch(p, s));
+}
+
+static mango_idx conv_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps)
+{
+    const int in = p->net->node[s->head].in[0];
+    if (s->up == MGI_UP_AFTER) {
+        const mgi_up u = mgi_step_up(p, s);
+        const mango_idx N = MGI_MIN(maps, mgi_up_maps(&u));
+        return N * u.H * u.W * u.C +
+               MGI_MAX(mgi_upsample_work(&u), mgi_conv_work(&s->conv, N));
+    }
+    if (s->up == MGI_UP_SUBPIXEL)
+        return mgi_conv_work(&s->conv, maps);
+    if (s->conv.int8 && !mgi_plan_is_bits(p, in))
+        return mgi_bits_conv_work(&s->conv, maps) + mgi_step_words(s, maps);
+    return mgi_plan_is_bits(p, in) ? mgi_bits_conv_work(&s->conv, maps)
+                                   : mgi_conv_work(&s->conv, maps);
+}
+
+MGI_DATA const mgi_op mgi_op_conv = {.name = "conv",
+                                   .least = 1,
+                                   .most = 1,
+                                   .attr = conv_attr,
+                                   .defaults = conv_defaults,
+                                   .shape = conv_shape,
+                                   .params = conv_params,
+                                   .macs = conv_macs,
+                                   .step = conv_step,
+                                   .step_bits = conv_step_bits,
+                                   .step_work = conv_step_work,
+                                   .reads_x = 1};
+MGI_DATA const mgi_op mgi_op_convt = {.name = "convt",
+                                    .least = 1,
+                                    .most = 1,
+                                    .attr = convt_attr,
+                                    .defaults = convt_defaults,
+                                    .shape = conv_shape,
+                                    .params = conv_params,
+                                    .macs = conv_macs,
+                                    .step = conv_step,
+                                    .step_work = conv_step_work,
+                                    .reads_x = 1};
+MGI_DATA const mgi_op mgi_op_linear = {.name = "linear",
+                                     .least = 1,
+                                     .most = 1,
+                                     .attr = linear_attr,
+                                     .defaults = conv_defaults,
+                                     .shape = linear_shape,
+                                     .params = linear_params,
+                                     .macs = conv_macs,
+                                     .step = conv_step,
+                                     .step_bits = conv_step_bits,
+                                     .step_work = conv_step_work,
+                                     .reads_x = 1};

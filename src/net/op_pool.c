@@ -1,0 +1,145 @@
+/* op_pool.c - maxima, means and sums over windows: maxpool, avgpool, adaptiveavg,
+ * globalavg, globalsum.
+ * SPDX-License-Identifier: MIT */
+#include "../math/spikes.h"
+#include "plan.h"
+
+static const mgi_attr pool_attr[] = {
+    {"kernel", MGI_ATTR_PAIR, 1, MGI_ATTR_AT(pool.kh), 1, 256, 0, 0},
+    {"stride", MGI_ATTR_PAIR, 0, MGI_ATTR_AT(pool.sh), 1, 256, 0, 0},
+    {"pad", MGI_ATTR_PAIR, 0, MGI_ATTR_AT(pool.ph), 0, 255, 0, 0},
+    {0},
+};
+static const mgi_attr pool_size_attr[] = {
+    {"size", MGI_ATTR_SIZE, 1, MGI_ATTR_AT(pool.OH), 1, 4096, 0, 0},
+    {0},
+};
+
+/* The stride is the kernel unless given. */
+static mango_status pool_check(mgi_node *q, uint64_t seen, mango_err *err)
+{
+    (void)seen;
+    (void)err;
+    if (!q->pool.sh) {
+        q->pool.sh = q->pool.kh;
+        q->pool.sw = q->pool.kw;
+    }
+    return MANGO_OK;
+}
+
+static void pool_output(mgi_node *q)
+{
+    q->C = q->pool.C;
+    q->H = q->pool.OH;
+    q->W = q->pool.OW;
+}
+
+static void pool_input(mgi_node *q, const mgi_node *x)
+{
+    q->pool.C = x->C;
+    q->pool.H = x->H;
+    q->pool.W = x->W;
+}
+
+static mango_status pool_shape(const mango_net *n, mgi_node *q, mango_err *err)
+{
+    const mgi_node *x = &n->node[q->in[0]];
+    mgi_pool *p = &q->pool;
+    pool_input(q, x);
+    if (2 * p->ph > p->kh || 2 * p->pw > p->kw)
+        return mgi_shape_bad(q, x, "padding over half the pool's kernel", err);
+    if (!mgi_pool_shape(p))
+        return mgi_shape_bad(q, x, "the pool's output would be empty", err);
+    pool_output(q);
+    return MANGO_OK;
+}
+
+static mango_status pool_size_shape(const mango_net *n, mgi_node *q, mango_err *err)
+{
+    (void)err;
+    pool_input(q, &n->node[q->in[0]]);
+    pool_output(q);
+    return MANGO_OK;
+}
+
+static mango_status pool_global_shape(const mango_net *n, mgi_node *q, mango_err *err)
+{
+    q->pool.OH = q->pool.OW = 1;
+    return pool_size_shape(n, q, err);
+}
+
+static void pool_maximum(const mgi_op_run *r)
+{
+    mgi_maxpool(&r->g->pool, r->N, r->x[0], r->y);
+}
+
+static void pool_mean(const mgi_op_run *r)
+{
+    mgi_avgpool(&r->g->pool, r->N, r->x[0], r->y);
+}
+
+static void pool_adaptive_mean(const mgi_op_run *r)
+{
+    mgi_adaptiveavg(&r->g->pool, r->N, r->x[0], r->y);
+}
+
+static void pool_global_sum(const mgi_op_run *r)
+{
+    const mgi_pool *p = &r->g->pool;
+    mgi_globalsum(r->N, p->H * p->W, p->C, r->x[0], r->y);
+}
+
+/* Of bits a maximum is bits again; the others leave values. */
+static void pool_maximum_bits(mango_plan *p, const mgi_step *s, void *y)
+{
+    const mgi_node *g = &p->net->node[s->head];
+    mgi_bits_maxpool(&g->pool, mgi_step_maps(p, s), mgi_plan_words(p, g->in[0]), y);
+}
+
+static void pool_mean_bits(mango_plan *p, const mgi_step *s, void *y)
+{
+    const mgi_node *g = &p->net->node[s->head];
+    mgi_bits_avgpool(&g->pool, mgi_step_maps(p, s), mgi_plan_words(p, g->in[0]), y);
+}
+
+static void pool_adaptive_bits(mango_plan *p, const mgi_step *s, void *y)
+{
+    const mgi_node *g = &p->net->node[s->head];
+    mgi_bits_adaptiveavg(&g->pool, mgi_step_maps(p, s), mgi_plan_words(p, g->in[0]), y);
+}
+
+MGI_DATA const mgi_op mgi_op_maxpool = {.name = "maxpool",
+                                      .least = 1,
+                                      .most = 1,
+                                      .attr = pool_attr,
+                                      .check = pool_check,
+                                      .shape = pool_shape,
+                                      .forward = pool_maximum,
+                                      .step_bits = pool_maximum_bits,
+                                      .reads_x = 1};
+MGI_DATA const mgi_op mgi_op_avgpool = {.name = "avgpool",
+                                      .least = 1,
+                                      .most = 1,
+                                      .attr = pool_attr,
+                                      .check = pool_check,
+                                      .shape = pool_shape,
+                                      .forward = pool_mean,
+                                      .step_bits = pool_mean_bits};
+MGI_DATA const mgi_op mgi_op_adaptiveavg = {.name = "adaptiveavg",
+                                          .least = 1,
+                                          .most = 1,
+                                          .attr = pool_size_attr,
+                                          .shape = pool_size_shape,
+                                          .forward = pool_adaptive_mean,
+                                          .step_bits = pool_adaptive_bits};
+MGI_DATA const mgi_op mgi_op_globalavg = {.name = "globalavg",
+                                        .least = 1,
+                                        .most = 1,
+                                        .shape = pool_global_shape,
+                                        .forward = pool_adaptive_mean,
+                                        .step_bits = pool_adaptive_bits};
+MGI_DATA const mgi_op mgi_op_globalsum = {.name = "globalsum",
+                                        .least = 1,
+                                        .most = 1,
+                                        .shape = pool_global_shape,
+                                        .forward = pool_global_sum};

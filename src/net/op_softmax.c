@@ -1,0 +1,11 @@
+/* op_softmax.c - softmax over the channels of each pixel.
+ * SPDX-License-Identifier: MIT */
+#include "graph.h"
+
+static void softmax_forward(const mgi_op_run *r)
+{
+    mgi_softmax(r->N * r->g->H * r->g->W, r->g->C, r->x[0], r->y);
+}
+
+MGI_DATA const mgi_op mgi_op_softmax = {
+    .name = "softmax", .least = 1, .most = 1, .forward = softmax_forward, .reads_y = 1};

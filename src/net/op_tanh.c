@@ -1,0 +1,15 @@
+/* op_tanh.c - y = tanh x.
+ * SPDX-License-Identifier: MIT */
+#include "graph.h"
+
+static void tanh_forward(const mgi_op_run *r)
+{
+    mgi_tanh(r->N * r->g->C * r->g->H * r->g->W, r->x[0], r->y);
+}
+
+MGI_DATA const mgi_op mgi_op_tanh = {.name = "tanh",
+                                   .least = 1,
+                                   .most = 1,
+                                   .forward = tanh_forward,
+                                   .reads_y = 1,
+                                   .same_grad = 1};
