@@ -3,7 +3,6 @@
 #include "train_speed.h"
 #include "../../src/math/ops.h"
 #include <stdlib.h>
-#include <string.h>
 
 enum { SPEED_N = 1024, SPEED_TIMES = 8 };
 
@@ -57,29 +56,4 @@ mango_status train_speed_report(const train_speed *s, cli *c, const mango_traine
         mgi_str_float(out, v[k]);
     }
     return MANGO_OK;
-}
-
-void train_old_seconds(const char *tsv, mango_idx epochs, double *seconds)
-{
-    unsigned char *p = NULL;
-    mango_idx n = 0;
-    const mango_alloc al = mgi_alloc_get(NULL);
-    if (mgi_file_read(tsv, 1 << 24, &al, &p, &n, NULL) < 0)
-        return;
-    mango_idx line = 0;
-    double last = 0;
-    const char *z = (const char *)p, *end = z + n;
-    for (const char *s = z; s < end; s++)
-        if (*s == '\t' || *s == '\n') {
-            char word[32] = "";
-            memcpy(word, z, (size_t)MGI_MIN(s - z, (ptrdiff_t)sizeof word - 1));
-            last = atof(word);
-            z = s + 1;
-            if (*s == '\n') {
-                if (line > 0 && line <= epochs)
-                    seconds[line - 1] = last;
-                line++;
-            }
-        }
-    mgi_del(&al, p, n + 1, 1);
 }

@@ -18,7 +18,5 @@ void train_speed_step(train_speed *s);
 /* Adds the figures to the JSON object `out` and prints them; measures SGEMM. */
 mango_status train_speed_report(const train_speed *s, cli *c, const mango_trainer *t,
                                 mango_idx pictures, mgi_str *out, mango_err *err);
-/* The last column of the curves in the file tsv, rows 1 to epochs. */
-void train_old_seconds(const char *tsv, mango_idx epochs, double *seconds);
 
 #endif

@@ -1,13 +1,8 @@
 /* verb_train.c - `mango train`: classifiers (spiking or not), VQ-VAE, SN-GAN.
  * SPDX-License-Identifier: MIT */
-#include "cli.h"
 #include "image.h"
-#include "svg.h"
-#include "train_sheet.h"
-#include "train_speed.h"
+#include "train_job.h"
 #include "train_start.h"
-#include "../../src/base/real.h"
-#include "../../src/train/train.h"
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -75,32 +70,9 @@ static const train_number train_numbers[] = {
 };
 #undef TRAIN_AT
 enum { TRAIN_NUMBERS = sizeof train_numbers / sizeof train_numbers[0] };
-
-typedef struct train_job {
-    cli *c;
-    mango_train_kind kind;
-    const char *data_name, *root, *arch, *dsc_arch, *out, *from, *from_dsc, *teacher_path, *track;
-    const char *optimizer, *schedule;
-    const char *readout, *dtype;
-    int resume, no_val, widen;
-    double v[TRAIN_NUMBERS];
-    double memory; /* MiB */
-    mango_train_options o;
-    mango_net *net, *dsc, *teacher;
-    mango_data *data, *val;
-    mango_trainer *t;
-    char ckpt[4096], tsv[4096], svg[4096], png[4096], dsc_out[4096], command[1024];
-    double *seconds;     /* (epochs) taken; 0: not known */
-    double since, mark;  /* start of the run; of this epoch */
-    double done0;        /* updates made before this run */
-    train_speed speed;
-} train_job;
+typedef char train_numbers_fit[(int)TRAIN_NUMBERS <= (int)TRAIN_NUMBERS_MOST ? 1 : -1];
 
 static const char *const train_kinds[] = {"net", "vqvae", "sngan"};
-static const char *const train_heads[] = {
-    "epoch\tloss\taccuracy\tval_loss\tval_accuracy\tlr\tgradient\tseconds\n",
-    "epoch\tloss\tmse\tval_loss\tval_mse\tlr\tperplexity\tseconds\n",
-    "epoch\tloss_d\tloss_g\tval_loss\tval_score\tlr\tmargin\tseconds\n"};
 static const char *const train_archs[] = {"snn_conv", "vqvae", "sngan"};
 
 /* ---- set-up ---------------------------------------------------------------- */
@@ -132,7 +104,7 @@ static mango_status train_options(train_job *j, mango_err *err)
         else
             memcpy(at, &small, sizeof small);
     }
-    o->memory = (mango_idx)(j->memory * 1048576.0);
+    o->memory = (mango_idx)MGI_MIN(j->memory * 1048576.0, (double)(PTRDIFF_MAX / 2));
     const int opt = j->optimizer ? train_word(optimizers, 3, j->optimizer) : (int)o->optimizer;
     const int sch = j->schedule ? train_word(schedules, 4, j->schedule) : (int)o->schedule;
     if (opt < 0)
@@ -180,25 +152,16 @@ static mango_status train_teach(train_job *j, mango_err *err)
     return MANGO_OK;
 }
 
-static mango_status train_files(train_job *j, mango_err *err)
+/* A new run does not write over the checkpoint of another one; an old one has one. */
+static mango_status train_has_checkpoint(const train_job *j, mango_err *err)
 {
-    const struct {
-        char *to;
-        const char *end;
-    } f[] = {{j->ckpt, "ckpt"}, {j->tsv, "tsv"}, {j->svg, "svg"}, {j->png, "png"}, {j->dsc_out, "dsc"}};
-    for (int k = 0; k < (int)MGI_COUNT(f); k++)
-        if (snprintf(f[k].to, sizeof j->ckpt, "%s.%s", j->out, f[k].end) >= (int)sizeof j->ckpt)
-            return mgi_fail(err, MANGO_E_NAME, "--out: the path is too long");
-    return MANGO_OK;
-}
-
-/* A new run does not write over the checkpoint of another one. */
-static mango_status train_not_there(const train_job *j, mango_err *err)
-{
-    FILE *f = j->resume ? NULL : fopen(j->ckpt, "rb");
-    if (!f)
+    FILE *f = fopen(j->ckpt, "rb");
+    if (f)
+        fclose(f);
+    else if (j->resume)
+        return mgi_fail(err, MANGO_E_IO, "%.150s: there is no checkpoint to go on from", j->ckpt);
+    if (!f || j->resume)
         return MANGO_OK;
-    fclose(f);
     return mgi_fail(err, MANGO_E_ARG, "%.150s is there already: --resume goes on with it; to begin anew remove it or name another --out", j->ckpt);
 }
 
@@ -215,11 +178,33 @@ static mango_status train_judge(train_job *j, mango_err *err)
     return MANGO_OK;
 }
 
+/* Where the training stands: at the start, or where its checkpoint says; then all
+ * files that belong to that place are written, for a stop may have come before them. */
+static mango_status train_begin(train_job *j, mango_err *err)
+{
+    mango_train_state s;
+    mango_idx n;
+    MGI_TRY(train_curves_open(j, err)); /* refuses what cannot be written, too */
+    MGI_TRY(train_has_checkpoint(j, err));
+    if (!j->resume)
+        return train_curves_write(j, err);
+    const mango_status st = mango_trainer_resume(j->t, j->ckpt, err);
+    if (st < 0) {
+        mgi_applog_drop(&j->curves, j->tsv);
+        return st;
+    }
+    mango_trainer_state(j->t, &s);
+    MGI_TRY(train_curves_seconds(j, s.epoch, err));
+    MGI_TRY(train_curves_write(j, err));
+    const mango_train_row *r = mango_trainer_rows(j->t, &n);
+    return n > 0 && s.step == 0 ? train_files_epoch(j, &r[n - 1], err) : MANGO_OK;
+}
+
 static mango_status train_open(train_job *j, mango_err *err)
 {
     mango_train_state s;
-    MGI_TRY(train_files(j, err));
-    MGI_TRY(train_not_there(j, err));
+    MGI_TRY(train_files_name(j, err));
+    MGI_TRY(train_has_checkpoint(j, err));
     MGI_TRY(train_start(&j->net, j->arch || j->from ? j->arch : train_archs[j->kind], j->from,
                         j->widen, j->kind, (uint64_t)j->c->seed, j->c, err));
     if (j->kind == MANGO_TRAIN_SNGAN)
@@ -231,142 +216,13 @@ static mango_status train_open(train_job *j, mango_err *err)
     j->seconds = calloc((size_t)j->o.epochs, sizeof *j->seconds);
     if (!j->seconds)
         return MANGO_E_MEM;
-    if (j->resume)
-        MGI_TRY(mango_trainer_resume(j->t, j->ckpt, err));
-    else /* an output that cannot be written is refused now, not after an epoch */
-        MGI_TRY(mgi_file_write(j->tsv, train_heads[j->kind], (mango_idx)strlen(train_heads[j->kind]), err));
+    MGI_TRY(train_begin(j, err));
     mango_trainer_state(j->t, &s);
-    if (j->resume)
-        train_old_seconds(j->tsv, s.epoch, j->seconds);
     cli_note(j->c, "%s on %s: %td epochs of %td updates, batch %td, T %td, lr %g, memory %.0f MiB%s",
              j->net->arch, j->data_name, s.epochs, s.steps, j->o.batch, j->o.T, j->o.lr,
              (double)s.tape_bytes / 1048576, s.segments > 1 ? ", parts computed twice" : "");
     j->done0 = (double)(s.epoch * s.steps + s.step);
     return MANGO_OK;
-}
-
-/* ---- what is written ---------------------------------------------------------- */
-
-static void train_put(mgi_str *s, double v)
-{
-    if (v == v)
-        mgi_str_float(s, v);
-    else
-        mgi_str_puts(s, "-");
-    mgi_str_puts(s, "\t");
-}
-
-static mango_status train_curves(train_job *j, mango_err *err)
-{
-    mgi_str s;
-    mango_idx n;
-    const mango_train_row *r = mango_trainer_rows(j->t, &n);
-    mgi_str_init(&s, NULL);
-    mgi_str_puts(&s, train_heads[j->kind]);
-    for (mango_idx e = 0; e < n; e++) {
-        mgi_str_printf(&s, "%td\t", r[e].epoch);
-        const double v[] = {r[e].loss, r[e].score, r[e].val_loss, r[e].val_score, r[e].lr, r[e].extra};
-        for (mango_idx k = 0; k < MGI_COUNT(v); k++)
-            train_put(&s, v[k]);
-        mgi_str_printf(&s, "%.1f\n", j->seconds[e]);
-    }
-    const mango_status st = s.bad ? MANGO_E_MEM : mgi_file_write(j->tsv, s.p, s.n, err);
-    mgi_str_free(&s);
-    return st;
-}
-
-/* Loss, or accuracy or error, over epochs as SVG. */
-static mango_status train_chart(train_job *j, mango_err *err)
-{
-    static const char *const label[] = {"accuracy", "mean squared error", "loss"};
-    static const char *const name[][2] = {{"training", "test"}, {"training", "test"},
-                                          {"discriminator", "generator"}};
-    mango_idx n;
-    const mango_train_row *r = mango_trainer_rows(j->t, &n);
-    const int gan = j->kind == MANGO_TRAIN_SNGAN;
-    double *y = calloc((size_t)(2 * n), sizeof *y);
-    if (!y)
-        return MANGO_E_MEM;
-    for (mango_idx e = 0; e < n; e++) {
-        y[e] = gan ? r[e].loss : r[e].score;
-        y[n + e] = gan ? r[e].score : r[e].val_score;
-    }
-    const svg_series s[2] = {{name[j->kind][0], n, NULL, y, NULL, NULL, SVG_LINE, 0},
-                             {name[j->kind][1], n, NULL, y + n, NULL, NULL, SVG_LINE, 0}};
-    svg_chart c;
-    memset(&c, 0, sizeof c);
-    c.title = j->net->arch;
-    c.x_label = "epoch";
-    c.y_label = label[j->kind];
-    c.n = gan || j->val ? 2 : 1;
-    c.series = s;
-    const mango_status st = svg_save(j->svg, &c, err);
-    free(y);
-    return st;
-}
-
-static mango_status train_provenance(train_job *j, const mango_train_row *r)
-{
-    char number[64], hex[65];
-    static const char *const score[] = {"train.val_accuracy", "train.val_mse", "train.loss_g"};
-    for (mango_idx k = 0; k < j->net->n_meta; k++) /* figures of the weights that it started from */
-        if (!strncmp(j->net->meta[k].key, "eval.", 5))
-            MGI_TRY(mango_net_meta_set(j->net, j->net->meta[k].key, "not measured"));
-    MGI_TRY(mango_net_meta_set(j->net, "train.command", j->command));
-    MGI_TRY(mango_net_meta_set(j->net, "train.trainer", "mango " MANGO_VERSION));
-    MGI_TRY(mango_net_meta_set(j->net, "train.data", j->data_name));
-    snprintf(number, sizeof number, "%td", r->epoch);
-    MGI_TRY(mango_net_meta_set(j->net, "train.epochs", number));
-    snprintf(number, sizeof number, "%td", j->o.T);
-    MGI_TRY(mango_net_meta_set(j->net, "train.T", number));
-    const double v = j->kind == MANGO_TRAIN_SNGAN ? r->score : r->val_score;
-    if (v == v)
-        snprintf(number, sizeof number, "%.6g", v);
-    else /* before the first epoch, or without test pictures */
-        snprintf(number, sizeof number, "not measured");
-    MGI_TRY(mango_net_meta_set(j->net, score[j->kind], number));
-    if (j->kind == MANGO_TRAIN_NET) /* of this layer, after train.T steps */
-        MGI_TRY(mango_net_meta_set(j->net, "train.val_accuracy_layer",
-                                   j->o.readout[0] ? j->o.readout
-                                                   : j->net->node[j->net->output].name));
-    if (j->dsc && j->dsc->node[j->dsc->output].C > 1) { /* the largest of so many first values of a latent */
-        snprintf(number, sizeof number, "%td", j->dsc->node[j->dsc->output].C);
-        MGI_TRY(mango_net_meta_set(j->net, CLI_LATENT_CLASSES, number));
-    }
-    mgi_net_digest(j->net, hex);
-    return mango_net_meta_set(j->net, "train.sha256", hex);
-}
-
-/* Is epoch e in "--track 0,1,2,4,10-20"? */
-static int train_tracked(const char *list, mango_idx e)
-{
-    while (list && *list) {
-        char *end;
-        const long a = strtol(list, &end, 10);
-        long b = a;
-        if (end == list)
-            return 0;
-        if (*end == '-')
-            b = strtol(end + 1, &end, 10);
-        if (e >= a && e <= b)
-            return 1;
-        list = *end == ',' ? end + 1 : end;
-        if (*end && *end != ',')
-            return 0;
-    }
-    return 0;
-}
-
-static mango_status train_snapshot(train_job *j, const mango_train_row *r, mango_err *err)
-{
-    char path[4200];
-    if (!train_tracked(j->track, r->epoch))
-        return MANGO_OK;
-    const size_t n = strlen(j->out), ext = strlen(".safetensors");
-    const int cut = n > ext && !strcmp(j->out + n - ext, ".safetensors");
-    snprintf(path, sizeof path, "%.*s_%03td.safetensors", (int)(cut ? n - ext : n), j->out, r->epoch);
-    MGI_TRY(train_provenance(j, r));
-    return mango_trainer_snapshot(j->t, path, j->dtype, err);
 }
 
 /* ---- the run ------------------------------------------------------------------- */
@@ -415,7 +271,7 @@ static mango_status train_epochs(train_job *j, mango_err *err)
     j->since = cli_now();
     if (s.epoch == 0 && s.step == 0) {
         const mango_train_row zero = {0, NAN, NAN, NAN, NAN, j->o.lr, 0};
-        MGI_TRY(train_snapshot(j, &zero, err));
+        MGI_TRY(train_files_track(j, &zero, err));
     }
     while (s.epoch < s.epochs) {
         j->mark = cli_now();
@@ -436,11 +292,8 @@ static mango_status train_epochs(train_job *j, mango_err *err)
         j->seconds[row.epoch - 1] = cli_now() - j->mark;
         mango_trainer_state(j->t, &s);
         MGI_TRY(mango_trainer_save(j->t, j->ckpt, err));
-        MGI_TRY(train_curves(j, err));
-        MGI_TRY(train_chart(j, err));
-        if (j->kind != MANGO_TRAIN_NET)
-            MGI_TRY(train_sheet(j->t, j->net, j->dsc, j->o.batch, j->png, err));
-        MGI_TRY(train_snapshot(j, &row, err));
+        MGI_TRY(train_curves_add(j, err));
+        MGI_TRY(train_files_epoch(j, &row, err));
         train_line(j, &row);
         if (cli_interrupted())
             return MANGO_STOP_USER;
@@ -453,7 +306,7 @@ static mango_status train_finish(train_job *j, mango_err *err)
     mango_idx n;
     const mango_train_row *r = mango_trainer_rows(j->t, &n);
     MGI_TRY(mango_trainer_finish(j->t, err));
-    MGI_TRY(train_provenance(j, &r[n - 1]));
+    MGI_TRY(train_files_provenance(j, &r[n - 1]));
     if (j->dsc) { /* what a further training starts from, with --from and --from-dsc */
         MGI_TRY(mango_net_meta_set(j->dsc, "train.command", j->command));
         MGI_TRY(mango_net_save(j->dsc, j->dsc_out, j->dtype, err));
@@ -493,6 +346,7 @@ static mango_status train_report(train_job *j, mango_err *err)
 
 static void train_free(train_job *j)
 {
+    train_curves_close(j);
     mango_trainer_destroy(j->t);
     mango_data_destroy(j->data);
     mango_data_destroy(j->val);

@@ -1,0 +1,121 @@
+/* train_files.c - what a training leaves beside its checkpoint.
+ * SPDX-License-Identifier: MIT */
+#include "train_job.h"
+#include "svg.h"
+#include "train_sheet.h"
+#include <stdlib.h>
+#include <string.h>
+
+mango_status train_files_name(train_job *j, mango_err *err)
+{
+    const struct {
+        char *to;
+        const char *end;
+    } f[] = {{j->ckpt, "ckpt"}, {j->tsv, "tsv"}, {j->svg, "svg"}, {j->png, "png"}, {j->dsc_out, "dsc"}};
+    for (int k = 0; k < (int)MGI_COUNT(f); k++)
+        if (snprintf(f[k].to, sizeof j->ckpt, "%s.%s", j->out, f[k].end) >= (int)sizeof j->ckpt)
+            return mgi_fail(err, MANGO_E_NAME, "--out: the path is too long");
+    return MANGO_OK;
+}
+
+/* Loss, or accuracy or error, over epochs as SVG. */
+static mango_status files_chart(const train_job *j, mango_err *err)
+{
+    static const char *const label[] = {"accuracy", "mean squared error", "loss"};
+    static const char *const name[][2] = {{"training", "test"}, {"training", "test"},
+                                          {"discriminator", "generator"}};
+    mango_idx n;
+    const mango_train_row *r = mango_trainer_rows(j->t, &n);
+    const int gan = j->kind == MANGO_TRAIN_SNGAN;
+    double *y = calloc((size_t)(2 * n), sizeof *y);
+    if (!y)
+        return MANGO_E_MEM;
+    for (mango_idx e = 0; e < n; e++) {
+        y[e] = gan ? r[e].loss : r[e].score;
+        y[n + e] = gan ? r[e].score : r[e].val_score;
+    }
+    const svg_series s[2] = {{name[j->kind][0], n, NULL, y, NULL, NULL, SVG_LINE, 0},
+                             {name[j->kind][1], n, NULL, y + n, NULL, NULL, SVG_LINE, 0}};
+    svg_chart c;
+    memset(&c, 0, sizeof c);
+    c.title = j->net->arch;
+    c.x_label = "epoch";
+    c.y_label = label[j->kind];
+    c.n = gan || j->val ? 2 : 1;
+    c.series = s;
+    const mango_status st = svg_save(j->svg, &c, err);
+    free(y);
+    return st;
+}
+
+mango_status train_files_provenance(train_job *j, const mango_train_row *r)
+{
+    char number[64], hex[65];
+    static const char *const score[] = {"train.val_accuracy", "train.val_mse", "train.loss_g"};
+    for (mango_idx k = 0; k < j->net->n_meta; k++) /* figures of the weights that it started from */
+        if (!strncmp(j->net->meta[k].key, "eval.", 5))
+            MGI_TRY(mango_net_meta_set(j->net, j->net->meta[k].key, "not measured"));
+    MGI_TRY(mango_net_meta_set(j->net, "train.command", j->command));
+    MGI_TRY(mango_net_meta_set(j->net, "train.trainer", "mango " MANGO_VERSION));
+    MGI_TRY(mango_net_meta_set(j->net, "train.data", j->data_name));
+    snprintf(number, sizeof number, "%td", r->epoch);
+    MGI_TRY(mango_net_meta_set(j->net, "train.epochs", number));
+    snprintf(number, sizeof number, "%td", j->o.T);
+    MGI_TRY(mango_net_meta_set(j->net, "train.T", number));
+    const double v = j->kind == MANGO_TRAIN_SNGAN ? r->score : r->val_score;
+    if (v == v)
+        snprintf(number, sizeof number, "%.6g", v);
+    else /* before the first epoch, or without test pictures */
+        snprintf(number, sizeof number, "not measured");
+    MGI_TRY(mango_net_meta_set(j->net, score[j->kind], number));
+    if (j->kind == MANGO_TRAIN_NET) /* of this layer, after train.T steps */
+        MGI_TRY(mango_net_meta_set(j->net, "train.val_accuracy_layer",
+                                   j->o.readout[0] ? j->o.readout
+                                                   : j->net->node[j->net->output].name));
+    if (j->dsc && j->dsc->node[j->dsc->output].C > 1) { /* the largest of so many first values of a latent */
+        snprintf(number, sizeof number, "%td", j->dsc->node[j->dsc->output].C);
+        MGI_TRY(mango_net_meta_set(j->net, CLI_LATENT_CLASSES, number));
+    }
+    mgi_net_digest(j->net, hex);
+    return mango_net_meta_set(j->net, "train.sha256", hex);
+}
+
+/* Is epoch e in "--track 0,1,2,4,10-20"? */
+static int files_tracked(const char *list, mango_idx e)
+{
+    while (list && *list) {
+        char *end;
+        const long a = strtol(list, &end, 10);
+        long b = a;
+        if (end == list)
+            return 0;
+        if (*end == '-')
+            b = strtol(end + 1, &end, 10);
+        if (e >= a && e <= b)
+            return 1;
+        list = *end == ',' ? end + 1 : end;
+        if (*end && *end != ',')
+            return 0;
+    }
+    return 0;
+}
+
+mango_status train_files_track(train_job *j, const mango_train_row *r, mango_err *err)
+{
+    char path[4200];
+    if (!files_tracked(j->track, r->epoch))
+        return MANGO_OK;
+    const size_t n = strlen(j->out), ext = strlen(".safetensors");
+    const int cut = n > ext && !strcmp(j->out + n - ext, ".safetensors");
+    snprintf(path, sizeof path, "%.*s_%03td.safetensors", (int)(cut ? n - ext : n), j->out, r->epoch);
+    MGI_TRY(train_files_provenance(j, r));
+    return mango_trainer_snapshot(j->t, path, j->dtype, err);
+}
+
+mango_status train_files_epoch(train_job *j, const mango_train_row *r, mango_err *err)
+{
+    MGI_TRY(files_chart(j, err));
+    if (j->kind != MANGO_TRAIN_NET)
+        MGI_TRY(train_sheet(j->t, j->net, j->dsc, j->o.batch, j->png, err));
+    return train_files_track(j, r, err);
+}
