@@ -41,6 +41,7 @@ typedef enum mango_status {
     MANGO_E_NONFINITE = -9,   /* NaN or infinity where none may be           */
     MANGO_E_CALLBACK = -10,   /* a caller's callback reported failure        */
     MANGO_E_UNSUPPORTED = -11,/* valid, but not provided by this build       */
+    MANGO_E_SYSTEM = -12,     /* disk full, I/O error, no descriptors left   */
     MANGO_STOP_BUDGET = 1,    /* the budget of queries is spent              */
     MANGO_STOP_TARGET = 2,    /* the wanted value was reached                */
     MANGO_STOP_SPACE = 3,     /* every code of the space was tried           */

@@ -1,24 +1,19 @@
 /* file.c - files: bounded reading, atomic writing, a log that only grows.
  * SPDX-License-Identifier: MIT */
 #include "file.h"
+#include "os.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #if defined(_WIN32)
 #include <io.h>
-#include <process.h>
 #include <share.h>
 #else
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #endif
-#if defined(__GLIBC__) && !defined(__USE_POSIX)
-#error "include mango.h before any system header where MANGO_IMPLEMENTATION is defined"
-#endif
 
-#define FILE_PATH 4096
 #define FILE_CHUNK 65536
 
 /* ---- reading ---- */
@@ -72,6 +67,7 @@ static mango_status file_take(FILE *f, const char *path, mango_idx limit,
         st = MANGO_E_MEM;
     if (st == MANGO_OK)
         st = file_slurp(f, limit, &a, &q, &cap, &got);
+    const int why = errno;
     if (st == MANGO_OK) { /* trim to the promised n + 1 bytes */
         if ((fit = mgi_resize(&a, q, cap, got + 1, 1)) != NULL) {
             fit[got] = 0;
@@ -87,127 +83,26 @@ static mango_status file_take(FILE *f, const char *path, mango_idx limit,
     if (st == MANGO_E_MEM)
         return mgi_fail(err, st, "%s: out of memory for its %lld bytes", path,
                         (long long)size);
-    return mgi_fail(err, st, "%s: read failed at byte %lld", path, (long long)got);
+    return mgi_fail(err, mgi_os_status(why), "%s: read failed at byte %lld: %s", path,
+                    (long long)got, mgi_os_text(why));
 }
 
 mango_status mgi_file_read(const char *path, mango_idx limit, const mango_alloc *al,
                            unsigned char **p, mango_idx *n, mango_err *err)
 {
-    FILE *f = fopen(path, "rb");
+    FILE *f = mgi_os_open(path);
     if (!f)
-        return mgi_fail(err, MANGO_E_IO, "%s: %s", path, strerror(errno));
+        return mgi_fail(err, mgi_os_status(errno), "%s: %s", path, mgi_os_text(errno));
     const mango_status st = file_take(f, path, limit, al, p, n, err);
     fclose(f);
     return st;
 }
 
-MGI_FN int mgi_file_map(const char *path, mango_idx limit, unsigned char **p, mango_idx *n)
-{
-#if defined(_WIN32)
-    (void)path, (void)limit, (void)p, (void)n;
-    return 0;
-#else
-    FILE *f = fopen(path, "rb");
-    const mango_idx size = f ? file_size(f) : 0;
-    void *at = MAP_FAILED;
-    if (size > 0 && size <= limit)
-        at = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fileno(f), 0);
-    if (f)
-        fclose(f);
-    if (at == MAP_FAILED)
-        return 0;
-    *p = at, *n = size;
-    return 1;
-#endif
-}
-
-MGI_FN void mgi_file_unmap(unsigned char *p, mango_idx n)
-{
-#if defined(_WIN32)
-    (void)p, (void)n;
-#else
-    munmap(p, (size_t)n);
-#endif
-}
-
-/* ---- writing ---- */
-/* What was written to f goes down to the disk; false with errno set. */
-static int file_sync(FILE *f)
-{
-    if (fflush(f) != 0)
-        return 0;
-#if defined(_WIN32)
-    return _commit(_fileno(f)) == 0;
-#else
-    return fsync(fileno(f)) == 0 || errno == EINVAL || errno == ENOTSUP;
-#endif
-}
-
-static int file_close(FILE *f)
-{
-    const int ok = file_sync(f), why = errno;
-    if (fclose(f) != 0)
-        return 0;
-    errno = why;
-    return ok;
-}
-/* Make the rename itself durable; what cannot be synced is left alone. */
-static void file_sync_folder(const char *path)
-{
-#if !defined(_WIN32)
-    char folder[FILE_PATH];
-    mgi_copy(folder, FILE_PATH, path);
-    char *slash = strrchr(folder, '/');
-    if (slash)
-        slash[slash == folder] = '\0';
-    const int fd = open(slash ? folder : ".", O_RDONLY);
-    if (fd >= 0) {
-        (void)fsync(fd);
-        close(fd);
-    }
-#else
-    (void)path;
-#endif
-}
-
-static int file_replace(const char *from, const char *to)
-{
-#if defined(_WIN32)
-    remove(to); /* rename does not replace there */
-#endif
-    return rename(from, to) == 0;
-}
-
 mango_status mgi_file_write(const char *path, const void *p, mango_idx n, mango_err *err)
 {
-    char tmp[FILE_PATH];
-    struct stat s;
-    const int device = stat(path, &s) == 0 && (s.st_mode & S_IFMT) != S_IFREG;
-    const int len = device ? snprintf(tmp, sizeof tmp, "%s", path)
-                           : snprintf(tmp, sizeof tmp, "%s.%ld.tmp", path, (long)getpid());
-    if (len < 0 || len >= (int)sizeof tmp)
-        return mgi_fail(err, MANGO_E_IO, "%.100s...: the path is too long", path);
-    FILE *f = fopen(tmp, "wb");
-    if (!f)
-        return mgi_fail(err, MANGO_E_IO, "%s: %s", path, strerror(errno));
-    int ok = n == 0 || fwrite(p, 1, (size_t)n, f) == (size_t)n;
-    int why = errno;
-    if (!file_close(f) && ok) {
-        ok = 0;
-        why = errno;
-    }
-    if (ok && !device && !file_replace(tmp, path)) {
-        ok = 0;
-        why = errno;
-    }
-    if (!ok) {
-        if (!device)
-            remove(tmp);
-        return mgi_fail(err, MANGO_E_IO, "%s: %s", path, strerror(why));
-    }
-    if (!device)
-        file_sync_folder(path);
-    return MANGO_OK;
+    const int why = mgi_os_save(path, p, n);
+    return why == 0 ? MANGO_OK
+                    : mgi_fail(err, mgi_os_status(why), "%s: %s", path, mgi_os_text(why));
 }
 
 /* ---- a log ---- */
@@ -288,7 +183,7 @@ static FILE *log_take(const char *path, int create, int *made)
 
 static mango_status log_fail(const mgi_applog *l, mango_err *err)
 {
-    return mgi_fail(err, MANGO_E_IO, "%s: %s", l->name, strerror(errno));
+    return mgi_fail(err, mgi_os_status(errno), "%s: %s", l->name, mgi_os_text(errno));
 }
 
 MGI_FN mango_status mgi_applog_open(mgi_applog *l, const char *path, int create, mango_err *err)
@@ -328,7 +223,7 @@ MGI_FN mango_status mgi_applog_append(mgi_applog *l, const void *p, mango_idx n,
                                    mango_err *err)
 {
     int ok = fwrite(p, 1, (size_t)n, l->f) == (size_t)n;
-    ok = ok && (sync ? file_sync(l->f) : fflush(l->f) == 0);
+    ok = ok && (sync ? mgi_os_sync(l->f) : fflush(l->f) == 0);
     return ok ? MANGO_OK : log_fail(l, err);
 }
 
@@ -353,5 +248,4 @@ MGI_FN void mgi_applog_drop(mgi_applog *l, const char *path)
 #endif
 }
 
-#undef FILE_PATH
 #undef FILE_CHUNK

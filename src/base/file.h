@@ -8,16 +8,11 @@
 
 /* Reading is bounded: a file over `limit` bytes is MANGO_E_LIMIT before
  * anything is allocated. A NUL that *n does not count follows the bytes, so
- * free them with mgi_del(al, p, n + 1, 1). */
+ * free them with mgi_del(al, p, n + 1, 1). A pipe that nobody writes to is refused. Not
+ * mapped: who cuts a mapped file short kills its reader. */
 MGI_FN mango_status mgi_file_read(const char *path, mango_idx limit, const mango_alloc *al,
                                   unsigned char **p, mango_idx *n, mango_err *err);
-/* mgi_file_map - the bytes of a regular file without a copy, read-only, until
- * mgi_file_unmap. false: not here or not this file; then read it. Who cuts the
- * file short meanwhile kills the reader: map for moments, not for hours. */
-MGI_FN int mgi_file_map(const char *path, mango_idx limit, unsigned char **p, mango_idx *n);
-MGI_FN void mgi_file_unmap(unsigned char *p, mango_idx n);
-/* Writing goes to a temporary name beside the target, is flushed to disk, then
- * renamed: the target is old or new, never half. */
+/* mgi_file_write - a file whole, old or new and never half; see mgi_os_save. */
 MGI_FN mango_status mgi_file_write(const char *path, const void *p, mango_idx n,
                                    mango_err *err);
 

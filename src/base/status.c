@@ -25,6 +25,7 @@ const char *mango_status_text(mango_status st)
     case MANGO_E_NONFINITE: return "a number is NaN or infinite";
     case MANGO_E_CALLBACK: return "a callback reported failure";
     case MANGO_E_UNSUPPORTED: return "not provided by this build";
+    case MANGO_E_SYSTEM: return "the system failed: disk full, I/O error, no descriptors left";
     case MANGO_STOP_BUDGET: return "stopped: the budget is spent";
     case MANGO_STOP_TARGET: return "stopped: the wanted value was reached";
     case MANGO_STOP_SPACE: return "stopped: every code was tried";

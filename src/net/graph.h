@@ -70,7 +70,7 @@ struct mango_net {
     int n_params, cap_params;
     mgi_param *param;
     int given;                 /* weights are released as a plan packs them */
-    unsigned char *file;       /* mapped as long as the net lives, of mango_net_open; NULL */
+    unsigned char *file;       /* its bytes, for mango_net_open while the net lives; or NULL */
     mango_idx file_size;
     int output;                /* index of the last node */
     int input;                 /* index of the first INPUT node */

@@ -43,7 +43,7 @@ void mango_net_destroy(mango_net *n)
     for (int i = 0; i < n->n_params; i++)
         mgi_param_release(n, i);
     if (n->file)
-        mgi_file_unmap(n->file, n->file_size);
+        mgi_del(&al, n->file, n->file_size, 1);
     if (n->param)
         mgi_del(&al, n->param, n->cap_params, sizeof n->param[0]);
     if (n->node)

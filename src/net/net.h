@@ -78,9 +78,8 @@ MANGO_API mango_idx mango_net_borrow(mango_net *to, const mango_net *from);
 MANGO_API void mango_net_give(mango_net *net);
 
 /* mango_net_open - mango_net_load and mango_net_give in one, for a net that is loaded
- * to be planned once: weights that are halves stay in the file, which is mapped
- * as long as the net lives and must not be written to, and a plan widens them one
- * layer at a time. Everything else as for a net that was loaded, then given. */
+ * to be planned once: weights that are halves stay as the file has them, and a plan
+ * widens them one layer at a time. Everything else as for a net that was loaded, then given. */
 MANGO_API mango_status mango_net_open(mango_net **net, const char *path, const mango_alloc *al,
                                       mango_err *err);
 

@@ -20,7 +20,6 @@ typedef struct mgi_tensors {
     mango_alloc al;
     unsigned char *image;    /* the whole file */
     mango_idx size, room;    /* its bytes; bytes allocated */
-    int mapped;              /* image is the file itself, not a copy */
     mgi_json header;
     mango_idx n;
     mgi_tensor *t;           /* in order of their names' bytes */

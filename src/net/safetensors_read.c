@@ -272,14 +272,9 @@ MGI_FN mango_status mgi_tensors_read(mgi_tensors *f, const char *path, const man
     unsigned char *image = NULL;
     mango_idx size = 0;
     memset(f, 0, sizeof *f);
-    const int mapped = mgi_file_map(path, MGI_WEIGHTS_FILE_MAX, &image, &size);
-    if (!mapped)
-        MGI_TRY(mgi_file_read(path, MGI_WEIGHTS_FILE_MAX, &a, &image, &size, err));
+    MGI_TRY(mgi_file_read(path, MGI_WEIGHTS_FILE_MAX, &a, &image, &size, err));
     const mango_status st = mgi_tensors_parse(f, image, size, path, &a, err);
-    f->mapped = mapped && st == MANGO_OK;
-    if (mapped && st < 0)
-        mgi_file_unmap(image, size);
-    else if (st < 0)
+    if (st < 0)
         mgi_del(&a, image, size + 1, 1); /* with the NUL that file_read adds */
     else
         f->room = size + 1;
@@ -293,9 +288,7 @@ MGI_FN void mgi_tensors_free(mgi_tensors *f)
     mgi_json_free(&f->header);
     if (f->t)
         mgi_del(&f->al, f->t, f->n, sizeof f->t[0]);
-    if (f->image && f->mapped)
-        mgi_file_unmap(f->image, f->size);
-    else if (f->image)
+    if (f->image)
         mgi_del(&f->al, f->image, f->room, 1);
     memset(f, 0, sizeof *f);
 }

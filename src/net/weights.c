@@ -206,7 +206,7 @@ static int load_multiplies(const mango_net *n, int p)
     return used;
 }
 
-/* stay: weights that are halves are left in the file. */
+/* stay: weights that are halves are left where the file was read to. */
 static mango_status load_values(mango_net *n, const mgi_tensors *f, int stay, mango_err *err)
 {
     mango_idx *map = mgi_new(&n->al, n->n_params, sizeof *map);
@@ -225,6 +225,15 @@ static mango_status load_values(mango_net *n, const mgi_tensors *f, int stay, ma
             st = mgi_tensor_floats(&f->t[map[p]], 1, n->param[p].v, err);
     mgi_del(&n->al, map, n->n_params, sizeof *map);
     return st;
+}
+
+/* Are there weights that were left in the file's bytes? */
+static int load_stays(const mango_net *n)
+{
+    for (int p = 0; p < n->n_params; p++)
+        if (n->param[p].half)
+            return 1;
+    return 0;
 }
 
 static mango_status load_rest(mango_net *n, const mgi_tensors *f, mango_err *err)
@@ -260,10 +269,10 @@ static mango_status load_net(mango_net **net, const char *path, int stay, const 
         goto done;
     }
     MGI_TRY_TO(mgi_graph_parse(&n, graph, (mango_idx)strlen(graph), al, &sub));
-    MGI_TRY_TO(load_values(n, &f, stay && f.mapped, &sub));
+    MGI_TRY_TO(load_values(n, &f, stay, &sub));
     MGI_TRY_TO(load_rest(n, &f, &sub));
-    if (stay && f.mapped) {
-        n->file = f.image, n->file_size = f.size;
+    if (load_stays(n)) {
+        n->file = f.image, n->file_size = f.room;
         f.image = NULL;
     }
     n->given = stay;

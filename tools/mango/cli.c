@@ -62,6 +62,7 @@ int cli_exit_code(mango_status st)
 {
     switch (st) {
     case MANGO_E_MEM:
+    case MANGO_E_SYSTEM:
     case MANGO_E_STATE:
     case MANGO_E_CALLBACK: return CLI_FAILURE;
     default: return st < 0 ? CLI_REFUSED : CLI_OK;

@@ -1,0 +1,51 @@
+/* os.c - what an errno means, on every system; and the calls of one without files.
+ * SPDX-License-Identifier: MIT */
+#include "os.h"
+#include <errno.h>
+
+MGI_FN mango_status mgi_os_status(int why)
+{
+    switch (why) {
+    case ENOMEM: return MANGO_E_MEM;
+#if defined(EDQUOT)
+    case EDQUOT:
+#endif
+    case EFBIG:
+    case EIO:
+    case EMFILE:
+    case ENFILE:
+    case ENOSPC:
+    case EPIPE: return MANGO_E_SYSTEM;
+#if defined(MANGO_NO_FILES)
+    case ENOSYS: return MANGO_E_UNSUPPORTED;
+#endif
+    default: return MANGO_E_IO;
+    }
+}
+
+MGI_FN const char *mgi_os_text(int why)
+{
+    return why == ENXIO ? "nobody is at the other end of this pipe" : strerror(why);
+}
+
+#if defined(MANGO_NO_FILES)
+MGI_FN FILE *mgi_os_open(const char *path)
+{
+    (void)path;
+    errno = ENOSYS;
+    return NULL;
+}
+
+MGI_FN int mgi_os_save(const char *path, const void *p, mango_idx n)
+{
+    (void)path, (void)p, (void)n;
+    return ENOSYS;
+}
+
+MGI_FN int mgi_os_sync(FILE *f)
+{
+    (void)f;
+    errno = ENOSYS;
+    return 0;
+}
+#endif
