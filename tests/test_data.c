@@ -52,9 +52,9 @@ static mango_idx t_data_inflate(void *ud, const unsigned char *in, mango_idx n_i
 
 /* pictures of the form "T" W H value: one colour */
 static int t_data_picture(void *ud, const unsigned char *in, mango_idx n, mango_idx *W,
-                          mango_idx *H, unsigned char *rgb)
+                          mango_idx *H, unsigned char *rgb, mango_err *err)
 {
-    (void)ud;
+    (void)ud, (void)err;
     if (n != 4 || in[0] != 'T')
         return -1;
     *W = in[1] * 100, *H = in[2] * 100;
@@ -196,7 +196,7 @@ static mango_status t_data_open_mnist(void *ud, const mango_alloc *al)
 {
     mango_data *d;
     mango_data_options o;
-    mango_data_defaults(&o);
+    mango_data_defaults(&o, sizeof o);
     o.codecs = t_data_codecs;
     mango_status st = mango_data_open(&d, "mnist", (const char *)ud, "test", &o, al, NULL);
     mango_data_destroy(d);
@@ -213,20 +213,20 @@ static void t_data_mnist(void)
     mango_err err;
     unsigned char px[784];
     int label;
-    mango_data_defaults(&o);
+    mango_data_defaults(&o, sizeof o);
     o.codecs = t_data_codecs;
     mkdir(dir, 0777);
     T_STATUS(mango_data_open(&d, "mnist", dir, "test", &o, NULL, &err), MANGO_E_IO);
     t_data_mnist_write(dir, 20, 1);
     T_OK_OR_RETURN(mango_data_open(&d, "mnist", dir, "test", &o, NULL, &err), &err);
-    mango_data_describe(d, &info);
+    mango_data_get(d, &info, sizeof info);
     T_EQ(info.count, 20);
     T_EQ(info.C * 10000 + info.H * 100 + info.W, 12828);
-    T_OK(mango_data_get(d, 13, px, &label, &err), &err);
+    T_OK(mango_data_picture(d, 13, px, &label, &err), &err);
     T_EQ(label, 3);
     T_EQ(px[1], (13 * 784 + 1) * 7 % 256);
     T_STR(mango_data_class(d, 9), "9");
-    T_STATUS(mango_data_get(d, 20, px, &label, &err), MANGO_E_ARG);
+    T_STATUS(mango_data_picture(d, 20, px, &label, &err), MANGO_E_ARG);
     mango_data_destroy(d);
     T_CHECK(t_oom_sweep(t_data_open_mnist, (void *)(size_t)dir) > 5);
     T_STATUS(mango_data_open(&d, "mnist", dir, "val", &o, NULL, &err), MANGO_E_NAME);
@@ -262,10 +262,10 @@ static void t_data_cifar(void)
     snprintf(path, sizeof path, "%s/test_batch.bin", dir);
     t_write(path, f, sizeof f);
     T_STATUS(mango_data_open(&d, "cifar10", dir, "test", NULL, NULL, &err), MANGO_E_FORMAT);
-    mango_data_defaults(&o);
+    mango_data_defaults(&o, sizeof o);
     o.partial = 1;
     T_OK_OR_RETURN(mango_data_open(&d, "cifar10", dir, "test", &o, NULL, &err), &err);
-    T_OK(mango_data_get(d, 17, px, &label, &err), &err);
+    T_OK(mango_data_picture(d, 17, px, &label, &err), &err);
     T_EQ(label, 7);
     T_EQ(px[3071], 17);
     T_STR(mango_data_class(d, 2), "bird");
@@ -288,12 +288,12 @@ static mango_status t_data_open_folder(void *ud, const mango_alloc *al)
     mango_data *d;
     mango_data_options o;
     static unsigned char px[3 * 64 * 64];
-    mango_data_defaults(&o);
+    mango_data_defaults(&o, sizeof o);
     o.codecs = t_data_codecs;
     o.resize = o.crop = 64;
     mango_status st = mango_data_open(&d, "folder", (const char *)ud, NULL, &o, al, NULL);
     if (st >= 0)
-        st = mango_data_get(d, 0, px, NULL, NULL);
+        st = mango_data_picture(d, 0, px, NULL, NULL);
     mango_data_destroy(d);
     return st;
 }
@@ -308,7 +308,7 @@ static void t_data_folder(void)
     mango_err err;
     static unsigned char px[3 * 64 * 64];
     int label;
-    mango_data_defaults(&o);
+    mango_data_defaults(&o, sizeof o);
     o.codecs = t_data_codecs;
     o.resize = o.crop = 64;
     mkdir(dir, 0777);
@@ -322,12 +322,12 @@ static void t_data_folder(void)
         t_write(path, bytes, 4);
     }
     T_OK_OR_RETURN(mango_data_open(&d, "folder", dir, "test", &o, NULL, &err), &err);
-    mango_data_describe(d, &info);
+    mango_data_get(d, &info, sizeof info);
     T_EQ(info.count, 3);
     T_EQ(info.classes, 2);
     T_STR(mango_data_class(d, 0), "ant");
     T_STR(mango_data_path(d, 1), "n00000002_77.jpeg");
-    T_OK(mango_data_get(d, 1, px, &label, &err), &err);
+    T_OK(mango_data_picture(d, 1, px, &label, &err), &err);
     T_EQ(label, 1);
     T_EQ(px[3 * 64 * 64 - 1], 100);
     mango_data_destroy(d);
@@ -335,7 +335,7 @@ static void t_data_folder(void)
     snprintf(path, sizeof path, "%s/n00000001_ant.JPEG", dir);
     t_write(path, "T\1\1", 3);
     T_OK_OR_RETURN(mango_data_open(&d, "folder", dir, "test", &o, NULL, &err), &err);
-    T_STATUS(mango_data_get(d, 0, px, &label, &err), MANGO_E_FORMAT);
+    T_STATUS(mango_data_picture(d, 0, px, &label, &err), MANGO_E_FORMAT);
     mango_data_destroy(d);
     snprintf(path, sizeof path, "%s/empty", dir); /* now a tree, with an empty class */
     mkdir(path, 0777);
@@ -368,21 +368,21 @@ static void t_data_resize(void)
     unsigned char in[8 * 6 * 3], out[8 * 6 * 3], half[12], fit[12];
     for (int i = 0; i < 144; i++)
         in[i] = (unsigned char)(i * 37 % 251);
-    T_OK(mango_image_resize(8, 6, 3, in, 8, 6, out, NULL), NULL);
+    T_OK(mango_image_resize(8, 6, 3, in, 8, 6, out, NULL, NULL), NULL);
     T_MEM(out, in, 144);
     /* a ramp 0 16 32 48 halved: weights (3,3,1)/7 and (1,3,3)/7 at the ends */
     const unsigned char ramp[4] = {0, 16, 32, 48};
-    T_OK(mango_image_resize(1, 4, 1, ramp, 1, 2, half, NULL), NULL);
+    T_OK(mango_image_resize(1, 4, 1, ramp, 1, 2, half, NULL, NULL), NULL);
     T_EQ(half[0], 11); /* (3*0 + 3*16 + 32)/7 = 11.4 */
     T_EQ(half[1], 37); /* (16 + 3*32 + 3*48)/7 = 36.6 */
-    T_OK(mango_image_resize(1, 2, 1, ramp, 1, 4, half, NULL), NULL);
+    T_OK(mango_image_resize(1, 2, 1, ramp, 1, 4, half, NULL, NULL), NULL);
     T_EQ(half[1], 4);
     T_EQ(half[2], 12);
-    T_OK(mango_image_fit(8, 6, in, 0, 2, fit, NULL), NULL); /* rows 3,4; columns 2,3 */
+    T_OK(mango_image_fit(8, 6, 3, in, 0, 2, fit, NULL, NULL), NULL); /* rows 3,4; columns 2,3 */
     T_EQ(fit[0], in[(3 * 6 + 2) * 3]);
     T_EQ(fit[11], in[(4 * 6 + 3) * 3 + 2]);
-    T_STATUS(mango_image_fit(8, 6, in, 0, 7, out, NULL), MANGO_E_SHAPE);
-    T_STATUS(mango_image_resize(0, 6, 3, in, 8, 6, out, NULL), MANGO_E_ARG);
+    T_STATUS(mango_image_fit(8, 6, 3, in, 0, 7, out, NULL, NULL), MANGO_E_SHAPE);
+    T_STATUS(mango_image_resize(0, 6, 3, in, 8, 6, out, NULL, NULL), MANGO_E_ARG);
 }
 
 /* ---- .npy ---- */

@@ -211,13 +211,13 @@ static void t_readers_pipes(void)
     mango_data_options o;
     static unsigned char px[3 * 8 * 8];
     const char *dir = t_tmp("pipes");
-    mango_data_defaults(&o);
+    mango_data_defaults(&o, sizeof o);
     o.resize = o.crop = 8;
     mkdir(dir, 0777);
     snprintf(path, sizeof path, "%s/a.png", dir);
     T_REQUIRE(mkfifo(path, 0600) == 0);
     T_OK_OR_RETURN(mango_data_open(&d, "folder", dir, NULL, &o, NULL, &err), &err);
-    T_STATUS(mango_data_get(d, 0, px, NULL, &err), MANGO_E_IO);
+    T_STATUS(mango_data_picture(d, 0, px, NULL, &err), MANGO_E_IO);
     T_CHECK(strstr(err.text, "a.png: a pipe or device") != NULL);
     mango_data_destroy(d);
     snprintf(path, sizeof path, "%s/test_batch.bin", dir);

@@ -61,9 +61,9 @@ static void t_train_faults_quantizers(void)
 
 /* Decodes "pictures" of one byte, the grey of 8x8 pixels. */
 static int t_train_faults_grey(void *ud, const unsigned char *in, mango_idx n, mango_idx *W, mango_idx *H,
-                               unsigned char *rgb)
+                               unsigned char *rgb, mango_err *err)
 {
-    (void)ud;
+    (void)ud, (void)err;
     if (n != 1)
         return -1;
     *W = *H = 8;
@@ -79,7 +79,7 @@ static void t_train_faults_unread(void)
     char path[512];
     mango_data_options o;
     t_train_rig r;
-    mango_data_defaults(&o);
+    mango_data_defaults(&o, sizeof o);
     o.codecs.picture = t_train_faults_grey;
     o.resize = o.crop = 8;
     mkdir(dir, 0777);

@@ -23,13 +23,13 @@ extern "C" {
  *   picture  a picture file (PNG, JPEG, ...) that lies in memory. With rgb NULL
  *            it sets *W and *H from the file's head; else they are what it
  *            answered before, and it fills rgb (H,W,3), 8 bits a channel, grey
- *            repeated. Returns 0, or -1.
- * Both may be called from several threads at once. */
+ *            repeated. Returns 0, or -1 with the reason in err ("a TIFF").
+ * Both may be called from several threads at once. The struct stays as it is. */
 typedef struct mango_codecs {
     mango_idx (*inflate)(void *ud, const unsigned char *in, mango_idx n_in,
                          unsigned char *out, mango_idx n_out);
     int (*picture)(void *ud, const unsigned char *in, mango_idx n_in, mango_idx *W,
-                   mango_idx *H, unsigned char *rgb);
+                   mango_idx *H, unsigned char *rgb, mango_err *err);
     void *ud;
 } mango_codecs;
 
@@ -38,14 +38,17 @@ typedef struct mango_codecs {
 typedef struct mango_data mango_data;
 
 typedef struct mango_data_options {
+    size_t size;        /* set by mango_data_defaults                                */
     mango_codecs codecs;
     mango_idx resize;   /* folder: shorter side is scaled to this; 0: not     (256)  */
     mango_idx crop;     /* folder: centre crop, height and width              (224)  */
     mango_idx max_side; /* folder: larger pictures are refused                (4096) */
     int partial;        /* cifar10: 1 accepts files of fewer than 10,000 pictures (0) */
     int allow_empty;    /* 1 accepts classes without a picture                (0)    */
+    int channels;       /* folder: 3, or 1: pictures in grey (mango_image_grey)  (3) */
 } mango_data_options;
-MANGO_API void mango_data_defaults(mango_data_options *o);
+/* mango_data_defaults - all members of *o, which has `size` bytes: sizeof *o. */
+MANGO_API mango_status mango_data_defaults(mango_data_options *o, size_t size);
 
 /* mango_data_open - open one split of a data set and validate it: sizes and
  * counts, checksums of .gz files, labels in range, no empty class.
@@ -58,7 +61,7 @@ MANGO_API void mango_data_defaults(mango_data_options *o);
  *   o      in  NULL: the defaults, no codecs
  *
  * Array sets are held in memory, 8 bits a value; "folder" holds names and
- * decodes at get. Order: that of the files; folders sorted by name, bytewise.
+ * decodes in mango_data_picture; a name there that is a pipe or device is refused. Order: that of the files; folders sorted by name, bytewise.
  * Returns  MANGO_E_NAME, _IO, _FORMAT, _LIMIT, _SHAPE, _UNSUPPORTED, _MEM. */
 MANGO_API mango_status mango_data_open(mango_data **data, const char *name,
                                        const char *root, const char *split,
@@ -74,19 +77,21 @@ MANGO_API mango_status mango_data_make(mango_data **data, const char *name, mang
                                        mango_err *err);
 
 typedef struct mango_data_info {
-    const char *name, *split;
-    mango_idx count;   /* pictures, >= 1              */
-    mango_idx classes; /* 0: the pictures have no labels */
-    mango_idx C, H, W; /* of each picture as get hands it out */
+    const char *name, *split; /* live as long as data             */
+    mango_idx count;          /* pictures, >= 1                   */
+    mango_idx classes;        /* 0: the pictures have no labels   */
+    mango_idx C, H, W;        /* of each picture as it is handed out */
 } mango_data_info;
-MANGO_API void mango_data_describe(const mango_data *data, mango_data_info *info);
+/* mango_data_get - what the set holds, into *info of `size` bytes: sizeof *info. */
+MANGO_API mango_status mango_data_get(const mango_data *data, mango_data_info *info,
+                                      size_t size);
 
-/* mango_data_get - picture i.
+/* mango_data_picture - picture i.
  *   pixels  out  (C,H,W), 0..255, as stored; NULL: not wanted
  *   label   out  0..classes-1, or -1 without labels; NULL: not wanted
  * Threads  any number at once. */
-MANGO_API mango_status mango_data_get(const mango_data *data, mango_idx i,
-                                      unsigned char *pixels, int *label, mango_err *err);
+MANGO_API mango_status mango_data_picture(const mango_data *data, mango_idx i,
+                                          unsigned char *pixels, int *label, mango_err *err);
 /* All pictures (count,C,H,W) and labels (count); NULL when not held in memory,
  * or when there are no labels. */
 MANGO_API const unsigned char *mango_data_pixels(const mango_data *data);
@@ -113,15 +118,22 @@ MANGO_API mango_status mango_image_read(const char *path, const mango_codecs *co
 MANGO_API mango_status mango_image_resize(mango_idx H, mango_idx W, mango_idx C,
                                           const unsigned char *in, mango_idx oH,
                                           mango_idx oW, unsigned char *out,
-                                          const mango_alloc *al);
+                                          const mango_alloc *al, mango_err *err);
 /* mango_image_fit - torchvision's Resize(resize), CenterCrop(crop), ToTensor's
  * order of axes.
- *   in      in   (H,W,3);  out  out  (3,crop,crop)
+ *   in      in   (H,W,C), C 1..4;  out  out  (C,crop,crop)
  *   resize  in   length of the shorter side; 0 leaves the size as it is
  * Returns MANGO_E_SHAPE when the crop is larger than the resized picture. */
-MANGO_API mango_status mango_image_fit(mango_idx H, mango_idx W, const unsigned char *in,
-                                       mango_idx resize, mango_idx crop, unsigned char *out,
-                                       const mango_alloc *al);
+MANGO_API mango_status mango_image_fit(mango_idx H, mango_idx W, mango_idx C,
+                                       const unsigned char *in, mango_idx resize,
+                                       mango_idx crop, unsigned char *out,
+                                       const mango_alloc *al, mango_err *err);
+/* mango_image_grey - luminance by ITU-R BT.601, to the bit what Pillow's convert("L")
+ * and so torchvision's Grayscale give: L = (19595 R + 38470 G + 7471 B + 2^15)/2^16.
+ * This is how a picture in colour becomes the input of a network of one channel; a grey
+ * one becomes the input of a network in colour by repeating it.
+ *   rgb  in  (n,3);  grey  out  (n), may be rgb itself */
+MANGO_API void mango_image_grey(mango_idx n, const unsigned char *rgb, unsigned char *grey);
 
 /* ---- .npy ---------------------------------------------------------------- */
 
@@ -136,7 +148,8 @@ typedef enum mango_npy_type {
     MANGO_NPY_BOOL,
     MANGO_NPY_TYPES
 } mango_npy_type;
-/* Data in C order and in this machine's byte order, whatever the file had. */
+/* Data in C order and in this machine's byte order, whatever the file had. The struct
+ * stays as it is. */
 typedef struct mango_npy {
     mango_npy_type type;
     int rank; /* 0..8 */

@@ -3,12 +3,11 @@
 #include "dataset.h"
 #include <stdio.h>
 
-void mango_data_defaults(mango_data_options *o)
+mango_status mango_data_defaults(mango_data_options *o, size_t size)
 {
-    memset(o, 0, sizeof *o);
-    o->resize = 256;
-    o->crop = 224;
-    o->max_side = 4096;
+    const mango_data_options own = {
+        .size = sizeof own, .resize = 256, .crop = 224, .max_side = 4096, .channels = 3};
+    return mgi_options_out(o, size, &own, sizeof own);
 }
 
 MGI_FN mango_status mgi_data_reserve(mango_data *d, mango_idx count, mango_idx C,
@@ -85,11 +84,10 @@ static mango_status dataset_new(mango_data **data, const char *name, const char 
     if (!d)
         return mgi_fail(err, MANGO_E_MEM, "data set %s: out of memory", name);
     d->al = a;
-    if (o)
-        d->o = *o;
-    else
-        mango_data_defaults(&d->o);
     mgi_str_init(&d->names, &a);
+    MGI_TRY(mango_data_defaults(&d->o, sizeof d->o));
+    if (o)
+        MGI_TRY(mgi_options_in(&d->o, sizeof d->o, o, "mango_data_open", err));
     if (!mgi_copy(d->name, (mango_idx)sizeof d->name, name) ||
         !mgi_copy(d->split, (mango_idx)sizeof d->split, split))
         return mgi_fail(err, MANGO_E_NAME, "data set %s, split %s: name too long", name,
@@ -164,17 +162,16 @@ mango_status mango_data_make(mango_data **data, const char *name, mango_idx coun
     return st;
 }
 
-void mango_data_describe(const mango_data *d, mango_data_info *info)
+mango_status mango_data_get(const mango_data *d, mango_data_info *info, size_t size)
 {
-    info->name = d->name;
-    info->split = d->split;
-    info->count = d->count;
-    info->classes = d->classes;
-    info->C = d->C, info->H = d->H, info->W = d->W;
+    MGI_REQUIRE(d && info);
+    const mango_data_info own = {d->name, d->split, d->count, d->classes, d->C, d->H, d->W};
+    mgi_info_out(info, size, &own, sizeof own);
+    return MANGO_OK;
 }
 
-mango_status mango_data_get(const mango_data *d, mango_idx i, unsigned char *pixels,
-                            int *label, mango_err *err)
+mango_status mango_data_picture(const mango_data *d, mango_idx i, unsigned char *pixels,
+                                int *label, mango_err *err)
 {
     mango_idx n;
     if (!d || i < 0 || i >= d->count)

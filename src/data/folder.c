@@ -235,7 +235,10 @@ MGI_FN mango_status mgi_data_folder(mango_data *d, const char *root, mango_err *
 {
     folder_list dirs, files;
     mango_status st;
-    d->C = 3, d->H = d->W = d->o.crop;
+    d->C = d->o.channels;
+    d->H = d->W = d->o.crop;
+    MGI_CHECK(err, d->C == 1 || d->C == 3, "folder: pictures of %d channels, 1 or 3 expected",
+              d->o.channels);
     if (d->o.crop < 1 || d->o.crop > 4096 || d->o.resize < 0 || d->o.resize > 4096 ||
         (d->o.resize > 0 && d->o.resize < d->o.crop))
         return mgi_fail(
@@ -264,6 +267,7 @@ MGI_FN mango_status mgi_folder_get(const mango_data *d, mango_idx i, unsigned ch
 {
     unsigned char *rgb = NULL;
     mango_idx W = 0, H = 0;
+    mango_err why = {""};
     mango_status st = MANGO_OK;
     mgi_str path;
     mgi_str_init(&path, &d->al);
@@ -274,11 +278,12 @@ MGI_FN mango_status mgi_folder_get(const mango_data *d, mango_idx i, unsigned ch
         st = mgi_path_ends(path.p, err);
     if (st >= 0)
         st = mango_image_read(path.p, &d->o.codecs, d->o.max_side, &rgb, &W, &H, &d->al, err);
+    if (st >= 0 && d->C == 1)
+        mango_image_grey(W * H, rgb, rgb);
     if (st >= 0) {
-        st = mango_image_fit(H, W, rgb, d->o.resize, d->o.crop, pixels, &d->al);
+        st = mango_image_fit(H, W, d->C, rgb, d->o.resize, d->o.crop, pixels, &d->al, &why);
         if (st < 0)
-            mgi_fail(err, st, "%s: a picture of %ldx%ld cannot be cut to %ldx%ld", path.p,
-                     (long)W, (long)H, (long)d->o.crop, (long)d->o.crop);
+            mgi_fail(err, st, "%s: %s", path.p, why.text);
     }
     mgi_del(&d->al, rgb, 3 * W * H, 1);
     mgi_str_free(&path);

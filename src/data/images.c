@@ -85,9 +85,14 @@ static void images_apply(const images_filter *f, mango_idx outer, mango_idx in_n
         }
 }
 
+static int images_side(mango_idx n)
+{
+    return n >= 1 && n <= 65535;
+}
+
 mango_status mango_image_resize(mango_idx H, mango_idx W, mango_idx C,
                                 const unsigned char *in, mango_idx oH, mango_idx oW,
-                                unsigned char *out, const mango_alloc *alloc)
+                                unsigned char *out, const mango_alloc *alloc, mango_err *err)
 {
     const mango_alloc al = mgi_alloc_get(alloc);
     images_filter fx = {0, 0, NULL, NULL, NULL}, fy = {0, 0, NULL, NULL, NULL};
@@ -95,8 +100,10 @@ mango_status mango_image_resize(mango_idx H, mango_idx W, mango_idx C,
     unsigned char *rows = NULL;
     mango_idx bytes = 0;
     mango_status st;
-    MGI_REQUIRE(in && out && C >= 1 && C <= 4 && H >= 1 && W >= 1 && oH >= 1 && oW >= 1);
-    MGI_REQUIRE(H <= 65535 && W <= 65535 && oH <= 65535 && oW <= 65535);
+    MGI_CHECK(err, in && out && C >= 1 && C <= 4 && images_side(H) && images_side(W) &&
+                       images_side(oH) && images_side(oW),
+              "mango_image_resize: pictures with sides of 1 to 65535 and 1 to 4 channels "
+              "expected");
     MGI_TRY_TO(images_filter_make(&fx, W, oW, &al));
     MGI_TRY_TO(images_filter_make(&fy, H, oH, &al));
     st = mgi_prod(3, size, &bytes) ? MANGO_E_MEM : MANGO_E_LIMIT;
@@ -110,7 +117,7 @@ done:
     mgi_del(&al, rows, bytes, 1);
     images_filter_free(&fx, &al);
     images_filter_free(&fy, &al);
-    return st;
+    return st < 0 ? mgi_fail(err, st, "no memory to resize a picture of %tdx%td", W, H) : st;
 }
 
 /* The offset of a centred crop: (side - crop)/2, halves to the even number. */
@@ -120,30 +127,41 @@ static mango_idx images_centre(mango_idx side, mango_idx crop)
     return twice % 2 && half % 2 ? half + 1 : half;
 }
 
-mango_status mango_image_fit(mango_idx H, mango_idx W, const unsigned char *in,
+/* Sides after the shorter one was scaled to `resize`; 0: as they are. */
+static void images_scaled(mango_idx H, mango_idx W, mango_idx resize, mango_idx *h,
+                          mango_idx *w)
+{
+    *h = H, *w = W;
+    if (resize > 0 && resize != MGI_MIN(H, W)) {
+        *w = W <= H ? resize : resize * W / H;
+        *h = W <= H ? resize * H / W : resize;
+    }
+}
+
+mango_status mango_image_fit(mango_idx H, mango_idx W, mango_idx C, const unsigned char *in,
                              mango_idx resize, mango_idx crop, unsigned char *out,
-                             const mango_alloc *alloc)
+                             const mango_alloc *alloc, mango_err *err)
 {
     const mango_alloc al = mgi_alloc_get(alloc);
     unsigned char *scaled = NULL;
     const unsigned char *p = in;
-    mango_idx h = H, w = W, bytes = 0;
-    MGI_REQUIRE(in && out && H >= 1 && W >= 1 && H <= 65535 && W <= 65535);
-    MGI_REQUIRE(crop >= 1 && crop <= 4096 && resize >= 0 && resize <= 4096);
-    if (resize > 0 && resize != MGI_MIN(H, W)) {
-        w = W <= H ? resize : resize * W / H;
-        h = W <= H ? resize * H / W : resize;
-        if (h > 65535 || w > 65535)
-            return MANGO_E_SHAPE;
-    }
-    if (h < crop || w < crop)
-        return MANGO_E_SHAPE;
+    mango_idx h = H, w = W, size[3] = {C, 0, 0}, bytes = 0;
+    MGI_CHECK(err, in && out && images_side(H) && images_side(W) && C >= 1 && C <= 4 &&
+                       crop >= 1 && crop <= 4096 && resize >= 0 && resize <= 4096,
+              "mango_image_fit: sides of 1 to 65535, a crop of 1 to 4096 and a resize of 0 to "
+              "4096 expected");
+    images_scaled(H, W, resize, &h, &w);
+    if (h < crop || w < crop || h > 65535 || w > 65535)
+        return mgi_fail(err, MANGO_E_SHAPE,
+                        "a picture of %tdx%td, shrunk to %tdx%td, cannot be cut to %tdx%td", W,
+                        H, w, h, crop, crop);
     if (h != H || w != W) {
-        if (!mgi_mul(3 * h, w, &bytes) || bytes > MGI_FILE_MAX)
-            return MANGO_E_LIMIT;
+        size[1] = h, size[2] = w;
+        if (!mgi_prod(3, size, &bytes) || bytes > MGI_FILE_MAX)
+            return mgi_fail(err, MANGO_E_LIMIT, "a picture of %tdx%td is too large", w, h);
         scaled = (unsigned char *)mgi_new(&al, bytes, 1);
-        mango_status st =
-            scaled ? mango_image_resize(H, W, 3, in, h, w, scaled, &al) : MANGO_E_MEM;
+        mango_status st = scaled ? mango_image_resize(H, W, C, in, h, w, scaled, &al, err)
+                                 : mgi_fail(err, MANGO_E_MEM, "no memory for %tdx%td", w, h);
         if (st < 0) {
             mgi_del(&al, scaled, bytes, 1);
             return st;
@@ -151,12 +169,20 @@ mango_status mango_image_fit(mango_idx H, mango_idx W, const unsigned char *in,
         p = scaled;
     }
     const mango_idx y0 = images_centre(h, crop), x0 = images_centre(w, crop);
-    for (mango_idx c = 0; c < 3; c++)
+    for (mango_idx c = 0; c < C; c++)
         for (mango_idx y = 0; y < crop; y++)
             for (mango_idx x = 0; x < crop; x++)
-                *out++ = p[((y0 + y) * w + x0 + x) * 3 + c];
+                *out++ = p[((y0 + y) * w + x0 + x) * C + c];
     mgi_del(&al, scaled, bytes, 1);
     return MANGO_OK;
+}
+
+void mango_image_grey(mango_idx n, const unsigned char *rgb, unsigned char *grey)
+{
+    for (mango_idx i = 0; i < n; i++) {
+        const uint32_t R = rgb[3 * i], G = rgb[3 * i + 1], B = rgb[3 * i + 2];
+        grey[i] = (unsigned char)((19595 * R + 38470 * G + 7471 * B + 32768) >> 16);
+    }
 }
 
 /* Size from the head of a picture file, refused when out of bounds. */
@@ -164,9 +190,9 @@ static mango_status images_size(const char *path, const unsigned char *bytes, ma
                                 const mango_codecs *codecs, mango_idx max_side,
                                 mango_idx *W, mango_idx *H, mango_err *err)
 {
-    if (codecs->picture(codecs->ud, bytes, n, W, H, NULL) != 0)
-        return mgi_fail(err, MANGO_E_FORMAT,
-                        "%s: not a picture that can be read (PNG, JPEG, BMP, PPM)", path);
+    mango_err why = {"not a picture that can be read"};
+    if (codecs->picture(codecs->ud, bytes, n, W, H, NULL, &why) != 0)
+        return mgi_fail(err, MANGO_E_FORMAT, "%s: %s", path, why.text);
     if (*W < 1 || *H < 1 || *W > max_side || *H > max_side)
         return mgi_fail(err, MANGO_E_LIMIT,
                         "%s: a picture of %ldx%ld, sides of 1 to %ld expected", path,
@@ -180,8 +206,11 @@ mango_status mango_image_read(const char *path, const mango_codecs *codecs,
 {
     const mango_alloc al = mgi_alloc_get(alloc);
     unsigned char *bytes = NULL;
+    mango_err why = {"a damaged picture"};
     mango_idx n = 0;
     mango_status st;
+    MGI_CHECK(err, path && rgb && W && H,
+              "mango_image_read: a path and places for the picture and its sides expected");
     *rgb = NULL;
     if (!codecs || !codecs->picture)
         return mgi_fail(err, MANGO_E_UNSUPPORTED, "%s: this build cannot decode pictures",
@@ -192,10 +221,10 @@ mango_status mango_image_read(const char *path, const mango_codecs *codecs,
     *rgb = (unsigned char *)mgi_new(&al, 3 * *W * *H, 1);
     if (!*rgb) {
         st = mgi_fail(err, MANGO_E_MEM, "%s: out of memory", path);
-    } else if (codecs->picture(codecs->ud, bytes, n, W, H, *rgb) != 0) {
+    } else if (codecs->picture(codecs->ud, bytes, n, W, H, *rgb, &why) != 0) {
         mgi_del(&al, *rgb, 3 * *W * *H, 1);
         *rgb = NULL;
-        st = mgi_fail(err, MANGO_E_FORMAT, "%s: a damaged picture", path);
+        st = mgi_fail(err, MANGO_E_FORMAT, "%s: %s", path, why.text);
     }
 done:
     mgi_del(&al, bytes, n + 1, 1);

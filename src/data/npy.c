@@ -224,6 +224,8 @@ mango_status mango_npy_parse(mango_npy *a, const unsigned char *bytes, mango_idx
 {
     mango_idx start = 0, len = 0;
     npy_header h;
+    MGI_CHECK(err, a && what && n >= 0 && (bytes || n == 0),
+              "mango_npy_parse: an array, bytes and their name expected");
     memset(a, 0, sizeof *a);
     memset(&h, 0, sizeof h);
     a->al = mgi_alloc_get(al);
@@ -257,6 +259,7 @@ mango_status mango_npy_read(mango_npy *a, const char *path, const mango_alloc *a
     const mango_alloc al = mgi_alloc_get(alloc);
     unsigned char *bytes = NULL;
     mango_idx n = 0;
+    MGI_CHECK(err, a && path, "mango_npy_read: an array and a path expected");
     memset(a, 0, sizeof *a);
     MGI_TRY(mgi_file_read(path, MGI_FILE_MAX, &al, &bytes, &n, err));
     mango_status st = mango_npy_parse(a, bytes, n, path, &al, err);
@@ -300,6 +303,7 @@ static int npy_value(const mango_npy *a, mango_idx i, double *v, int64_t *k)
 
 mango_status mango_npy_floats(const mango_npy *a, float *out, mango_err *err)
 {
+    MGI_CHECK(err, a && a->data && out, "mango_npy_floats: an array that was read expected");
     for (mango_idx i = 0; i < a->count; i++) {
         double v;
         int64_t k = 0;
@@ -316,6 +320,7 @@ mango_status mango_npy_floats(const mango_npy *a, float *out, mango_err *err)
 
 mango_status mango_npy_ints(const mango_npy *a, mango_idx *out, mango_err *err)
 {
+    MGI_CHECK(err, a && a->data && out, "mango_npy_ints: an array that was read expected");
     for (mango_idx i = 0; i < a->count; i++) {
         double v;
         int64_t k = 0;
@@ -333,6 +338,7 @@ mango_status mango_npy_write(const char *path, mango_npy_type type, int rank,
     mango_idx count, bytes;
     mango_status st;
     mgi_str s;
+    MGI_CHECK(err, path && (rank == 0 || shape), "mango_npy_write: a path and a shape expected");
     if (type < 0 || type >= MANGO_NPY_TYPES || rank < 0 || rank > MGI_RANK_MAX ||
         !mgi_prod(rank, shape, &count) || !mgi_mul(count, npy_types[type].size, &bytes))
         return mgi_fail(err, MANGO_E_ARG, "%s: no such .npy type, rank or shape", path);

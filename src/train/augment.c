@@ -67,7 +67,7 @@ mango_status mgi_batch_fill(mgi_batch *B, const mango_data *data, const mango_id
         memset(&a, 0, sizeof a);
         if (random)
             a = aug_draw(o, epoch, index[k], B->H, B->W);
-        bad += mango_data_get(data, index[k], px ? NULL : own, &B->label[k], NULL) < 0;
+        bad += mango_data_picture(data, index[k], px ? NULL : own, &B->label[k], NULL) < 0;
         aug_place(B, &a, px ? px + index[k] * e : own, (const float(*)[256])table, B->x + k * e);
     }
     B->lam = 1;

@@ -62,12 +62,12 @@ static mango_status trainer_data(mango_trainer *t, mango_err *err)
 {
     const mango_net *net = t->net;
     const int node = t->kind == MANGO_TRAIN_SNGAN ? net->output : net->input;
-    mango_data_describe(t->data, &t->info);
+    mango_data_get(t->data, &t->info, sizeof t->info);
     MGI_TRY(trainer_fits(net, &t->info, t->info.name, node, err));
     if (t->kind == MANGO_TRAIN_NET || (t->dsc && t->dsc->node[t->dsc->output].C > 1))
         MGI_TRY(trainer_labels(t, t->data, &t->info, err));
     if (t->val) {
-        mango_data_describe(t->val, &t->val_info);
+        mango_data_get(t->val, &t->val_info, sizeof t->val_info);
         MGI_TRY(trainer_fits(net, &t->val_info, t->val_info.name, node, err));
         if (t->kind == MANGO_TRAIN_NET)
             MGI_TRY(trainer_labels(t, t->val, &t->val_info, err));
@@ -218,7 +218,7 @@ static void trainer_order(mango_trainer *t)
 static mango_status trainer_unread(const mango_data *data, mango_err *err)
 {
     mango_data_info info;
-    mango_data_describe(data, &info);
+    mango_data_get(data, &info, sizeof info);
     return mgi_fail(err, MANGO_E_IO, "%s: a picture cannot be read", info.name);
 }
 

@@ -2,65 +2,37 @@
  *
  * stb is lenient with damaged files: it fills what is missing with zeros and
  * skips checksums. So a file is walked from end to end before it is decoded,
- * and memory asked for by the decoder is capped.
+ * the work it asks for and memory asked for by the decoder are capped.
  * SPDX-License-Identifier: MIT */
 #include "image.h"
 #include "../../src/base/hash.h"
 #include <stdlib.h>
 
 #define CODECS_SIDE 16384 /* where decoders give up; the library's own limit is lower */
+#define CODECS_SCANS 64   /* of a JPEG: encoders write 1 to about 20 */
 
-/* ---- PPM and PGM: ours in every build ------------------------------------------ */
-
-/* The next number of a PNM head: digits after white space and #-comments. -1: none. */
-static mango_idx codecs_pnm_number(const unsigned char *p, mango_idx n, mango_idx *at)
+/* No decoder took it: say what it is. */
+static int codecs_unknown(const unsigned char *p, mango_idx n, mango_err *err)
 {
-    mango_idx v = 0, i = *at;
-    while (i < n && (p[i] == ' ' || (p[i] >= 9 && p[i] <= 13) || p[i] == '#')) {
-        if (p[i] == '#')
-            while (i < n && p[i] != '\n')
-                i++;
-        else
-            i++;
-    }
-    if (i >= n || p[i] < '0' || p[i] > '9')
-        return -1;
-    for (; i < n && p[i] >= '0' && p[i] <= '9'; i++) {
-        v = v * 10 + (p[i] - '0');
-        if (v > 65535)
-            return -1;
-    }
-    *at = i;
-    return v;
-}
-
-int image_pnm(const unsigned char *p, mango_idx n, mango_idx *W, mango_idx *H,
-              unsigned char *rgb)
-{
-    mango_idx at = 2;
-    if (n < 2 || p[0] != 'P' || (p[1] != '5' && p[1] != '6'))
-        return -1;
-    const mango_idx channels = p[1] == '6' ? 3 : 1;
-    const mango_idx w = codecs_pnm_number(p, n, &at), h = codecs_pnm_number(p, n, &at);
-    if (w < 1 || h < 1 || codecs_pnm_number(p, n, &at) != 255)
-        return -1;
-    at++; /* one white space */
-    if (n - at < w * h * channels)
-        return -1;
-    *W = w;
-    *H = h;
-    for (mango_idx i = 0; rgb && i < w * h * 3; i++)
-        rgb[i] = p[at + (channels == 3 ? i : i / 3)];
-    return 0;
+    mgi_fail(err, MANGO_E_FORMAT, "not a picture that can be read: %s; %s expected",
+             image_foreign(p, n),
+#ifdef MANGO_NO_STB
+             "in this build BMP, PPM or PGM"
+#else
+             "PNG, JPEG, BMP, PPM or PGM"
+#endif
+    );
+    return -1;
 }
 
 #ifdef MANGO_NO_STB
 
 static int codecs_picture(void *ud, const unsigned char *in, mango_idx n, mango_idx *W,
-                          mango_idx *H, unsigned char *rgb)
+                          mango_idx *H, unsigned char *rgb, mango_err *err)
 {
     (void)ud;
-    return image_pnm(in, n, W, H, rgb);
+    const int rc = image_plain(in, n, W, H, rgb, err);
+    return rc > 0 ? codecs_unknown(in, n, err) : rc;
 }
 
 const mango_codecs *image_codecs(void)
@@ -85,7 +57,6 @@ static void *codecs_realloc(void *p, size_t n)
 #define STB_IMAGE_IMPLEMENTATION
 #define STBI_ONLY_PNG
 #define STBI_ONLY_JPEG
-#define STBI_ONLY_BMP
 #define STBI_NO_STDIO
 #define STBI_NO_HDR
 #define STBI_NO_LINEAR
@@ -99,29 +70,29 @@ static uint32_t codecs_be32(const unsigned char *p)
 {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
-static uint32_t codecs_le32(const unsigned char *p)
-{
-    return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
-}
 
-/* A PNG of at most 8 bits whose chunks lie within the file, have the right CRC
- * and end with IEND. */
-static int codecs_png_whole(const unsigned char *p, mango_idx n)
+static int codecs_is_png(const unsigned char *p, mango_idx n)
 {
     static const unsigned char sign[8] = {0x89, 'P', 'N', 'G', 13, 10, 26, 10};
-    if (n < 33 || memcmp(p, sign, 8) != 0 || memcmp(p + 12, "IHDR", 4) != 0 || p[24] > 8)
-        return 0;
+    return n >= 8 && memcmp(p, sign, 8) == 0;
+}
+
+/* Chunks lie within the file, have the right CRC and end with IEND; NULL: so it is. */
+static const char *codecs_png_flaw(const unsigned char *p, mango_idx n)
+{
+    if (n < 33 || memcmp(p + 12, "IHDR", 4) != 0)
+        return "a PNG without a head";
     for (mango_idx at = 8; n - at >= 12;) {
         const uint32_t len = codecs_be32(p + at);
         if (len > 0x7fffffffu || (mango_idx)len > n - at - 12)
-            return 0;
+            return "a PNG that is cut off";
         if (mgi_crc32(0, p + at + 4, (mango_idx)len + 4) != codecs_be32(p + at + 8 + len))
-            return 0;
+            return "a damaged PNG: a chunk's CRC does not match";
         if (memcmp(p + at + 4, "IEND", 4) == 0)
-            return 1;
+            return NULL;
         at += 12 + (mango_idx)len;
     }
-    return 0;
+    return "a PNG that is cut off";
 }
 
 /* The Huffman tables of a segment of `len` bytes: 256 codes each at most. */
@@ -139,61 +110,61 @@ static int codecs_huffman_sane(const unsigned char *p, mango_idx len)
     return len == 0;
 }
 
-/* A JPEG whose segments lie within the file and whose scans reach an end-of-image
- * marker. Within entropy-coded data FF is always followed by 0 or a restart. */
-static int codecs_jpeg_whole(const unsigned char *p, mango_idx n)
+/* A segment of a JPEG: marker, `len` bytes behind its length. */
+static const char *codecs_jpeg_segment(int marker, const unsigned char *p, mango_idx len,
+                                       int *scans)
+{
+    if (marker == 0xc4)
+        return codecs_huffman_sane(p, len) ? NULL : "a damaged JPEG: its Huffman tables";
+    if (marker == 0xda && ++*scans > CODECS_SCANS)
+        return "a JPEG of more than 64 scans, which no picture needs";
+    if (marker < 0xc0 || marker > 0xcf || marker == 0xc8 || marker == 0xcc)
+        return NULL;
+    if (marker > 0xc2)
+        return "a JPEG that is lossless, hierarchical or arithmetic-coded; "
+               "baseline or progressive expected";
+    if (len < 6 || p[0] != 8)
+        return "a JPEG of other than 8 bits a channel";
+    return NULL;
+}
+
+/* Segments lie within the file, and scans reach an end-of-image marker; NULL: so it is.
+ * Within entropy-coded data FF is always followed by 0 or a restart. */
+static const char *codecs_jpeg_flaw(const unsigned char *p, mango_idx n)
 {
     mango_idx at = 2;
-    if (n < 4 || p[0] != 0xff || p[1] != 0xd8)
-        return 0;
+    int scans = 0;
     while (n - at >= 2) {
-        if (p[at] != 0xff || p[at + 1] == 0x00 || p[at + 1] == 0xff ||
-            (p[at + 1] >= 0xd0 && p[at + 1] <= 0xd7)) {
+        const int marker = p[at + 1];
+        if (p[at] != 0xff || marker == 0x00 || marker == 0xff ||
+            (marker >= 0xd0 && marker <= 0xd7)) {
             at++; /* data of a scan, or fill */
             continue;
         }
-        if (p[at + 1] == 0xd9)
-            return 1;
-        if (n - at < 4)
-            return 0;
-        const mango_idx len = (mango_idx)p[at + 2] << 8 | p[at + 3];
+        if (marker == 0xd9)
+            return NULL;
+        const mango_idx len = n - at < 4 ? 0 : (mango_idx)p[at + 2] << 8 | p[at + 3];
         if (len < 2 || len > n - at - 2)
-            return 0;
-        if (p[at + 1] == 0xc4 && !codecs_huffman_sane(p + at + 4, len - 2))
-            return 0;
+            break;
+        const char *flaw = codecs_jpeg_segment(marker, p + at + 4, len - 2, &scans);
+        if (flaw)
+            return flaw;
         at += 2 + len;
     }
-    return 0;
+    return "a JPEG that is cut off: no end-of-image marker";
 }
 
-/* A BMP of 24 bits, not compressed, whose rows lie within the file. */
-static int codecs_bmp_whole(const unsigned char *p, mango_idx n)
+/* Decode what was found whole. */
+static int codecs_stb(const unsigned char *in, mango_idx n, mango_idx *W, mango_idx *H,
+                      unsigned char *rgb, mango_err *err)
 {
-    if (n < 54 || p[0] != 'B' || p[1] != 'M' || codecs_le32(p + 14) < 40 || p[28] != 24 ||
-        p[29] != 0 || codecs_le32(p + 30) != 0)
-        return 0;
-    const uint32_t from = codecs_le32(p + 10), w = codecs_le32(p + 18);
-    uint32_t h = codecs_le32(p + 22);
-    if (h & 0x80000000u)
-        h = 0u - h; /* rows from the top */
-    if (w < 1 || w > CODECS_SIDE || h < 1 || h > CODECS_SIDE || (mango_idx)from > n)
-        return 0;
-    return n - (mango_idx)from >= (mango_idx)((w * 3 + 3) / 4 * 4) * (mango_idx)h;
-}
-
-static int codecs_picture(void *ud, const unsigned char *in, mango_idx n, mango_idx *W,
-                          mango_idx *H, unsigned char *rgb)
-{
-    int w, h, channels;
-    (void)ud;
-    if (image_pnm(in, n, W, H, rgb) == 0)
-        return 0;
-    if (n > INT_MAX ||
-        (!codecs_png_whole(in, n) && !codecs_jpeg_whole(in, n) && !codecs_bmp_whole(in, n)))
-        return -1;
+    int w = 0, h = 0, channels = 0;
     if (!rgb) {
-        if (!stbi_info_from_memory(in, (int)n, &w, &h, &channels))
+        if (!stbi_info_from_memory(in, (int)n, &w, &h, &channels)) {
+            mgi_fail(err, MANGO_E_FORMAT, "a damaged picture, or of over %d a side",
+                     CODECS_SIDE);
             return -1;
+        }
         *W = w;
         *H = h;
         return 0;
@@ -202,8 +173,27 @@ static int codecs_picture(void *ud, const unsigned char *in, mango_idx n, mango_
     const int fits = pixels && w == *W && h == *H;
     if (fits)
         memcpy(rgb, pixels, (size_t)w * (size_t)h * 3);
+    else
+        mgi_fail(err, MANGO_E_FORMAT, "a damaged picture");
     stbi_image_free(pixels);
     return fits ? 0 : -1;
+}
+
+static int codecs_picture(void *ud, const unsigned char *in, mango_idx n, mango_idx *W,
+                          mango_idx *H, unsigned char *rgb, mango_err *err)
+{
+    (void)ud;
+    const int plain = image_plain(in, n, W, H, rgb, err);
+    if (plain <= 0)
+        return plain;
+    const int png = codecs_is_png(in, n);
+    if (n > INT_MAX || (!png && (n < 4 || in[0] != 0xff || in[1] != 0xd8)))
+        return codecs_unknown(in, n, err);
+    const char *flaw = png ? codecs_png_flaw(in, n) : codecs_jpeg_flaw(in, n);
+    if (!flaw)
+        return codecs_stb(in, n, W, H, rgb, err);
+    mgi_fail(err, MANGO_E_FORMAT, "%s", flaw);
+    return -1;
 }
 
 static mango_idx codecs_inflate(void *ud, const unsigned char *in, mango_idx n_in,

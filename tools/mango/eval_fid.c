@@ -155,11 +155,11 @@ static mango_status fid_open(fid_job *j, mango_err *err)
     if (!data)
         MGI_TRY(fid_generator(j, err));
     MGI_TRY(fid_data(j, &j->real, o->split, err));
-    mango_data_describe(j->real, &info);
+    mango_data_get(j->real, &info, sizeof info);
     j->n = MGI_MIN(o->limit ? (mango_idx)o->limit : FID_PICTURES, info.count);
     if (data) {
         MGI_TRY(fid_data(j, &j->other, strcmp(o->split, "train") ? "train" : "test", err));
-        mango_data_describe(j->other, &info);
+        mango_data_get(j->other, &info, sizeof info);
         j->n = MGI_MIN(j->n, info.count);
     }
     if (j->n < 2)
@@ -177,9 +177,9 @@ static mango_status fid_load(fid_job *j, const mango_data *data, mango_idx at, m
                              mango_err *err)
 {
     mango_data_info info;
-    mango_data_describe(data, &info);
+    mango_data_get(data, &info, sizeof info);
     for (mango_idx b = 0; b < B; b++) {
-        MGI_TRY(mango_data_get(data, (at + b) * info.count / j->n, j->pixels, NULL, err));
+        MGI_TRY(mango_data_picture(data, (at + b) * info.count / j->n, j->pixels, NULL, err));
         for (mango_idx i = 0; i < j->size; i++)
             j->rgb[b * j->size + i] = (float)j->pixels[i] / 255.0f;
     }

@@ -1,7 +1,7 @@
 /* image.h - pictures of the command: decoding for the library, PNG files,
  * contact sheets. A picture is (H,W,3), 8 bits a channel, rows from the top.
  *
- * Decoding and PNG come from the stb headers. Built with MANGO_NO_STB, only PPM
+ * PNG and JPEG come from the stb headers. Built with MANGO_NO_STB, only BMP, PPM
  * and PGM are read, and PPM is written where PNG is asked for.
  * SPDX-License-Identifier: MIT */
 #ifndef IMAGE_H
@@ -10,13 +10,18 @@
 #include "../../src/base/text.h"
 #include "../../src/data/data.h"
 
-/* image_codecs - what the library is given to inflate and to decode PNG, JPEG,
- * 24-bit BMP, PPM and PGM. Files that are cut short, and PNGs with a wrong CRC
- * or with 16 bits, are refused. codecs.c */
+/* image_codecs - what the library is given to inflate and to decode PNG (all kinds; of
+ * 16 bits the upper 8), JPEG (baseline, progressive; grey, RGB, CMYK), BMP, PPM and PGM.
+ * Alpha is dropped, an orientation noted in EXIF is not followed, as Pillow's
+ * convert("RGB") does. Files that are cut short, PNGs with a wrong CRC and JPEGs of
+ * more than 64 scans are refused with the reason. codecs.c */
 const mango_codecs *image_codecs(void);
-/* The picture callback itself, without stb: PPM and PGM (P5, P6, maxval 255). */
-int image_pnm(const unsigned char *in, mango_idx n, mango_idx *W, mango_idx *H,
-              unsigned char *rgb);
+/* The picture callback for what needs no stb: PPM and PGM (P5, P6, maxval 255), BMP of
+ * 1, 4, 8, 24 or 32 bits, not compressed. 0: done, -1: refused, 1: another format.
+ * image_foreign - what a file that is no picture seems to be. codecs_plain.c */
+int image_plain(const unsigned char *in, mango_idx n, mango_idx *W, mango_idx *H,
+                unsigned char *rgb, mango_err *err);
+const char *image_foreign(const unsigned char *in, mango_idx n);
 
 /* image_name - the file that image_save writes for `path`: itself, or with .png
  * replaced by .ppm when this build has no PNG. Returns 1 when it was replaced. */

@@ -146,8 +146,10 @@ static mango_status input_picture(input_batch *b, const mango_net *net, const ch
                       path, W, H, l.name, l.W, l.H);
     if (st >= 0)
         st = input_alloc(b, 1, l.C * l.H * l.W, err);
+    if (st >= 0 && l.C == 1)
+        mango_image_grey(H * W, rgb, rgb);
     for (mango_idx i = 0; st >= 0 && i < l.C * H * W; i++)
-        b->x[i] = (float)rgb[i % (H * W) * 3 + i / (H * W)] / 255.0f;
+        b->x[i] = (float)rgb[i % (H * W) * l.C + i / (H * W)] / 255.0f;
     b->raw = 0;
     free(rgb);
     return st;
@@ -190,15 +192,16 @@ mango_status input_data(mango_data **data, mango_data_info *info, const char *na
                         mango_err *err)
 {
     mango_data_options o;
-    mango_data_defaults(&o);
+    mango_data_defaults(&o, sizeof o);
     o.codecs = *image_codecs();
     if (!strcmp(name, "folder")) {
+        o.channels = in->C == 1 ? 1 : 3;
         o.crop = in->H;
         o.resize = in->H == 224 ? 256 : in->H;
     }
     *data = NULL;
     MGI_TRY(mango_data_open(data, name, root, split, &o, NULL, err));
-    mango_data_describe(*data, info);
+    mango_data_get(*data, info, sizeof *info);
     if (info->C == in->C && info->H == in->H && info->W == in->W)
         return MANGO_OK;
     mango_data_destroy(*data);

@@ -68,13 +68,13 @@ static mango_status data_scan(cli *c, const mango_data *d, data_found *f, mango_
 {
     mango_data_info info;
     const double since = cli_now();
-    mango_data_describe(d, &info);
+    mango_data_get(d, &info, sizeof info);
     const mango_idx plane = info.H * info.W, n = info.C * plane;
     unsigned char *p = (unsigned char *)malloc((size_t)n);
     mango_status st = p ? MANGO_OK : mgi_fail(err, MANGO_E_MEM, "out of memory");
     for (mango_idx i = 0; i < info.count && st >= 0; i++) {
         int label = -1, blank = 1;
-        st = mango_data_get(d, i, p, &label, err);
+        st = mango_data_picture(d, i, p, &label, err);
         if (st < 0)
             break;
         if (label >= 0)
@@ -126,7 +126,7 @@ static void data_report(cli *c, const mango_data *d, const data_found *f,
                         const char *pixels, mgi_str *s)
 {
     mango_data_info info;
-    mango_data_describe(d, &info);
+    mango_data_get(d, &info, sizeof info);
     cli_print(c, "%s %s: %td pictures of %tdx%tdx%td, %td classes, labels in range\n",
               info.name, info.split, info.count, info.C, info.H, info.W, info.classes);
     mgi_str_printf(s,
@@ -162,11 +162,11 @@ static mango_status data_check_split(cli *c, const char *name, const char *split
     mango_data_info info;
     mango_data_options o;
     data_found f;
-    mango_data_defaults(&o);
+    mango_data_defaults(&o, sizeof o);
     o.codecs = *image_codecs();
     memset(&f, 0, sizeof f);
     MGI_TRY(mango_data_open(&d, name, a->root, split, &o, NULL, err));
-    mango_data_describe(d, &info);
+    mango_data_get(d, &info, sizeof info);
     const data_fact *k = data_known(name, split);
     f.per_class = (mango_idx *)calloc((size_t)info.classes + 1, sizeof *f.per_class);
     mango_status st = f.per_class ? data_scan(c, d, &f, err) : MANGO_E_MEM;

@@ -28,13 +28,14 @@ static mango_status encode_folder(input_batch *in, const mango_net *net, const c
     mango_data_options o;
     mango_layer l;
     MGI_TRY(mango_net_layer(net, net->input, &l));
-    mango_data_defaults(&o);
+    mango_data_defaults(&o, sizeof o);
     o.codecs = *image_codecs();
     o.resize = l.H;
     o.crop = l.H;
     o.allow_empty = 1;
+    o.channels = l.C == 1 ? 1 : 3;
     MGI_TRY(mango_data_open(&d, "folder", path, NULL, &o, NULL, err));
-    mango_data_describe(d, &info);
+    mango_data_get(d, &info, sizeof info);
     mango_idx n = info.C * info.H * info.W;
     unsigned char *px = malloc((size_t)n);
     mango_status st = MANGO_OK;
@@ -46,7 +47,7 @@ static mango_status encode_folder(input_batch *in, const mango_net *net, const c
     if (!px || !in->x)
         st = mgi_fail(err, MANGO_E_MEM, "no memory for %td pictures", info.count);
     for (mango_idx b = 0; b < info.count && st >= 0; b++) {
-        st = mango_data_get(d, b, px, NULL, err);
+        st = mango_data_picture(d, b, px, NULL, err);
         for (mango_idx i = 0; i < n; i++)
             in->x[b * n + i] = (float)px[i] / 255.0f;
     }

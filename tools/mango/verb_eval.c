@@ -159,7 +159,7 @@ static mango_status eval_batch(eval_job *j, mango_idx b0, mango_idx B, mango_err
 {
     mango_idx n = j->in.C * j->in.H * j->in.W;
     for (mango_idx b = 0; b < B; b++)
-        MGI_TRY(mango_data_get(j->data, b0 + b, j->pixels + b * n, &j->label[b], err));
+        MGI_TRY(mango_data_picture(j->data, b0 + b, j->pixels + b * n, &j->label[b], err));
     for (mango_idx i = 0; i < B * n; i++)
         j->x[i] = (float)j->pixels[i] / 255.0f;
     mango_status st = mango_plan_run(j->plan, B, j->x);

@@ -124,9 +124,10 @@ static mango_status train_data(train_job *j, mango_err *err)
 {
     mango_data_options o;
     const mgi_node *in = &j->net->node[j->kind == MANGO_TRAIN_SNGAN ? j->net->output : j->net->input];
-    mango_data_defaults(&o);
+    mango_data_defaults(&o, sizeof o);
     o.codecs = *image_codecs();
     if (!strcmp(j->data_name, "folder")) {
+        o.channels = in->C == 1 ? 1 : 3;
         o.crop = in->H;
         o.resize = in->H == 224 ? 256 : in->H;
     }
