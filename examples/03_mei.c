@@ -10,7 +10,7 @@ static int progress(void *ud, const mango_session *s)
 {
     mango_session_info i;
     (void)ud;
-    mango_session_get(s, &i);
+    mango_session_get(s, &i, sizeof i);
     printf("%4d queries  best %.3f\n", (int)i.queries, i.best);
     return 0;
 }
@@ -44,7 +44,7 @@ int main(int argc, char **argv)
     TRY(mango_objective_create(&f, gen, net, target, &fo, NULL, &err));
     mango_objective_get(f, &info);
     mango_space_modes(info.space, &modes);
-    TRY(mango_session_defaults("tt-b", &o, &err));
+    TRY(mango_session_defaults("tt-b", &o, sizeof o, &err));
     o.budget = 500, o.observe = progress;
     TRY(mango_session_create(&s, &modes, &o, mango_objective_eval, f, NULL, &err));
     printf("%s: %s\n", target, mango_status_text(mango_session_run(s)));

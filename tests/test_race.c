@@ -256,7 +256,7 @@ static void t_race_search(t_race_pair *p, const char *opt, int early, mango_idx 
     mango_modes m;
     mango_objective_info oi;
     mango_err err = {""};
-    T_OK_OR_RETURN(mango_session_defaults(opt, &so, &err), &err);
+    T_OK_OR_RETURN(mango_session_defaults(opt, &so, sizeof so, &err), &err);
     mango_objective_defaults(&o);
     const mango_opt_info traits = t_race_traits(opt);
     o.T = 24, o.batch = traits.batch, o.elite = early ? traits.elite : 0;
@@ -268,7 +268,7 @@ static void t_race_search(t_race_pair *p, const char *opt, int early, mango_idx 
     T_OK_OR_RETURN(mango_session_create(&s, &m, &so, mango_objective_eval, f, NULL, &err),
                    &err);
     T_STATUS(mango_session_run(s), MANGO_STOP_BUDGET);
-    mango_session_get(s, &info);
+    mango_session_get(s, &info, sizeof info);
     *missing = info.missing, *best = info.best;
     for (mango_idx q = 0; q < info.queries; q++)
         T_STATUS(mango_session_query(s, q, NULL, codes + q * m.d), MANGO_OK);
@@ -323,14 +323,14 @@ static t_race_calls t_race_ahead(const char *opt, mango_idx ahead, mango_idx bud
     mango_session_options so;
     mango_session *s = NULL;
     mango_err err = {""};
-    T_OK(mango_session_defaults(opt, &so, &err), &err);
+    T_OK(mango_session_defaults(opt, &so, sizeof so, &err), &err);
     so.budget = budget, so.seed = 4, so.ahead = ahead, so.journal = journal;
     so.resume = 1, so.sync = ahead ? 2 : 0;
     T_OK(mango_session_create(&s, &m, &so, t_race_count_calls, &c, NULL, &err), &err);
     if (!s)
         return c;
     T_CHECK(mango_session_run(s) > 0);
-    mango_session_get(s, info);
+    mango_session_get(s, info, sizeof *info);
     mango_session_destroy(s);
     return c;
 }

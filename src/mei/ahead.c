@@ -45,9 +45,11 @@ static mango_idx ahead_peek(mango_session *s, mango_idx n, mango_idx most)
         if (mgi_opt_peek(s->opt, skip, K, s->peek) < 0)
             break;
         for (mango_idx k = 0; k < K; k++)
-            if (!ahead_has(s, n, s->peek + k * s->d))
-                memcpy(s->aI + n++ * s->d, s->peek + k * s->d,
+            if (!ahead_has(s, n, s->peek + k * s->d)) {
+                memcpy(s->aI + n * s->d, s->peek + k * s->d,
                        (size_t)s->d * sizeof *s->aI);
+                n++;
+            }
         skip += K;
     }
     return n;
@@ -58,7 +60,7 @@ MGI_FN mango_status mgi_session_values(mango_session *s, mango_idx m)
     const mango_idx have = ahead_take(s, m), need = m - have;
     if (need == 0)
         return MANGO_OK;
-    const mango_idx room = s->budget - s->cache.done - have;
+    const mango_idx room = s->budget - s->shown - have;
     const mango_idx most = MGI_MIN(s->ahead, room);
     if (most <= need)
         return s->f(s->ud, need, s->J + have * s->d, s->y + have);

@@ -1,20 +1,38 @@
-/* cache.c - every query of a search, in order, found by its code.
+/* cache.c - every code that a search asked, found by its levels, and its values.
+ *
+ *   n values y_i of a row:  y = mean,  m2 = sum (y_i - y)^2, one at a time:
+ *   n += 1    t = y_n - y    y += t/n    m2 += t (y_n - y)         (Welford 1962)
  * SPDX-License-Identifier: MIT */
 #include "cache.h"
 
 #define CACHE_SEED 0xcbf29ce484222325u
 
-void mgi_cache_init(mgi_cache *c, mango_idx d, int indexed, const mango_alloc *al)
+void mgi_cache_init(mgi_cache *c, mango_idx d, int indexed, mango_idx shows,
+                    const mango_alloc *al)
 {
     memset(c, 0, sizeof *c);
     c->al = mgi_alloc_get(al);
-    c->d = d, c->indexed = indexed;
+    c->d = d;
+    c->indexed = indexed;
+    c->shows = shows;
+}
+
+/* The columns, of which mgi_cache_reserve makes longer ones. */
+static void cache_del_columns(const mgi_cache *c)
+{
+    mgi_del(&c->al, c->code, c->cap * c->d, sizeof *c->code);
+    mgi_del(&c->al, c->y, c->cap, sizeof *c->y);
+    mgi_del(&c->al, c->m2, c->cap, sizeof *c->m2);
+    mgi_del(&c->al, c->seen, c->cap, sizeof *c->seen);
+    mgi_del(&c->al, c->good, c->cap, sizeof *c->good);
+    mgi_del(&c->al, c->out, c->cap, sizeof *c->out);
+    mgi_del(&c->al, c->order, c->cap, sizeof *c->order);
+    mgi_del(&c->al, c->place, c->cap, sizeof *c->place);
 }
 
 void mgi_cache_free(mgi_cache *c)
 {
-    mgi_del(&c->al, c->code, c->cap * c->d, sizeof *c->code);
-    mgi_del(&c->al, c->y, c->cap, sizeof *c->y);
+    cache_del_columns(c);
     mgi_del(&c->al, c->slot, c->slots, sizeof *c->slot);
 }
 
@@ -52,36 +70,45 @@ static mango_status cache_slots(mgi_cache *c, mango_idx rows)
     if (!slot)
         return MANGO_E_MEM;
     mgi_del(&c->al, c->slot, c->slots, sizeof *c->slot);
-    c->slot = slot, c->slots = want;
+    c->slot = slot;
+    c->slots = want;
     for (mango_idx i = 0; i < c->n; i++)
         cache_link(c, i);
     return MANGO_OK;
 }
 
+static void *cache_longer(const mgi_cache *c, const void *old, mango_idx rows,
+                          mango_idx width, size_t size)
+{
+    void *p = mgi_new(&c->al, rows * width, size);
+    if (p && c->n > 0)
+        memcpy(p, old, (size_t)(c->n * width) * size);
+    return p;
+}
+
 mango_status mgi_cache_reserve(mgi_cache *c, mango_idx more)
 {
     mango_idx rows, cells;
-    if (!mgi_add(c->n, more, &rows) || !mgi_mul(rows, 4 * c->d, &cells))
+    if (!mgi_add(c->n, more, &rows) || !mgi_mul(rows, 8 * c->d, &cells))
         return MANGO_E_MEM;
     MGI_TRY(cache_slots(c, rows));
     if (rows <= c->cap)
         return MANGO_OK;
-    rows = MGI_MAX(rows, 2 * c->cap);
-    int32_t *code = mgi_new(&c->al, rows * c->d, sizeof *code);
-    double *y = mgi_new(&c->al, rows, sizeof *y);
-    if (!code || !y) {
-        mgi_del(&c->al, code, rows * c->d, sizeof *code);
-        mgi_del(&c->al, y, rows, sizeof *y);
-        return MANGO_E_MEM;
-    }
-    if (c->n > 0) {
-        memcpy(code, c->code, (size_t)(c->n * c->d) * sizeof *code);
-        memcpy(y, c->y, (size_t)c->n * sizeof *y);
-    }
-    mgi_del(&c->al, c->code, c->cap * c->d, sizeof *c->code);
-    mgi_del(&c->al, c->y, c->cap, sizeof *c->y);
-    c->code = code, c->y = y, c->cap = rows;
-    return MANGO_OK;
+    mgi_cache x = *c;
+    x.cap = MGI_MAX(rows, 2 * c->cap);
+    x.code = cache_longer(c, c->code, x.cap, c->d, sizeof *x.code);
+    x.y = cache_longer(c, c->y, x.cap, 1, sizeof *x.y);
+    x.m2 = cache_longer(c, c->m2, x.cap, 1, sizeof *x.m2);
+    x.seen = cache_longer(c, c->seen, x.cap, 1, sizeof *x.seen);
+    x.good = cache_longer(c, c->good, x.cap, 1, sizeof *x.good);
+    x.out = cache_longer(c, c->out, x.cap, 1, sizeof *x.out);
+    x.order = cache_longer(c, c->order, x.cap, 1, sizeof *x.order);
+    x.place = cache_longer(c, c->place, x.cap, 1, sizeof *x.place);
+    const int ok = x.code && x.y && x.m2 && x.seen && x.good && x.out && x.order && x.place;
+    cache_del_columns(ok ? c : &x);
+    if (ok)
+        *c = x;
+    return ok ? MANGO_OK : MANGO_E_MEM;
 }
 
 static int cache_same(const mgi_cache *c, mango_idx row, const mango_idx *I)
@@ -103,7 +130,7 @@ mango_idx mgi_cache_find(const mgi_cache *c, const mango_idx *I)
     mango_idx s = cache_slot(c, h);
     for (; c->slot[s] != 0; s = (s + 1) & (c->slots - 1)) {
         const mango_idx row = c->slot[s] - 1;
-        const int known = row >= c->done || c->y[row] - c->y[row] == 0.0;
+        const int known = !mgi_cache_whole(c, row) || mgi_is_finite(c->y[row]);
         if (known && cache_same(c, row, I))
             return row;
     }
@@ -116,11 +143,40 @@ mango_idx mgi_cache_push(mgi_cache *c, const mango_idx *I)
     assert(row < c->cap);
     for (mango_idx j = 0; j < c->d; j++)
         c->code[row * c->d + j] = (int32_t)I[j];
-    c->y[row] = 0.0;
+    c->y[row] = MGI_NAN;
+    c->m2[row] = 0.0;
+    c->seen[row] = c->good[row] = c->out[row] = 0;
     c->n++;
     if (c->indexed)
         cache_link(c, row);
     return row;
+}
+
+int mgi_cache_whole(const mgi_cache *c, mango_idx row)
+{
+    return c->seen[row] >= c->shows;
+}
+
+int mgi_cache_take(mgi_cache *c, mango_idx row, double y)
+{
+    const int was = mgi_cache_whole(c, row);
+    c->seen[row]++;
+    if (mgi_is_finite(y)) {
+        const double mean = c->good[row] > 0 ? c->y[row] : 0.0, t = y - mean;
+        c->good[row]++;
+        c->y[row] = c->good[row] == 1 ? y : mean + t / (double)c->good[row];
+        c->m2[row] += c->good[row] == 1 ? 0.0 : t * (y - c->y[row]);
+    }
+    if (was || !mgi_cache_whole(c, row))
+        return 0;
+    c->place[row] = c->done;
+    c->order[c->done++] = row;
+    return 1;
+}
+
+double mgi_cache_var(const mgi_cache *c, mango_idx row)
+{
+    return c->good[row] < 2 ? MGI_NAN : c->m2[row] / (double)(c->good[row] - 1);
 }
 
 void mgi_cache_code(const mgi_cache *c, mango_idx row, mango_idx *I)

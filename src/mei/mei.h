@@ -145,22 +145,27 @@ typedef struct mango_note {
 
 typedef struct mango_session mango_session;
 typedef struct mango_session_options {
+    size_t size;                /* set by mango_session_defaults                  */
     mango_opt_options o;        /* the optimizer: preset and its options          */
     uint64_t seed;
-    mango_idx budget;           /* queries, >= 1; may be larger at resume         */
+    mango_idx budget;           /* presentations, >= 1; may be larger at resume   */
     double stop_at;             /* stop at this value; NaN: never                 */
     mango_idx stall;            /* batches in a row without a new code before the
                                    optimizer is restarted, 1 .. 10^6              */
     int repeat;                 /* 1: a repeated code is a query again (noise);
                                    0: it is answered from the cache, for nothing  */
+    mango_idx shows;            /* presentations of each new code, 1 .. 10^6: its
+                                   value is their mean                            */
     mango_idx ahead;            /* codes that one call of the function should hold:
                                    of an oblivious method (mango_opt_info)
                                    the codes of the next batches are evaluated together
                                    with the present one; nothing else changes. 0: off */
+    const mango_facts *facts;   /* what the optimizer may know of the space, the same
+                                   at resume; NULL: nothing                       */
     const char *journal;        /* path; NULL: none                               */
     int resume;                 /* 1: go on with the journal when it exists;
                                    0: a journal that holds anything is refused    */
-    int sync;                   /* 1: each line is on the disk before the next query:
+    int sync;                   /* 1: each value is on the disk before anything else:
                                    for queries that cannot be had again. 2: within a
                                    second; a power cut then costs what is computed
                                    again. 0: when the system likes. A killed process
@@ -171,56 +176,123 @@ typedef struct mango_session_options {
                                    stops with MANGO_STOP_USER; NULL: none         */
     void *observe_ud;
 } mango_session_options;
-/* Options of a preset: budget 1000, seed 0, stop_at NaN, stall 100, sync 1. */
+/* mango_session_defaults - options for a preset of mango_opt_preset: budget 1000, seed
+ * 0, stop_at NaN, stall 100, shows 1, sync 1. size: sizeof *o. MANGO_E_NAME. */
 MANGO_API mango_status mango_session_defaults(const char *opt, mango_session_options *o,
-                                              mango_err *err);
+                                              size_t size, mango_err *err);
 
 /* mango_session_create - begin a search, or go on with one.
  *   modes  in   the space
- *   o      in   options; strings are copied
- *   f, ud  in   the function; not called here
+ *   o      in   options; all that they point to is copied
+ *   f, ud  in   the function; not called here. NULL: values come by
+ *               mango_session_tell alone
  * With resume the journal is replayed: the optimizer is asked again, must
  * propose the same codes, and is told the recorded values. The state is then
  * the one of a run that was never interrupted. An unfinished last line is cut
  * off; damage before it, or options that differ (budget, stop_at and sync may),
- * are refused and nothing is changed.
+ * are refused and nothing is changed. The journal is read line by line, whatever
+ * its size; one of format 1 goes on in it. A journal that was made here and of which
+ * nothing came is removed; no other file is.
  * Returns  MANGO_OK; MANGO_E_FORMAT (damaged, line named), MANGO_E_STATE
  *          (journal in the way; other option, its name in err), MANGO_E_ARG, ... */
 MANGO_API mango_status mango_session_create(mango_session **s, const mango_modes *modes,
                                             const mango_session_options *o,
                                             mango_evaluator f, void *ud,
                                             const mango_alloc *al, mango_err *err);
-/* mango_session_step - ask one batch, evaluate its new codes, tell all.
+
+/* Ask and tell: the caller shows codes and tells what they gave, when and in
+ * whatever order it pleases.
+ *
+ *     uint64_t id[40];                               //
+ *     while (mango_session_ask(s, 40, &K, id, I) == MANGO_OK) {
+ *         show codes I (K,d), get values y (K), some now, some later ...
+ *         mango_session_tell(s, n, some_id, some_y);
+ *     }
+ *
+ * mango_session_ask - what is to be shown next: at most `cap` codes I (K,d) and their
+ * ids (K). First what is left of the batches that are open; when nothing is left, a
+ * new batch is asked of the optimizer, also while values of earlier ones are still to
+ * come: so several can be open. With `shows` > 1 an id comes so many times. An id is
+ * the number of its code, counted from 0 in the order asked, the same after a resume.
+ * Returns MANGO_OK, *K = 0 when values must be told first; a MANGO_STOP_... and *K = 0
+ * when the search is over; an error.
+ *
+ * mango_session_tell - values y (n) of ids (n): of a whole batch or a part, in any
+ * order, late, of several batches, the same id again: each is one presentation, and one
+ * line of the journal holds the call. NaN and infinity: missing. A code that has `shows`
+ * values counts, with their mean; a batch is told to the optimizer when all its codes
+ * do. Presentations beyond that correct the mean that the best and later batches see. An
+ * id that was never given is MANGO_E_ARG, and then nothing of the call is taken.
+ * What was told in which order is the state: two sessions asked and told alike are
+ * alike, and have the same journal, byte for byte.
+ * With a journal of format 1 values must come in the order of their ids (else
+ * MANGO_E_STATE), one batch at a time.
+ *
+ * mango_session_again - give out anew what was given out and not told, for example
+ * when it was lost: ids (n), or all with id NULL. A resumed session does so by itself.
+ *
+ * Threads  one call at a time on a session: several threads take a lock around each. */
+MANGO_API mango_status mango_session_ask(mango_session *s, mango_idx cap, mango_idx *K,
+                                         uint64_t *id, mango_idx *I);
+MANGO_API mango_status mango_session_tell(mango_session *s, mango_idx n, const uint64_t *id,
+                                          const double *y);
+MANGO_API mango_status mango_session_again(mango_session *s, mango_idx n, const uint64_t *id);
+/* mango_session_note - a line in the journal, {"note":{key:value}}: it keeps its place
+ * between the others and changes nothing. */
+MANGO_API mango_status mango_session_note(mango_session *s, const char *key,
+                                          const char *value);
+
+/* mango_session_step - the same with the session's function, for one batch: ask,
+ * evaluate all that is to be shown, tell.
  * Returns MANGO_OK to be called again, a MANGO_STOP_... when the search is over,
  * an error (text from mango_session_error). After an error of the evaluator the
  * step may be tried again; after one of the journal the session is spent.
  * A batch that the budget cuts is finished when the budget grows.
  * MANGO_STOP_SPACE: every code was tried, or ten restarts in a row, each of
- * `stall` batches, brought no new code. */
+ * `stall` batches, brought no new code. MANGO_E_STATE: without a function, and when
+ * it must wait for values of what mango_session_ask gave out. */
 MANGO_API mango_status mango_session_step(mango_session *s);
 /* mango_session_run - step until it stops; returns why. */
 MANGO_API mango_status mango_session_run(mango_session *s);
-MANGO_API void mango_session_extend(mango_session *s, mango_idx budget); /* new total */
+/* mango_session_extend - a new total budget, 1 or more. */
+MANGO_API mango_status mango_session_extend(mango_session *s, mango_idx budget);
+/* The message of the last call on s that failed; "" if none. */
 MANGO_API const char *mango_session_error(const mango_session *s);
 /* Closes the journal; nothing is lost by not calling it. */
 MANGO_API void mango_session_destroy(mango_session *s);
 
 typedef struct mango_session_info {
     mango_idx d, budget;
-    mango_idx queries;       /* evaluations so far                      */
+    mango_idx queries;       /* codes that have their value, missing ones included */
     mango_idx cached;        /* proposals answered without a query      */
-    mango_idx missing;       /* evaluations that gave no finite value   */
+    mango_idx missing;       /* queries that gave no finite value       */
     mango_idx asks, restarts;
-    mango_idx replayed;      /* of the queries: from the journal        */
-    mango_idx improvements;  /* times the best became better            */
+    mango_idx replayed;      /* of the values told: from the journal    */
+    mango_idx improvements;  /* times the best became another           */
     double best;             /* NaN before the first finite value       */
+    mango_idx asked;         /* codes so far: the next id               */
+    mango_idx told, out;     /* presentations told; given out and not told */
+    mango_idx open;          /* batches under way                       */
+    int format;              /* of the journal                          */
 } mango_session_info;
-MANGO_API void mango_session_get(const mango_session *s, mango_session_info *info);
+MANGO_API mango_status mango_session_get(const mango_session *s, mango_session_info *info,
+                                         size_t size);
 /* Best code (d) and value, of equal ones the first; MANGO_E_STATE when none. */
 MANGO_API mango_status mango_session_best(const mango_session *s, double *y, mango_idx *I);
-/* Query q, 0 .. queries-1, in order: code (d) and value (NaN: missing). */
+/* Query q, 0 .. queries-1, in the order in which they got their value: code (d) and
+ * value (NaN: missing); either may be NULL. MANGO_E_ARG out of range. */
 MANGO_API mango_status mango_session_query(const mango_session *s, mango_idx q, double *y,
                                            mango_idx *I);
+/* The same query's value with all that is known of it. */
+typedef struct mango_value {
+    uint64_t id;
+    double y, var;       /* mean; variance of one presentation, NaN below two of them */
+    mango_idx n, shown;  /* finite values; presentations                              */
+} mango_value;
+MANGO_API mango_status mango_session_value(const mango_session *s, mango_idx q,
+                                           mango_value *value, size_t size);
+/* Code (d) of an id. */
+MANGO_API mango_status mango_session_code(const mango_session *s, uint64_t id, mango_idx *I);
 /* The query that brought improvement i, 0 .. improvements-1; -1 out of range. */
 MANGO_API mango_idx mango_session_improvement(const mango_session *s, mango_idx i);
 

@@ -1,4 +1,10 @@
-/* session.h - the inside of a session, shared by session.c and session_open.c.
+/* session.h - the inside of a session, shared by the session_*.c files.
+ *
+ * session.c        ask, tell, step: what a caller does
+ * session_batch.c  batches: opened, handed out, filled, told to the optimizer
+ * session_lines.c  the journal's lines: written, and read again at resume
+ * session_open.c   create, the header and its check, destroy
+ * session_found.c  what it found
  * SPDX-License-Identifier: MIT */
 #ifndef MGI_SESSION_H
 #define MGI_SESSION_H
@@ -6,6 +12,18 @@
 #include "cache.h"
 #include "journal.h"
 #include "mei.h"
+
+/* The proposals of one ask of the optimizer, until it is told all their values. */
+typedef struct mgi_proposals {
+    mango_idx number;     /* of the ask                                        */
+    mango_idx first, end; /* rows of the cache that are new with it            */
+    mango_idx waiting;    /* of these: not whole yet                           */
+    mango_idx shared;     /* proposals whose rows, of batches before, are not  */
+    mango_idx round, at;  /* handing out: the presentation, the next row       */
+    mango_idx K;
+    mango_idx *I, *row;   /* (cap,d) proposals; (cap) their rows in the cache  */
+    uint64_t *id;         /* (cap) their numbers at the optimizer              */
+} mgi_proposals;
 
 struct mango_session {
     mango_alloc al;
@@ -18,14 +36,19 @@ struct mango_session {
     int minimize;
     mango_idx budget, stall;
     double stop_at;           /* NaN: never */
-    mgi_cache cache;          /* every query in order; pending ones at its end */
+    mgi_cache cache;          /* every code asked; a row's number is its id */
     mgi_journal journal;
+    int format;               /* of the journal */
     mgi_str line;
-    /* the batch under way */
-    int open;                 /* asked and not yet told */
-    mango_idx cap, K;
-    mango_idx *I, *J;         /* (cap,d) proposals; codes to evaluate */
-    mango_idx *row;           /* (cap) their rows in the cache */
+    /* batches: the first n_open are under way, in the order of their asks; the others
+     * keep their memory for later ones */
+    mango_idx cap;            /* proposals of a batch at most */
+    mgi_proposals *batch;
+    mango_idx n_open, n_batch;
+    mango_told *told;         /* (cap) what the optimizer is told */
+    /* a step */
+    uint64_t *id;             /* (cap) */
+    mango_idx *J;             /* (cap,d) codes to evaluate */
     double *y;                /* (cap) */
     /* codes of batches to come, evaluated with an earlier one (ahead.c) */
     mango_idx ahead;          /* codes of one evaluation, wanted; 0: none ahead */
@@ -33,19 +56,42 @@ struct mango_session {
     mango_idx *aI, *peek;     /* (ahead,d), (cap,d) */
     double *ay;               /* (ahead) */
     /* counters */
+    mango_idx shown, out;     /* presentations told; handed out and not yet told */
     mango_idx asks, restarts, cached, missing, replayed;
     mango_idx stalled, dry;   /* batches, restarts without a new code */
-    mango_idx *better, n_better, cap_better; /* queries that improved the best */
+    mango_idx silent;         /* asks since the last line that brought no new code */
+    mango_idx *better, n_better, cap_better; /* queries that became the best */
     double best;
     mango_status dead;        /* the journal failed: no further step */
     mango_err err;
 };
 
-/* ahead.c: values into s->y of the m codes in s->J, the next pending rows; with them
- * codes of batches to come. As s->f, and its statuses. */
-MGI_FN mango_status mgi_session_values(mango_session *s, mango_idx m);
+/* ---- session_batch.c */
+MGI_FN int mgi_session_better(const mango_session *s, double y, double than);
+/* Ask the optimizer for one more batch. A batch without new codes is told at once. */
+MGI_FN mango_status mgi_session_batch(mango_session *s);
+/* Presentations to be had from the open batches, at most `most`: ids, codes (K,d). */
+MGI_FN mango_idx mgi_session_hand(mango_session *s, mango_idx most, uint64_t *id,
+                                  mango_idx *I);
+/* Hand out anew what was handed out and not told; of one row, or, -1, of all. */
+MGI_FN void mgi_session_again(mango_session *s, mango_idx row);
+/* Room to take n more values; then they are taken one by one: the only place where
+ * values enter. */
+MGI_FN mango_status mgi_session_room(mango_session *s, mango_idx n);
+MGI_FN mango_status mgi_session_take(mango_session *s, mango_idx row, double y);
+MGI_FN void mgi_session_free_batches(mango_session *s);
 
-/* Take all steps that the journal holds. */
+/* ---- session_lines.c */
+MGI_FN mango_status mgi_session_write_ask(mango_session *s, mango_idx first);
+MGI_FN mango_status mgi_session_write_tell(mango_session *s, mango_idx n, const uint64_t *id,
+                                           const double *y);
+MGI_FN mango_status mgi_session_write_note(mango_session *s, const char *key,
+                                           const char *value);
+/* Do all that the journal tells. */
 MGI_FN mango_status mgi_session_replay(mango_session *s);
+
+/* ---- ahead.c: values into s->y of the m codes in s->J, the next to be told; with
+ * them codes of batches to come. As s->f, and its statuses. */
+MGI_FN mango_status mgi_session_values(mango_session *s, mango_idx m);
 
 #endif

@@ -1,81 +1,119 @@
 /* session_open.c - begin a session or resume one: options, header, replay.
  * SPDX-License-Identifier: MIT */
 #include "session.h"
+#include <stdio.h>
 
 #define SESSION_NOTES 32
+
+mango_status mango_session_defaults(const char *opt, mango_session_options *o, size_t size,
+                                    mango_err *err)
+{
+    mango_session_options own;
+    MGI_CHECK(err, o, "mango_session_defaults: options expected");
+    memset(&own, 0, sizeof own);
+    MGI_TRY(mango_opt_defaults(opt, &own.o, sizeof own.o, err));
+    own.budget = 1000;
+    own.stop_at = MGI_NAN;
+    own.stall = 100;
+    own.shows = 1;
+    own.sync = 1;
+    const mango_status st = mgi_options_out(o, size, &own, sizeof own);
+    if (st < 0)
+        return mgi_fail(err, st, "mango_session_defaults: size %llu is not of the options",
+                        (unsigned long long)size);
+    return st;
+}
 
 static mango_status session_check(const mango_modes *m, const mango_session_options *o,
                                   mango_err *err)
 {
-    if (!m || !m->n || m->d < 1)
-        return mgi_fail(err, MANGO_E_ARG, "session: modes expected");
-    if (o->budget < 1)
-        return mgi_fail(err, MANGO_E_ARG, "session: budget is %td, expected 1 or more",
-                        o->budget);
-    if (o->ahead < 0 || o->ahead > (mango_idx)1 << 20)
-        return mgi_fail(err, MANGO_E_ARG, "session: ahead is %td, expected 0..2^20",
-                        o->ahead);
-    if (o->stall < 1 || o->stall > 1000000)
-        return mgi_fail(err, MANGO_E_ARG, "session: stall is %td, expected 1..1000000",
-                        o->stall);
-    if (o->n_notes < 0 || o->n_notes > SESSION_NOTES || (o->n_notes > 0 && !o->notes))
-        return mgi_fail(err, MANGO_E_ARG, "session: 0..%d notes expected", SESSION_NOTES);
+    MGI_CHECK(err, m && m->n && m->d >= 1, "session: modes expected");
+    const struct { const char *name; mango_idx v, lo, hi; } field[] = {
+        {"budget", o->budget, 1, PTRDIFF_MAX}, {"ahead", o->ahead, 0, (mango_idx)1 << 20},
+        {"stall", o->stall, 1, 1000000},       {"shows", o->shows, 1, 1000000},
+        {"sync", o->sync, 0, 2},               {"n_notes", o->n_notes, 0, SESSION_NOTES},
+    };
+    for (mango_idx i = 0; i < MGI_COUNT(field); i++)
+        MGI_CHECK(err, field[i].v >= field[i].lo && field[i].v <= field[i].hi,
+                  "session: %s is %td, expected %td..%td", field[i].name, field[i].v,
+                  field[i].lo, field[i].hi);
+    MGI_CHECK(err, o->n_notes == 0 || o->notes, "session: %td notes expected", o->n_notes);
     for (mango_idx i = 0; i < o->n_notes; i++)
-        if (!o->notes[i].key || !o->notes[i].value)
-            return mgi_fail(err, MANGO_E_ARG, "session: note %td has no key or no value",
-                            i);
+        MGI_CHECK(err, o->notes[i].key && o->notes[i].value,
+                  "session: note %td has no key or no value", i);
     return MANGO_OK;
 }
 
-static void session_header_value(const char *name, double v, mgi_str *s)
+/* ---- header --------------------------------------------------------------- */
+
+static void header_value(const char *before, const char *name, double v, mgi_str *s)
 {
-    mgi_str_printf(s, ",\"%s\":", name);
+    mgi_str_printf(s, "%s\"%s\":", before, name);
     mgi_str_float(s, v);
 }
 
-/* Each option by its name. The first of them stood in every journal of format 1, also
- * of a method that has no such option. */
-static void session_header_options(const mango_opt_options *o, mgi_str *s)
+/* Format 1: these stood in every journal, also of a method that has no such option. */
+static void header_options_old(const mango_opt_options *o, mgi_str *s)
 {
     static const struct { const char *name; double value; } old[] = {
         {"k", 1}, {"k_top", 1}, {"k_gd", 1}, {"lr", 0.05}, {"r", 5}, {"quantized", 0},
         {"minimize", 0}};
-    mango_opt_spec spec;
-    double v;
-    for (mango_idx i = 0; i < MGI_COUNT(old); i++)
-        session_header_value(
-            old[i].name, mango_opt_value(o, old[i].name, &v, NULL) < 0 ? old[i].value : v, s);
-    mgi_str_puts(s, ",\"schedule\":0");
-    for (mango_idx i = 0; i < mango_opt_option_count(o->preset); i++) {
-        int known = 0;
-        mango_opt_option(o->preset, i, &spec, sizeof spec);
-        for (mango_idx k = 0; k < MGI_COUNT(old); k++)
-            known |= strcmp(old[k].name, spec.name) == 0;
-        if (!known && mango_opt_value(o, spec.name, &v, NULL) == MANGO_OK)
-            session_header_value(spec.name, v, s);
+    for (mango_idx i = 0; i < MGI_COUNT(old); i++) {
+        double v;
+        if (mango_opt_value(o, old[i].name, &v, NULL) < 0)
+            v = old[i].value;
+        header_value(",", old[i].name, v, s);
     }
+    mgi_str_puts(s, ",\"schedule\":0");
 }
 
-/* The header's text, without its closing brace. */
-static void session_header(const mango_modes *m, const mango_session_options *o, mgi_str *s)
+static void header_options(const mango_opt_options *o, mgi_str *s)
 {
-    mgi_str_puts(s, "{\"mango\":\"journal\",\"format\":1,\"version\":\"" MANGO_VERSION
-                    "\",\"opt\":");
-    mgi_json_quote(s, o->o.preset, (mango_idx)strlen(o->o.preset));
-    mgi_str_printf(s, ",\"seed\":\"%llu\"", (unsigned long long)o->seed);
-    session_header_options(&o->o, s);
-    mgi_str_printf(s, ",\"stall\":%lld,\"repeat\":%d,\"modes\":[", (long long)o->stall,
-                   o->repeat != 0);
-    for (mango_idx j = 0; j < m->d; j++)
-        mgi_str_printf(s, "%s%lld", j ? "," : "", (long long)m->n[j]);
-    mgi_str_puts(s, "],\"notes\":{");
+    mgi_str_puts(s, ",\"options\":{");
+    const mango_idx n = mango_opt_option_count(o->preset);
+    for (mango_idx i = 0; i < n; i++) {
+        mango_opt_spec spec;
+        double v;
+        if (mango_opt_option(o->preset, i, &spec, sizeof spec) == MANGO_OK &&
+            mango_opt_value(o, spec.name, &v, NULL) == MANGO_OK)
+            header_value(i ? "," : "", spec.name, v, s);
+    }
+    mgi_str_puts(s, "}");
+}
+
+static void header_notes(const mango_session_options *o, mgi_str *s)
+{
+    mgi_str_puts(s, ",\"notes\":{");
     for (mango_idx i = 0; i < o->n_notes; i++) {
         mgi_str_puts(s, i ? "," : "");
         mgi_json_quote(s, o->notes[i].key, (mango_idx)strlen(o->notes[i].key));
         mgi_str_puts(s, ":");
         mgi_json_quote(s, o->notes[i].value, (mango_idx)strlen(o->notes[i].value));
     }
-    mgi_str_printf(s, "},\"budget\":%lld", (long long)o->budget);
+    mgi_str_puts(s, "}");
+}
+
+/* The header's text, without its closing brace. */
+static void session_header(const mango_modes *m, const mango_session_options *o, int format,
+                           mgi_str *s)
+{
+    mgi_str_printf(s, "{\"mango\":\"journal\",\"format\":%d,\"version\":\"%s\",\"opt\":",
+                   format, MANGO_VERSION);
+    mgi_json_quote(s, o->o.preset, (mango_idx)strlen(o->o.preset));
+    mgi_str_printf(s, ",\"seed\":\"%llu\"", (unsigned long long)o->seed);
+    if (format == 1)
+        header_options_old(&o->o, s);
+    else
+        header_options(&o->o, s);
+    mgi_str_printf(s, ",\"stall\":%lld,\"repeat\":%d", (long long)o->stall, o->repeat != 0);
+    if (format > 1)
+        mgi_str_printf(s, ",\"shows\":%lld", (long long)o->shows);
+    mgi_str_puts(s, ",\"modes\":[");
+    for (mango_idx j = 0; j < m->d; j++)
+        mgi_str_printf(s, "%s%lld", j ? "," : "", (long long)m->n[j]);
+    mgi_str_puts(s, "]");
+    header_notes(o, s);
+    mgi_str_printf(s, ",\"budget\":%lld", (long long)o->budget);
 }
 
 /* What a resumed run may have different. */
@@ -85,12 +123,26 @@ static int session_free(const char *key)
            strcmp(key, "crc") == 0;
 }
 
+/* Format 1 has numbers among its notes that are cut to six digits. */
+static int session_same_note(const mgi_json_value *a, const mgi_json_value *b)
+{
+    char six[64];
+    double v;
+    if (!mgi_parse_real(a->str, &v))
+        return 0;
+    snprintf(six, sizeof six, "%g", v);
+    return strcmp(six, b->str) == 0;
+}
+
 /* Are two JSON values the same? For objects `where` becomes the first key that
  * differs; at the top, some may. */
 static int session_same(const mgi_json *ja, const mgi_json_value *a, const mgi_json *jb,
-                        const mgi_json_value *b, const char **where)
+                        const mgi_json_value *b, int format, const char **where)
 {
     const int top = a == ja->v;
+    if (a->kind == MGI_JSON_STRING && b->kind == MGI_JSON_STRING && format == 1 &&
+        a->parent > 0 && session_same_note(a, b))
+        return 1;
     if (a->kind != b->kind || a->n != b->n)
         return 0;
     if (a->kind == MGI_JSON_NUMBER)
@@ -100,7 +152,7 @@ static int session_same(const mgi_json *ja, const mgi_json_value *a, const mgi_j
     if (a->kind == MGI_JSON_ARRAY) {
         mango_idx x = a->child, y = b->child;
         for (; x >= 0 && y >= 0; x = ja->v[x].next, y = jb->v[y].next)
-            if (!session_same(ja, ja->v + x, jb, jb->v + y, where))
+            if (!session_same(ja, ja->v + x, jb, jb->v + y, format, where))
                 return 0;
         return 1;
     }
@@ -110,7 +162,7 @@ static int session_same(const mgi_json *ja, const mgi_json_value *a, const mgi_j
         const char *inner = NULL;
         if (top && session_free(v->key))
             continue;
-        if (w && session_same(ja, v, jb, w, &inner))
+        if (w && session_same(ja, v, jb, w, format, &inner))
             continue;
         *where = inner ? inner : v->key;
         return 0;
@@ -118,28 +170,52 @@ static int session_same(const mgi_json *ja, const mgi_json_value *a, const mgi_j
     return 1;
 }
 
+/* The format that the journal's first line names. */
+static mango_status session_format(mango_session *s, const mgi_json *theirs,
+                                   const mango_session_options *o, mango_err *err)
+{
+    const mgi_json_value *format = mgi_json_get(theirs, theirs->v, "format"),
+                         *crc = mgi_json_get(theirs, theirs->v, "crc");
+    if (!crc || !format || !format->is_int || format->i < 1 || format->i > 2)
+        return mgi_fail(err, MANGO_E_FORMAT, "%.120s: a journal of format 1 or 2 expected",
+                        o->journal);
+    s->format = (int)format->i;
+    if (s->format == 1 && o->shows > 1)
+        return mgi_fail(err, MANGO_E_STATE, "%.120s: was made with another 'shows'",
+                        o->journal);
+    return MANGO_OK;
+}
+
+/* The header that these options give, against the one that is there. */
+static mango_status session_compare(mango_session *s, const mgi_json *theirs,
+                                    const mango_modes *m, const mango_session_options *o,
+                                    mango_err *err)
+{
+    mgi_json ours;
+    const char *where = "options";
+    session_header(m, o, s->format, &s->line);
+    mgi_str_puts(&s->line, ",\"crc\":\"\"}");
+    if (s->line.bad)
+        return mgi_fail(err, MANGO_E_MEM, "session: out of memory");
+    MGI_TRY(mgi_json_parse(&ours, s->line.p, s->line.n, &s->al, err));
+    const int same = session_same(&ours, ours.v, theirs, theirs->v, s->format, &where);
+    const mango_status st =
+        same ? MANGO_OK
+             : mgi_fail(err, MANGO_E_STATE, "%.120s: was made with another '%.60s'",
+                        o->journal, where);
+    mgi_json_free(&ours);
+    return st;
+}
+
 /* The journal's first line against these options. */
 static mango_status session_match(mango_session *s, const mango_modes *m,
                                   const mango_session_options *o, mango_err *err)
 {
-    mgi_json ours, theirs;
-    const char *where = "options";
-    session_header(m, o, &s->line);
-    mgi_str_puts(&s->line, ",\"crc\":\"\"}");
-    if (s->line.bad)
-        return mgi_fail(err, MANGO_E_MEM, "session: out of memory");
+    mgi_json theirs;
     MGI_TRY(mgi_journal_next(&s->journal, "mango", &theirs, err));
-    mango_status st = mgi_json_parse(&ours, s->line.p, s->line.n, &s->al, err);
-    if (st == MANGO_OK) {
-        const mgi_json_value *crc = mgi_json_get(&theirs, theirs.v, "crc");
-        if (!crc)
-            st = MANGO_E_FORMAT;
-        else if (!session_same(&ours, ours.v, &theirs, theirs.v, &where))
-            st = MANGO_E_STATE;
-        if (st < 0)
-            mgi_fail(err, st, "%.120s: was made with another '%.60s'", o->journal, where);
-        mgi_json_free(&ours);
-    }
+    mango_status st = session_format(s, &theirs, o, err);
+    if (st == MANGO_OK)
+        st = session_compare(s, &theirs, m, o, err);
     mgi_json_free(&theirs);
     return st;
 }
@@ -159,70 +235,107 @@ static mango_status session_journal_open(mango_session *s, const mango_modes *m,
     if (found)
         return MANGO_OK;
     s->line.n = 0;
-    session_header(m, o, &s->line);
+    session_header(m, o, s->format, &s->line);
     return mgi_journal_write(&s->journal, &s->line, 1, err);
+}
+
+/* ---- create and destroy --------------------------------------------------- */
+
+static mango_status session_memory(mango_session *s, mango_err *err)
+{
+    mango_idx cells, all;
+    if (!mgi_mul(s->cap, s->d, &cells) || !mgi_mul(s->ahead, s->d, &all))
+        return mgi_fail(err, MANGO_E_MEM, "session: a batch of %td codes is too large",
+                        MGI_MAX(s->cap, s->ahead));
+    s->told = mgi_new(&s->al, s->cap, sizeof *s->told);
+    s->id = mgi_new(&s->al, s->cap, sizeof *s->id);
+    s->J = mgi_new(&s->al, cells, sizeof *s->J);
+    s->y = mgi_new(&s->al, s->cap, sizeof *s->y);
+    s->aI = mgi_new(&s->al, all, sizeof *s->aI);
+    s->ay = mgi_new(&s->al, s->ahead, sizeof *s->ay);
+    s->peek = mgi_new(&s->al, s->ahead > 0 ? cells : 0, sizeof *s->peek);
+    if (!s->told || !s->id || !s->J || !s->y || !s->aI || !s->ay || !s->peek)
+        return mgi_fail(err, MANGO_E_MEM, "session: out of memory");
+    return MANGO_OK;
 }
 
 static mango_status session_build(mango_session *s, const mango_modes *m,
                                   const mango_session_options *o, mango_err *err)
 {
     mango_opt_info info;
-    MGI_TRY(mango_opt_create(&s->opt, m, NULL, &o->o, o->seed, &s->al, err));
+    MGI_TRY(mango_opt_create(&s->opt, m, o->facts, &o->o, o->seed, &s->al, err));
     MGI_TRY(mango_opt_get(s->opt, &info, sizeof info));
     s->minimize = info.minimize;
     s->cap = info.batch;
     s->total = 1;
     if (!mgi_prod((int)MGI_MIN(m->d, INT_MAX), m->n, &s->total))
         s->total = PTRDIFF_MAX;
-    mango_idx cells;
-    if (!mgi_mul(s->cap, s->d, &cells))
-        return mgi_fail(err, MANGO_E_MEM, "session: batch of %td codes is too large",
-                        s->cap);
-    s->I = mgi_new(&s->al, cells, sizeof *s->I);
-    s->J = mgi_new(&s->al, cells, sizeof *s->J);
-    s->row = mgi_new(&s->al, s->cap, sizeof *s->row);
-    s->y = mgi_new(&s->al, s->cap, sizeof *s->y);
-    if (!s->I || !s->J || !s->row || !s->y)
-        return mgi_fail(err, MANGO_E_MEM, "session: out of memory");
-    if (o->ahead > s->cap && !o->repeat && info.oblivious) {
+    if (o->ahead > s->cap && !o->repeat && o->shows == 1 && info.oblivious)
         s->ahead = o->ahead;
-        mango_idx all;
-        if (!mgi_mul(s->ahead, s->d, &all))
-            return mgi_fail(err, MANGO_E_MEM, "session: %td codes ahead are too many",
-                            s->ahead);
-        s->aI = mgi_new(&s->al, all, sizeof *s->aI);
-        s->ay = mgi_new(&s->al, s->ahead, sizeof *s->ay);
-        s->peek = mgi_new(&s->al, cells, sizeof *s->peek);
-        if (!s->aI || !s->ay || !s->peek)
-            return mgi_fail(err, MANGO_E_MEM, "session: out of memory");
-    }
+    MGI_TRY(session_memory(s, err));
     return o->journal ? session_journal_open(s, m, o, err) : MANGO_OK;
 }
 
+static void session_init(mango_session *s, const mango_modes *m,
+                         const mango_session_options *o)
+{
+    s->d = m->d;
+    s->observe = o->observe;
+    s->observe_ud = o->observe_ud;
+    s->budget = o->budget;
+    s->stall = o->stall;
+    s->stop_at = o->stop_at;
+    s->format = 2;
+    mgi_cache_init(&s->cache, m->d, !o->repeat, o->shows, &s->al);
+    mgi_str_init(&s->line, &s->al);
+    mgi_str_init(&s->journal.path, &s->al);
+    s->journal.al = s->al;
+}
+
+/* drop: nothing came of it, so a journal that it made itself goes again. */
+static void session_del(mango_session *s, int drop)
+{
+    const mango_alloc al = s->al;
+    const mango_idx cells = s->cap * s->d;
+    if (drop)
+        mgi_journal_drop(&s->journal);
+    else
+        mgi_journal_close(&s->journal);
+    mango_opt_destroy(s->opt);
+    mgi_session_free_batches(s);
+    mgi_cache_free(&s->cache);
+    mgi_str_free(&s->line);
+    mgi_del(&al, s->told, s->cap, sizeof *s->told);
+    mgi_del(&al, s->id, s->cap, sizeof *s->id);
+    mgi_del(&al, s->J, cells, sizeof *s->J);
+    mgi_del(&al, s->y, s->cap, sizeof *s->y);
+    mgi_del(&al, s->aI, s->ahead * s->d, sizeof *s->aI);
+    mgi_del(&al, s->ay, s->ahead, sizeof *s->ay);
+    mgi_del(&al, s->peek, s->ahead > 0 ? cells : 0, sizeof *s->peek);
+    mgi_del(&al, s->better, s->cap_better, sizeof *s->better);
+    mgi_del(&al, s, 1, sizeof *s);
+}
+
 mango_status mango_session_create(mango_session **s, const mango_modes *modes,
-                                  const mango_session_options *o, mango_evaluator f,
+                                  const mango_session_options *options, mango_evaluator f,
                                   void *ud, const mango_alloc *al, mango_err *err)
 {
-    MGI_REQUIRE(s);
+    mango_session_options o;
+    MGI_CHECK(err, s, "mango_session_create: a place for the session expected");
     *s = NULL;
-    MGI_REQUIRE(o && f);
-    MGI_TRY(session_check(modes, o, err));
+    MGI_TRY(mgi_options_in(&o, sizeof o, options, "mango_session_create", err));
+    MGI_TRY(session_check(modes, &o, err));
     const mango_alloc a = mgi_alloc_get(al);
     mango_session *x = mgi_new(&a, 1, sizeof *x);
     if (!x)
         return mgi_fail(err, MANGO_E_MEM, "session: out of memory");
-    x->al = a, x->d = modes->d, x->f = f, x->ud = ud;
-    x->observe = o->observe, x->observe_ud = o->observe_ud;
-    x->budget = o->budget;
-    x->stall = o->stall;
-    x->stop_at = o->stop_at;
-    mgi_cache_init(&x->cache, modes->d, !o->repeat, &a);
-    mgi_str_init(&x->line, &a);
-    mgi_str_init(&x->journal.path, &a);
-    x->journal.al = a;
-    const mango_status st = session_build(x, modes, o, err);
+    x->al = a;
+    x->f = f;
+    x->ud = ud;
+    session_init(x, modes, &o);
+    const mango_status st = session_build(x, modes, &o, err);
     if (st < 0)
-        mango_session_destroy(x);
+        session_del(x, 1);
     else
         *s = x;
     return st;
@@ -230,23 +343,8 @@ mango_status mango_session_create(mango_session **s, const mango_modes *modes,
 
 void mango_session_destroy(mango_session *s)
 {
-    if (!s)
-        return;
-    const mango_alloc al = s->al;
-    const mango_idx cells = s->cap * s->d;
-    mgi_journal_close(&s->journal);
-    mango_opt_destroy(s->opt);
-    mgi_cache_free(&s->cache);
-    mgi_str_free(&s->line);
-    mgi_del(&al, s->I, cells, sizeof *s->I);
-    mgi_del(&al, s->J, cells, sizeof *s->J);
-    mgi_del(&al, s->row, s->cap, sizeof *s->row);
-    mgi_del(&al, s->y, s->cap, sizeof *s->y);
-    mgi_del(&al, s->aI, s->ahead * s->d, sizeof *s->aI);
-    mgi_del(&al, s->ay, s->ahead, sizeof *s->ay);
-    mgi_del(&al, s->peek, cells, sizeof *s->peek);
-    mgi_del(&al, s->better, s->cap_better, sizeof *s->better);
-    mgi_del(&al, s, 1, sizeof *s);
+    if (s)
+        session_del(s, 0);
 }
 
 #undef SESSION_NOTES

@@ -46,7 +46,7 @@ static mango_status mei_story_new(mei_story *t, const mei_run *r, mango_err *err
 {
     mango_session_info si;
     memset(t, 0, sizeof *t);
-    mango_session_get(r->session, &si);
+    mango_session_get(r->session, &si, sizeof si);
     t->d = si.d;
     t->n = si.queries;
     t->n_better = si.improvements;
@@ -177,7 +177,7 @@ static void mei_report_facts(const mei_run *r, mgi_str *s)
 {
     char v[6][64];
     mango_session_info si;
-    mango_session_get(r->session, &si);
+    mango_session_get(r->session, &si, sizeof si);
     snprintf(v[0], sizeof v[0], "%.6g", si.best);
     snprintf(v[1], sizeof v[1], si.queries > si.budget ? "%td" : "%td of %td", si.queries,
              si.budget);
@@ -205,7 +205,7 @@ static void mei_report_setup(const mei_run *r, mgi_str *s)
 {
     char v[9][160];
     mango_session_info si;
-    mango_session_get(r->session, &si);
+    mango_session_get(r->session, &si, sizeof si);
     snprintf(v[0], sizeof v[0], "%s", r->target);
     snprintf(v[1], sizeof v[1], "%s, T %td", r->net, r->info.T);
     snprintf(v[2], sizeof v[2], "%s", r->gen);
@@ -317,7 +317,7 @@ void mei_json(const mei_run *r, mgi_str *s)
     mango_session_info si;
     char path[4096] = "", image[4096] = "";
     double y = 0;
-    mango_session_get(r->session, &si);
+    mango_session_get(r->session, &si, sizeof si);
     mango_idx *I = calloc((size_t)si.d, sizeof *I);
     mgi_str_puts(s, "{\"best\":");
     mgi_str_float(s, si.best);
@@ -375,7 +375,7 @@ mango_status mei_save_run(const mei_run *r, mango_err *err)
     mei_key(&s, "opt", r->opt);
     mei_options_json(r->options, &s);
     mango_session_info si;
-    mango_session_get(r->session, &si);
+    mango_session_get(r->session, &si, sizeof si);
     mgi_str_printf(&s, ",\"budget\":%td,\"T\":%td,\"seed\":%llu,\"threads\":%d", si.budget,
                    r->info.T, (unsigned long long)r->seed, mango_threads());
     mei_key(&s, "kernels", mgi_kernels_get()->name);

@@ -58,7 +58,7 @@ static int mei_observe(void *ud, const mango_session *s)
     mei_job *j = ud;
     mango_session_info si;
     char text[96];
-    mango_session_get(s, &si);
+    mango_session_get(s, &si, sizeof si);
     double fresh = (double)(si.queries - si.replayed);
     snprintf(text, sizeof text, "queries  best %.5g  %.0f/s", si.best,
              fresh / MGI_MAX(cli_now() - j->since, 1e-9));
@@ -120,7 +120,7 @@ static mango_status mei_open(mei_job *j, mango_err *err)
 static mango_status mei_options(mei_job *j, mango_err *err)
 {
     mango_session_options *so = &j->so;
-    MGI_TRY(mango_session_defaults(j->opt, so, err));
+    MGI_TRY(mango_session_defaults(j->opt, so, sizeof *so, err));
     const struct { const char *name; double value; } set[] = {
         {"k", (double)j->k}, {"k_top", (double)j->k_top}, {"k_gd", (double)j->k_gd},
         {"lr", j->lr}, {"r", (double)j->rank}, {"minimize", j->minimize}};
@@ -149,7 +149,11 @@ static void mei_notes(mei_job *j)
                                 {"net", j->run.info.net},
                                 {"pixels", "8 bit"},
                                 {"early_stop", j->early_text}};
-    snprintf(j->early_text, sizeof j->early_text, "%g", j->early);
+    mgi_str text;
+    mgi_str_init(&text, NULL);
+    mgi_str_float(&text, j->early);
+    mgi_copy(j->early_text, sizeof j->early_text, text.p ? text.p : "");
+    mgi_str_free(&text);
     memcpy(j->notes, notes, sizeof notes);
     j->so.notes = j->notes;
     j->so.n_notes = MGI_COUNT(notes) - (j->early > 0 ? 0 : 1);
@@ -208,15 +212,13 @@ static mango_status mei_begin(mei_job *j, mango_err *err)
     j->run.options = &j->so.o;
     j->run.seed = j->so.seed;
     j->run.state = "running";
-    const mango_idx new_folder = cli_missing(j->out), new_journal = cli_missing(j->journal);
+    const mango_idx new_folder = cli_missing(j->out);
     mango_status st = mei_start(j, err);
     if (st >= 0)
         return st;
     mango_session_destroy(j->session);
     j->session = NULL;
-    if (new_journal && st != MANGO_E_STATE) /* then it is another process's */
-        remove(j->journal);
-    cli_rmdir(j->out, new_folder);
+    cli_rmdir(j->out, new_folder); /* with a journal in it, it stays */
     return st == MANGO_E_STATE ? MANGO_E_ARG : st; /* refused input, not a failure of ours */
 }
 
@@ -304,7 +306,7 @@ static void mei_tell(mei_job *j, cli *c)
 {
     mango_session_info si;
     mgi_str s;
-    mango_session_get(j->session, &si);
+    mango_session_get(j->session, &si, sizeof si);
     mgi_str_init(&s, NULL);
     mei_json(&j->run, &s);
     mgi_str_puts(&s, "}");

@@ -1,0 +1,282 @@
+/* session_batch.c - batches of a session: opened, handed out, filled, told.
+ *
+ * A batch is what one ask of the optimizer proposes. Codes not known yet become rows of
+ * the cache; a row may be shown several times. When the last of its rows is whole, the
+ * optimizer is told the batch. Which batch that is, and when, follows from the order of
+ * asks and values alone, so a journal of these is enough to come here again.
+ * SPDX-License-Identifier: MIT */
+#include "session.h"
+
+#define BATCH_DRY 10 /* restarts in a row without a new code: give up */
+
+MGI_FN int mgi_session_better(const mango_session *s, double y, double than)
+{
+    return s->minimize ? y < than : y > than;
+}
+
+/* ---- memory --------------------------------------------------------------- */
+
+static void batch_free(mango_session *s, mgi_proposals *b)
+{
+    mgi_del(&s->al, b->I, s->cap * s->d, sizeof *b->I);
+    mgi_del(&s->al, b->row, s->cap, sizeof *b->row);
+    mgi_del(&s->al, b->id, s->cap, sizeof *b->id);
+    memset(b, 0, sizeof *b);
+}
+
+static mango_status batch_memory(mango_session *s, mgi_proposals *b)
+{
+    if (b->I)
+        return MANGO_OK;
+    b->I = mgi_new(&s->al, s->cap * s->d, sizeof *b->I);
+    b->row = mgi_new(&s->al, s->cap, sizeof *b->row);
+    b->id = mgi_new(&s->al, s->cap, sizeof *b->id);
+    if (b->I && b->row && b->id)
+        return MANGO_OK;
+    batch_free(s, b);
+    return MANGO_E_MEM;
+}
+
+MGI_FN void mgi_session_free_batches(mango_session *s)
+{
+    for (mango_idx i = 0; i < s->n_batch; i++)
+        batch_free(s, s->batch + i);
+    mgi_del(&s->al, s->batch, s->n_batch, sizeof *s->batch);
+}
+
+/* Enough for one more batch, taken before anything changes. */
+static mango_status batch_reserve(mango_session *s)
+{
+    MGI_TRY(mgi_cache_reserve(&s->cache, s->cap));
+    if (s->n_open == s->n_batch) {
+        const mango_idx more = s->n_batch + MGI_MAX(s->n_batch, 1);
+        mgi_proposals *p = mgi_resize(&s->al, s->batch, s->n_batch, more, sizeof *p);
+        if (!p)
+            return MANGO_E_MEM;
+        memset(p + s->n_batch, 0, (size_t)(more - s->n_batch) * sizeof *p);
+        s->batch = p;
+        s->n_batch = more;
+    }
+    return batch_memory(s, s->batch + s->n_open);
+}
+
+MGI_FN mango_status mgi_session_room(mango_session *s, mango_idx n)
+{
+    mango_idx want;
+    if (!mgi_add(s->n_better, n, &want))
+        return MANGO_E_MEM;
+    if (want <= s->cap_better)
+        return MANGO_OK;
+    mango_idx *p = mgi_resize(&s->al, s->better, s->cap_better, 2 * want, sizeof *p);
+    if (!p)
+        return MANGO_E_MEM;
+    s->better = p;
+    s->cap_better = 2 * want;
+    return MANGO_OK;
+}
+
+/* ---- open ----------------------------------------------------------------- */
+
+/* Nothing new for long: restart the optimizer. MANGO_STOP_SPACE when in vain. */
+static mango_status batch_stall(mango_session *s)
+{
+    if (s->stalled < s->stall)
+        return MANGO_OK;
+    if (s->dry >= BATCH_DRY)
+        return MANGO_STOP_SPACE;
+    s->stalled = 0;
+    s->dry++;
+    s->restarts++;
+    return mango_opt_restart(s->opt);
+}
+
+/* Tell the optimizer open batch i, and close it. */
+static mango_status batch_tell(mango_session *s, mango_idx i)
+{
+    const mgi_cache *c = &s->cache;
+    const mgi_proposals b = s->batch[i];
+    for (mango_idx k = 0; k < b.K; k++) {
+        const mango_idx row = b.row[k];
+        mango_told *t = s->told + k;
+        t->id = b.id[k];
+        t->I = b.I + k * s->d;
+        t->y = c->y[row];
+        t->var = mgi_cache_var(c, row);
+        t->n = MGI_MAX(c->good[row], 1);
+    }
+    s->n_open--;
+    memmove(s->batch + i, s->batch + i + 1, (size_t)(s->n_open - i) * sizeof b);
+    s->batch[s->n_open] = b;
+    if (mango_opt_tell_all(s->opt, b.K, s->told) == MANGO_OK)
+        return MANGO_OK;
+    return s->dead = mgi_fail(&s->err, MANGO_E_STATE, "%s", mango_opt_error(s->opt));
+}
+
+/* The K proposals of b: rows of the cache, new ones where the code is not known. */
+static void batch_rows(mango_session *s, mgi_proposals *b)
+{
+    mgi_cache *c = &s->cache;
+    b->first = b->at = c->n;
+    b->round = b->shared = 0;
+    for (mango_idx k = 0; k < b->K; k++) {
+        const mango_idx *I = b->I + k * s->d, known = mgi_cache_find(c, I);
+        b->row[k] = known >= 0 ? known : mgi_cache_push(c, I);
+        b->shared += known >= 0 && known < b->first && !mgi_cache_whole(c, known);
+        s->cached += known >= 0;
+    }
+    b->end = c->n;
+    b->waiting = b->end - b->first;
+}
+
+MGI_FN mango_status mgi_session_batch(mango_session *s)
+{
+    if (batch_reserve(s) < 0)
+        return mgi_fail(&s->err, MANGO_E_MEM, "session: out of memory");
+    const mango_status st = batch_stall(s);
+    if (st != MANGO_OK)
+        return st;
+    mgi_proposals *b = s->batch + s->n_open;
+    b->K = 0;
+    if (mango_opt_ask_ids(s->opt, s->cap, &b->K, b->I, b->id) < 0)
+        return mgi_fail(&s->err, MANGO_E_STATE, "%s", mango_opt_error(s->opt));
+    batch_rows(s, b);
+    b->number = s->asks++;
+    s->n_open++;
+    if (b->waiting > 0) {
+        s->stalled = s->dry = 0;
+        return MANGO_OK;
+    }
+    s->stalled++;
+    s->silent++;
+    return b->shared > 0 ? MANGO_OK : batch_tell(s, s->n_open - 1);
+}
+
+/* ---- hand out ------------------------------------------------------------- */
+
+/* The next row of b to be shown, -1: none is left. */
+static mango_idx batch_next(const mango_session *s, mgi_proposals *b)
+{
+    const mgi_cache *c = &s->cache;
+    while (b->round < c->shows) {
+        if (b->at == b->end) {
+            b->round++;
+            b->at = b->first;
+            continue;
+        }
+        const mango_idx row = b->at++;
+        if (c->out[row] <= b->round && !mgi_cache_whole(c, row))
+            return row;
+    }
+    return -1;
+}
+
+MGI_FN mango_idx mgi_session_hand(mango_session *s, mango_idx most, uint64_t *id,
+                                  mango_idx *I)
+{
+    mango_idx n = 0, i = 0;
+    most = MGI_MIN(most, s->budget - s->shown - s->out);
+    while (n < most && i < s->n_open) {
+        const mango_idx row = batch_next(s, s->batch + i);
+        if (row < 0) {
+            i++;
+            continue;
+        }
+        s->cache.out[row]++;
+        s->out++;
+        id[n] = (uint64_t)row;
+        mgi_cache_code(&s->cache, row, I + n * s->d);
+        n++;
+    }
+    return n;
+}
+
+MGI_FN void mgi_session_again(mango_session *s, mango_idx row)
+{
+    mgi_cache *c = &s->cache;
+    for (mango_idx i = 0; i < s->n_open; i++) {
+        mgi_proposals *b = s->batch + i;
+        for (mango_idx r = b->first; r < b->end; r++)
+            if (row < 0 || r == row) {
+                s->out -= c->out[r] - c->seen[r];
+                c->out[r] = c->seen[r];
+            }
+        b->round = 0;
+        b->at = b->first;
+    }
+}
+
+/* ---- fill ----------------------------------------------------------------- */
+
+static void batch_new_best(mango_session *s, mango_idx q, double y)
+{
+    s->best = y;
+    if (s->n_better == 0 || s->better[s->n_better - 1] != q)
+        s->better[s->n_better++] = q;
+}
+
+/* The best of all whole rows, of equal ones the first. */
+static void batch_best_of_all(mango_session *s)
+{
+    const mgi_cache *c = &s->cache;
+    mango_idx best = -1;
+    for (mango_idx q = 0; q < c->done; q++) {
+        const double y = c->y[c->order[q]];
+        if (mgi_is_finite(y) &&
+            (best < 0 || mgi_session_better(s, y, c->y[c->order[best]])))
+            best = q;
+    }
+    batch_new_best(s, best, c->y[c->order[best]]);
+}
+
+/* A whole row has its value, or another one than before. */
+static void batch_best(mango_session *s, mango_idx row)
+{
+    const mango_idx q = s->cache.place[row];
+    const double y = s->cache.y[row];
+    if (!mgi_is_finite(y))
+        return;
+    if (s->n_better > 0 && s->better[s->n_better - 1] == q &&
+        mgi_session_better(s, s->best, y))
+        batch_best_of_all(s);
+    else if (s->n_better == 0 || mgi_session_better(s, y, s->best))
+        batch_new_best(s, q, y);
+}
+
+/* A row became whole: batches that waited for it, the earlier first. */
+static mango_status batch_whole(mango_session *s, mango_idx row)
+{
+    mango_idx i = 0;
+    while (i < s->n_open) {
+        mgi_proposals *b = s->batch + i;
+        if (row >= b->first && row < b->end)
+            b->waiting--;
+        else if (b->shared > 0)
+            for (mango_idx k = 0; k < b->K; k++)
+                b->shared -= b->row[k] == row;
+        if (b->waiting == 0 && b->shared == 0)
+            MGI_TRY(batch_tell(s, i)); /* the next one stands at i now */
+        else
+            i++;
+    }
+    return MANGO_OK;
+}
+
+MGI_FN mango_status mgi_session_take(mango_session *s, mango_idx row, double y)
+{
+    mgi_cache *c = &s->cache;
+    const int was_missing = mgi_cache_whole(c, row) && c->good[row] == 0;
+    if (c->out[row] > c->seen[row])
+        s->out--;
+    else
+        c->out[row]++;
+    s->shown++;
+    const int whole_now = mgi_cache_take(c, row, y);
+    if (!mgi_cache_whole(c, row))
+        return MANGO_OK;
+    s->missing += whole_now && c->good[row] == 0;
+    s->missing -= was_missing && c->good[row] > 0;
+    batch_best(s, row);
+    return whole_now ? batch_whole(s, row) : MANGO_OK;
+}
+
+#undef BATCH_DRY

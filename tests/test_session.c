@@ -1,0 +1,689 @@
+/* test_session.c - ask and tell by id: any order, late, in part, several batches open,
+ * several presentations; resume to the same bytes, also of journals of format 1.
+ * SPDX-License-Identifier: MIT */
+#include "test.h"
+#if defined(__linux__)
+#include <signal.h>
+#include <sys/resource.h>
+#endif
+#if (defined(__linux__) || defined(__APPLE__)) && !defined(__SANITIZE_THREAD__)
+#define T_SESSION_KILLS 1
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#endif
+
+enum { T_SESSION_D = 5, T_SESSION_CAP = 64 };
+static const mango_idx t_session_n[T_SESSION_D] = {4, 3, 8, 1, 2};
+static const mango_idx t_session_wide[T_SESSION_D] = {16, 8, 32, 5, 16};
+
+static double t_session_value(const mango_idx *I)
+{
+    if ((I[0] + I[2]) % 3 == 0)
+        return NAN;
+    return 1.0 / (1.0 + (double)((I[0] - 2) * (I[0] - 2) + (I[1] - 1) * (I[1] - 1) +
+                                 (I[2] - 6) * (I[2] - 6) + I[4]));
+}
+
+static mango_status t_session_f(void *ud, mango_idx K, const mango_idx *I, double *y)
+{
+    (void)ud;
+    for (mango_idx k = 0; k < K; k++)
+        y[k] = t_session_value(I + k * T_SESSION_D);
+    return MANGO_OK;
+}
+
+static mango_session_options t_session_options(const char *opt, mango_idx budget,
+                                               const char *journal)
+{
+    mango_session_options o;
+    T_STATUS(mango_session_defaults(opt, &o, sizeof o, NULL), MANGO_OK);
+    o.budget = budget, o.seed = 5, o.journal = journal, o.sync = 0, o.stall = 20;
+    return o;
+}
+
+static mango_session *t_session_new(const mango_session_options *o, const mango_idx *n)
+{
+    const mango_modes m = {T_SESSION_D, n};
+    mango_session *s = NULL;
+    mango_err err = {""};
+    T_OK(mango_session_create(&s, &m, o, t_session_f, NULL, NULL, &err), &err);
+    return s;
+}
+
+/* Everything a user sees of a session, as text. */
+static void t_session_print(const mango_session *s, mgi_str *out)
+{
+    mango_session_info i;
+    mango_value v;
+    mango_idx I[T_SESSION_D];
+    T_STATUS(mango_session_get(s, &i, sizeof i), MANGO_OK);
+    out->n = 0;
+    mgi_str_printf(out, "%lld %lld %lld %lld %lld %lld %lld %lld", (long long)i.queries,
+                   (long long)i.cached, (long long)i.missing, (long long)i.asks,
+                   (long long)i.restarts, (long long)i.improvements, (long long)i.told,
+                   (long long)i.open);
+    for (mango_idx q = 0; q < i.queries; q++) {
+        T_STATUS(mango_session_value(s, q, &v, sizeof v), MANGO_OK);
+        T_STATUS(mango_session_code(s, v.id, I), MANGO_OK);
+        mgi_str_printf(out, "\n%lld %lld ", (long long)v.id, (long long)v.shown);
+        mgi_str_float(out, v.y);
+        mgi_str_puts(out, " ");
+        mgi_str_float(out, v.var);
+        for (int j = 0; j < T_SESSION_D; j++)
+            mgi_str_printf(out, " %d", (int)I[j]);
+    }
+    for (mango_idx k = 0; k < i.improvements; k++)
+        mgi_str_printf(out, "\n%d", (int)mango_session_improvement(s, k));
+}
+
+static unsigned char *t_session_slurp(const char *path, mango_idx *n)
+{
+    const mango_alloc al = mgi_alloc_get(NULL);
+    unsigned char *p = NULL;
+    mango_err err = {""};
+    *n = 0;
+    T_OK(mgi_file_read(path, 1 << 26, &al, &p, n, &err), &err);
+    return p;
+}
+
+static void t_session_drop(unsigned char *p, mango_idx n)
+{
+    const mango_alloc al = mgi_alloc_get(NULL);
+    if (p)
+        mgi_del(&al, p, n + 1, 1);
+}
+
+static void t_session_same_files(const char *a, const char *b)
+{
+    mango_idx n = 0, m = 0;
+    unsigned char *p = t_session_slurp(a, &n), *q = t_session_slurp(b, &m);
+    T_EQ(n, m);
+    T_CHECK(p && q && n == m && memcmp(p, q, (size_t)n) == 0);
+    t_session_drop(p, n);
+    t_session_drop(q, m);
+}
+
+/* ---- the order of things, taken from a journal ----------------------------- */
+
+/* Ask until batch A is there. */
+static int t_session_ask_until(mango_session *s, mango_idx A)
+{
+    uint64_t id[T_SESSION_CAP];
+    mango_idx I[T_SESSION_CAP * T_SESSION_D], K;
+    mango_session_info i;
+    for (int k = 0; k < 1000; k++) {
+        mango_session_get(s, &i, sizeof i);
+        if (i.asks > A)
+            return 1;
+        if (mango_session_ask(s, T_SESSION_CAP, &K, id, I) < 0)
+            return 0;
+    }
+    return 0;
+}
+
+static int t_session_tell_line(mango_session *s, const mgi_json *j)
+{
+    uint64_t id[T_SESSION_CAP];
+    double y[T_SESSION_CAP];
+    mango_idx n = 0, e = mgi_json_get(j, j->v, "y")->child;
+    mango_idx x = mgi_json_get(j, j->v, "id")->child;
+    for (; e >= 0 && n < T_SESSION_CAP; e = j->v[e].next, x = j->v[x].next, n++) {
+        y[n] = j->v[e].kind == MGI_JSON_NUMBER ? j->v[e].d : NAN;
+        id[n] = (uint64_t)j->v[x].i;
+    }
+    return mango_session_tell(s, n, id, y) == MANGO_OK;
+}
+
+/* A session that was never killed, asked and told in the order of journal `from`. */
+static void t_session_follow(mango_session *s, const char *from)
+{
+    mgi_journal j;
+    mgi_json line;
+    mango_err err = {""};
+    T_OK_OR_RETURN(mgi_journal_open(&j, from, 1, 0, NULL, &err), &err);
+    T_OK_OR_RETURN(mgi_journal_next(&j, "mango", &line, &err), &err);
+    mgi_json_free(&line);
+    int ok = 1;
+    while (ok && mgi_journal_more(&j)) {
+        const int ask = mgi_journal_is(&j, "ask"), note = mgi_journal_is(&j, "note");
+        const char *kind = ask ? "ask" : note ? "note" : "tell";
+        ok = T_OK(mgi_journal_next(&j, kind, &line, &err), &err);
+        if (!ok)
+            break;
+        if (ask)
+            ok = t_session_ask_until(s, (mango_idx)mgi_json_get(&line, line.v, "ask")->i);
+        else if (note)
+            ok = mango_session_note(s, "rig", "shutter") == MANGO_OK;
+        else
+            ok = t_session_tell_line(s, &line);
+        T_CHECK(ok);
+        mgi_json_free(&line);
+    }
+    mgi_journal_close(&j);
+}
+
+/* The journal `path` against one of a session never interrupted, told in its order. */
+static void t_session_check(mango_session_options o, const mango_idx *n, const char *path)
+{
+    char other[1024];
+    mgi_str want, got;
+    mgi_str_init(&want, NULL);
+    mgi_str_init(&got, NULL);
+    mgi_copy(other, sizeof other, t_tmp("follow.jsonl"));
+    remove(other);
+    o.journal = path, o.resume = 1;
+    mango_session *s = t_session_new(&o, n);
+    t_session_print(s, &got);
+    mango_session_destroy(s);
+    o.journal = other, o.resume = 0;
+    s = t_session_new(&o, n);
+    t_session_follow(s, path);
+    t_session_print(s, &want);
+    mango_session_destroy(s);
+    T_STR(got.p, want.p);
+    t_session_same_files(path, other);
+    mgi_str_free(&want);
+    mgi_str_free(&got);
+}
+
+/* ---- a rig that answers when it likes -------------------------------------- */
+
+typedef struct t_session_rig {
+    uint64_t random;
+    mango_idx n;                 /* handed out and not told */
+    uint64_t id[4096];
+    double y[4096];
+    uint64_t told;               /* an id told before, for showing it again */
+    double told_y;
+} t_session_rig;
+
+static uint64_t t_session_random(t_session_rig *r, uint64_t below)
+{
+    r->random = r->random * 6364136223846793005u + 1442695040888963407u;
+    return (r->random >> 33) % below;
+}
+
+/* Ask for a few, or tell a few of those that are out, in any order. */
+static mango_status t_session_act(mango_session *s, t_session_rig *r)
+{
+    uint64_t id[8];
+    double y[8];
+    mango_idx I[8 * T_SESSION_D], K = 0;
+    if (r->n < 40 && t_session_random(r, 2) == 0) {
+        const mango_status st =
+            mango_session_ask(s, 1 + (mango_idx)t_session_random(r, 8), &K, id, I);
+        for (mango_idx k = 0; k < K; k++) {
+            r->id[r->n] = id[k];
+            r->y[r->n++] = t_session_value(I + k * T_SESSION_D);
+        }
+        if (st != MANGO_OK || K > 0 || r->n == 0)
+            return st;
+    }
+    mango_idx n = 1 + (mango_idx)t_session_random(r, 6);
+    n = MGI_MIN(n, r->n);
+    for (mango_idx k = 0; k < n; k++) {
+        const mango_idx at = (mango_idx)t_session_random(r, (uint64_t)r->n);
+        id[k] = r->told = r->id[at];
+        y[k] = r->told_y = r->y[at];
+        r->n--;
+        r->id[at] = r->id[r->n];
+        r->y[at] = r->y[r->n];
+    }
+    if (n > 0 && t_session_random(r, 5) == 0) { /* the same again, with noise */
+        id[n] = r->told;
+        y[n++] = r->told_y + 0.125 * (double)t_session_random(r, 5) - 0.25;
+    }
+    return mango_session_tell(s, n, id, y);
+}
+
+static void t_session_orders_of(const char *opt, const mango_idx *n, mango_idx budget,
+                                mango_idx shows, uint64_t seed)
+{
+    static t_session_rig r;
+    char path[1024];
+    memset(&r, 0, sizeof r);
+    r.random = seed;
+    mgi_copy(path, sizeof path, t_tmp("orders.jsonl"));
+    remove(path);
+    mango_session_options o = t_session_options(opt, budget, path);
+    o.shows = shows;
+    mango_session *s = t_session_new(&o, n);
+    T_REQUIRE(s != NULL);
+    mango_status st = MANGO_OK;
+    for (int k = 0; k < 20000 && st == MANGO_OK; k++) {
+        st = t_session_act(s, &r);
+        if (k % 50 == 0)
+            T_STATUS(mango_session_note(s, "rig", "shutter"), MANGO_OK);
+    }
+    T_CHECK(st == MANGO_STOP_BUDGET || st == MANGO_STOP_SPACE);
+    mango_session_destroy(s);
+    t_session_check(o, n, path);
+}
+
+static void t_session_orders(void)
+{
+    t_session_orders_of("tt-s", t_session_n, 300, 1, 1); /* a small space: many repeats */
+    t_session_orders_of("tt-b", t_session_wide, 600, 1, 2);
+    t_session_orders_of("protes", t_session_wide, 600, 2, 3);
+    t_session_orders_of("random", t_session_n, 400, 3, 4);
+}
+
+/* A loop of ask and tell that takes each batch whole is what a step does. */
+static void t_session_loop(void)
+{
+    char a[1024], b[1024];
+    uint64_t id[T_SESSION_CAP];
+    double y[T_SESSION_CAP];
+    mango_idx I[T_SESSION_CAP * T_SESSION_D], K;
+    mgi_str want, got;
+    mgi_str_init(&want, NULL);
+    mgi_str_init(&got, NULL);
+    mgi_copy(a, sizeof a, t_tmp("steps.jsonl"));
+    mgi_copy(b, sizeof b, t_tmp("loop.jsonl"));
+    mango_session_options o = t_session_options("tt-b", 150, a);
+    mango_session *s = t_session_new(&o, t_session_n);
+    const mango_status want_st = mango_session_run(s);
+    t_session_print(s, &want);
+    mango_session_destroy(s);
+    o.journal = b;
+    s = t_session_new(&o, t_session_n);
+    mango_status st = mango_session_ask(s, T_SESSION_CAP, &K, id, I);
+    for (; st == MANGO_OK; st = mango_session_ask(s, T_SESSION_CAP, &K, id, I)) {
+        T_REQUIRE(K > 0);
+        t_session_f(NULL, K, I, y);
+        T_STATUS(mango_session_tell(s, K, id, y), MANGO_OK);
+    }
+    T_EQ(st, want_st);
+    T_EQ(K, 0);
+    t_session_print(s, &got);
+    mango_session_destroy(s);
+    T_STR(got.p, want.p);
+    t_session_same_files(a, b);
+    mgi_str_free(&want);
+    mgi_str_free(&got);
+}
+
+/* Three batches open at once, told last first: each is told when it is whole. */
+static void t_session_open(void)
+{
+    uint64_t id[3][T_SESSION_CAP];
+    double y[T_SESSION_CAP];
+    mango_idx I[3][T_SESSION_CAP * T_SESSION_D], K[3];
+    mango_session_info i;
+    mango_session_options o = t_session_options("tt-b", 200, NULL);
+    o.seed = 7; /* no code comes twice */
+    mango_session *s = t_session_new(&o, t_session_wide);
+    T_REQUIRE(s != NULL);
+    for (int b = 0; b < 3; b++)
+        T_STATUS(mango_session_ask(s, T_SESSION_CAP, &K[b], id[b], I[b]), MANGO_OK);
+    mango_session_get(s, &i, sizeof i);
+    T_CHECK(i.open == 3 && i.out == 75 && i.asked == 75);
+    for (int b = 2; b >= 0; b--) {
+        t_session_f(NULL, K[b], I[b], y);
+        T_STATUS(mango_session_tell(s, K[b] - 1, id[b], y), MANGO_OK);
+        mango_session_get(s, &i, sizeof i);
+        T_EQ(i.open, b + 1);
+        T_STATUS(mango_session_tell(s, 1, id[b] + K[b] - 1, y + K[b] - 1), MANGO_OK);
+        mango_session_get(s, &i, sizeof i);
+        T_EQ(i.open, b);
+    }
+    T_EQ(i.out, 0);
+    T_EQ(i.queries, K[0] + K[1] + K[2]);
+    mango_session_destroy(s);
+}
+
+/* Three presentations of each code: their mean counts, and later ones correct it. */
+static void t_session_shows(void)
+{
+    const mango_idx two[1] = {2};
+    const mango_modes m = {1, two};
+    uint64_t id[8], first = 0;
+    mango_idx I[8], K;
+    mango_session *s = NULL;
+    mango_session_info i;
+    mango_value v;
+    double y[8], best;
+    mango_session_options o = t_session_options("random", 100, NULL);
+    o.shows = 3;
+    T_STATUS(mango_session_create(&s, &m, &o, NULL, NULL, NULL, NULL), MANGO_OK);
+    T_STATUS(mango_session_ask(s, 8, &K, id, I), MANGO_OK);
+    T_EQ(K, 6); /* two codes, each three times, all of one before the next round */
+    T_CHECK(id[0] != id[1] && id[0] == id[2] && id[0] == id[4]);
+    for (int k = 0; k < 6; k++)
+        y[k] = id[k] == first ? (double)k : 3.5; /* 0 2 4, mean 2; 3.5 3.5 3.5 */
+    y[5] = NAN;
+    T_STATUS(mango_session_tell(s, 5, id, y), MANGO_OK);
+    mango_session_get(s, &i, sizeof i);
+    T_CHECK(i.queries == 1 && i.best == 2.0 && i.told == 5 && i.open > 0);
+    T_STATUS(mango_session_tell(s, 1, id + 5, y + 5), MANGO_OK);
+    T_STATUS(mango_session_value(s, 0, &v, sizeof v), MANGO_OK);
+    T_CHECK(v.id == first && v.y == 2.0 && v.var == 4.0 && v.n == 3 && v.shown == 3);
+    T_STATUS(mango_session_best(s, &best, I), MANGO_OK);
+    T_CHECK(best == 3.5); /* of two values, one was missing */
+    T_STATUS(mango_session_value(s, 1, &v, sizeof v), MANGO_OK);
+    T_CHECK(v.n == 2 && v.shown == 3 && v.var == 0.0);
+    y[0] = -4.0; /* the best, shown again: worse than the other now */
+    T_STATUS(mango_session_tell(s, 1, &v.id, y), MANGO_OK);
+    T_STATUS(mango_session_best(s, &best, NULL), MANGO_OK);
+    T_CHECK(best == 2.0);
+    T_STATUS(mango_session_ask(s, 8, &K, id, I), MANGO_STOP_SPACE);
+    mango_session_destroy(s);
+}
+
+/* What is out comes again when it is lost; an unknown id changes nothing. */
+static void t_session_lost(void)
+{
+    char path[1024];
+    uint64_t id[16], again[16], bad[2] = {0, 99};
+    const double y[2] = {0.5, 0.5};
+    mango_idx I[16 * T_SESSION_D], K, L, n = 0, n2 = 0;
+    mango_session_info i;
+    mgi_copy(path, sizeof path, t_tmp("lost.jsonl"));
+    mango_session_options o = t_session_options("tt", 20, path);
+    mango_session *s = t_session_new(&o, t_session_wide);
+    T_STATUS(mango_session_ask(s, 16, &K, id, I), MANGO_OK);
+    unsigned char *was = t_session_slurp(path, &n);
+    T_STATUS(mango_session_tell(s, 2, bad, y), MANGO_E_ARG);
+    T_CHECK(strstr(mango_session_error(s), "99") != NULL);
+    unsigned char *is = t_session_slurp(path, &n2);
+    mango_session_get(s, &i, sizeof i);
+    T_CHECK(i.told == 0 && n == n2 && memcmp(was, is, (size_t)n) == 0);
+    t_session_drop(was, n);
+    t_session_drop(is, n2);
+    T_STATUS(mango_session_tell(s, 1, id + 1, y), MANGO_OK);
+    T_STATUS(mango_session_again(s, 1, id + 2), MANGO_OK);
+    T_STATUS(mango_session_ask(s, 16, &L, again, I), MANGO_OK);
+    T_CHECK(L == 1 && again[0] == id[2]);
+    T_STATUS(mango_session_again(s, 0, NULL), MANGO_OK);
+    T_STATUS(mango_session_ask(s, 16, &L, again, I), MANGO_OK);
+    T_EQ(L, K - 1);
+    T_STATUS(mango_session_again(s, 1, bad + 1), MANGO_E_ARG);
+    T_STATUS(mango_session_step(s), MANGO_OK); /* opens a batch of its own */
+    mango_session_extend(s, 10 + K - 1);
+    T_STATUS(mango_session_step(s), MANGO_E_STATE); /* all that is left is out */
+    mango_session_destroy(s);
+    o.resume = 1, o.budget = 40;
+    s = t_session_new(&o, t_session_wide); /* after a resume it comes by itself */
+    T_STATUS(mango_session_ask(s, 16, &L, again, I), MANGO_OK);
+    T_CHECK(L == K - 1 && again[0] == id[0] && again[1] == id[2]);
+    mango_session_destroy(s);
+}
+
+/* A space of which all is out: nothing more until values come. */
+static void t_session_waits(void)
+{
+    const mango_idx two[2] = {2, 2};
+    const mango_modes m = {2, two};
+    uint64_t id[16];
+    mango_idx I[32], K, all = 0;
+    mango_session_info i;
+    mango_session *s = NULL;
+    mango_session_options o = t_session_options("tt", 100, NULL);
+    T_STATUS(mango_session_create(&s, &m, &o, NULL, NULL, NULL, NULL), MANGO_OK);
+    for (int k = 0; k < 50; k++) {
+        T_STATUS(mango_session_ask(s, 16, &K, id + all, I), MANGO_OK);
+        all += K;
+    }
+    mango_session_get(s, &i, sizeof i);
+    T_CHECK(i.asks < 12 && i.restarts == 0); /* it does not ask on and on */
+    const double y[4] = {1, 2, 3, 4};
+    T_STATUS(mango_session_tell(s, all, id, y), MANGO_OK);
+    mango_session_get(s, &i, sizeof i);
+    T_CHECK(i.open == 0 && i.queries == all);
+    mango_session_destroy(s);
+}
+
+#if defined(__linux__)
+/* A session that fails removes the journal that it made, and no other. */
+static void t_session_removes(void)
+{
+    char path[1024];
+    const mango_modes m = {T_SESSION_D, t_session_wide};
+    mango_session *s = NULL;
+    mango_err err = {""};
+    struct rlimit was, small;
+    mgi_copy(path, sizeof path, t_tmp("removes.jsonl"));
+    mango_session_options o = t_session_options("tt", 20, path);
+    T_REQUIRE(getrlimit(RLIMIT_FSIZE, &was) == 0);
+    small = was;
+    small.rlim_cur = 10; /* no room for the header */
+    void (*old)(int) = signal(SIGXFSZ, SIG_IGN);
+    fflush(stdout);
+    for (int made = 0; made < 2; made++) {
+        setrlimit(RLIMIT_FSIZE, &small);
+        const mango_status st =
+            mango_session_create(&s, &m, &o, t_session_f, NULL, NULL, &err);
+        setrlimit(RLIMIT_FSIZE, &was);
+        T_EQ(st, MANGO_E_IO);
+        T_EQ(t_exists(path), made);
+        t_write(path, "", 0); /* now it is somebody else's */
+    }
+    signal(SIGXFSZ, old);
+    mango_session *running = t_session_new(&o, t_session_wide);
+    T_STATUS(mango_session_create(&s, &m, &o, NULL, NULL, NULL, &err), MANGO_E_STATE);
+    T_CHECK(strstr(err.text, "another process") && t_exists(path));
+    mango_session_destroy(running);
+    T_STATUS(mango_session_create(&s, &m, &o, NULL, NULL, NULL, &err), MANGO_E_STATE);
+    T_CHECK(strstr(err.text, "exists") && t_exists(path));
+}
+#endif
+
+/* ---- format 1 --------------------------------------------------------------- */
+
+static mango_session_options t_session_old(const char *path)
+{
+    static const mango_note notes[] = {{"target", "sn1:3"}, {"early_stop", "0.1234567"}};
+    mango_session_options o = t_session_options("tt-s", 45, path);
+    o.stall = 3, o.notes = notes, o.n_notes = 2, o.resume = 1;
+    return o;
+}
+
+/* A journal of version 0.2, cut after any byte, goes on as that version did. Its notes
+ * have numbers of six digits. */
+static void t_session_format1(void)
+{
+    const char *from = t_golden("journal_1.jsonl");
+    char path[1024];
+    mango_idx n = 0;
+    mango_session_info i;
+    if (!t_exists(from))
+        T_SKIP("no golden files");
+    unsigned char *whole = t_session_slurp(from, &n);
+    T_REQUIRE(whole && n > 1000);
+    const mango_idx head = (unsigned char *)memchr(whole, '\n', (size_t)n) + 1 - whole;
+    mgi_copy(path, sizeof path, t_tmp("old.jsonl"));
+    mango_session_options o = t_session_old(path);
+    for (mango_idx cut = head; cut <= n; cut += 13) {
+        t_write(path, whole, (size_t)cut);
+        mango_session *s = t_session_new(&o, t_session_n);
+        T_REQUIRE(s != NULL);
+        mango_session_get(s, &i, sizeof i);
+        T_EQ(i.format, 1);
+        T_STATUS(mango_session_run(s), MANGO_STOP_BUDGET);
+        mango_session_destroy(s);
+        t_session_same_files(path, from);
+    }
+    t_session_drop(whole, n);
+}
+
+/* Ask and tell work on it as far as it can say it. */
+static void t_session_format1_tell(void)
+{
+    const char *from = t_golden("journal_1.jsonl");
+    char path[1024];
+    mango_idx n = 0, K, L, I[16 * T_SESSION_D];
+    uint64_t id[16], other[16];
+    double y[16];
+    mango_err err = {""};
+    if (!t_exists(from))
+        T_SKIP("no golden files");
+    unsigned char *whole = t_session_slurp(from, &n);
+    mgi_copy(path, sizeof path, t_tmp("old_tell.jsonl"));
+    mango_session_options o = t_session_old(path);
+    t_write(path, whole, (size_t)n);
+    t_session_drop(whole, n);
+    o.budget = 60;
+    mango_session *s = t_session_new(&o, t_session_n);
+    T_STATUS(mango_session_ask(s, 16, &K, id, I), MANGO_OK);
+    T_REQUIRE(K >= 3);
+    t_session_f(NULL, K, I, y);
+    T_STATUS(mango_session_ask(s, 16, &L, other, I), MANGO_OK);
+    T_EQ(L, 0); /* one batch at a time */
+    T_STATUS(mango_session_tell(s, 1, id + 1, y + 1), MANGO_E_STATE);
+    T_STATUS(mango_session_tell(s, 2, id, y), MANGO_OK);
+    T_STATUS(mango_session_tell(s, K - 2, id + 2, y + 2), MANGO_OK);
+    T_STATUS(mango_session_note(s, "a", "b"), MANGO_E_STATE);
+    mango_session_destroy(s);
+    s = t_session_new(&o, t_session_n);
+    mango_session_destroy(s);
+    o.shows = 2;
+    const mango_modes m = {T_SESSION_D, t_session_n};
+    T_STATUS(mango_session_create(&s, &m, &o, t_session_f, NULL, NULL, &err), MANGO_E_STATE);
+    T_CHECK(strstr(err.text, "'shows'") != NULL);
+}
+
+/* ---- killed, again and again ------------------------------------------------ */
+
+#ifdef T_SESSION_KILLS
+typedef struct t_session_shared {
+    pthread_mutex_t lock;
+    mango_session *s;
+    t_session_rig rig;
+    int over;
+} t_session_shared;
+
+static void t_session_nap(long us)
+{
+    const struct timespec t = {us / 1000000, us % 1000000 * 1000};
+    nanosleep(&t, NULL);
+}
+
+static void *t_session_thread(void *ud)
+{
+    t_session_shared *w = ud;
+    mango_set_threads(1);
+    for (int over = 0; !over;) {
+        pthread_mutex_lock(&w->lock);
+        w->over |= t_session_act(w->s, &w->rig) != MANGO_OK;
+        over = w->over;
+        pthread_mutex_unlock(&w->lock);
+        t_session_nap(100);
+    }
+    return NULL;
+}
+
+/* The process that is killed: resumes, says so through the pipe, and has two threads
+ * ask and tell. Exit 7: it came to its end. */
+static void t_session_child(const mango_session_options *o, uint64_t seed, int ready)
+{
+    static t_session_shared w;
+    pthread_t thread[2];
+    const mango_modes m = {T_SESSION_D, t_session_wide};
+    mango_set_threads(1);
+    pthread_mutex_init(&w.lock, NULL);
+    w.rig.random = seed;
+    if (mango_session_create(&w.s, &m, o, NULL, NULL, NULL, NULL) != MANGO_OK)
+        _exit(3);
+    if (write(ready, "r", 1) != 1)
+        _exit(4);
+    for (int k = 0; k < 2; k++)
+        if (pthread_create(&thread[k], NULL, t_session_thread, &w) != 0)
+            _exit(5);
+    for (int k = 0; k < 2; k++)
+        pthread_join(thread[k], NULL);
+    _exit(7);
+}
+
+/* Run a child and kill it: one time in eight before it is ready, else up to 2 ms after.
+ * What the wait says. */
+static int t_session_kill(const mango_session_options *o, t_session_rig *chance)
+{
+    int pipe_fd[2], how = 0;
+    char c;
+    fflush(stdout);
+    if (pipe(pipe_fd) != 0)
+        return -1;
+    const uint64_t seed = t_session_random(chance, 1u << 30);
+    const pid_t pid = fork();
+    if (pid == 0)
+        t_session_child(o, seed, pipe_fd[1]);
+    close(pipe_fd[1]);
+    if (t_session_random(chance, 8) > 0 && read(pipe_fd[0], &c, 1) < 0)
+        how = -1;
+    t_session_nap((long)t_session_random(chance, 2000));
+    kill(pid, SIGKILL);
+    waitpid(pid, &how, 0);
+    close(pipe_fd[0]);
+    return how;
+}
+
+/* Of a journal: its bytes up to the last whole line. */
+static mango_idx t_session_good(const unsigned char *p, mango_idx n)
+{
+    while (n > 0 && p[n - 1] != '\n')
+        n--;
+    return n;
+}
+
+/* Two threads tell in random order, late and in part; the process is killed at 200
+ * random moments and resumed. No whole line is ever lost or changed, and in the end
+ * the journal and the state are, byte for byte, those of a session that was never
+ * killed and was told the same in the same order. */
+static void t_session_killed(void)
+{
+    static t_session_rig chance;
+    char path[1024];
+    unsigned char *before = NULL;
+    mango_idx good = 0, had = 0, kept = 0;
+    mgi_copy(path, sizeof path, t_tmp("killed.jsonl"));
+    mango_session_options o = t_session_options("tt-b", 1000000, path);
+    o.resume = 1;
+    chance.random = 12345;
+    for (int k = 0; k < 200; k++) {
+        mango_idx n = 0;
+        const int how = t_session_kill(&o, &chance);
+        T_REQUIRE(WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL);
+        if (!t_exists(path))
+            continue;
+        unsigned char *after = t_session_slurp(path, &n);
+        kept += n >= good && memcmp(before ? before : after, after, (size_t)good) == 0;
+        t_session_drop(before, had);
+        before = after;
+        had = n;
+        good = t_session_good(after, n);
+    }
+    T_CHECK(kept > 150);
+    t_session_drop(before, had);
+    mango_session *s = t_session_new(&o, t_session_wide);
+    mango_session_info i;
+    T_REQUIRE(s != NULL);
+    mango_session_get(s, &i, sizeof i);
+    T_CHECK(i.replayed > 200 && i.asks > 20);
+    printf("  200 kills: %d values told in %d batches, %d codes; ", (int)i.told, (int)i.asks,
+           (int)i.asked);
+    mango_session_destroy(s); /* an unfinished last line is cut off now */
+    t_session_check(o, t_session_wide, path);
+    printf("resumed to the same bytes as never killed\n");
+}
+#endif
+
+void t_session(void)
+{
+    T_CASE(t_session_orders);
+    T_CASE(t_session_loop);
+    T_CASE(t_session_open);
+    T_CASE(t_session_shows);
+    T_CASE(t_session_lost);
+    T_CASE(t_session_waits);
+#if defined(__linux__)
+    T_CASE(t_session_removes);
+#endif
+    T_CASE(t_session_format1);
+    T_CASE(t_session_format1_tell);
+#ifdef T_SESSION_KILLS
+    T_CASE(t_session_killed);
+#endif
+}
