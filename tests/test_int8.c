@@ -209,7 +209,7 @@ static float *t_int8_read(const mango_net *net, mango_plan_options o, const char
     T_OK(mango_net_find(net, beside, &at[1], &err), &err);
     float *y[2];
     for (int i = 0; i < 2; i++) {
-        mango_net_layer(net, at[i], &l);
+        mango_net_layer(net, at[i], &l, sizeof l);
         y[i] = calloc((size_t)(o.T * T_INT8_B * l.C * l.H * l.W), sizeof *y[i]);
     }
     const mango_reading r[2] = {{at[0], MANGO_READ_SPIKES, y[0]}, {at[1], MANGO_READ_SPIKES, y[1]}};
@@ -227,7 +227,7 @@ static float *t_int8_read(const mango_net *net, mango_plan_options o, const char
 static mango_plan_options t_int8_options(void)
 {
     mango_plan_options o;
-    mango_plan_defaults(&o);
+    mango_plan_defaults(&o, sizeof o);
     o.T = T_INT8_T;
     o.int8 = 1;
     return o;

@@ -62,7 +62,7 @@ static float *t_narrow_read(const mango_net *net, const mango_plan_options *o,
 static mango_plan_options t_narrow_options(void)
 {
     mango_plan_options o;
-    mango_plan_defaults(&o);
+    mango_plan_defaults(&o, sizeof o);
     o.T = T_NARROW_T;
     o.batch = T_NARROW_B;
     o.raw = 1;
@@ -213,7 +213,7 @@ static void t_narrow_give_train(void)
         float y[2];
         mango_plan *p = NULL;
         mango_plan_options po;
-        mango_plan_defaults(&po);
+        mango_plan_defaults(&po, sizeof po);
         const mango_reading r = {net->output, MANGO_READ_MEAN, y};
         if (take == 1)
             T_OK(mango_plan_create(&p, net, &po, 1, &r, NULL, &err), &err);
@@ -237,7 +237,7 @@ static void t_narrow_give_plans(void)
     for (int i = 0; i < 49; i++)
         code[i] = (float)(7 * i % 32);
     mango_plan_options o;
-    mango_plan_defaults(&o);
+    mango_plan_defaults(&o, sizeof o);
     o.from = vq;
     for (int i = 0; i < 3; i++) {
         y[i] = calloc(784, sizeof *y[i]);

@@ -182,7 +182,7 @@ static float *t_train_start_answer(const mango_net *n, mango_idx *count)
     *count = 2 * out->C * out->H * out->W;
     float *y = calloc((size_t)*count, sizeof *y), *x = calloc((size_t)(2 * e), sizeof *x);
     const mango_reading r = {n->output, MANGO_READ_MEAN, y};
-    mango_plan_defaults(&o);
+    mango_plan_defaults(&o, sizeof o);
     o.batch = 2;
     o.T = n->T > 1 ? 4 : 1;
     mango_fill_u("x", 3, 2 * e, x);

@@ -23,6 +23,17 @@ void mgi_str_free(mgi_str *s)
     s->bad = 0;
 }
 
+mango_idx mgi_str_out(mgi_str *s, mango_status st, char *out, mango_idx cap)
+{
+    mango_idx n = st < 0 || s->bad ? -1 : s->n;
+    if (cap > 0)
+        out[0] = 0;
+    if (cap > 0 && n > 0)
+        mgi_copy(out, cap, s->p);
+    mgi_str_free(s);
+    return n;
+}
+
 /* Room for n more bytes and the NUL. */
 static int text_room(mgi_str *s, mango_idx n)
 {

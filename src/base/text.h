@@ -19,6 +19,9 @@ typedef struct mgi_str {
 MGI_FN void mgi_str_init(mgi_str *s, const mango_alloc *al);
 MGI_FN void mgi_str_free(mgi_str *s);
 MGI_FN void mgi_str_put(mgi_str *s, const char *bytes, mango_idx n);
+/* The text into out (cap bytes with its NUL; cut if longer), and s is freed: its whole
+ * length, or -1 when st or the string failed. For public calls that give a text. */
+MGI_FN mango_idx mgi_str_out(mgi_str *s, mango_status st, char *out, mango_idx cap);
 MGI_FN void mgi_str_puts(mgi_str *s, const char *z);
 MGI_FN void mgi_str_printf(mgi_str *s, const char *fmt, ...) MGI_PRINTF(2, 3);
 MGI_FN void mgi_str_float(mgi_str *s, double v);  /* exact when read as a double */

@@ -17,66 +17,6 @@ void mango_objective_defaults(mango_objective_options *o)
     o->elite = 0, o->minimize = 0, o->believed = 1.0, o->half = o->int8 = 0;
 }
 
-/* A digest is the SHA-256 of the graph's text and of every parameter's name and
- * bits, little-endian. It begins with the text, the only part that allocates. */
-static mango_status objective_digest(const mango_net *n, const mango_alloc *al, mgi_hash *h)
-{
-    mgi_str text;
-    mgi_str_init(&text, al);
-    mango_status st = mgi_graph_write(n, &text);
-    if (st == MANGO_OK && text.bad)
-        st = MANGO_E_MEM;
-    if (st == MANGO_OK) {
-        mgi_sha256_init(h);
-        mgi_hash_add(h, text.p, text.n);
-    }
-    mgi_str_free(&text);
-    return st;
-}
-
-static void objective_hash_floats(mgi_hash *h, mango_idx n, const float *v)
-{
-    const uint32_t one = 1;
-    unsigned char b[256];
-    if (*(const unsigned char *)&one == 1) {
-        mgi_hash_add(h, v, 4 * n);
-        return;
-    }
-    for (mango_idx k = 0; k < n; k += 64) {
-        const mango_idx m = MGI_MIN(64, n - k);
-        for (mango_idx e = 0; e < 4 * m; e++) {
-            uint32_t bits;
-            memcpy(&bits, v + k + e / 4, sizeof bits);
-            b[e] = (unsigned char)(bits >> (8 * (e % 4)) & 255);
-        }
-        mgi_hash_add(h, b, 4 * m);
-    }
-}
-
-/* The same of halves in a file. */
-static void objective_hash_halves(mgi_hash *h, mango_idx n, const unsigned char *raw)
-{
-    float v[2048];
-    for (mango_idx k = 0; k < n; k += MGI_COUNT(v)) {
-        const mango_idx m = MGI_MIN(MGI_COUNT(v), n - k);
-        mgi_file_halves(m, raw + 2 * k, v);
-        objective_hash_floats(h, m, v);
-    }
-}
-
-static void objective_hash_params(const mango_net *n, mgi_hash *h, char hex[65])
-{
-    for (int i = 0; i < n->n_params; i++) {
-        const mgi_param *p = n->param + i;
-        mgi_hash_add(h, p->name, (mango_idx)strlen(p->name) + 1);
-        if (p->v)
-            objective_hash_floats(h, p->count, p->v);
-        else if (p->half)
-            objective_hash_halves(h, p->count, p->half);
-    }
-    mgi_hash_end(h, hex);
-}
-
 /* Sizes of both nets, checked against each other. */
 static mango_status objective_sizes(mango_objective *o, const mango_net *gen,
                                     const mango_net *net, mango_err *err)
@@ -101,7 +41,7 @@ static mango_status objective_aim(mango_objective *o, const mango_net *net, mang
     mango_target *t = &a->t;
     const int whole = t->y < 0;
     int i = 0;
-    if (mango_net_layer(net, t->layer, &t->info) < 0 || t->unit < 0 ||
+    if (mango_net_layer(net, t->layer, &t->info, sizeof t->info) < 0 || t->unit < 0 ||
         t->unit >= t->info.C || whole != (t->x < 0) || t->y >= t->info.H ||
         t->x >= t->info.W)
         return mgi_fail(err, MANGO_E_NAME, "target %td: no such layer, unit or place", j);
@@ -139,7 +79,7 @@ static void objective_plan_options(mango_objective *o, const mango_net *net,
                                    mango_plan_options *draw)
 {
     mango_plan_options p;
-    mango_plan_defaults(&p);
+    mango_plan_defaults(&p, sizeof p);
     p.batch = opt->batch;
     p.half = opt->half;
     p.int8 = opt->int8;
@@ -179,14 +119,14 @@ static mango_status objective_plans(mango_objective *o, const mango_net *gen,
     mango_status st = MANGO_OK;
     mgi_hash h[2];
     objective_plan_options(o, net, opt, &look, &draw);
-    if (objective_digest(gen, &o->al, h) < 0 || objective_digest(net, &o->al, h + 1) < 0)
+    if (mgi_digest_begin(gen, &o->al, h) < 0 || mgi_digest_begin(net, &o->al, h + 1) < 0)
         return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
     MGI_OMP(parallel)
     MGI_OMP(master)
     {
         MGI_TASK(task)
-        objective_hash_params(net, h + 1, o->net);
-        objective_hash_params(gen, h, o->gen);
+        mgi_digest_end(net, h + 1, o->net);
+        mgi_digest_end(gen, h, o->gen);
         st = mango_plan_create(&o->gen_plan, gen, &draw, 1, &picture, &o->al, err);
     }
     return st < 0 ? st : objective_plan_look(o, net, &look, err);

@@ -57,7 +57,7 @@ mango_status mango_target_parse(mango_target *t, const mango_net *net, const cha
         t->layer = mango_net_layers(net) - 1;
     else
         MGI_TRY(mango_net_find(net, field[0], &t->layer, err));
-    MGI_TRY(mango_net_layer(net, t->layer, &t->info));
+    MGI_TRY(mango_net_layer(net, t->layer, &t->info, sizeof t->info));
     if (is_class && (t->info.H != 1 || t->info.W != 1))
         return mgi_fail(err, MANGO_E_SHAPE,
                         "target: the network's output '%s' is a map of "

@@ -48,6 +48,39 @@ MGI_FN mango_status mgi_net_new(mango_net **out, const char *arch, const mango_a
     return MANGO_OK;
 }
 
+MGI_FN void mgi_del_text(const mango_alloc *al, char *z)
+{
+    if (z)
+        mgi_del(al, z, (mango_idx)strlen(z) + 1, 1);
+}
+
+void mango_net_destroy(mango_net *n)
+{
+    if (!n)
+        return;
+    const mango_alloc al = n->al;
+    for (mango_idx i = 0; i < n->n_meta; i++) {
+        mgi_del_text(&al, n->meta[i].key);
+        mgi_del_text(&al, n->meta[i].value);
+    }
+    for (mango_idx i = 0; i < n->n_extra; i++)
+        mgi_del(&al, (void *)(uintptr_t)n->extra[i].raw,
+                n->extra[i].count * mgi_dtype_size(n->extra[i].dtype), 1);
+    if (n->meta)
+        mgi_del(&al, n->meta, n->cap_meta, sizeof n->meta[0]);
+    if (n->extra)
+        mgi_del(&al, n->extra, n->cap_extra, sizeof n->extra[0]);
+    for (int i = 0; i < n->n_params; i++)
+        mgi_param_release(n, i);
+    if (n->file)
+        mgi_del(&al, n->file, n->file_size, 1);
+    if (n->param)
+        mgi_del(&al, n->param, n->cap_params, sizeof n->param[0]);
+    if (n->node)
+        mgi_del(&al, n->node, n->cap_nodes, sizeof n->node[0]);
+    mgi_del(&al, n, 1, sizeof *n);
+}
+
 /* Remember the first error; always -1. */
 static int graph_bad(mango_net *n, mango_status st, const mango_err *e)
 {

@@ -16,6 +16,7 @@
 #ifndef MGI_GRAPH_H
 #define MGI_GRAPH_H
 
+#include "../base/hash.h"
 #include "../base/text.h"
 #include "../math/ops.h"
 #include "lif.h"
@@ -99,8 +100,10 @@ MGI_FN int mgi_net_plain(mango_net *n, const char *name, mgi_kind kind, int in);
 /* Lists parameters and marks time dependence; reports the first error of
  * building, by node name. (Shapes are inferred as nodes are added.) */
 MGI_FN mango_status mgi_net_finish(mango_net *n, mango_err *err);
-/* SHA-256 of all parameters as half-precision bytes, little-endian, graph order. */
-MGI_FN void mgi_net_digest(const mango_net *n, char hex[65]);
+/* digest.c: mango_net_digest of all in two parts. Only the first, the graph's text,
+ * allocates; the second takes every parameter's name and bits, little-endian. */
+MGI_FN mango_status mgi_digest_begin(const mango_net *n, const mango_alloc *al, mgi_hash *h);
+MGI_FN void mgi_digest_end(const mango_net *n, mgi_hash *h, char hex[65]);
 
 MGI_FN int mgi_net_find(const mango_net *n, const char *layer);   /* -1: none */
 /* The softmax of a generator's classes (sngan,classes=K): over a linear layer
@@ -128,6 +131,7 @@ MGI_FN mango_status mgi_graph_parse(mango_net **out, const char *text, mango_idx
 /* Allocate every parameter, zeroed (running_var and sn_sigma too). Nothing
  * happens when they are there already. */
 MGI_FN mango_status mgi_net_alloc_params(mango_net *n);
+MGI_FN void mgi_del_text(const mango_alloc *al, char *z); /* NULL is fine */
 MGI_FN void mgi_param_release(const mango_net *n, int i); /* free its values */
 
 /* What an importer needs. An offer is a tensor of a checkpoint, after its

@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include "net.h"
 #include "../base/file.h"
-#include "../base/hash.h"
 #include "../base/real.h"
 #include "graph.h"
 #include <math.h>
@@ -10,7 +9,7 @@
 mango_status mango_net_parse(mango_net **net, const char *text, mango_idx len,
                              const mango_alloc *al, mango_err *err)
 {
-    MGI_REQUIRE(net && text);
+    MGI_CHECK(err, net && text, "mango_net_parse: net or text is NULL");
     return mgi_graph_parse(net, text, len, al, err);
 }
 
@@ -19,43 +18,16 @@ static mango_idx net_raw_bytes(const mgi_tensor *t)
     return t->count * mgi_dtype_size(t->dtype);
 }
 
-static void net_del_text(const mango_alloc *al, char *z)
-{
-    if (z)
-        mgi_del(al, z, (mango_idx)strlen(z) + 1, 1);
-}
-
-void mango_net_destroy(mango_net *n)
-{
-    if (!n)
-        return;
-    const mango_alloc al = n->al;
-    for (mango_idx i = 0; i < n->n_meta; i++) {
-        net_del_text(&al, n->meta[i].key);
-        net_del_text(&al, n->meta[i].value);
-    }
-    for (mango_idx i = 0; i < n->n_extra; i++)
-        mgi_del(&al, (void *)(uintptr_t)n->extra[i].raw, net_raw_bytes(&n->extra[i]), 1);
-    if (n->meta)
-        mgi_del(&al, n->meta, n->cap_meta, sizeof n->meta[0]);
-    if (n->extra)
-        mgi_del(&al, n->extra, n->cap_extra, sizeof n->extra[0]);
-    for (int i = 0; i < n->n_params; i++)
-        mgi_param_release(n, i);
-    if (n->file)
-        mgi_del(&al, n->file, n->file_size, 1);
-    if (n->param)
-        mgi_del(&al, n->param, n->cap_params, sizeof n->param[0]);
-    if (n->node)
-        mgi_del(&al, n->node, n->cap_nodes, sizeof n->node[0]);
-    mgi_del(&al, n, 1, sizeof *n);
-}
-
 /* ---- layers ---------------------------------------------------------------- */
+
+const char *mango_net_error(const mango_net *net)
+{
+    return net ? net->err.text : NULL;
+}
 
 mango_idx mango_net_layers(const mango_net *net)
 {
-    return net ? net->n_nodes : 0;
+    return net ? net->n_nodes : -1;
 }
 
 static mango_idx net_trained(const mango_net *n, int param)
@@ -63,24 +35,110 @@ static mango_idx net_trained(const mango_net *n, int param)
     return param < 0 || n->param[param].is_buffer ? 0 : n->param[param].count;
 }
 
-mango_status mango_net_layer(const mango_net *net, mango_idx i, mango_layer *out)
+mango_status mango_net_layer(const mango_net *net, mango_idx i, mango_layer *out, size_t size)
 {
     MGI_REQUIRE(net && out && i >= 0 && i < net->n_nodes);
     const mgi_node *q = &net->node[i];
-    out->name = q->name;
-    out->kind = mgi_kind_name(q->kind);
-    out->C = q->C;
-    out->H = q->H;
-    out->W = q->W;
-    out->spiking = q->kind == MGI_LIF;
-    out->params = net_trained(net, q->weight) + net_trained(net, q->bias_p);
+    const mango_layer l = {.name = q->name,
+                           .kind = mgi_kind_name(q->kind),
+                           .C = q->C,
+                           .H = q->H,
+                           .W = q->W,
+                           .spiking = q->kind == MGI_LIF,
+                           .params = net_trained(net, q->weight) + net_trained(net, q->bias_p),
+                           .timed = q->kind == MGI_LIF || q->spiking_input,
+                           .inputs = q->n_in,
+                           .macs = mgi_node_macs(net, (int)i, 1),
+                           .macs_inside = mgi_node_macs(net, (int)i, 0),
+                           .lif = q->kind == MGI_LIF ? &q->lif : NULL,
+                           .codes = q->codes};
+    mgi_info_out(out, size, &l, sizeof l);
     return MANGO_OK;
+}
+
+mango_idx mango_net_layer_input(const mango_net *net, mango_idx i, mango_idx k)
+{
+    if (!net || i < 0 || i >= net->n_nodes || k < 0 || k >= net->node[i].n_in)
+        return -1;
+    return net->node[i].in[k];
+}
+
+mango_status mango_net_get(const mango_net *net, mango_net_info *info, size_t size)
+{
+    MGI_REQUIRE(net && info);
+    mango_net_info o = {.arch = net->arch,
+                        .layers = net->n_nodes,
+                        .params = net->n_params,
+                        .metas = net->n_meta,
+                        .input = net->input,
+                        .output = net->output,
+                        .latent_classes = mgi_net_class_softmax(net),
+                        .T = net->T,
+                        .out_scale = net->out_scale,
+                        .out_shift = net->out_shift,
+                        .macs = mango_net_macs(net, 0)};
+    for (int c = 0; c < 3; c++) {
+        o.mean[c] = net->mean[c];
+        o.std[c] = net->std[c];
+    }
+    for (int i = 0; i < net->n_nodes; i++)
+        o.spiking |= net->node[i].kind == MGI_LIF;
+    mgi_info_out(info, size, &o, sizeof o);
+    return MANGO_OK;
+}
+
+double mango_net_macs(const mango_net *net, mango_idx T)
+{
+    double sum = 0;
+    if (!net)
+        return 0;
+    const double steps = (double)(T > 0 ? T : net->T);
+    for (int i = 0; i < net->n_nodes; i++)
+        sum += mgi_node_macs(net, i, 1) * (net->node[i].spiking_input ? steps : 1.0);
+    return sum;
+}
+
+mango_status mango_net_set_normalization(mango_net *net, const float mean[3], const float std[3])
+{
+    MGI_REQUIRE(net);
+    MGI_CHECK(&net->err, mean && std, "mean or std is NULL");
+    for (int c = 0; c < 3; c++)
+        MGI_CHECK(&net->err,
+                  mgi_is_finite((double)mean[c]) && mgi_is_finite((double)std[c]) && std[c] > 0,
+                  "channel %d: mean %g, std %g; expected numbers, std above 0", c,
+                  (double)mean[c], (double)std[c]);
+    for (int c = 0; c < 3; c++) {
+        net->mean[c] = mean[c];
+        net->std[c] = std[c];
+    }
+    return MANGO_OK;
+}
+
+mango_status mango_net_set_range(mango_net *net, float scale, float shift)
+{
+    MGI_REQUIRE(net);
+    MGI_CHECK(&net->err,
+              mgi_is_finite((double)scale) && mgi_is_finite((double)shift) && scale != 0,
+              "out_scale %g, out_shift %g: expected numbers, scale not 0", (double)scale,
+              (double)shift);
+    net->out_scale = scale;
+    net->out_shift = shift;
+    return MANGO_OK;
+}
+
+mango_idx mango_net_text(const mango_net *net, char *text, mango_idx cap)
+{
+    mgi_str s;
+    if (!net || cap < 0 || (cap > 0 && !text))
+        return -1;
+    mgi_str_init(&s, &net->al);
+    return mgi_str_out(&s, mgi_graph_write(net, &s), text, cap);
 }
 
 mango_status mango_net_find(const mango_net *net, const char *layer, mango_idx *i, mango_err *err)
 {
     char near[160] = "";
-    MGI_REQUIRE(net && layer && i);
+    MGI_CHECK(err, net && layer && i, "mango_net_find: a NULL argument");
     const int at = mgi_net_find(net, layer);
     if (at >= 0) {
         *i = at;
@@ -99,7 +157,7 @@ mango_status mango_net_find(const mango_net *net, const char *layer, mango_idx *
 
 mango_idx mango_net_steps(const mango_net *net)
 {
-    return net ? net->T : 0;
+    return net ? net->T : -1;
 }
 
 float *mango_net_param(mango_net *net, const char *name, int *rank, mango_idx shape[4])
@@ -112,6 +170,26 @@ float *mango_net_param(mango_net *net, const char *name, int *rank, mango_idx sh
     for (int k = 0; shape && k < 4; k++)
         shape[k] = net->param[i].shape[k];
     return net->param[i].v;
+}
+
+mango_idx mango_net_params(const mango_net *net)
+{
+    return net ? net->n_params : -1;
+}
+
+mango_status mango_net_param_at(const mango_net *net, mango_idx i, mango_param *out, size_t size)
+{
+    MGI_REQUIRE(net && out && i >= 0 && i < net->n_params);
+    const mgi_param *q = &net->param[i];
+    mango_param p = {.name = q->name,
+                     .rank = q->rank,
+                     .count = q->count,
+                     .trained = !q->is_buffer,
+                     .values = q->v};
+    for (int k = 0; k < 4; k++)
+        p.shape[k] = k < q->rank ? q->shape[k] : 1;
+    mgi_info_out(out, size, &p, sizeof p);
+    return MANGO_OK;
 }
 
 mango_idx mango_net_borrow(mango_net *to, const mango_net *from)
@@ -186,10 +264,20 @@ static void net_fill_one(mgi_param *p, int transposed, uint64_t seed, double gai
         p->v[i] = (float)(a + b * (double)p->v[i]);
 }
 
+/* Room for values of every parameter. */
+static mango_status net_values(mango_net *net)
+{
+    const mango_status st = mgi_net_alloc_params(net);
+    if (st == MANGO_E_STATE)
+        return mgi_fail(&net->err, st, "the weights were given away");
+    return st < 0 ? mgi_fail(&net->err, st, "no memory for the weights") : MANGO_OK;
+}
+
 mango_status mango_net_fill(mango_net *net, uint64_t seed, double gain)
 {
-    MGI_REQUIRE(net && mgi_is_finite(gain));
-    MGI_TRY(mgi_net_alloc_params(net));
+    MGI_REQUIRE(net);
+    MGI_CHECK(&net->err, mgi_is_finite(gain), "gain is not a finite number");
+    MGI_TRY(net_values(net));
     for (int i = 0; i < net->n_params; i++)
         net_fill_one(&net->param[i], 0, seed, gain);
     for (int i = 0; i < net->n_nodes; i++)
@@ -214,7 +302,16 @@ const char *mango_net_meta_get(const mango_net *net, const char *key)
     return NULL;
 }
 
-static char *net_text(const mango_alloc *al, const char *z)
+mango_status mango_net_meta_at(const mango_net *net, mango_idx i, const char **key,
+                               const char **value)
+{
+    MGI_REQUIRE(net && key && value && i >= 0 && i < net->n_meta);
+    *key = net->meta[i].key;
+    *value = net->meta[i].value;
+    return MANGO_OK;
+}
+
+static char *net_copy(const mango_alloc *al, const char *z)
 {
     const mango_idx n = (mango_idx)strlen(z) + 1;
     char *p = mgi_new(al, n, 1);
@@ -239,23 +336,25 @@ static int net_room(const mango_alloc *al, void **p, mango_idx n, mango_idx *cap
 
 mango_status mango_net_meta_set(mango_net *net, const char *key, const char *value)
 {
-    MGI_REQUIRE(net && key && value && key[0]);
-    MGI_REQUIRE(strcmp(key, "mango.graph") && strcmp(key, "mango.extra"));
-    char *v = net_text(&net->al, value);
+    MGI_REQUIRE(net);
+    MGI_CHECK(&net->err, key && value && key[0], "metadata: key or value is missing");
+    MGI_CHECK(&net->err, strcmp(key, "mango.graph") && strcmp(key, "mango.extra"),
+              "metadata: the key '%s' is reserved", key);
+    char *v = net_copy(&net->al, value);
     if (!v)
-        return MANGO_E_MEM;
+        return mgi_fail(&net->err, MANGO_E_MEM, "no memory for metadata");
     for (mango_idx i = 0; i < net->n_meta; i++)
         if (!strcmp(net->meta[i].key, key)) {
-            net_del_text(&net->al, net->meta[i].value);
+            mgi_del_text(&net->al, net->meta[i].value);
             net->meta[i].value = v;
             return MANGO_OK;
         }
     void *list = net->meta;
-    char *k = net_text(&net->al, key);
+    char *k = net_copy(&net->al, key);
     if (!k || !net_room(&net->al, &list, net->n_meta, &net->cap_meta, sizeof net->meta[0])) {
-        net_del_text(&net->al, k);
-        net_del_text(&net->al, v);
-        return MANGO_E_MEM;
+        mgi_del_text(&net->al, k);
+        mgi_del_text(&net->al, v);
+        return mgi_fail(&net->err, MANGO_E_MEM, "no memory for metadata");
     }
     net->meta = list;
     net->meta[net->n_meta].key = k;
@@ -306,17 +405,4 @@ MGI_FN mango_status mgi_net_extra_set(mango_net *n, const char *name, mgi_dtype 
     t.raw = copy;
     n->extra[at] = t;
     return MANGO_OK;
-}
-
-void mgi_net_digest(const mango_net *net, char hex[65])
-{
-    mgi_hash h;
-    mgi_sha256_init(&h);
-    for (int p = 0; p < net->n_params; p++)
-        for (mango_idx i = 0; i < net->param[p].count; i++) {
-            const uint16_t v = mgi_to_f16(net->param[p].v[i]);
-            const unsigned char b[2] = {(unsigned char)(v & 255), (unsigned char)(v >> 8)};
-            mgi_hash_add(&h, b, 2);
-        }
-    mgi_hash_end(&h, hex);
 }

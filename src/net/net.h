@@ -4,6 +4,7 @@
 #define MANGO_NET_H
 
 #include "../base/base.h"
+#include "lif.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -39,29 +40,94 @@ MANGO_API mango_status mango_net_save(const mango_net *net, const char *path, co
                                       mango_err *err);
 MANGO_API void mango_net_destroy(mango_net *net);
 
+/* mango_net_error - the message of the last call on this net that failed and has no
+ * err of its own (filling, metadata, borrowing, normalization); "" when none has.
+ * NULL for NULL. Valid until the next such call. */
+MANGO_API const char *mango_net_error(const mango_net *net);
+
 /* mango_net_fill - every parameter by the formula of golden/README.md. */
 MANGO_API mango_status mango_net_fill(mango_net *net, uint64_t seed, double gain);
 /* The formula for any named tensor: writes n values u in [-1,1). */
 MANGO_API void mango_fill_u(const char *name, uint64_t seed, mango_idx n, float *u);
 
-/* Metadata strings of the weights file; get returns NULL when absent. */
+/* Metadata strings of the weights file; get returns NULL when absent. They are listed
+ * by i = 0 .. mango_net_info.metas - 1, in the order of the file. */
 MANGO_API const char *mango_net_meta_get(const mango_net *net, const char *key);
 MANGO_API mango_status mango_net_meta_set(mango_net *net, const char *key, const char *value);
+MANGO_API mango_status mango_net_meta_at(const mango_net *net, mango_idx i, const char **key,
+                                         const char **value);
 
-/* Layers, in graph order. shape is (C,H,W). */
+/* The network as a whole. Strings belong to the net. */
+typedef struct mango_net_info {
+    const char *arch;         /* "" when unknown                                     */
+    mango_idx layers, params, metas; /* how many there are                           */
+    mango_idx input, output;  /* indices of these layers                             */
+    mango_idx latent_classes; /* a generator with classes: the layer that is their
+                                 softmax over the first latents; -1: none            */
+    mango_idx T;              /* steps by default; 1 when nothing spikes             */
+    int spiking;              /* has it LIF layers?                                  */
+    float mean[3], std[3];    /* an input is (rgb - mean)/std, rgb in [0,1]; 0, 1    */
+    float out_scale, out_shift; /* a picture drawn is rgb = y out_scale + out_shift  */
+    double macs;              /* mango_net_macs with its own T                       */
+} mango_net_info;
+MANGO_API mango_status mango_net_get(const mango_net *net, mango_net_info *info, size_t size);
+/* Other means and deviations (> 0), another scale (not 0) and shift: MANGO_E_ARG when
+ * one is not such a number, and nothing is changed. */
+MANGO_API mango_status mango_net_set_normalization(mango_net *net, const float mean[3],
+                                                   const float std[3]);
+MANGO_API mango_status mango_net_set_range(mango_net *net, float scale, float shift);
+
+/* mango_net_macs - multiply-adds of one input through all layers: T times (0: the net's
+ * own T) what follows a LIF layer, once the rest; zeros and padding counted. 0 for NULL. */
+MANGO_API double mango_net_macs(const mango_net *net, mango_idx T);
+
+/* mango_net_text - the graph in its text form (graph.h), written to text (cap bytes, a
+ * NUL included; cut when it is longer). Returns its whole length, so that a call with
+ * cap 0 tells what is needed; -1 when net is NULL or memory is lacking. */
+MANGO_API mango_idx mango_net_text(const mango_net *net, char *text, mango_idx cap);
+
+/* mango_net_digest - SHA-256 in hexadecimal of the graph's text and of every parameter's
+ * name and bits, or of all parameters rounded to halves, which is the same before and
+ * after a file of F16. MANGO_E_STATE when values are missing or were given away. */
+typedef enum mango_digest { MANGO_DIGEST_ALL, MANGO_DIGEST_HALVES } mango_digest;
+MANGO_API mango_status mango_net_digest(const mango_net *net, mango_digest what, char hex[65]);
+
+/* Layers, in graph order. shape is (C,H,W). Strings and rule belong to the net. */
 typedef struct mango_layer {
     const char *name, *kind;
     mango_idx C, H, W;
-    int spiking;        /* a LIF layer */
-    mango_idx params;   /* trained values of this layer */
+    int spiking;        /* a LIF layer                                     */
+    mango_idx params;   /* trained values of this layer                    */
+    int timed;          /* depends on time: a LIF layer, or behind one     */
+    mango_idx inputs;   /* layers it reads, see mango_net_layer_input      */
+    double macs;        /* multiply-adds of one map, zeros of the padding counted, */
+    double macs_inside; /* ... and not counted                             */
+    const mango_lif *lif; /* of a LIF layer, else NULL                     */
+    mango_idx codes;    /* of a VQ layer, else 0                           */
 } mango_layer;
+/* How many; -1 for NULL. mango_net_layer: `size` is sizeof *out; MANGO_E_ARG for an
+ * index out of range. mango_net_layer_input: the k-th layer that layer i reads; -1: none. */
 MANGO_API mango_idx mango_net_layers(const mango_net *net);
-MANGO_API mango_status mango_net_layer(const mango_net *net, mango_idx i, mango_layer *out);
+MANGO_API mango_status mango_net_layer(const mango_net *net, mango_idx i, mango_layer *out,
+                                       size_t size);
+MANGO_API mango_idx mango_net_layer_input(const mango_net *net, mango_idx i, mango_idx k);
 MANGO_API mango_status mango_net_find(const mango_net *net, const char *layer, mango_idx *i,
                                       mango_err *err); /* near matches in err */
-MANGO_API mango_idx mango_net_steps(const mango_net *net); /* T by default */
-/* Parameters by name, to read or to write: data in the source framework's
- * order; NULL when there is none. */
+MANGO_API mango_idx mango_net_steps(const mango_net *net); /* T by default; -1 for NULL */
+
+/* Parameters, in graph order, in the source framework's shapes. */
+typedef struct mango_param {
+    const char *name;
+    int rank;
+    mango_idx shape[4], count; /* shape is 1 from rank on                            */
+    int trained;               /* by gradient; 0: running statistics and such        */
+    const float *values;       /* NULL: none yet, given away, or halves of an open file */
+} mango_param;
+MANGO_API mango_idx mango_net_params(const mango_net *net); /* -1 for NULL */
+MANGO_API mango_status mango_net_param_at(const mango_net *net, mango_idx i, mango_param *out,
+                                          size_t size);
+/* One by name, to read or to write: data in the source framework's order; NULL when
+ * there is none, or no memory for values. */
 MANGO_API float *mango_net_param(mango_net *net, const char *name, int *rank,
                                  mango_idx shape[4]);
 /* mango_net_borrow - values of `from` for the parameters of `to` that have the
@@ -100,6 +166,7 @@ typedef struct mango_reading {
     float *out;        /* caller's buffer, filled by mango_plan_run; B: that of the run */
 } mango_reading;
 typedef struct mango_plan_options {
+    size_t size;           /* set by mango_plan_defaults           */
     mango_idx T;           /* steps, 1..4096; 0: the network's own */
     mango_idx batch;       /* inputs per run, 1..4096              */
     mango_idx memory;      /* cap in bytes for the arena of feature maps (packed
@@ -122,8 +189,9 @@ typedef struct mango_plan_options {
                               convolutions and linear layers behind a LIF layer or
                               max-pools and reshapes of one; not behind `from` */
 } mango_plan_options;
-/* mango_plan_defaults - T 0, batch 1, memory 0, from -1, raw 0, slice 0, half 0, int8 0. */
-MANGO_API void mango_plan_defaults(mango_plan_options *o);
+/* mango_plan_defaults - T 0, batch 1, memory 0, from -1, raw 0, slice 0, half 0, int8 0.
+ * `size` is sizeof *o. */
+MANGO_API mango_status mango_plan_defaults(mango_plan_options *o, size_t size);
 
 /* mango_plan_create - decide everything before the first query: only what the
  * readings need is computed, time-independent layers once, batch-norm folded,
@@ -151,7 +219,7 @@ MANGO_API mango_status mango_plan_create(mango_plan **plan, const mango_net *net
  *   x  in  (B,C,H,W) inputs, or the fed layer's values or codes
  * Returns  MANGO_E_ARG for B out of range, a reading without a buffer or a code
  *          that does not exist; MANGO_E_NONFINITE for NaN or infinity in x;
- *          then nothing is written.
+ *          then nothing is written, and mango_plan_error says what it was.
  * Memory   none allocated. */
 MANGO_API mango_status mango_plan_run(mango_plan *plan, mango_idx B, const float *x);
 
@@ -187,6 +255,14 @@ MANGO_API mango_status mango_plan_keep(mango_plan *plan, mango_idx n, const mang
 
 /* mango_plan_output - another buffer for a reading, from the next run on. */
 MANGO_API mango_status mango_plan_output(mango_plan *plan, mango_idx reading, float *out);
+
+/* mango_plan_error - the message of the last call on this plan that failed and has no
+ * err of its own; "" when none has. NULL for NULL. */
+MANGO_API const char *mango_plan_error(const mango_plan *plan);
+
+/* mango_plan_text - one line for the plan and one for each of its steps, as
+ * mango_net_text gives a text: the nodes fused, shape, place in memory, multiply-adds. */
+MANGO_API mango_idx mango_plan_text(const mango_plan *plan, char *text, mango_idx cap);
 
 /* mango_plan_bytes - arena and packed weights; mango_plan_macs - multiply-adds
  * of one input over all T steps, zeros counted. 0 for a NULL plan. */

@@ -5,10 +5,10 @@
 
 /* ---- create ---------------------------------------------------------------------- */
 
-void mango_plan_defaults(mango_plan_options *o)
+mango_status mango_plan_defaults(mango_plan_options *o, size_t size)
 {
-    const mango_plan_options d = {.T = 0, .batch = 1, .memory = 0, .from = -1};
-    *o = d;
+    const mango_plan_options d = {.size = sizeof d, .batch = 1, .from = -1};
+    return mgi_options_out(o, size, &d, sizeof d);
 }
 
 static mango_status plan_options(mango_plan *p, const mango_plan_options *o, mango_err *err)
@@ -83,12 +83,15 @@ static mango_status plan_build(mango_plan *p, const mango_plan_options *o, mango
 }
 
 mango_status mango_plan_create(mango_plan **plan, const mango_net *net,
-                               const mango_plan_options *o, mango_idx n_readings,
+                               const mango_plan_options *options, mango_idx n_readings,
                                const mango_reading *readings, const mango_alloc *al,
                                mango_err *err)
 {
-    MGI_REQUIRE(plan && net && o);
+    MGI_CHECK(err, plan && net && options, "mango_plan_create: plan, net or options is NULL");
     *plan = NULL;
+    mango_plan_options o;
+    MGI_TRY(mango_plan_defaults(&o, sizeof o));
+    MGI_TRY(mgi_options_in(&o, sizeof o, options, "mango_plan", err));
     const mango_alloc a = mgi_alloc_get(al);
     mango_plan *p = mgi_new(&a, 1, sizeof *p);
     if (!p)
@@ -99,7 +102,7 @@ mango_status mango_plan_create(mango_plan **plan, const mango_net *net,
     p->threads = mango_threads();
     mgi_arena_init(&p->maps, &a);
     mgi_arena_init(&p->weights, &a);
-    const mango_status st = plan_build(p, o, n_readings, readings, err);
+    const mango_status st = plan_build(p, &o, n_readings, readings, err);
     if (st < 0) {
         mango_plan_destroy(p);
         return st;
@@ -128,6 +131,11 @@ void mango_plan_destroy(mango_plan *p)
     mgi_del(&a, p, 1, sizeof *p);
 }
 
+const char *mango_plan_error(const mango_plan *p)
+{
+    return p ? p->err.text : NULL;
+}
+
 mango_idx mango_plan_bytes(const mango_plan *p)
 {
     return p ? p->arena_bytes + mgi_arena_bytes(&p->weights) : 0;
@@ -140,7 +148,9 @@ double mango_plan_macs(const mango_plan *p)
 
 mango_status mango_plan_output(mango_plan *p, mango_idx reading, float *out)
 {
-    MGI_REQUIRE(p && out && reading >= 0 && reading < p->n_readings);
+    MGI_REQUIRE(p);
+    MGI_CHECK(&p->err, out && reading >= 0 && reading < p->n_readings,
+              "mango_plan_output: no reading %td of %d, or no buffer", reading, p->n_readings);
     p->reading[reading].out = out;
     return MANGO_OK;
 }
@@ -181,4 +191,14 @@ MGI_FN void mgi_plan_describe(const mango_plan *p, mgi_str *s)
                        (long long)u->bytes, (long long)u->offset, u->last,
                        mgi_step_macs(p, q));
     }
+}
+
+mango_idx mango_plan_text(const mango_plan *plan, char *text, mango_idx cap)
+{
+    mgi_str s;
+    if (!plan || cap < 0 || (cap > 0 && !text))
+        return -1;
+    mgi_str_init(&s, &plan->al);
+    mgi_plan_describe(plan, &s);
+    return mgi_str_out(&s, MANGO_OK, text, cap);
 }

@@ -130,6 +130,7 @@ struct mango_plan {
     double macs;
     int threads;           /* scratch is planned for so many */
     const mgi_kernels *k;
+    mango_err err;         /* of the last call that failed */
     const float *x;        /* the run under way: input, its batch, */
     mango_idx run_B;       /* and the chunk: inputs b0..b0+b-1,    */
     mango_idx b0, b, t0, t;/* steps t0..t0+t-1                     */
@@ -187,7 +188,7 @@ MGI_FN mango_status mgi_plan_pack(mango_plan *p, mango_err *err);
 MGI_FN void mgi_step_run(mango_plan *p, const mgi_step *s);
 MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r);
 
-/* One line a step: chain, shape, placement; `mango info --plan`. */
+/* mango_plan_text, appended to s. */
 MGI_FN void mgi_plan_describe(const mango_plan *p, mgi_str *s);
 
 #endif

@@ -3,28 +3,33 @@
  * SPDX-License-Identifier: MIT */
 #include "plan.h"
 
-static mango_status run_check_input(const mango_plan *p, mango_idx B, const float *x)
+static mango_status run_check_input(mango_plan *p, mango_idx B, const float *x)
 {
     const mgi_node *g = &p->net->node[p->from >= 0 ? p->from : p->net->input];
     const int codes = p->from >= 0 && g->kind == MGI_VQ;
-    const mango_idx n = B * g->H * g->W * (codes ? 1 : g->C);
-    for (mango_idx i = 0; i < n; i++) {
+    const mango_idx each = g->H * g->W * (codes ? 1 : g->C);
+    for (mango_idx i = 0; i < B * each; i++) {
         if (!mgi_is_finite((double)x[i]))
-            return MANGO_E_NONFINITE;
+            return mgi_fail(&p->err, MANGO_E_NONFINITE,
+                            "input %td, value %td is NaN or infinite", i / each, i % each);
         if (codes &&
             !(x[i] >= 0.0f && x[i] < (float)g->codes && x[i] == (float)(mango_idx)x[i]))
-            return MANGO_E_ARG;
+            return mgi_fail(&p->err, MANGO_E_ARG, "input %td, code %td is %g: expected 0..%td",
+                            i / each, i % each, (double)x[i], g->codes - 1);
     }
     return MANGO_OK;
 }
 
-static mango_status run_check(const mango_plan *p, mango_idx B, const float *x)
+static mango_status run_check(mango_plan *p, mango_idx B, const float *x)
 {
-    MGI_REQUIRE(p && x && B >= 1 && B <= p->B);
+    MGI_REQUIRE(p);
+    MGI_CHECK(&p->err, x, "x is NULL");
+    MGI_CHECK(&p->err, B >= 1 && B <= p->B, "%td inputs: expected 1..%td", B, p->B);
     for (int r = 0; r < p->n_readings; r++)
-        MGI_REQUIRE(p->reading[r].out);
+        MGI_CHECK(&p->err, p->reading[r].out, "reading %d has no buffer", r);
     if (p->k != mgi_kernels_get())
-        return MANGO_E_STATE; /* weights were packed for other kernels */
+        return mgi_fail(&p->err, MANGO_E_STATE,
+                        "the plan's weights were packed for another kernel set");
     return run_check_input(p, B, x);
 }
 
@@ -88,7 +93,7 @@ mango_status mango_plan_start(mango_plan *p, mango_idx B, const float *x)
 {
     MGI_TRY(run_check(p, B, x));
     if (p->slice == 0)
-        return MANGO_E_STATE;
+        return mgi_fail(&p->err, MANGO_E_STATE, "the plan was made without `slice`");
     const int threads = run_threads(p);
     p->x = x;
     p->run_B = p->b = B;
@@ -101,10 +106,11 @@ mango_status mango_plan_start(mango_plan *p, mango_idx B, const float *x)
 
 mango_status mango_plan_advance(mango_plan *p, mango_idx steps)
 {
-    MGI_REQUIRE(p && steps >= 1);
+    MGI_REQUIRE(p);
     if (p->at < 0 || p->k != mgi_kernels_get())
-        return MANGO_E_STATE;
-    MGI_REQUIRE(steps <= p->T - p->at);
+        return mgi_fail(&p->err, MANGO_E_STATE, "the plan is not started");
+    MGI_CHECK(&p->err, steps >= 1 && steps <= p->T - p->at, "%td steps: expected 1..%td", steps,
+              p->T - p->at);
     const int threads = run_threads(p);
     run_time(p, p->at, p->at + steps);
     p->at += steps;
@@ -115,14 +121,17 @@ mango_status mango_plan_advance(mango_plan *p, mango_idx steps)
 /* The inputs at which[0..n-1] move to the front of every value that lasts. */
 mango_status mango_plan_keep(mango_plan *p, mango_idx n, const mango_idx *which)
 {
-    MGI_REQUIRE(p && which);
+    MGI_REQUIRE(p);
+    MGI_CHECK(&p->err, which, "which is NULL");
     if (p->at < 0)
-        return MANGO_E_STATE;
-    MGI_REQUIRE(n >= 1 && n <= p->b);
+        return mgi_fail(&p->err, MANGO_E_STATE, "the plan is not started");
+    MGI_CHECK(&p->err, n >= 1 && n <= p->b, "%td inputs kept: expected 1..%td", n, p->b);
     for (mango_idx i = 0; i < n; i++)
-        MGI_REQUIRE(which[i] >= (i ? which[i - 1] + 1 : 0) && which[i] < p->b);
+        MGI_CHECK(&p->err, which[i] >= (i ? which[i - 1] + 1 : 0) && which[i] < p->b,
+                  "place %td is %td: expected rising places below %td", i, which[i], p->b);
     for (int r = 0; r < p->n_readings && n < p->b; r++)
-        MGI_REQUIRE(p->reading[r].what != MANGO_READ_SPIKES);
+        MGI_CHECK(&p->err, p->reading[r].what != MANGO_READ_SPIKES,
+                  "reading %d is of every step: no input can be dropped", r);
     for (int j = 0; j < p->n_bufs; j++) {
         const mgi_buf *u = &p->buf[j];
         const size_t each = (size_t)u->n * mgi_elem_size(u->elem);

@@ -289,14 +289,14 @@ done:
 mango_status mango_net_load(mango_net **net, const char *path, const mango_alloc *al,
                             mango_err *err)
 {
-    MGI_REQUIRE(net && path);
+    MGI_CHECK(err, net && path, "mango_net_load: a NULL argument");
     return load_net(net, path, 0, al, err);
 }
 
 mango_status mango_net_open(mango_net **net, const char *path, const mango_alloc *al,
                             mango_err *err)
 {
-    MGI_REQUIRE(net && path);
+    MGI_CHECK(err, net && path, "mango_net_open: a NULL argument");
     return load_net(net, path, 1, al, err);
 }
 
@@ -345,7 +345,7 @@ static mango_status save_tensors(const mango_net *n, mgi_tensor_writer *w, mgi_d
 mango_status mango_net_save(const mango_net *net, const char *path, const char *dtype,
                             mango_err *err)
 {
-    MGI_REQUIRE(net && path && dtype);
+    MGI_CHECK(err, net && path && dtype, "mango_net_save: a NULL argument");
     mgi_tensor_writer *w = NULL;
     mgi_dtype d;
     if (!mgi_dtype_find(dtype, &d) || (d != MGI_F32 && d != MGI_F16 && d != MGI_BF16))

@@ -213,7 +213,7 @@ mango_status mango_net_zoo(mango_net **net, const char *spec, const mango_alloc 
                            mango_err *err)
 {
     char text[512];
-    MGI_REQUIRE(net && spec);
+    MGI_CHECK(err, net && spec, "mango_net_zoo: a NULL argument");
     *net = NULL;
     if (!mgi_copy(text, (mango_idx)sizeof text, spec))
         return mgi_fail(err, MANGO_E_LIMIT, "zoo: the specification is over 511 bytes");

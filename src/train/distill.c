@@ -38,7 +38,7 @@ mango_status mango_trainer_teach(mango_trainer *t, const mango_net *teacher, man
         !(t->seen = mgi_new(&t->al, t->o.batch * t->batch.C * t->batch.H * t->batch.W, sizeof(float))))
         return mgi_fail(err, MANGO_E_MEM, "no memory for a teacher");
     MGI_TRY(mgi_tape_new(&t->lesson, teacher, &o, &t->al, err));
-    mgi_net_digest(teacher, t->teacher_id);
+    MGI_TRY(mango_net_digest(teacher, MANGO_DIGEST_HALVES, t->teacher_id));
     t->teacher = teacher;
     return MANGO_OK;
 }

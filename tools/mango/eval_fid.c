@@ -73,7 +73,7 @@ static mango_status fid_generator(fid_job *j, mango_err *err)
     MGI_TRY(fid_net(j, &j->gen, j->o->gen, err));
     MGI_TRY(mango_space_of(&j->space, j->gen, NULL, err));
     mango_space_modes(j->space, &j->modes);
-    MGI_TRY(mango_net_layer(j->gen, mango_net_layers(j->gen) - 1, &out));
+    MGI_TRY(mango_net_layer(j->gen, mango_net_layers(j->gen) - 1, &out, sizeof out));
     if (out.C != j->in.C || out.H != j->in.H || out.W != j->in.W)
         return mgi_fail(err, MANGO_E_SHAPE,
                         "%s draws %tdx%tdx%td, the network wants %tdx%tdx%td", j->o->gen,
@@ -129,7 +129,7 @@ static mango_status fid_plans(fid_job *j, mango_idx layer, mango_err *err)
         MGI_TRY(fid_classes(j, err));
     const mango_reading feature[2] = {{layer, MANGO_READ_RATE, j->feature},
                                       {j->net->output, MANGO_READ_MEAN, j->answer}};
-    mango_plan_defaults(&p);
+    mango_plan_defaults(&p, sizeof p);
     p.batch = B;
     mango_plan_options g = p;
     p.T = (mango_idx)j->o->T;
@@ -149,9 +149,9 @@ static mango_status fid_open(fid_job *j, mango_err *err)
     if (o->fill && strncmp(o->features, "zoo:", 4) && strncmp(o->gen, "zoo:", 4))
         return mgi_fail(err, MANGO_E_ARG, "--fill goes with zoo:NAME only");
     MGI_TRY(fid_net(j, &j->net, o->features, err));
-    MGI_TRY(mango_net_layer(j->net, j->net->input, &j->in));
+    MGI_TRY(mango_net_layer(j->net, j->net->input, &j->in, sizeof j->in));
     MGI_TRY(fid_layer(j, &layer, err));
-    MGI_TRY(mango_net_layer(j->net, layer, &j->layer));
+    MGI_TRY(mango_net_layer(j->net, layer, &j->layer, sizeof j->layer));
     if (!data)
         MGI_TRY(fid_generator(j, err));
     MGI_TRY(fid_data(j, &j->real, o->split, err));

@@ -10,7 +10,7 @@
 static mango_layer input_layer(const mango_net *net, mango_idx from)
 {
     mango_layer l;
-    mango_net_layer(net, from >= 0 ? from : net->input, &l);
+    mango_net_layer(net, from >= 0 ? from : net->input, &l, sizeof l);
     return l;
 }
 

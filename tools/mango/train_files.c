@@ -76,7 +76,7 @@ mango_status train_files_provenance(train_job *j, const mango_train_row *r)
         snprintf(number, sizeof number, "%td", j->dsc->node[j->dsc->output].C);
         MGI_TRY(mango_net_meta_set(j->net, CLI_LATENT_CLASSES, number));
     }
-    mgi_net_digest(j->net, hex);
+    MGI_TRY(mango_net_digest(j->net, MANGO_DIGEST_HALVES, hex));
     return mango_net_meta_set(j->net, "train.sha256", hex);
 }
 

@@ -86,7 +86,7 @@ static mango_status decode_draw(decode_job *j, cli *c, mango_err *err)
     if (!j->y || !j->rgb)
         return mgi_fail(err, MANGO_E_MEM, "no memory for %td pictures", j->B);
     mango_reading rd = {mango_net_layers(j->gen) - 1, MANGO_READ_MEAN, j->y};
-    mango_plan_defaults(&o);
+    mango_plan_defaults(&o, sizeof o);
     o.batch = chunk;
     o.from = mango_space_layer(j->space);
     o.raw = 1;
@@ -143,7 +143,7 @@ static mango_status decode_all(decode_job *j, cli *c, mango_err *err)
     MGI_TRY(cli_net(&j->gen, j->gen_name, j->fill, err));
     MGI_TRY(mango_space_of(&j->space, j->gen, NULL, err));
     mango_space_modes(j->space, &j->modes);
-    MGI_TRY(mango_net_layer(j->gen, mango_net_layers(j->gen) - 1, &j->out_l));
+    MGI_TRY(mango_net_layer(j->gen, mango_net_layers(j->gen) - 1, &j->out_l, sizeof j->out_l));
     if (j->out_l.H * j->out_l.W == 1 || (j->out_l.C != 3 && j->out_l.C != 1))
         return mgi_fail(err, MANGO_E_SHAPE, "%s: draws no pictures", j->gen_name);
     MGI_TRY(decode_read(j, err));

@@ -118,7 +118,7 @@ static void info_layers(cli *c, const mango_net *net, mgi_str *s)
     mango_idx params = 0;
     mgi_str_puts(s, ",\"layers\":[");
     for (mango_idx i = 0; i < mango_net_layers(net); i++) {
-        mango_net_layer(net, i, &l);
+        mango_net_layer(net, i, &l, sizeof l);
         params += l.params;
         cli_print(c, "  %-36s %-12s %4td x %-3td x %-3td %9td", l.name, l.kind, l.C, l.H,
                   l.W, l.params);
@@ -143,7 +143,7 @@ static mango_status info_plan(cli *c, const mango_net *net, const char *layer, m
     mango_reading r = {0, MANGO_READ_MEAN, NULL};
     mgi_str s;
     mango_net_find(net, layer, &r.layer, err);
-    mango_plan_defaults(&o);
+    mango_plan_defaults(&o, sizeof o);
     o.T = T;
     MGI_TRY(mango_plan_create(&p, net, &o, 1, &r, NULL, err));
     mgi_str_init(&s, NULL);

@@ -56,7 +56,7 @@ static mango_status version_network(uint64_t *h)
         st = mango_net_fill(net, 7, 4.0);
     if (st >= 0) {
         mango_reading rd = {mango_net_layers(net) - 1, MANGO_READ_MEAN, &out[0][0]};
-        mango_plan_defaults(&o);
+        mango_plan_defaults(&o, sizeof o);
         o.T = 6;
         o.batch = 2;
         o.raw = 1;
