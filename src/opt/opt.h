@@ -100,7 +100,8 @@ MANGO_API mango_status mango_opt_value(const mango_opt_options *o, const char *n
 MANGO_API mango_idx mango_opt_text(const mango_opt_options *o, char *text, mango_idx cap);
 
 /* mango_opt_option_count - how many options a preset has; -1 for an unknown one.
- * mango_opt_option - number i of them; spec.value is the preset's own. */
+ * mango_opt_option - number i of them, 0 .. count-1; spec.value is the preset's own.
+ * Pure lookups, as are those below: no message with MANGO_E_ARG. */
 MANGO_API mango_idx mango_opt_option_count(const char *preset);
 MANGO_API mango_status mango_opt_option(const char *preset, mango_idx i,
                                         mango_opt_spec *spec, size_t size);
@@ -162,6 +163,7 @@ typedef struct mango_told {
  * the call is taken.
  * mango_opt_tell_all - the same with all that is known of n values. One call is
  * one generation to methods that rank a generation as a whole.
+ * A code may be told again: what then counts is the method's business.
  * The state is a pure function of (modes, facts, options, seed, sequence of asks,
  * tells and restarts). */
 MANGO_API mango_status mango_opt_tell(mango_opt *opt, mango_idx K, const mango_idx *I,
@@ -173,7 +175,7 @@ MANGO_API mango_status mango_opt_tell_all(mango_opt *opt, mango_idx n, const man
 MANGO_API mango_status mango_opt_restart(mango_opt *opt);
 
 /* Best told so far, of equal ones the first: value and code (d), either may be
- * NULL; MANGO_E_STATE before the first finite tell. */
+ * NULL; MANGO_E_STATE before the first finite tell, without a message. */
 MANGO_API mango_status mango_opt_best(const mango_opt *opt, double *y, mango_idx *I);
 
 typedef struct mango_opt_info {
