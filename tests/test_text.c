@@ -104,6 +104,24 @@ static void t_text_strings(void)
 }
 
 /* ---- files ---- */
+static void t_text_words(void)
+{
+    static const char *const word[] = {"nearest", "bi", "", ">="};
+    const char *words = "nearest|bi||>=";
+    mgi_str s;
+    mgi_str_init(&s, NULL);
+    for (int i = 0; i < 4; i++) {
+        T_EQ(mgi_word(words, word[i]), i);
+        mgi_str_word(&s, words, i);
+        mgi_str_puts(&s, ",");
+    }
+    T_STR(s.p, "nearest,bi,,>=,");
+    T_EQ(mgi_word(words, "near"), -1);
+    T_EQ(mgi_word(words, "nearest|bi"), -1);
+    T_EQ(mgi_word(NULL, "bi"), -1);
+    mgi_str_free(&s);
+}
+
 static void t_text_utf8(void)
 {
     static const struct {
@@ -332,6 +350,7 @@ void t_text(void)
     T_CASE(t_text_round_trip);
     T_CASE(t_text_names);
     T_CASE(t_text_strings);
+    T_CASE(t_text_words);
     T_CASE(t_text_utf8);
     T_CASE(t_text_files);
     T_CASE(t_text_file_memory);

@@ -142,6 +142,26 @@ void mgi_str_f32(mgi_str *s, float v)
     text_shortest(s, (double)v, 6, 9, 1);
 }
 
+/* ---- lists of words ---- */
+int mgi_word(const char *words, const char *z)
+{
+    const size_t n = strlen(z);
+    for (int i = 0; words; i++) {
+        const size_t len = strcspn(words, "|");
+        if (len == n && memcmp(words, z, n) == 0)
+            return i;
+        words = words[len] ? words + len + 1 : NULL;
+    }
+    return -1;
+}
+
+void mgi_str_word(mgi_str *s, const char *words, int i)
+{
+    for (; i > 0; i--)
+        words += strcspn(words, "|") + 1;
+    mgi_str_put(s, words, (mango_idx)strcspn(words, "|"));
+}
+
 /* ---- strict numbers ---- */
 static int text_is_digit(char c)
 {

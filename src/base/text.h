@@ -27,6 +27,11 @@ MGI_FN void mgi_str_printf(mgi_str *s, const char *fmt, ...) MGI_PRINTF(2, 3);
 MGI_FN void mgi_str_float(mgi_str *s, double v);  /* exact when read as a double */
 MGI_FN void mgi_str_f32(mgi_str *s, float v);     /* exact when read and cast to float: 0.9 */
 
+/* A list of words "a|b|c": the number of the one that z is, -1 for none; number i of
+ * them, appended to s. */
+MGI_FN int mgi_word(const char *words, const char *z);
+MGI_FN void mgi_str_word(mgi_str *s, const char *words, int i);
+
 /* Strict numbers: the whole of z must be one number, else false. */
 MGI_FN int mgi_parse_int(const char *z, int64_t lo, int64_t hi, int64_t *v);
 MGI_FN int mgi_parse_real(const char *z, double *v);  /* finite decimal only */

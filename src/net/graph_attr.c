@@ -41,19 +41,6 @@ static int attr_set_sizes(const mgi_attr *r, const char *z, void *at)
     return 1;
 }
 
-/* The index of a word of "a|b|c"; -1: none of them. */
-static int attr_word(const char *words, const char *z)
-{
-    const size_t n = strlen(z);
-    for (int i = 0; words; i++) {
-        const size_t len = strcspn(words, "|");
-        if (len == n && !memcmp(words, z, n))
-            return i;
-        words = words[len] ? words + len + 1 : NULL;
-    }
-    return -1;
-}
-
 /* A parameter prefix: a name without separators of the text form. */
 static int attr_is_name(const char *z)
 {
@@ -89,7 +76,7 @@ static int attr_set(const mgi_attr *r, const char *z, mgi_node *q)
             *(float *)at = (float)d;
         return 1;
     case MGI_ATTR_WORD: {
-        const int w = attr_word(r->words, z);
+        const int w = mgi_word(r->words, z);
         memcpy(at, &w, sizeof w);
         return w >= 0;
     }
@@ -193,13 +180,6 @@ MGI_FN mango_status mgi_node_attrs(mgi_node *q, const char *attrs, mango_err *er
 
 /* ---- writing --------------------------------------------------------------- */
 
-static void attr_put_word(mgi_str *s, const char *words, int i)
-{
-    for (; i > 0; i--)
-        words += strcspn(words, "|") + 1;
-    mgi_str_put(s, words, (mango_idx)strcspn(words, "|"));
-}
-
 static void attr_put(const mgi_attr *r, const mgi_node *q, mgi_str *s)
 {
     const void *at = (const char *)q + r->offset;
@@ -231,7 +211,7 @@ static void attr_put(const mgi_attr *r, const mgi_node *q, mgi_str *s)
         return;
     case MGI_ATTR_WORD:
         memcpy(&w, at, sizeof w);
-        attr_put_word(s, r->words, w);
+        mgi_str_word(s, r->words, w);
         return;
     default:
         mgi_str_puts(s, at);

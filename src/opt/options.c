@@ -151,19 +151,6 @@ MGI_FN mango_idx mgi_opt_int(const mango_opt *o, const char *name)
 
 /* ---- as text -------------------------------------------------------------- */
 
-/* The number of a word of "a|b|c"; -1: none of them. */
-static int options_word(const char *words, const char *z)
-{
-    const size_t n = strlen(z);
-    for (int i = 0; words; i++) {
-        const size_t len = strcspn(words, "|");
-        if (len == n && memcmp(words, z, n) == 0)
-            return i;
-        words = words[len] ? words + len + 1 : NULL;
-    }
-    return -1;
-}
-
 /* "name=value", cut in two: item is changed. */
 static mango_status options_item(const mgi_method *m, mango_opt_options *o, char *item,
                                  uint32_t *seen, mango_err *err)
@@ -182,7 +169,7 @@ static mango_status options_item(const mgi_method *m, mango_opt_options *o, char
     *seen |= (uint32_t)1 << i;
     const mango_opt_spec *s = options_spec(m, i);
     if (s->kind == MANGO_OPT_CHOICE) {
-        v = options_word(s->words, eq + 1);
+        v = mgi_word(s->words, eq + 1);
         return v >= 0 ? mango_opt_set(o, item, v, err)
                       : mgi_fail(err, MANGO_E_ARG, "optimizer %s: %s is '%.40s', expected %s",
                                  o->preset, item, eq + 1, s->words);
@@ -219,14 +206,10 @@ mango_status mango_opt_parse(mango_opt_options *o, const char *text, mango_err *
 static void options_put(const mango_opt_spec *s, double v, mgi_str *out)
 {
     mgi_str_printf(out, "%s=", s->name);
-    if (s->kind != MANGO_OPT_CHOICE) {
+    if (s->kind == MANGO_OPT_CHOICE)
+        mgi_str_word(out, s->words, (int)v);
+    else
         mgi_str_float(out, v);
-        return;
-    }
-    const char *word = s->words;
-    for (int i = 0; i < (int)v; i++)
-        word += strcspn(word, "|") + 1;
-    mgi_str_put(out, word, (mango_idx)strcspn(word, "|"));
 }
 
 mango_idx mango_opt_text(const mango_opt_options *o, char *text, mango_idx cap)
