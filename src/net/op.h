@@ -94,6 +94,17 @@ typedef struct mgi_op_run {
     float *work;                /* (work(net, g, N)) scratch floats  */
 } mgi_op_run;
 
+/* The gradient of an operator with one input and no parameters: dx, whole, for N maps,
+ * from dy and from x and y where the record says that they are read. */
+typedef struct mgi_op_grad {
+    const mango_net *net;
+    const mgi_node *g;
+    mango_idx N;
+    const float *x, *y, *dy;
+    float *dx;   /* may be dy where the record says `same_grad` */
+    float *work; /* (backward_work) scratch floats              */
+} mgi_op_grad;
+
 typedef struct mgi_op {
     const char *name;
     int least, most;       /* inputs */
@@ -120,13 +131,19 @@ typedef struct mgi_op {
     void (*step_bits)(mango_plan *p, const mgi_step *s, void *y);
     mango_idx (*step_work)(const mango_plan *p, const mgi_step *s, mango_idx maps);
 
-    /* The tape: forward where it differs (again: the values are made a second time),
-     * with its scratch for the largest batch; NULL: `forward` and `work`. Backward adds
-     * to or writes the gradients of the inputs; what it reads; its scratch floats. */
+    /* Forward as a tape runs it, where it keeps something or knows the time (again: the
+     * values are made a second time), with its scratch; NULL: `forward` and `work`. */
     void (*tape_forward)(mgi_tape *t, int node, int again, float *work);
     mango_idx (*tape_work)(const mgi_tape *t, int node, mango_idx rows);
+    mango_idx (*tape_keeps)(const mgi_node *q); /* floats t->stat[node] between steps; NULL: 0 */
+
+    /* Backward, one of both: `gradient`, or, with parameters or several inputs, `backward`,
+     * which hands each input that wants one its gradient (mgi_tape_take, mgi_tape_give;
+     * spare has room for one). Scratch floats beside it; NULL: 0. */
+    void (*gradient)(const mgi_op_grad *r);
     void (*backward)(mgi_tape *t, int node, float *spare, float *work);
     mango_idx (*backward_work)(const mgi_tape *t, int node, mango_idx rows);
+    int adds;              /* backward adds by itself: it needs no spare */
     int reads_x, reads_y;  /* backward reads the inputs' values, its own */
     int in_place;          /* forward may write over its only input      */
     int same_grad;         /* backward may write over its own gradient   */

@@ -1,8 +1,10 @@
 /* op_batchnorm.c - y = s x + t per channel, from running statistics or a batch's own.
  * SPDX-License-Identifier: MIT */
 #include "plan.h"
+#include "tape.h"
 
 #define NORM_BLOCK 1024 /* values that one thread takes at a time */
+#define NORM_TAPE 16384 /* and on a tape */
 #define NORM_GRAIN (8 * MGI_GRAIN)
 
 static const mgi_attr batchnorm_attr[] = {
@@ -39,6 +41,71 @@ static void batchnorm_step(mango_plan *p, const mgi_step *s, void *out)
         p->k->scale_shift(MGI_MIN(block, rows - i), C, s->scale, s->bias, x + i * C, y + i * C);
 }
 
+/* ---- on a tape: stat is mean (C), rstd (C), scratch (2C) ------------------------- */
+
+static mango_idx batchnorm_keeps(const mgi_node *q)
+{
+    return 4 * q->C;
+}
+
+static mango_idx batchnorm_tape_work(const mgi_tape *t, int i, mango_idx rows)
+{
+    (void)rows;
+    return 2 * t->net->node[i].C;
+}
+
+/* By running statistics. */
+static void batchnorm_fixed(const mgi_tape *t, int i, const float *w, const float *b, float *work)
+{
+    const mgi_node *n = &t->net->node[i];
+    const mgi_kernels *k = mgi_kernels_get();
+    const mango_idx C = n->C, R = mgi_tape_rows(t, i) * n->H * n->W;
+    const mango_idx block = MGI_MAX(1, NORM_TAPE / C), chunks = mgi_ceil_div(R, block);
+    const float *x = t->val[n->in[0]];
+    float *y = t->val[i];
+    mgi_batchnorm_fold(C, w, b, t->w[n->mean_p], t->w[n->var_p], n->eps, work, work + C);
+    MGI_OMP(parallel for if (R * C >= MGI_GRAIN))
+    for (mango_idx c = 0; c < chunks; c++)
+        k->scale_shift(MGI_MIN(block, R - c * block), C, work, work + C, x + c * block * C,
+                       y + c * block * C);
+}
+
+static void batchnorm_tape(mgi_tape *t, int i, int again, float *work)
+{
+    const mgi_node *n = &t->net->node[i];
+    const mango_idx C = n->C, R = mgi_tape_rows(t, i) * n->H * n->W;
+    const float *w = n->weight >= 0 ? t->w[n->weight] : NULL;
+    const float *b = n->bias_p >= 0 ? t->w[n->bias_p] : NULL;
+    if (!t->o.train) {
+        batchnorm_fixed(t, i, w, b, work);
+        return;
+    }
+    float *st = t->stat[i], *rm = st + 2 * C, *rv = st + 3 * C;
+    if (!again && !t->frozen && n->mean_p >= 0) {
+        rm = t->net->param[n->mean_p].v;
+        rv = t->net->param[n->var_p].v;
+    }
+    mgi_batchnorm_train(R, C, t->val[n->in[0]], w, b, n->eps,
+                        t->momentum >= 0 ? t->momentum : n->momentum, rm, rv, st, st + C,
+                        t->val[i]);
+}
+
+static void batchnorm_backward(mgi_tape *t, int i, float *spare, float *work)
+{
+    const mgi_node *n = &t->net->node[i];
+    const int j = n->in[0];
+    const mango_idx C = n->C, R = mgi_tape_rows(t, i) * n->H * n->W;
+    float *st = t->stat[i];
+    float *dw = n->weight >= 0 ? t->dw[n->weight] : NULL;
+    float *db = n->bias_p >= 0 ? t->dw[n->bias_p] : NULL;
+    float *dx = t->wants[j] ? mgi_tape_take(t, j, spare) : NULL;
+    (void)work;
+    mgi_batchnorm_backward(R, C, t->val[j], n->weight >= 0 ? t->w[n->weight] : NULL, st, st + C,
+                           t->grad[i], dx, dw, db);
+    if (dx)
+        mgi_tape_give(t, j, dx);
+}
+
 MGI_DATA const mgi_op mgi_op_batchnorm = {.name = "batchnorm",
                                         .least = 1,
                                         .most = 1,
@@ -46,7 +113,12 @@ MGI_DATA const mgi_op mgi_op_batchnorm = {.name = "batchnorm",
                                         .defaults = batchnorm_defaults,
                                         .params = batchnorm_params,
                                         .step = batchnorm_step,
+                                        .tape_forward = batchnorm_tape,
+                                        .tape_work = batchnorm_tape_work,
+                                        .tape_keeps = batchnorm_keeps,
+                                        .backward = batchnorm_backward,
                                         .reads_x = 1};
 
 #undef NORM_BLOCK
+#undef NORM_TAPE
 #undef NORM_GRAIN

@@ -5,7 +5,10 @@
  * SPDX-License-Identifier: MIT */
 #include "../math/conv_geometry.h"
 #include "../math/spikes.h"
+#include "../math/spikes_grad.h"
+#include "../math/winograd.h"
 #include "plan.h"
+#include "tape.h"
 
 /* ---- attributes ---------------------------------------------------------------- */
 
@@ -182,6 +185,135 @@ static mango_idx conv_step_work(const mango_plan *p, const mgi_step *s, mango_id
                                    : mgi_conv_work(&s->conv, maps);
 }
 
+/* ---- on a tape -------------------------------------------------------------------- */
+
+/* A node's convolution as a tape computes it: Winograd's way by shape alone
+ * (winograd.h), but for maps of spikes and transposed ones. */
+static mgi_conv conv_on_tape(const mgi_node *n)
+{
+    mgi_conv c = n->conv;
+    c.winograd = c.transposed ? 0 : mgi_winograd_rule(&c);
+    return c;
+}
+
+static mango_idx conv_forward_work(const mango_net *net, const mgi_node *q, mango_idx N)
+{
+    const mgi_conv c = conv_on_tape(q);
+    (void)net;
+    return mgi_conv_either_work(&c, N);
+}
+
+static void conv_forward(const mgi_op_run *r)
+{
+    const mgi_conv c = conv_on_tape(r->g);
+    mgi_conv_either(&c, r->N, r->x[0], r->weight, r->bias, r->y, r->work);
+}
+
+static mango_idx conv_backward_work(const mgi_tape *t, int i, mango_idx rows)
+{
+    const mgi_conv c = conv_on_tape(&t->net->node[i]);
+    return mgi_conv_backward_work(&c, rows);
+}
+
+static void conv_backward(mgi_tape *t, int i, float *spare, float *work)
+{
+    const mgi_node *n = &t->net->node[i];
+    const int j = n->in[0];
+    const mango_idx N = mgi_tape_rows(t, i);
+    const mgi_conv c = conv_on_tape(n);
+    float *dw = t->dw[n->weight], *db = n->bias_p >= 0 ? t->dw[n->bias_p] : NULL;
+    if (dw)
+        mgi_conv_backward_weights(&c, N, t->val[j], t->grad[i], dw, db, work);
+    if (t->wants[j]) {
+        float *dx = mgi_tape_take(t, j, spare);
+        mgi_conv_backward_data(&c, N, t->grad[i], t->w[n->weight], dx, work);
+        mgi_tape_give(t, j, dx);
+    }
+}
+
+/* ---- linear on a tape ------------------------------------------------------------- */
+
+/* Does w (O, C*H*W) need its columns in (H,W,C) order, that of values? */
+static int linear_folds(const mgi_node *in)
+{
+    return in->H * in->W > 1 && in->C > 1;
+}
+
+/* dw += p, whose columns are in (H,W,C) order. */
+static void linear_columns_add(const mgi_node *in, mango_idx O, const float *p, float *dw)
+{
+    const mango_idx C = in->C, S = in->H * in->W;
+    MGI_OMP(parallel for if (O * C * S >= MGI_GRAIN))
+    for (mango_idx o = 0; o < O; o++)
+        for (mango_idx c = 0; c < C; c++)
+            for (mango_idx s = 0; s < S; s++)
+                dw[(o * C + c) * S + s] += p[(o * S + s) * C + c];
+}
+
+static mango_idx linear_forward_work(const mango_net *net, const mgi_node *q, mango_idx N)
+{
+    const mango_idx K = q->conv.C;
+    (void)net;
+    return mgi_round_up(q->C * K, MGI_TAPE_ALIGN) + mgi_gemm_work(N, q->C, K, 'n', 't');
+}
+
+static void linear_forward(const mgi_op_run *r)
+{
+    const mgi_node *in = &r->net->node[r->g->in[0]];
+    const mango_idx K = r->g->conv.C, O = r->g->C;
+    const float *w = r->weight;
+    float *scratch = r->work + mgi_round_up(O * K, MGI_TAPE_ALIGN);
+    if (linear_folds(in)) {
+        mgi_to_nhwc(O, in->C, in->H * in->W, w, r->work);
+        w = r->work;
+    }
+    for (mango_idx n = 0; r->bias && n < r->N; n++)
+        memcpy(r->y + n * O, r->bias, (size_t)O * sizeof(float));
+    mgi_gemm('n', 't', r->N, O, K, r->x[0], K, w, K, r->y, O, r->bias != NULL, scratch);
+}
+
+static mango_idx linear_backward_work(const mgi_tape *t, int i, mango_idx rows)
+{
+    const mgi_node *n = &t->net->node[i];
+    const mango_idx K = n->conv.C;
+    return mgi_round_up(n->C * K, MGI_TAPE_ALIGN) +
+           MGI_MAX(mgi_gemm_work(rows, K, n->C, 'n', 'n'), mgi_gemm_work(n->C, K, rows, 't', 'n'));
+}
+
+/* db[o] += sum over rows of dy, in double, rows ascending. */
+static void linear_backward_bias(mango_idx N, mango_idx O, const float *dy, float *db)
+{
+    for (mango_idx o = 0; o < O; o++) {
+        double s = 0;
+        for (mango_idx r = 0; r < N; r++)
+            s += (double)dy[r * O + o];
+        db[o] += (float)s;
+    }
+}
+
+static void linear_backward(mgi_tape *t, int i, float *spare, float *work)
+{
+    const mgi_node *n = &t->net->node[i], *in = &t->net->node[n->in[0]];
+    const int j = n->in[0], fold = linear_folds(in);
+    const mango_idx K = n->conv.C, O = n->C, N = mgi_tape_rows(t, i);
+    const float *dy = t->grad[i], *w = t->w[n->weight];
+    float *dw = t->dw[n->weight], *scratch = work + mgi_round_up(O * K, MGI_TAPE_ALIGN);
+    if (dw) {
+        mgi_gemm('t', 'n', O, K, N, dy, O, t->val[j], K, fold ? work : dw, K, !fold, scratch);
+        if (fold)
+            linear_columns_add(in, O, work, dw);
+    }
+    if (n->bias_p >= 0 && t->dw[n->bias_p])
+        linear_backward_bias(N, O, dy, t->dw[n->bias_p]);
+    if (t->wants[j]) {
+        float *dx = mgi_tape_take(t, j, spare);
+        if (fold)
+            mgi_to_nhwc(O, in->C, in->H * in->W, w, work);
+        mgi_gemm('n', 'n', N, K, O, dy, O, fold ? work : w, K, dx, K, 0, scratch);
+        mgi_tape_give(t, j, dx);
+    }
+}
+
 MGI_DATA const mgi_op mgi_op_conv = {.name = "conv",
                                    .least = 1,
                                    .most = 1,
@@ -193,6 +325,10 @@ MGI_DATA const mgi_op mgi_op_conv = {.name = "conv",
                                    .step = conv_step,
                                    .step_bits = conv_step_bits,
                                    .step_work = conv_step_work,
+                                   .work = conv_forward_work,
+                                   .forward = conv_forward,
+                                   .backward = conv_backward,
+                                   .backward_work = conv_backward_work,
                                    .reads_x = 1};
 MGI_DATA const mgi_op mgi_op_convt = {.name = "convt",
                                     .least = 1,
@@ -204,6 +340,10 @@ MGI_DATA const mgi_op mgi_op_convt = {.name = "convt",
                                     .macs = conv_macs,
                                     .step = conv_step,
                                     .step_work = conv_step_work,
+                                    .work = conv_forward_work,
+                                    .forward = conv_forward,
+                                    .backward = conv_backward,
+                                    .backward_work = conv_backward_work,
                                     .reads_x = 1};
 MGI_DATA const mgi_op mgi_op_linear = {.name = "linear",
                                      .least = 1,
@@ -216,4 +356,8 @@ MGI_DATA const mgi_op mgi_op_linear = {.name = "linear",
                                      .step = conv_step,
                                      .step_bits = conv_step_bits,
                                      .step_work = conv_step_work,
+                                     .work = linear_forward_work,
+                                     .forward = linear_forward,
+                                     .backward = linear_backward,
+                                     .backward_work = linear_backward_work,
                                      .reads_x = 1};

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "lifrule.h"
 #include "plan.h"
+#include "tape.h"
 
 #define LIF_STEP_BLOCK 1024 /* neurons whose membranes stay in cache over all steps */
 #define LIF_STEP_GRAIN (8 * MGI_GRAIN)
@@ -148,6 +149,35 @@ static mango_idx lif_step_work(const mango_plan *p, const mgi_step *s, mango_idx
     return s->fused >= 0 ? mgi_bits_conv_work(&p->step[s->fused].conv, maps) : 0;
 }
 
+/* ---- on a tape ------------------------------------------------------------------- */
+
+static void lif_tape(mgi_tape *t, int i, int again, float *work)
+{
+    const mgi_node *n = &t->net->node[i];
+    const mango_idx count = t->b * n->C * n->H * n->W;
+    (void)again;
+    (void)work;
+    mango_lif_run(&n->lif, t->o.T, count, t->val[n->in[0]], t->timed[n->in[0]] ? count : 0, NULL,
+                  t->val[i]);
+}
+
+static mango_idx lif_backward_work(const mgi_tape *t, int i, mango_idx rows)
+{
+    const mgi_node *n = &t->net->node[i];
+    return rows * n->C * n->H * n->W;
+}
+
+static void lif_backward(mgi_tape *t, int i, float *spare, float *work)
+{
+    const mgi_node *n = &t->net->node[i];
+    const int j = n->in[0];
+    const mango_idx count = t->b * n->C * n->H * n->W;
+    float *dx = mgi_tape_take(t, j, spare);
+    mango_lif_backward(&n->lif, t->o.T, count, t->val[j], t->timed[j] ? count : 0, t->grad[i],
+                       t->timed[j] ? dx : work, dx);
+    mgi_tape_give(t, j, dx);
+}
+
 MGI_DATA const mgi_op mgi_op_lif = {.name = "lif",
                                   .least = 1,
                                   .most = 1,
@@ -156,6 +186,9 @@ MGI_DATA const mgi_op mgi_op_lif = {.name = "lif",
                                   .check = lif_together,
                                   .step = lif_step,
                                   .step_work = lif_step_work,
+                                  .tape_forward = lif_tape,
+                                  .backward = lif_backward,
+                                  .backward_work = lif_backward_work,
                                   .reads_x = 1};
 
 #undef LIF_STEP_BLOCK

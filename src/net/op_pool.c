@@ -89,6 +89,29 @@ static void pool_global_sum(const mgi_op_run *r)
     mgi_globalsum(r->N, p->H * p->W, p->C, r->x[0], r->y);
 }
 
+static void pool_maximum_gradient(const mgi_op_grad *r)
+{
+    mgi_maxpool_backward(&r->g->pool, r->N, r->x, r->dy, r->dx);
+}
+
+static void pool_mean_gradient(const mgi_op_grad *r)
+{
+    mgi_avgpool_backward(&r->g->pool, r->N, r->dy, r->dx);
+}
+
+static void pool_adaptive_gradient(const mgi_op_grad *r)
+{
+    mgi_adaptiveavg_backward(&r->g->pool, r->N, r->dy, r->dx);
+}
+
+static void pool_sum_gradient(const mgi_op_grad *r)
+{
+    const mango_idx C = r->g->C, S = r->g->pool.H * r->g->pool.W;
+    MGI_OMP(parallel for if (r->N * S * C >= MGI_GRAIN))
+    for (mango_idx i = 0; i < r->N * S; i++)
+        memcpy(r->dx + i * C, r->dy + i / S * C, (size_t)C * sizeof(float));
+}
+
 /* Of bits a maximum is bits again; the others leave values. */
 static void pool_maximum_bits(mango_plan *p, const mgi_step *s, void *y)
 {
@@ -116,6 +139,7 @@ MGI_DATA const mgi_op mgi_op_maxpool = {.name = "maxpool",
                                       .shape = pool_shape,
                                       .forward = pool_maximum,
                                       .step_bits = pool_maximum_bits,
+                                      .gradient = pool_maximum_gradient,
                                       .reads_x = 1};
 MGI_DATA const mgi_op mgi_op_avgpool = {.name = "avgpool",
                                       .least = 1,
@@ -124,22 +148,26 @@ MGI_DATA const mgi_op mgi_op_avgpool = {.name = "avgpool",
                                       .check = pool_check,
                                       .shape = pool_shape,
                                       .forward = pool_mean,
-                                      .step_bits = pool_mean_bits};
+                                      .step_bits = pool_mean_bits,
+                                      .gradient = pool_mean_gradient};
 MGI_DATA const mgi_op mgi_op_adaptiveavg = {.name = "adaptiveavg",
                                           .least = 1,
                                           .most = 1,
                                           .attr = pool_size_attr,
                                           .shape = pool_size_shape,
                                           .forward = pool_adaptive_mean,
-                                          .step_bits = pool_adaptive_bits};
+                                          .step_bits = pool_adaptive_bits,
+                                          .gradient = pool_adaptive_gradient};
 MGI_DATA const mgi_op mgi_op_globalavg = {.name = "globalavg",
                                         .least = 1,
                                         .most = 1,
                                         .shape = pool_global_shape,
                                         .forward = pool_adaptive_mean,
-                                        .step_bits = pool_adaptive_bits};
+                                        .step_bits = pool_adaptive_bits,
+                                        .gradient = pool_adaptive_gradient};
 MGI_DATA const mgi_op mgi_op_globalsum = {.name = "globalsum",
                                         .least = 1,
                                         .most = 1,
                                         .shape = pool_global_shape,
-                                        .forward = pool_global_sum};
+                                        .forward = pool_global_sum,
+                                        .gradient = pool_sum_gradient};

@@ -1,6 +1,6 @@
 /* op_reshape.c - the values in (C,H,W) order, folded into another shape.
  * SPDX-License-Identifier: MIT */
-#include "graph.h"
+#include "tape.h"
 
 static const mgi_attr reshape_attr[] = {
     {"shape", MGI_ATTR_SHAPE, 1, MGI_ATTR_AT(C), 1, 1 << 20, 0, 0},
@@ -32,10 +32,25 @@ static void reshape_forward(const mgi_op_run *r)
     mgi_to_nhwc(r->N, g->C, g->H * g->W, r->work, r->y);
 }
 
+static mango_idx reshape_backward_work(const mgi_tape *t, int i, mango_idx rows)
+{
+    const mgi_node *n = &t->net->node[i];
+    return rows * n->C * n->H * n->W;
+}
+
+static void reshape_gradient(const mgi_op_grad *r)
+{
+    const mgi_node *g = r->g, *in = &r->net->node[g->in[0]];
+    mgi_to_nchw(r->N, g->C, g->H * g->W, r->dy, r->work);
+    mgi_to_nhwc(r->N, in->C, in->H * in->W, r->work, r->dx);
+}
+
 MGI_DATA const mgi_op mgi_op_reshape = {.name = "reshape",
                                       .least = 1,
                                       .most = 1,
                                       .attr = reshape_attr,
                                       .shape = reshape_shape,
                                       .work = reshape_work,
-                                      .forward = reshape_forward};
+                                      .forward = reshape_forward,
+                                      .gradient = reshape_gradient,
+                                      .backward_work = reshape_backward_work};

@@ -25,6 +25,15 @@ static void upsample_forward(const mgi_op_run *r)
         mgi_nearest2x(r->N, in->H, in->W, in->C, r->x[0], r->y);
 }
 
+static void upsample_gradient(const mgi_op_grad *r)
+{
+    const mgi_node *in = &r->net->node[r->g->in[0]];
+    if (r->g->bilinear)
+        mgi_bilinear2x_backward(r->N, in->H, in->W, in->C, r->dy, r->dx);
+    else
+        mgi_nearest2x_backward(r->N, in->H, in->W, in->C, r->dy, r->dx);
+}
+
 /* With the batch-norm and ReLU before it. */
 static void upsample_step(mango_plan *p, const mgi_step *s, void *y)
 {
@@ -47,4 +56,5 @@ MGI_DATA const mgi_op mgi_op_upsample = {.name = "upsample",
                                        .shape = upsample_shape,
                                        .forward = upsample_forward,
                                        .step = upsample_step,
-                                       .step_work = upsample_step_work};
+                                       .step_work = upsample_step_work,
+                                       .gradient = upsample_gradient};

@@ -11,10 +11,11 @@
  * LIF do not depend on time: they hold B rows, are computed once, and their
  * gradients are summed over T where a timed node reads them.
  * SPDX-License-Identifier: MIT */
-#ifndef MGI_BACKWARD_H
-#define MGI_BACKWARD_H
+#ifndef MGI_TAPE_H
+#define MGI_TAPE_H
 
 #include "graph.h"
+#include "place.h"
 
 #define MGI_TAPE_KEEP 4
 
@@ -28,10 +29,6 @@ typedef struct mgi_tape_options {
     int n_keep, keep[MGI_TAPE_KEEP]; /* nodes whose value stays readable          */
 } mgi_tape_options;
 
-typedef struct mgi_tape_buf {
-    mango_idx count, at; /* floats, offset in the arena */
-    int birth, death;    /* steps, both inclusive       */
-} mgi_tape_buf;
 typedef enum mgi_tape_what { MGI_FORWARD, MGI_LOSS, MGI_AGAIN, MGI_BACKWARD } mgi_tape_what;
 typedef struct mgi_tape_op {
     mgi_tape_what what;
@@ -40,14 +37,14 @@ typedef struct mgi_tape_op {
     int work;            /* buffer of scratch, -1: none                    */
 } mgi_tape_op;
 
-/* A tape. Fields are read by the trainers; only tape.c and tape_backward.c write them. */
+/* A tape. Fields are read by the trainers; what they write is said. */
 struct mgi_tape {
     mango_alloc al;
     const mango_net *net;
     mgi_tape_options o;
     int n_ops, cap_ops, n_bufs, cap_bufs, segments, output, loss_step;
     mgi_tape_op *op;
-    mgi_tape_buf *buf;
+    mgi_place *buf;      /* in floats; first, last: steps                       */
     int *timed;          /* (nodes) depends on time                             */
     int *needed;         /* (nodes) is an ancestor of the output                */
     int *wants;          /* (nodes) a gradient is wanted at its output          */
@@ -58,10 +55,11 @@ struct mgi_tape {
     int *gbuf;           /* (nodes) buffer of the gradient, -1: none            */
     int *written;        /* (nodes) gradient has been started in this backward  */
     float **val, **grad; /* (nodes) where they lie at the present step          */
-    float **stat;        /* (nodes) batch-norm: mean (C), rstd (C), scratch (2C) */
+    float **stat;        /* (nodes) what the operator keeps between its steps   */
     float *stats;        /* one block that stat points into                     */
     mango_idx n_stats;
-    const float **w;     /* (params) values used; the net's own at first        */
+    const float **w;     /* (params) values used, the net's own at first; the trainer's
+                            to set                                              */
     float **dw;          /* (params) where gradients are added; NULL: not wanted */
     int32_t *codes;      /* VQ: (B,H*W) indices chosen by the last forward      */
     mango_idx n_codes;
@@ -69,6 +67,7 @@ struct mgi_tape {
     unsigned char *raw;
     mango_idx arena_count; /* floats                                             */
     mango_idx b;         /* batch of the last forward                           */
+    /* The trainer sets: */
     double momentum;     /* >= 0 overrides the batch-norm nodes' momentum       */
     double commit;       /* VQ: dx += commit * (x - y)                          */
     int frozen;          /* 1: running statistics are not updated               */
@@ -109,19 +108,24 @@ MGI_FN void mgi_grads_free(mgi_grads *g);
 MGI_FN void mgi_grads_zero(mgi_grads *g);
 MGI_FN void mgi_tape_set_grads(mgi_tape *t, const mgi_grads *g); /* NULL: none wanted */
 
-/* tape.c and tape_backward.c share: one BACKWARD step; scratch floats it needs at
- * batch B; does it read the node's input, its output. */
-MGI_FN void mgi_backward_node(mgi_tape *t, int node, float *work);
-MGI_FN mango_idx mgi_backward_work(const mgi_tape *t, int node, mango_idx rows);
-MGI_FN int mgi_backward_reads_x(const mgi_tape *t, int node);
-MGI_FN int mgi_backward_reads_y(const mgi_tape *t, int node);
-MGI_FN mango_idx mgi_tape_rows(const mgi_tape *t, int node); /* b or T*b */
-/* A node's convolution as a tape computes it: Winograd's way by shape alone
- * (winograd.h), but for maps of spikes and transposed ones. */
-MGI_FN mgi_conv mgi_tape_conv(const mgi_node *n);
-/* w (O, C*H*W) of a linear layer with its columns in (H,W,C) order, and the
- * reverse added into dw. */
-MGI_FN void mgi_linear_columns(const mgi_node *in, mango_idx O, const float *w, float *p);
-MGI_FN void mgi_linear_columns_add(const mgi_node *in, mango_idx O, const float *p, float *dw);
+/* ---- shared by the files of a tape and the operators ------------------------------ */
+#define MGI_TAPE_ALIGN 16 /* floats */
+
+static inline mango_idx mgi_tape_rows(const mgi_tape *t, int node) /* b or T*b */
+{
+    return t->timed[node] ? t->o.T * t->b : t->b;
+}
+
+/* tape_plan.c: flags, program, places; spare: floats of the gradient that a node hands
+ * to an input which has got one already, the largest. */
+MGI_FN mango_status mgi_tape_plan(mgi_tape *t, mango_err *err);
+MGI_FN mango_idx mgi_tape_floats(const mgi_tape *t, int node); /* of the largest batch; -1: too many */
+MGI_FN mango_idx mgi_tape_spare(const mgi_tape *t, int node);
+/* tape_forward.c: one step, FORWARD or AGAIN. */
+MGI_FN void mgi_tape_make(mgi_tape *t, const mgi_tape_op *op);
+/* tape_grad.c: where a node may write the gradient of its input j, whole: grad[j]
+ * itself, or the spare when another reader was there before; give then adds it. */
+MGI_FN float *mgi_tape_take(const mgi_tape *t, int j, float *spare);
+MGI_FN void mgi_tape_give(mgi_tape *t, int j, const float *dx);
 
 #endif
