@@ -64,8 +64,8 @@ $(COMMAND) $(BUILD)/runner: $(BUILD)/libmango.a
 $(COMMAND): $(TOOL)
 $(BUILD)/runner: $(TOBJ)
 # ---- the single header, and the same as a pair
-$(BUILD)/amalgamate: tools/amalgamate.c
-	$(Q)mkdir -p $(BUILD) && $(HOSTCC) -std=c99 $(WARN) $< -o $@
+$(BUILD)/amalgamate: tools/amalgamate.c tools/amalgamate_names.c tools/amalgamate_names.h
+	$(Q)mkdir -p $(BUILD) && $(HOSTCC) -std=c99 $(WARN) $(filter %.c,$^) -o $@
 $(ONE)/mango.h $(BUILD)/mango.h $(BUILD)/mango.c: $(BUILD)/amalgamate $(addprefix src/,FILES manual.txt mango.h.in $(HDR) $(SRC)) LICENSE
 	$(Q)echo "  GEN $@"; mkdir -p $(@D) && $< $(LINES) $(HALF) src $@
 $(BUILD)/mango.h: HALF := -h

@@ -9,6 +9,7 @@
  * file of its own. Of the sources only quoted includes and repeated SPDX lines
  * are dropped; nothing depends on date, host or path.
  * SPDX-License-Identifier: MIT */
+#include "amalgamate_names.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,10 +106,30 @@ static void banner(const char *mark, const char *name)
     fputs(" */\n", out);
 }
 
+static void read_names(const char *name, names_what what)
+{
+    char line[LINE_BYTES];
+    FILE *f = open_in(name);
+    names_file();
+    for (long no = 1; get_line(f, line, name, no); no++)
+        names_add(line, what);
+    fclose(f);
+}
+
+/* What all files share: the macros, and what headers declare. */
+static void read_shared_names(void)
+{
+    for (int i = 0; i < files; i++) {
+        const char *name = file[i].path;
+        read_names(name, name[strlen(name) - 1] == 'h' ? NAMES_OF_HEADER : NAMES_OF_MACROS);
+    }
+}
+
 static void put_file(int index)
 {
     char line[LINE_BYTES];
     const char *name = file[index].path, *rest;
+    read_names(name, NAMES_OF_SOURCE);
     FILE *f = open_in(name);
     int skipped = 1; /* #line is due */
     banner("begin", name);
@@ -126,7 +147,7 @@ static void put_file(int index)
                 fprintf(out, "#line %ld \"src/%s\"\n", no, name);
             skipped = 0;
             if (strncmp(spdx, "SPDX-License-Identifier", 23) != 0)
-                fprintf(out, "%s\n", line);
+                names_put(out, line);
             else if (strstr(spdx, "*/")) /* the tag goes, the end of its comment stays */
                 fputs(" */\n", out);
         }
@@ -231,6 +252,7 @@ int main(int argc, char **argv)
     const char *name = argv[at + 1];
     src_dir = argv[at];
     read_files();
+    read_shared_names();
     out = fopen(name, "wb");
     if (!out)
         die(name, 0, "cannot be written", "");

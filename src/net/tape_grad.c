@@ -5,7 +5,7 @@
 #define GRAD_CHUNK 16384
 
 /* g += dx */
-static void grad_add(mango_idx count, const float *dx, float *g)
+static void tape_grad_add(mango_idx count, const float *dx, float *g)
 {
     const mgi_kernels *k = mgi_kernels_get();
     const mango_idx chunks = mgi_ceil_div(count, GRAD_CHUNK);
@@ -29,7 +29,7 @@ void mgi_tape_give(mgi_tape *t, int j, const float *dx)
     const mango_idx count = mgi_tape_rows(t, j) * n->C * n->H * n->W;
     float *g = t->grad[j];
     if (t->written[j])
-        grad_add(count, dx, g);
+        tape_grad_add(count, dx, g);
     t->written[j] = 1;
 }
 

@@ -14,11 +14,11 @@
 #define WINO_MAC(k, a, b) vfmaq_n_f32(b, a, k)
 #define WINO_RELU(v) vbslq_f32(vcgtq_f32(v, vdupq_n_f32(0.0f)), v, vdupq_n_f32(0.0f))
 #define WINO_ZERO vdupq_n_f32(0.0f)
-MGI_WINO_SET(wino_neon, static);
+MGI_WINO_SET(mgi_wino_neon, static);
 
 MGI_FN const mgi_winograd_set *mgi_winograd_neon(void)
 {
-    return &wino_neon_set;
+    return &mgi_wino_neon_set;
 }
 
 #undef WINO_T

@@ -12,11 +12,11 @@
 #define WINO_MAC(k, a, b) ((k) * (a) + (b)) /* k*a is exact: k is a power of 2 */
 #define WINO_RELU(v) ((v) > 0.0f ? (v) : 0.0f)
 #define WINO_ZERO 0.0f
-MGI_WINO_SET(wino_ref, static);
+MGI_WINO_SET(mgi_wino_ref, static);
 
 MGI_FN const mgi_winograd_set *mgi_winograd_ref(void)
 {
-    return &wino_ref_set;
+    return &mgi_wino_ref_set;
 }
 
 MGI_FN const mgi_winograd_set *mgi_winograd_get(const mgi_kernels *k)

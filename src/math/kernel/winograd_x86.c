@@ -16,7 +16,7 @@
 #define WINO_MAC(k, a, b) _mm_add_ps(_mm_mul_ps(_mm_set1_ps(k), a), b)
 #define WINO_RELU(v) _mm_max_ps(v, _mm_setzero_ps()) /* NaN or equal: +0 */
 #define WINO_ZERO _mm_setzero_ps()
-MGI_WINO_SET(wino_sse2, static);
+MGI_WINO_SET(mgi_wino_sse2, static);
 
 /* ---- AVX2 and FMA ----------------------------------------------------------- */
 #undef WINO_T
@@ -37,7 +37,7 @@ MGI_WINO_SET(wino_sse2, static);
 #define WINO_MAC(k, a, b) _mm256_fmadd_ps(_mm256_set1_ps(k), a, b)
 #define WINO_RELU(v) _mm256_max_ps(v, _mm256_setzero_ps())
 #define WINO_ZERO _mm256_setzero_ps()
-MGI_WINO_SET(wino_avx2, static __attribute__((target("avx2,fma"))));
+MGI_WINO_SET(mgi_wino_avx2, static __attribute__((target("avx2,fma"))));
 
 /* ---- AVX-512 ---------------------------------------------------------------- */
 #undef WINO_T
@@ -58,21 +58,21 @@ MGI_WINO_SET(wino_avx2, static __attribute__((target("avx2,fma"))));
 #define WINO_MAC(k, a, b) _mm512_fmadd_ps(_mm512_set1_ps(k), a, b)
 #define WINO_RELU(v) _mm512_max_ps(v, _mm512_setzero_ps())
 #define WINO_ZERO _mm512_setzero_ps()
-MGI_WINO_SET(wino_avx512, static __attribute__((target("avx512f"))));
+MGI_WINO_SET(mgi_wino_avx512, static __attribute__((target("avx512f"))));
 
 MGI_FN const mgi_winograd_set *mgi_winograd_sse2(void)
 {
-    return &wino_sse2_set;
+    return &mgi_wino_sse2_set;
 }
 
 MGI_FN const mgi_winograd_set *mgi_winograd_avx2(void)
 {
-    return &wino_avx2_set;
+    return &mgi_wino_avx2_set;
 }
 
 MGI_FN const mgi_winograd_set *mgi_winograd_avx512(void)
 {
-    return &wino_avx512_set;
+    return &mgi_wino_avx512_set;
 }
 
 #undef WINO_T
