@@ -385,6 +385,19 @@ const mgi_json_value *mgi_json_at(const mgi_json *j, const mgi_json_value *arr, 
     return k >= 0 ? &j->v[k] : NULL;
 }
 
+/* A character by its number, beyond 16 bits as a pair. */
+static void json_code(mgi_str *s, const unsigned char *p, int len)
+{
+    uint32_t c = len == 1 ? p[0] : p[0] & (0xffu >> (len + 1));
+    for (int i = 1; i < len; i++)
+        c = c << 6 | (p[i] & 0x3f);
+    if (c >= 0x10000) {
+        mgi_str_printf(s, "\\u%04lx", (unsigned long)(0xd7c0 + (c >> 10)));
+        c = 0xdc00 + (c & 0x3ff);
+    }
+    mgi_str_printf(s, "\\u%04lx", (unsigned long)c);
+}
+
 void mgi_json_quote(mgi_str *s, const char *bytes, mango_idx n)
 {
     mgi_str_puts(s, "\"");
@@ -397,10 +410,10 @@ void mgi_json_quote(mgi_str *s, const char *bytes, mango_idx n)
             mgi_str_puts(s, "\\n");
         else if (c == '\t')
             mgi_str_puts(s, "\\t");
-        else if (c < 32 || c == 127)
-            mgi_str_printf(s, "\\u%04x", c);
         else if (len == 0)
             mgi_str_puts(s, "\\ufffd"); /* not UTF-8: the replacement character */
+        else if (mgi_utf8_shown((const unsigned char *)bytes + i, len) == 0)
+            json_code(s, (const unsigned char *)bytes + i, len);
         else
             mgi_str_put(s, bytes + i, len);
         i += len > 0 ? len : 1;

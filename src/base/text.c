@@ -366,6 +366,24 @@ MGI_FN int mgi_utf8(const unsigned char *p, mango_idx n)
     return len;
 }
 
+MGI_FN int mgi_utf8_shown(const unsigned char *p, mango_idx n)
+{
+    static const struct {
+        uint32_t first, last;
+    } hidden[] = {{0x00, 0x1f},     {0x7f, 0x9f},     {0xad, 0xad},     {0x61c, 0x61c},
+                  {0x180e, 0x180e}, {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f},
+                  {0xfeff, 0xfeff}, {0xfff9, 0xfffb}, {0xe0000, 0xe007f}};
+    static const uint32_t lead[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    const int len = n > 0 ? mgi_utf8(p, n) : 0;
+    uint32_t code = p[0] & lead[len];
+    for (int i = 1; i < len; i++)
+        code = code << 6 | (p[i] & 0x3f);
+    for (mango_idx i = 0; i < MGI_COUNT(hidden); i++)
+        if (code >= hidden[i].first && code <= hidden[i].last)
+            return 0;
+    return len;
+}
+
 #undef TEXT_NUMBER
 #undef TEXT_NAME
 #undef TEXT_NEAR

@@ -41,6 +41,10 @@ MGI_FN int mgi_parse_real_n(const char *p, mango_idx n, double *v); /* of n byte
  * looked at, and none behind a NUL); 0: none, also for surrogates and long forms. */
 MGI_FN int mgi_utf8(const unsigned char *p, mango_idx n);
 
+/* mgi_utf8_shown - the same, and 0 for a character that a terminal obeys instead of
+ * showing: controls (C0, C1), marks of direction, of zero width, of lines, tags. */
+MGI_FN int mgi_utf8_shown(const unsigned char *p, mango_idx n);
+
 /* Does name match a glob of *, ? and [..]? */
 MGI_FN int mgi_glob(const char *pattern, const char *name);
 /* Up to 4 of `names` nearest to `name` by edit distance, ", "-joined into out. */

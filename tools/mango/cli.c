@@ -10,23 +10,15 @@ static volatile sig_atomic_t cli_signal_seen;
 
 /* ---- messages ------------------------------------------------------------ */
 
-/* Bytes of the UTF-8 character at p that a terminal may be given; 0: none. */
-static int cli_plain(const unsigned char *p)
-{
-    const int n = mgi_utf8(p, 4);
-    if (n == 1)
-        return p[0] >= 32 && p[0] != 127;
-    return n == 2 && p[0] == 0xc2 && p[1] < 0xa0 ? 0 : n; /* C1 controls */
-}
-
 void cli_escape(char *text, const char *keep)
 {
     unsigned char *p = (unsigned char *)text;
     while (*p) {
-        int n = strchr(keep, *p) ? 1 : cli_plain(p);
+        const int n = strchr(keep, *p) ? 1 : mgi_utf8_shown(p, 4);
+        const int whole = MGI_MAX(mgi_utf8(p, 4), 1);
         if (!n)
-            *p = '?';
-        p += n ? n : 1;
+            memset(p, '?', (size_t)whole);
+        p += whole;
     }
 }
 
@@ -85,6 +77,16 @@ void cli_note(cli *c, const char *fmt, ...)
     va_end(ap);
 }
 
+/* The reason why standard output failed first; later calls may have others, or none. */
+static int cli_out_errno;
+
+static void cli_out(const char *text)
+{
+    errno = 0;
+    if (fputs(text, stdout) < 0 && !cli_out_errno)
+        cli_out_errno = errno ? errno : EIO;
+}
+
 void cli_print(cli *c, const char *fmt, ...)
 {
     va_list ap;
@@ -95,30 +97,43 @@ void cli_print(cli *c, const char *fmt, ...)
     int n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
     char *text = n < 0 ? NULL : malloc((size_t)n + 1);
-    if (!text)
+    if (!text) {
+        cli_out_errno = ENOMEM;
         return;
+    }
     va_start(ap, fmt);
     vsnprintf(text, (size_t)n + 1, fmt, ap);
     va_end(ap);
     cli_escape(text, "\n\t");
-    fputs(text, stdout);
+    cli_out(text);
     free(text);
 }
 
 int cli_close(cli *c, int code)
 {
-    int bad = ferror(stdout);
-    if (fflush(stdout) == 0 && !bad)
+    errno = 0;
+    if ((fflush(stdout) != 0 || ferror(stdout)) && !cli_out_errno)
+        cli_out_errno = errno ? errno : EIO;
+    if (!cli_out_errno || code != CLI_OK)
         return code;
-    return code == CLI_OK
-               ? cli_failf(c, CLI_FAILURE, "standard output: %s", strerror(errno))
-               : code;
+    return cli_failf(c, CLI_FAILURE, "standard output: %s", strerror(cli_out_errno));
 }
 
 void cli_json(cli *c, mgi_str *object)
 {
-    if (c->json && !object->bad)
-        printf("%s\n", object->p);
+    if (!c->json)
+        return;
+    mgi_str_puts(object, "\n");
+    if (object->bad && !cli_out_errno)
+        cli_out_errno = ENOMEM;
+    else if (!object->bad)
+        cli_out(object->p);
+}
+
+void cli_quote(mgi_str *s, const char *key, const char *value)
+{
+    mgi_str_printf(s, "\"%s\":", key);
+    mgi_json_quote(s, value, (mango_idx)strlen(value));
 }
 
 /* ---- options ------------------------------------------------------------- */
@@ -153,12 +168,23 @@ static int cli_huge(const char *val, int64_t *i)
     return 1;
 }
 
+/* A whole number written as 1e3 or 2.0; beyond 2^53 it would not be exact. */
+static int cli_whole(const char *val, int64_t *i)
+{
+    double v;
+    if (!mgi_parse_real(val, &v) || v < -9007199254740992.0 || v > 9007199254740992.0)
+        return 0;
+    *i = (int64_t)v;
+    return (double)*i == v;
+}
+
 static int cli_number(cli *c, const cli_opt *o, const char *val)
 {
     double v = 0;
     int64_t i = 0;
     int whole = o->kind == CLI_INT;
-    int ok = whole ? mgi_parse_int(val, INT64_MIN, INT64_MAX, &i) || cli_huge(val, &i)
+    int ok = whole ? mgi_parse_int(val, INT64_MIN, INT64_MAX, &i) || cli_huge(val, &i) ||
+                         cli_whole(val, &i)
                    : mgi_parse_real(val, &v);
     if (!ok)
         return cli_usage(c, "%s wants %s, not '%s'", o->name,

@@ -68,8 +68,10 @@ void cli_note(cli *c, const char *fmt, ...) MGI_PRINTF(2, 3);
  * on the last line by cli_json. */
 void cli_print(cli *c, const char *fmt, ...) MGI_PRINTF(2, 3);
 void cli_json(cli *c, mgi_str *object);
-/* What a terminal would obey (control bytes, C1 controls, broken UTF-8) becomes '?',
- * but for the bytes in `keep`. All messages and results pass through it. */
+/* "key":"value" of such an object; whatever the value holds, the object stays JSON. */
+void cli_quote(mgi_str *s, const char *key, const char *value);
+/* What a terminal would obey or hide (controls, marks of direction, of zero width,
+ * broken UTF-8) becomes '?', byte for byte, but for the bytes in `keep`. All messages and results pass through it. */
 void cli_escape(char *text, const char *keep);
 /* Flush stdout: CLI_FAILURE instead of CLI_OK, with a message, when it is full. */
 int cli_close(cli *c, int code);
@@ -83,9 +85,10 @@ void cli_progress(cli *c, double since, double done0, double done, double total,
                   const char *text);
 void cli_progress_end(cli *c);
 
-/* ^C and SIGTERM: the first sets a flag that long work polls, the second kills. */
+/* ^C, a terminal that is gone, whatever asks the process to end: a flag that long work
+ * polls, to end with everything saved; ^C and SIGTERM kill when they come again. */
 void cli_catch_signals(void);
-void cli_ignore_signals(void); /* for the whole command: file size limits */
+void cli_ignore_signals(void); /* for the whole command: limits of files */
 int cli_interrupted(void);
 
 /* cli_net - open --net or --gen: a file, NAME or NAME.safetensors in the

@@ -263,18 +263,21 @@ static void fid_report(fid_job *j)
                   100.0 * (double)j->named / (double)j->n);
     mgi_str_puts(&s, "{\"fid\":");
     mgi_str_float(&s, j->fid);
-    mgi_str_printf(&s,
-                   ",\"pictures\":%td,\"features\":%td,\"layer\":\"%s\",\"means\":", j->n,
-                   j->layer.C, j->layer.name);
+    mgi_str_printf(&s, ",\"pictures\":%td,\"features\":%td,", j->n, j->layer.C);
+    cli_quote(&s, "layer", j->layer.name);
+    mgi_str_puts(&s, ",\"means\":");
     mgi_str_float(&s, j->means);
     if (j->classes) {
         mgi_str_puts(&s, ",\"named\":");
         mgi_str_float(&s, (double)j->named / (double)j->n);
     }
-    mgi_str_puts(&s, ",\"gen\":");
-    mgi_json_quote(&s, j->o->gen, (mango_idx)strlen(j->o->gen));
-    if (j->gen)
-        mgi_str_printf(&s, ",\"codes\":\"%s\",\"seed\":%lld", codes, (long long)j->c->seed);
+    mgi_str_puts(&s, ",");
+    cli_quote(&s, "gen", j->o->gen);
+    if (j->gen) {
+        mgi_str_puts(&s, ",");
+        cli_quote(&s, "codes", codes);
+        mgi_str_printf(&s, ",\"seed\":%lld", (long long)j->c->seed);
+    }
     mgi_str_puts(&s, "}");
     cli_json(j->c, &s);
     mgi_str_free(&s);

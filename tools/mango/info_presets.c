@@ -4,12 +4,6 @@
 #include "info_presets.h"
 #include "../../src/opt/opt.h"
 
-static void presets_key(mgi_str *s, const char *key, const char *value)
-{
-    mgi_str_printf(s, "\"%s\":", key);
-    mgi_json_quote(s, value, (mango_idx)strlen(value));
-}
-
 /* "0..1", "more than 0, at most 1e6", "1..k", "a|b". */
 static void presets_range(const mango_opt_spec *o, char *text, size_t cap)
 {
@@ -26,11 +20,11 @@ static void presets_json(const mango_opt_preset_info *p, mgi_str *s)
     mango_opt_spec o;
     char range[64];
     mgi_str_puts(s, "{");
-    presets_key(s, "name", p->name);
+    cli_quote(s, "name", p->name);
     mgi_str_puts(s, ",");
-    presets_key(s, "method", p->method);
+    cli_quote(s, "method", p->method);
     mgi_str_puts(s, ",");
-    presets_key(s, "meaning", p->meaning);
+    cli_quote(s, "meaning", p->meaning);
     mgi_str_puts(s, ",\"options\":{");
     for (mango_idx i = 0; i < mango_opt_option_count(p->name); i++) {
         mango_opt_option(p->name, i, &o, sizeof o);
@@ -38,9 +32,9 @@ static void presets_json(const mango_opt_preset_info *p, mgi_str *s)
         mgi_str_printf(s, "%s\"%s\":{\"value\":", i ? "," : "", o.name);
         mgi_str_float(s, o.value);
         mgi_str_puts(s, ",");
-        presets_key(s, "range", range);
+        cli_quote(s, "range", range);
         mgi_str_puts(s, ",");
-        presets_key(s, "meaning", o.meaning);
+        cli_quote(s, "meaning", o.meaning);
         mgi_str_puts(s, "}");
     }
     mgi_str_puts(s, "}}");

@@ -308,8 +308,8 @@ mango_status mei_save_all(const mei_run *r, mango_objective *o, mango_err *err)
 
 static void mei_key(mgi_str *s, const char *key, const char *value)
 {
-    mgi_str_printf(s, ",\"%s\":", key);
-    mgi_json_quote(s, value, (mango_idx)strlen(value));
+    mgi_str_puts(s, ",");
+    cli_quote(s, key, value);
 }
 
 void mei_json(const mei_run *r, mgi_str *s)

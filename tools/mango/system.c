@@ -1,9 +1,10 @@
 /* system.c - system.h on POSIX systems; system_windows.c is the other one.
  * SPDX-License-Identifier: MIT */
 #if !defined(_WIN32)
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 #include "system.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,15 @@
 #include <time.h>
 #include <unistd.h>
 
-void sys_start(void) {}
+void sys_start(void)
+{
+    int fd;
+    do /* the lowest number that is free is the one opened */
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
 
 double sys_now(void)
 {
@@ -73,13 +82,27 @@ int sys_program(char *path, size_t cap)
 
 void sys_on_stop(void (*f)(int))
 {
-    struct sigaction a;
-    memset(&a, 0, sizeof a);
-    a.sa_handler = f;
-    /* no write fails for it; the second kills */
-    a.sa_flags = (int)(SA_RESTART | SA_RESETHAND);
-    sigaction(SIGTERM, &a, NULL);
-    sigaction(SIGINT, &a, NULL);
+    static const struct {
+        int sig, once; /* once: it kills when it comes again */
+    } stop[] = {{SIGINT, 1},  {SIGTERM, 1}, {SIGHUP, 0},  {SIGUSR1, 0},
+                {SIGUSR2, 0}, {SIGALRM, 0}, {SIGPIPE, 0},
+#if defined(SIGXCPU)
+                {SIGXCPU, 0},
+#endif
+#if defined(SIGPWR)
+                {SIGPWR, 0},
+#endif
+                {SIGVTALRM, 0}};
+    struct sigaction a, was;
+    for (size_t i = 0; i < sizeof stop / sizeof stop[0]; i++) {
+        memset(&a, 0, sizeof a);
+        a.sa_handler = f;
+        a.sa_flags = (int)SA_RESTART; /* no write fails for it */
+        if (stop[i].once)
+            a.sa_flags = (int)(SA_RESTART | SA_RESETHAND);
+        if (stop[i].once || sigaction(stop[i].sig, NULL, &was) != 0 || was.sa_handler != SIG_IGN)
+            sigaction(stop[i].sig, &a, NULL);
+    }
 }
 
 void sys_file_limit(void)

@@ -5,7 +5,9 @@
 #define MANGO_TOOL_SYSTEM_H
 #include <stddef.h>
 
-/* Before anything is printed: what is written is the same bytes on every system. */
+/* Before anything else: standard input, output and messages that are closed lead to
+ * nothing, so that no file comes in their place; and what is written is the same bytes on
+ * every system. */
 void sys_start(void);
 double sys_now(void); /* seconds, monotonic */
 /* Does stderr reach a terminal that takes escape sequences? */
@@ -19,7 +21,9 @@ int sys_kind(const char *path);
 int sys_separator(char c);
 /* The file of this program; false when the system does not say. */
 int sys_program(char *path, size_t cap);
-/* f is called at ^C and when the process is asked to end; the second one kills. */
+/* f is called at ^C and at whatever asks the process to end: a terminal that is gone, a
+ * cluster's warning, a limit of time, a reader that left. ^C or SIGTERM again kills. What
+ * nohup ignores stays ignored. */
 void sys_on_stop(void (*f)(int));
 /* A file over the limit becomes an error of write(), not a signal. */
 void sys_file_limit(void);

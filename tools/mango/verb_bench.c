@@ -172,10 +172,12 @@ static mango_status bench_all_of(bench_all *a, bench_net *b, mango_err *err)
                    mango_threads());
     if (a->scaling)
         return bench_scaling(a, err);
-    if (a->counter >= 0)
+    if (a->counter >= 0) {
         mgi_str_puts(&a->s, ",\"counter\":\"perf_event\"");
-    else
-        mgi_str_printf(&a->s, ",\"counter\":null,\"counter_note\":\"%s\"", a->why);
+    } else {
+        mgi_str_puts(&a->s, ",\"counter\":null,");
+        cli_quote(&a->s, "counter_note", a->why);
+    }
     return b->name ? bench_one(a, b, err) : bench_parts(a, err);
 }
 

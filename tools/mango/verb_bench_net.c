@@ -170,8 +170,9 @@ static void probe_report(const bench_probe *p, const bench_net *b, bench_all *a)
         const double mean = probe_rate(p, b, i);
         mango_net_layer(b->net, p->rd[i].layer, &l, sizeof l);
         cli_print(&a->c, "  %-20s fires in %.4f of neuron-steps\n", l.name, mean);
-        mgi_str_printf(&a->s, "%s{\"name\":\"%s\",\"spike_rate\":%.6f}", i ? "," : "",
-                       l.name, mean);
+        mgi_str_puts(&a->s, i ? ",{" : "{");
+        cli_quote(&a->s, "name", l.name);
+        mgi_str_printf(&a->s, ",\"spike_rate\":%.6f}", mean);
     }
     mgi_str_printf(&a->s, "],\"spike_rate\":%.6f", probe_mean(p, b));
 }
@@ -277,10 +278,11 @@ static void bench_net_head(const bench_net *b, bench_all *a, const bench_macs *m
               b->name, l.name, (mango_idx)b->T, b->fill ? "formula weights" : "its weights",
               b->half ? ", halves" : "", b->int8 ? ", 8 bits for spikes" : "",
               1e-6 * m->needed, 1e-6 * m->dense);
-    mgi_str_puts(&a->s, "\"net\":");
-    mgi_json_quote(&a->s, b->name, (mango_idx)strlen(b->name));
-    mgi_str_printf(&a->s, ",\"layer\":\"%s\",\"T\":%td,\"formula\":%s,\"input\":", l.name,
-                   (mango_idx)b->T, b->fill ? "true" : "false");
+    cli_quote(&a->s, "net", b->name);
+    mgi_str_puts(&a->s, ",");
+    cli_quote(&a->s, "layer", l.name);
+    mgi_str_printf(&a->s, ",\"T\":%td,\"formula\":%s,\"input\":", (mango_idx)b->T,
+                   b->fill ? "true" : "false");
     if (b->input)
         mgi_json_quote(&a->s, b->input, (mango_idx)strlen(b->input));
     else

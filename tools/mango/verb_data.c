@@ -129,11 +129,11 @@ static void data_report(cli *c, const mango_data *d, const data_found *f,
     mango_data_get(d, &info, sizeof info);
     cli_print(c, "%s %s: %td pictures of %tdx%tdx%td, %td classes, labels in range\n",
               info.name, info.split, info.count, info.C, info.H, info.W, info.classes);
-    mgi_str_printf(s,
-                   "%s{\"split\":\"%s\",\"pictures\":%td,\"pixels\":\"%s\",\"blank\":%td,"
-                   "\"classes\":{",
-                   s->p && s->n && s->p[s->n - 1] == '}' ? "," : "", info.split, info.count,
-                   pixels, f->blank);
+    mgi_str_puts(s, s->p && s->n && s->p[s->n - 1] == '}' ? ",{" : "{");
+    cli_quote(s, "split", info.split);
+    mgi_str_printf(s, ",\"pictures\":%td,", info.count);
+    cli_quote(s, "pixels", pixels);
+    mgi_str_printf(s, ",\"blank\":%td,\"classes\":{", f->blank);
     for (mango_idx k = 0; k < info.classes; k++) {
         const char *name = mango_data_class(d, k);
         if (k < 40)
@@ -218,9 +218,10 @@ static mango_status data_check(cli *c, const char *name, const data_args *a, man
         st = data_archives(c, name, a->root, &archives, err);
     if (st >= 0) {
         cli_print(c, "%s in %s: right\n", name, a->root);
-        mgi_str_printf(&out,
-                       "{\"name\":\"%s\",\"ok\":true,\"splits\":[%s],\"archives\":{%s}}",
-                       name, s.p ? s.p : "", archives.p ? archives.p : "");
+        mgi_str_puts(&out, "{");
+        cli_quote(&out, "name", name);
+        mgi_str_printf(&out, ",\"ok\":true,\"splits\":[%s],\"archives\":{%s}}",
+                       s.p ? s.p : "", archives.p ? archives.p : "");
         cli_json(c, &out);
     }
     mgi_str_free(&s);

@@ -72,17 +72,15 @@ static void verb_import_result(cli *c, const verb_import_args *a, const mango_ne
               (double)net->mean[0], (double)net->mean[1], (double)net->mean[2],
               (double)net->std[0], (double)net->std[1], (double)net->std[2]);
     mgi_str_init(&s, NULL);
-    mgi_str_puts(&s, "{\"out\":");
-    mgi_json_quote(&s, a->out, (mango_idx)strlen(a->out));
-    mgi_str_printf(&s,
-                   ",\"arch\":\"%s\",\"format\":\"%s\",\"parameters\":%td,\"rules\":%td,"
-                   "\"ignored\":%td",
-                   net->arch, r->format, r->filled, r->rules, r->ignored);
-    mgi_str_puts(&s, ",\"stripped\":");
-    mgi_json_quote(&s, r->strip, (mango_idx)strlen(r->strip));
-    mgi_str_puts(&s, ",\"added\":");
-    mgi_json_quote(&s, r->add, (mango_idx)strlen(r->add));
-    mgi_str_printf(&s, ",\"source_sha256\":\"%s\"}", hex);
+    const char *const fact[][2] = {{"out", a->out},       {"arch", net->arch},
+                                   {"format", r->format}, {"stripped", r->strip},
+                                   {"added", r->add},     {"source_sha256", hex}};
+    for (mango_idx i = 0; i < MGI_COUNT(fact); i++) {
+        mgi_str_puts(&s, i ? "," : "{");
+        cli_quote(&s, fact[i][0], fact[i][1]);
+    }
+    mgi_str_printf(&s, ",\"parameters\":%td,\"rules\":%td,\"ignored\":%td}", r->filled,
+                   r->rules, r->ignored);
     cli_json(c, &s);
     mgi_str_free(&s);
 }

@@ -36,9 +36,11 @@ static void info_tensor(cli *c, mgi_str *s, int first, const char *name, const c
     char dims[128];
     info_shape(dims, sizeof dims, rank, shape);
     cli_print(c, "  %-52s %-9s %s\n", name, dtype, dims);
-    mgi_str_puts(s, first ? "{\"name\":" : ",{\"name\":");
-    mgi_json_quote(s, name, (mango_idx)strlen(name));
-    mgi_str_printf(s, ",\"dtype\":\"%s\",\"shape\":[", dtype);
+    mgi_str_puts(s, first ? "{" : ",{");
+    cli_quote(s, "name", name);
+    mgi_str_puts(s, ",");
+    cli_quote(s, "dtype", dtype);
+    mgi_str_puts(s, ",\"shape\":[");
     for (int i = 0; i < rank; i++)
         mgi_str_printf(s, "%s%td", i ? "," : "", shape[i]);
     mgi_str_puts(s, "]}");
@@ -54,7 +56,7 @@ static mango_status info_checkpoint(cli *c, const char *path, mgi_str *s, mango_
               mango_checkpoint_format(k), mango_checkpoint_count(k),
               *under ? " under " : "", under);
     mgi_str_printf(s, "{\"format\":\"pytorch-%s\",\"tensors\":[",
-                   mango_checkpoint_format(k));
+                   mango_checkpoint_format(k)); /* zip or legacy */
     for (mango_idx i = 0; i < mango_checkpoint_count(k); i++)
         if (mango_checkpoint_get(k, i, &t) >= 0)
             info_tensor(c, s, i == 0, t.name, t.dtype, t.rank, t.shape);
@@ -125,11 +127,12 @@ static void info_layers(cli *c, const mango_net *net, mgi_str *s)
         if (l.spiking)
             info_rule(c, &net->node[i].lif);
         cli_print(c, "\n");
-        mgi_str_printf(s, "%s{\"name\":", i ? "," : "");
-        mgi_json_quote(s, l.name, (mango_idx)strlen(l.name));
-        mgi_str_printf(
-            s, ",\"kind\":\"%s\",\"shape\":[%td,%td,%td],\"spiking\":%s,\"params\":%td}",
-            l.kind, l.C, l.H, l.W, l.spiking ? "true" : "false", l.params);
+        mgi_str_puts(s, i ? ",{" : "{");
+        cli_quote(s, "name", l.name);
+        mgi_str_puts(s, ",");
+        cli_quote(s, "kind", l.kind);
+        mgi_str_printf(s, ",\"shape\":[%td,%td,%td],\"spiking\":%s,\"params\":%td}", l.C,
+                       l.H, l.W, l.spiking ? "true" : "false", l.params);
     }
     mgi_str_printf(s, "],\"params\":%td", params);
     cli_print(c, "%td trained values in %td layers\n", params, mango_net_layers(net));
@@ -163,8 +166,7 @@ static void info_meta(cli *c, const mango_net *net, mgi_str *s)
         const char *k = net->meta[i].key, *v = net->meta[i].value;
         char text[1200];
         snprintf(text, sizeof text, "%-18s %s", k, v);
-        for (char *p = text; *p; p++)
-            *p = (unsigned char)*p < 32 || *p == 127 ? '?' : *p;
+        cli_escape(text, "");
         cli_print(c, "%s\n", text);
         mgi_str_puts(s, i ? "," : "");
         mgi_json_quote(s, k, (mango_idx)strlen(k));
@@ -203,7 +205,9 @@ static mango_status info_net(cli *c, const char *what, int graph, const char *pl
     }
     cli_print(c, "%s: %s, T %td\n", what, net->arch, mango_net_steps(net));
     info_input(c, net);
-    mgi_str_printf(s, "{\"arch\":\"%s\",\"T\":%td", net->arch, mango_net_steps(net));
+    mgi_str_puts(s, "{");
+    cli_quote(s, "arch", net->arch);
+    mgi_str_printf(s, ",\"T\":%td", mango_net_steps(net));
     info_meta(c, net, s);
     info_layers(c, net, s);
     mgi_str_puts(s, "}");
