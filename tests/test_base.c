@@ -263,6 +263,23 @@ static void t_base_math_double(void)
         printf("  ulp: exp %g log %g pow %g sin %g cos %g\n", e, l, p, s, c);
 }
 
+static void t_base_math_erf(void)
+{
+    mango_rng r;
+    double e = 0;
+    mango_rng_init(&r, 12, 0, 0);
+    for (int i = 0; i < 30000; i++) {
+        const double u = 2.0 * mango_rng_uniform(&r) - 1.0, x = u * (i % 3 ? 6.2 : 0.2);
+        e = fmax(e, t_base_ulp(mgi_erf(x), erfl((long double)x)));
+        T_REQUIRE(mgi_erf(-x) == -mgi_erf(x));
+    }
+    if (!T_CHECK(e <= 2.0))
+        printf("  ulp: erf %g\n", e);
+    T_CHECK(mgi_erf(0.0) == 0.0 && signbit(mgi_erf(-0.0)) && isnan(mgi_erf((double)NAN)));
+    T_CHECK(mgi_erf((double)INFINITY) == 1.0 && mgi_erf(-6.0) == -1.0);
+    T_REL(mgi_erf(1e-300), 1.1283791670955126e-300, 1e-15);
+}
+
 static void t_base_math_edges(void)
 {
     const double inf = (double)INFINITY, nan = (double)NAN;
@@ -427,6 +444,7 @@ void t_base(void)
     T_CASE(t_base_rng_moments);
     T_CASE(t_base_rng_int);
     T_CASE(t_base_math_double);
+    T_CASE(t_base_math_erf);
     T_CASE(t_base_math_edges);
     T_CASE(t_base_math_float);
     T_CASE(t_base_tanh_sets);

@@ -2,6 +2,7 @@
  *   exp: x = k ln2 + r, Taylor series of degree 13 on |r| <= ln2/2
  *   log: x = 2^k m, log m = 2 atanh(f/(2+f)), f = m - 1
  *   sin, cos: exact reduction to |r| <= 1/8 turn, Taylor series
+ *   erf: Taylor series around the nearest quarter, from erf'' = -2 x erf'
  *   pow: exp(y log x) with the logarithm and the product in double-double
  * Every truncation is below 2^-56 of the result; the bounds are in real.h.
  * SPDX-License-Identifier: MIT */
@@ -10,6 +11,7 @@
 #define REAL_LN2_HI 0x1.62e42feep-1 /* 32 bits, so that k times it is exact */
 #define REAL_LN2_LO 0x1.a39ef35793c76p-33
 #define REAL_LOG2E 0x1.71547652b82fep+0
+#define REAL_ERF_N 16 /* degree of its series, |t| <= 1/8 */
 #define REAL_2PI 0x1.921fb54442d18p+2
 #define REAL_2PI_LO 0x1.1a62633145c07p-52
 
@@ -157,6 +159,57 @@ static real_dd real_log_dd(double x)
     real_dd lo = real_mul((double)k, REAL_LN2_LO);
     lo.lo += k * 0x1.cc01f97b57a08p-87; /* what LN2_LO leaves of ln 2 */
     return real_dd_add(real_dd_add(hi, lo), sum);
+}
+
+/* erf(k/4) and its derivative there, 2/sqrt(pi) exp(-(k/4)^2). */
+static const double real_erf_at[25][2] = {
+    {0.0, 0x1.20dd750429b6dp+0},
+    {0x1.1af54e232d609p-2, 0x1.0f5d1602f7e41p+0},
+    {0x1.0a7ef5c18edd2p-1, 0x1.c1efca49a5011p-1},
+    {0x1.6c1c9759d0e5fp-1, 0x1.492e42d78d2c5p-1},
+    {0x1.af767a741088bp-1, 0x1.a911f096fbc26p-2},
+    {0x1.d8865d98abe01p-1, 0x1.e4652fadcb6b2p-3},
+    {0x1.eea5557137ae0p-1, 0x1.e723726b824a9p-4},
+    {0x1.f92d077f8d56dp-1, 0x1.b055303221015p-5},
+    {0x1.fd9ae142795e3p-1, 0x1.529b9e8cf9a1ep-6},
+    {0x1.ff404760319b4p-1, 0x1.d4143a9dfe965p-8},
+    {0x1.ffcaa8f4c9beap-1, 0x1.1d83170fbf6fbp-9},
+    {0x1.fff2cfb0453d9p-1, 0x1.3360ccd23db3ap-11},
+    {0x1.fffd1ac4135f9p-1, 0x1.2408e9ba3327fp-13},
+    {0x1.ffff6f9f67e55p-1, 0x1.e9b5e8d00ce77p-16},
+    {0x1.ffffe710d565ep-1, 0x1.6a597219a93dap-18},
+    {0x1.fffffc2f171e3p-1, 0x1.d9371e2ff7c35p-21},
+    {0x1.ffffff7b91176p-1, 0x1.10b1488aeb235p-23},
+    {0x1.fffffff01a8b6p-1, 0x1.155a09065d4f7p-26},
+    {0x1.fffffffe4fa30p-1, 0x1.f1e3523b41d7dp-30},
+    {0x1.ffffffffd759dp-1, 0x1.8a61745ec7d1dp-33},
+    {0x1.fffffffffc9e8p-1, 0x1.13af4f04f9998p-36},
+    {0x1.ffffffffffc05p-1, 0x1.5422ef5d8949dp-40},
+    {0x1.fffffffffffbep-1, 0x1.7258610b3b233p-44},
+    {0x1.ffffffffffffcp-1, 0x1.63daf8b4b1e0cp-48},
+    {0x1.0000000000000p+0, 0x1.2dc119095729fp-52},
+};
+
+double mgi_erf(double x)
+{
+    double a[REAL_ERF_N + 1];
+    const double z = fabs(x);
+    if (mgi_is_nan(x))
+        return x;
+    if (z >= 6.0) /* 1 - erf(6) is a fifth of an ulp */
+        return x > 0.0 ? 1.0 : -1.0;
+    const int k = (int)floor(4.0 * z + 0.5);
+    const double c = 0.25 * k, t = z - c;
+    a[0] = real_erf_at[k][0];
+    a[1] = real_erf_at[k][1];
+    a[2] = -c * a[1];
+    for (int n = 1; n + 2 <= REAL_ERF_N; n++)
+        a[n + 2] = -2.0 * (c * a[n + 1] + a[n] * n / (n + 1)) / (n + 2);
+    double q = a[REAL_ERF_N];
+    for (int n = REAL_ERF_N - 1; n > 0; n--)
+        q = q * t + a[n];
+    const double y = a[0] + t * q;
+    return signbit(x) ? -y : y;
 }
 
 double mgi_pow(double x, double y)
@@ -357,5 +410,6 @@ uint16_t mgi_to_bf16(float x)
 #undef REAL_LN2_HI
 #undef REAL_LN2_LO
 #undef REAL_LOG2E
+#undef REAL_ERF_N
 #undef REAL_2PI
 #undef REAL_2PI_LO
