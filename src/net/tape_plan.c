@@ -88,7 +88,7 @@ static void tape_share(mgi_tape *t)
         const int alone = t->uses[j] == 1 && !tape_kept(t, j) && t->seg[i] == t->seg[j] &&
                           t->net->node[j].kind != MGI_INPUT;
         t->inplace[i] = tape_op(t, i)->in_place && alone &&
-                        !(t->wants[j] && tape_op(t, j)->reads_y);
+                        !(t->wants[j] && (tape_op(t, j)->reads_y || tape_op(t, i)->reads_x));
         if (alone && t->timed[i] == t->timed[j] && !tape_kept(t, i) &&
             tape_op(t, i)->same_grad)
             t->galias[j] = i;
