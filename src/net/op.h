@@ -19,6 +19,7 @@
     ROW(BATCHNORM, batchnorm)     \
     ROW(RELU, relu)               \
     ROW(TANH, tanh)               \
+    ROW(GELU, gelu)               \
     ROW(LIF, lif)                 \
     ROW(MAXPOOL, maxpool)         \
     ROW(AVGPOOL, avgpool)         \
