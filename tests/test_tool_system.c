@@ -182,6 +182,32 @@ static void t_system_whole(void)
     t_tool_refuses(T_MEI " --budget 1e12", 3, "out of range");
 }
 
+/* `make demo` on two neurons: its page is there from the start, whole in the end, with the
+ * activation under each picture, and it says how far it is. */
+static void t_system_demo(void)
+{
+    char command[1000], page[400];
+    mango_idx n = 0;
+    if (!t_exists("tools/demo.sh") || !t_exists("weights/snn_conv_cifar10.safetensors") ||
+        !t_exists("weights/sngan_cifar10.safetensors"))
+        T_SKIP("not in the project's folder");
+    snprintf(page, sizeof page, "%s", t_work("demo"));
+    snprintf(command, sizeof command,
+             "MANGO='%s' OUT='%s' NET=weights/snn_conv_cifar10.safetensors BUDGET=10 T=2 "
+             "TARGETS='spiking1:3 class:1' sh tools/demo.sh >'%s.log' 2>&1",
+             t_tool(), page, page);
+    T_EQ(system(command), 0);
+    char *p = t_system_text("demo/index.html", &n);
+    T_REQUIRE(p != NULL);
+    T_CHECK(strstr(p, "spiking1-3/best.png") && strstr(p, " spikes per step</figcaption>"));
+    T_CHECK(strstr(p, "class-1/best.png") && strstr(p, " probability</figcaption>"));
+    T_CHECK(strstr(p, "</html>") && !strstr(p, "refresh"));
+    t_system_free(p, n);
+    p = t_system_text("demo.log", &n);
+    T_CHECK(p && strstr(p, "2 of 2: class:1, all in about "));
+    t_system_free(p, n);
+}
+
 void t_tool_system(void)
 {
     if (!t_tool_works()) {
@@ -194,5 +220,6 @@ void t_tool_system(void)
     T_CASE(t_system_outputs);
     T_CASE(t_system_words);
     T_CASE(t_system_whole);
+    T_CASE(t_system_demo);
 }
 #undef T_LONG
