@@ -124,10 +124,10 @@ static void t_import_zip(t_import_buf *z, const t_import_buf *pkl)
 
 static mango_status t_import_read(const t_import_buf *z, mango_err *err)
 {
-    mango_checkpoint *c;
+    mango_pytorch *c;
     err->text[0] = 0;
-    mango_status st = mango_checkpoint_parse(&c, z->b, z->n, "x.pt", NULL, NULL, err);
-    mango_checkpoint_destroy(c);
+    mango_status st = mango_pytorch_parse(&c, z->b, z->n, "x.pt", NULL, NULL, err);
+    mango_pytorch_destroy(c);
     return st;
 }
 
@@ -142,34 +142,34 @@ static mango_status t_import_try(const t_import_buf *pkl, mango_err *err)
 static void t_import_good(void)
 {
     static t_import_buf p, z;
-    mango_checkpoint *c;
-    mango_checkpoint_tensor t;
+    mango_pytorch *c;
+    mango_tensor t;
     mango_err err;
     float v[6];
     const float turned[6] = {0, 2, 4, 1, 3, 5}, want[6] = {0, 1, 2, 3, 4, 5};
     for (int k = 0; k < 2; k++) { /* plain; transposed view of (3,2) */
         t_import_pickle(&p, 6, 0, 2, 3, k ? 1 : 3, k ? 2 : 1);
         t_import_zip(&z, &p);
-        T_OK_OR_RETURN(mango_checkpoint_parse(&c, z.b, z.n, "x", NULL, NULL, &err), &err);
-        T_EQ(mango_checkpoint_count(c), 1);
-        T_STATUS(mango_checkpoint_get(c, 0, &t), MANGO_OK);
+        T_OK_OR_RETURN(mango_pytorch_parse(&c, z.b, z.n, "x", NULL, NULL, &err), &err);
+        T_EQ(mango_pytorch_tensors(c), 1);
+        T_STATUS(mango_pytorch_tensor(c, 0, &t, sizeof t), MANGO_OK);
         T_STR(t.name, "w");
         T_STR(t.dtype, "float32");
         T_EQ(t.count, 6);
-        T_OK(mango_checkpoint_floats(c, 0, v, &err), &err);
+        T_OK(mango_pytorch_floats(c, 0, v, &err), &err);
         if (mgi_little_endian())
             T_MEM(v, k ? turned : want, sizeof v);
-        T_STATUS(mango_checkpoint_get(c, 1, &t), MANGO_E_ARG);
-        mango_checkpoint_destroy(c);
+        T_STATUS(mango_pytorch_tensor(c, 1, &t, sizeof t), MANGO_E_ARG);
+        mango_pytorch_destroy(c);
     }
 }
 
 static mango_status t_import_once(void *ud, const mango_alloc *al)
 {
     const t_import_buf *z = (const t_import_buf *)ud;
-    mango_checkpoint *c;
-    mango_status st = mango_checkpoint_parse(&c, z->b, z->n, "x", NULL, al, NULL);
-    mango_checkpoint_destroy(c);
+    mango_pytorch *c;
+    mango_status st = mango_pytorch_parse(&c, z->b, z->n, "x", NULL, al, NULL);
+    mango_pytorch_destroy(c);
     return st;
 }
 
@@ -405,7 +405,7 @@ static void t_import_legacy_head(t_import_buf *s)
 static void t_import_legacy(void)
 {
     static t_import_buf s, y;
-    mango_checkpoint *c;
+    mango_pytorch *c;
     mango_err err;
     const float in[6] = {5, 4, 3, 2, 1, 0};
     float v[6];
@@ -422,13 +422,15 @@ static void t_import_legacy(void)
     t_import_op(&s, "a.");
     t_import_le(&s, 6, 8);
     t_import_put(&s, in, sizeof in);
-    T_OK_OR_RETURN(mango_checkpoint_parse(&c, s.b, s.n, "x", NULL, NULL, &err), &err);
-    T_STR(mango_checkpoint_format(c), "legacy");
-    T_STR(mango_checkpoint_under(c), "state_dict");
-    T_OK(mango_checkpoint_floats(c, 0, v, &err), &err);
+    T_OK_OR_RETURN(mango_pytorch_parse(&c, s.b, s.n, "x", NULL, NULL, &err), &err);
+    mango_pytorch_info info;
+    T_STATUS(mango_pytorch_get(c, &info, sizeof info), MANGO_OK);
+    T_STR(info.format, "legacy");
+    T_STR(info.under, "state_dict");
+    T_OK(mango_pytorch_floats(c, 0, v, &err), &err);
     if (mgi_little_endian())
         T_MEM(v, in, sizeof v);
-    mango_checkpoint_destroy(c);
+    mango_pytorch_destroy(c);
     T_CHECK(t_oom_sweep(t_import_once, &s) > 5);
     for (mango_idx n = 0; n < s.n; n++) {
         memcpy(y.b, s.b, (size_t)n);
@@ -447,21 +449,21 @@ static void t_import_legacy(void)
 static void t_import_shared(void)
 {
     const char *path = t_shared("weights/snn_cifar10.pt");
-    mango_checkpoint *c;
-    mango_checkpoint_tensor t;
+    mango_pytorch *c;
+    mango_tensor t;
     mango_err err;
     float beta = 0;
     if (!path)
         T_SKIP("no shared weights");
-    T_OK_OR_RETURN(mango_checkpoint_open(&c, path, NULL, NULL, &err), &err);
-    T_EQ(mango_checkpoint_count(c), 24);
-    for (mango_idx i = 0; i < mango_checkpoint_count(c); i++) {
-        T_REQUIRE(mango_checkpoint_get(c, i, &t) == MANGO_OK);
+    T_OK_OR_RETURN(mango_pytorch_open(&c, path, NULL, NULL, &err), &err);
+    T_EQ(mango_pytorch_tensors(c), 24);
+    for (mango_idx i = 0; i < mango_pytorch_tensors(c); i++) {
+        T_REQUIRE(mango_pytorch_tensor(c, i, &t, sizeof t) == MANGO_OK);
         if (!strcmp(t.name, "spiking0.beta"))
-            T_OK(mango_checkpoint_floats(c, i, &beta, &err), &err);
+            T_OK(mango_pytorch_floats(c, i, &beta, &err), &err);
     }
     T_NEAR(beta, 0.9, 1e-6);
-    mango_checkpoint_destroy(c);
+    mango_pytorch_destroy(c);
 }
 
 /* The command: exit codes, and nothing written when it refuses. */

@@ -38,6 +38,13 @@ typedef struct mgi_idx_array {
 MGI_FN mango_status mgi_idx_parse(mgi_idx_array *a, const unsigned char *bytes, mango_idx n,
                                   const char *what, mango_err *err);
 
+/* mgi_pytorch_take - mango_pytorch_parse of an image (size + 1 bytes from al), which it
+ * takes over, on failure too. */
+MGI_FN mango_status mgi_pytorch_take(mango_pytorch **out, unsigned char *image,
+                                     mango_idx size, const char *what,
+                                     const mango_codecs *codecs, const mango_alloc *al,
+                                     mango_err *err);
+
 /* mgi_name_ok - are these 1 to max bytes of UTF-8 without control bytes? */
 MGI_FN int mgi_name_ok(const unsigned char *s, mango_idx n, mango_idx max);
 

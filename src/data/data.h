@@ -1,4 +1,4 @@
-/* data.h - what comes in from outside: data sets, arrays, PyTorch checkpoints.
+/* data.h - what comes in from outside: data sets, arrays, files of PyTorch.
  * Every reader checks sizes and limits before it allocates, never runs
  * anything found in a file, and names file, place and expectation on error.
  * SPDX-License-Identifier: MIT */
@@ -178,18 +178,24 @@ MANGO_API mango_status mango_npy_write(const char *path, mango_npy_type type, in
                                        const mango_idx *shape, const void *data,
                                        mango_err *err);
 
-/* ---- PyTorch checkpoints --------------------------------------------------- */
+/* ---- files of PyTorch ------------------------------------------------------ */
 
-typedef struct mango_checkpoint mango_checkpoint;
-typedef struct mango_checkpoint_tensor {
-    const char *name; /* the key in the state dict, UTF-8 without control bytes */
-    const char
-        *dtype; /* float32 float64 float16 bfloat16 int64 int32 int16 int8 uint8 bool */
-    int rank;   /* 0..8 */
+/* mango_tensor - one of the tensors that a file holds. */
+typedef struct mango_tensor {
+    const char *name;  /* UTF-8 without control bytes; belongs to the file that was read */
+    const char *dtype; /* PyTorch: float32 float64 float16 bfloat16 int64 int32 int16 int8
+                          uint8 bool; safetensors: F32 F64 F16 BF16 I64 I32 I16 I8 U8 BOOL */
+    int rank;          /* 0..8 */
     mango_idx shape[8], count;
-} mango_checkpoint_tensor;
+} mango_tensor;
 
-/* mango_checkpoint_open - read a .pt, .pth or .pkl file of torch.save (zip and
+typedef struct mango_pytorch mango_pytorch;
+typedef struct mango_pytorch_info {
+    const char *format; /* "zip", "legacy"                                       */
+    const char *under;  /* key under which the state dict was found; "" : at the top */
+} mango_pytorch_info;
+
+/* mango_pytorch_open - read a .pt, .pth or .pkl file of torch.save (zip and
  * legacy formats) without running anything: a walker over a fixed list of
  * pickle opcodes knows ordered dicts, tensors, parameters and storages as
  * symbols; any other name that the pickle wants to import is refused by name.
@@ -198,26 +204,25 @@ typedef struct mango_checkpoint_tensor {
  * Limits: file 1 GiB, pickle 64 MiB, 4096 tensors, rank 8, dimension 2^24,
  * name 256 bytes. Zip: central directory and local headers must agree,
  * entries may not overlap, CRCs must match; compressed entries need inflate. */
-MANGO_API mango_status mango_checkpoint_open(mango_checkpoint **c, const char *path,
-                                             const mango_codecs *codecs,
-                                             const mango_alloc *al, mango_err *err);
+MANGO_API mango_status mango_pytorch_open(mango_pytorch **c, const char *path,
+                                          const mango_codecs *codecs, const mango_alloc *al,
+                                          mango_err *err);
 /* The same from memory; bytes are copied. `what` names them in messages. */
-MANGO_API mango_status mango_checkpoint_parse(mango_checkpoint **c,
-                                              const unsigned char *bytes, mango_idx n,
-                                              const char *what, const mango_codecs *codecs,
-                                              const mango_alloc *al, mango_err *err);
-MANGO_API mango_idx mango_checkpoint_count(const mango_checkpoint *c);
-MANGO_API const char *
-mango_checkpoint_format(const mango_checkpoint *c); /* "zip", "legacy" */
-MANGO_API const char *
-mango_checkpoint_under(const mango_checkpoint *c); /* "" or "net", ... */
-MANGO_API mango_status mango_checkpoint_get(const mango_checkpoint *c, mango_idx i,
-                                            mango_checkpoint_tensor *t);
+MANGO_API mango_status mango_pytorch_parse(mango_pytorch **c, const unsigned char *bytes,
+                                           mango_idx n, const char *what,
+                                           const mango_codecs *codecs, const mango_alloc *al,
+                                           mango_err *err);
+MANGO_API mango_status mango_pytorch_get(const mango_pytorch *c, mango_pytorch_info *info,
+                                         size_t size);
+/* How many tensors, -1 for NULL; tensor i, MANGO_E_ARG when there is none. */
+MANGO_API mango_idx mango_pytorch_tensors(const mango_pytorch *c);
+MANGO_API mango_status mango_pytorch_tensor(const mango_pytorch *c, mango_idx i,
+                                            mango_tensor *t, size_t size);
 /* Values of tensor i, C order, strides honoured: (count) floats. Integers must
  * be exact in float, others finite: MANGO_E_NONFINITE names the tensor. */
-MANGO_API mango_status mango_checkpoint_floats(const mango_checkpoint *c, mango_idx i,
-                                               float *out, mango_err *err);
-MANGO_API void mango_checkpoint_destroy(mango_checkpoint *c);
+MANGO_API mango_status mango_pytorch_floats(const mango_pytorch *c, mango_idx i, float *out,
+                                            mango_err *err);
+MANGO_API void mango_pytorch_destroy(mango_pytorch *c);
 
 #ifdef __cplusplus
 }

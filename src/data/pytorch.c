@@ -23,7 +23,7 @@ typedef struct ptc_storage {
     unsigned char *owned;
 } ptc_storage;
 
-struct mango_checkpoint {
+struct mango_pytorch {
     mango_alloc al;
     unsigned char *image; /* size + 1 bytes */
     mango_idx size;
@@ -45,7 +45,7 @@ struct mango_checkpoint {
     mango_err *err;
 };
 
-static mango_status ptc_bad(mango_checkpoint *c, mango_status st, const char *why)
+static mango_status ptc_bad(mango_pytorch *c, mango_status st, const char *why)
 {
     return mgi_fail(c->err, st, "%s: %s", c->what, why);
 }
@@ -53,7 +53,7 @@ static mango_status ptc_bad(mango_checkpoint *c, mango_status st, const char *wh
 /* ---- storages ---- */
 
 /* The storage of key s[n] if it was met before, else NULL. */
-static ptc_storage *ptc_known(mango_checkpoint *c, const unsigned char *s, mango_idx n)
+static ptc_storage *ptc_known(mango_pytorch *c, const unsigned char *s, mango_idx n)
 {
     for (mango_idx i = c->n_storage - 1; i >= 0; i--)
         if (c->storage[i].n_key == n && !memcmp(c->storage[i].key, s, (size_t)n))
@@ -61,7 +61,7 @@ static ptc_storage *ptc_known(mango_checkpoint *c, const unsigned char *s, mango
     return NULL;
 }
 
-static mango_status ptc_add_storage(mango_checkpoint *c, const unsigned char *key,
+static mango_status ptc_add_storage(mango_pytorch *c, const unsigned char *key,
                                     mango_idx n_key, const unsigned char *p,
                                     mango_idx bytes)
 {
@@ -74,7 +74,7 @@ static mango_status ptc_add_storage(mango_checkpoint *c, const unsigned char *ke
 }
 
 /* zip: entry PREFIXdata/KEY. The key holds letters and digits only. */
-static mango_status ptc_zip_storage(mango_checkpoint *c, const mgi_pk_value *v)
+static mango_status ptc_zip_storage(mango_pytorch *c, const mgi_pk_value *v)
 {
     char name[MGI_ZIP_NAME + 80];
     const size_t at = strlen(c->prefix);
@@ -101,7 +101,7 @@ static mango_status ptc_zip_storage(mango_checkpoint *c, const mgi_pk_value *v)
 }
 
 /* The bytes of storage value v, at least the elements that it states. */
-static mango_status ptc_find_storage(mango_checkpoint *c, int32_t v, ptc_storage **s)
+static mango_status ptc_find_storage(mango_pytorch *c, int32_t v, ptc_storage **s)
 {
     const mgi_pk_value *st = &c->pk.v[v];
     *s = ptc_known(c, st->s, st->n);
@@ -120,7 +120,7 @@ static mango_status ptc_find_storage(mango_checkpoint *c, int32_t v, ptc_storage
 /* ---- tensors ---- */
 
 /* Sizes and strides of tensor value v; every element inside `limit`. */
-static mango_status ptc_shape(mango_checkpoint *c, ptc_tensor *t, const mgi_pk_value *v,
+static mango_status ptc_shape(mango_pytorch *c, ptc_tensor *t, const mgi_pk_value *v,
                               mango_idx limit)
 {
     const mgi_pk_value *size = &c->pk.v[v->head];
@@ -150,7 +150,7 @@ static mango_status ptc_shape(mango_checkpoint *c, ptc_tensor *t, const mgi_pk_v
     return MANGO_OK;
 }
 
-static mango_status ptc_add(mango_checkpoint *c, int32_t key, int32_t value)
+static mango_status ptc_add(mango_pytorch *c, int32_t key, int32_t value)
 {
     const mgi_pk_value *k = &c->pk.v[key], *v = &c->pk.v[value], *st = &c->pk.v[v->what];
     ptc_storage *s = NULL;
@@ -186,7 +186,7 @@ static mango_status ptc_add(mango_checkpoint *c, int32_t key, int32_t value)
 }
 
 /* Does dict d hold a tensor itself? */
-static int ptc_has_tensors(const mango_checkpoint *c, int32_t d)
+static int ptc_has_tensors(const mango_pytorch *c, int32_t d)
 {
     if (d < 0 || c->pk.v[d].kind != MGI_PK_DICT)
         return 0;
@@ -197,7 +197,7 @@ static int ptc_has_tensors(const mango_checkpoint *c, int32_t d)
 }
 
 /* The dict that holds the parameters: under a known key, up to 3 deep. */
-static int32_t ptc_state_dict(mango_checkpoint *c, int32_t root)
+static int32_t ptc_state_dict(mango_pytorch *c, int32_t root)
 {
     static const char *const keys[] = {"net", "model", "state_dict", "model_state_dict"};
     for (int depth = 0; depth < 3; depth++) {
@@ -217,7 +217,7 @@ static int32_t ptc_state_dict(mango_checkpoint *c, int32_t root)
 }
 
 /* The file holds no state dict: say what it holds. */
-static mango_status ptc_nothing(mango_checkpoint *c, int32_t root)
+static mango_status ptc_nothing(mango_pytorch *c, int32_t root)
 {
     char keys[120] = "";
     mango_idx at = 0;
@@ -243,7 +243,7 @@ static mango_status ptc_nothing(mango_checkpoint *c, int32_t root)
                     c->what, at ? "; it has " : "", keys);
 }
 
-static mango_status ptc_collect(mango_checkpoint *c, int32_t root)
+static mango_status ptc_collect(mango_pytorch *c, int32_t root)
 {
     const int32_t d = ptc_state_dict(c, root);
     if (d < 0)
@@ -257,7 +257,7 @@ static mango_status ptc_collect(mango_checkpoint *c, int32_t root)
 /* ---- the two formats ---- */
 
 /* Entry PREFIX + name, or NULL. */
-static const mgi_zip_entry *ptc_entry(const mango_checkpoint *c, const char *name)
+static const mgi_zip_entry *ptc_entry(const mango_pytorch *c, const char *name)
 {
     char full[MGI_ZIP_NAME + 40];
     mgi_copy(full, (mango_idx)sizeof full, c->prefix);
@@ -267,7 +267,7 @@ static const mgi_zip_entry *ptc_entry(const mango_checkpoint *c, const char *nam
 }
 
 /* The one entry that ends in "/data.pkl" with one folder before it. */
-static const mgi_zip_entry *ptc_pickle_entry(mango_checkpoint *c)
+static const mgi_zip_entry *ptc_pickle_entry(mango_pytorch *c)
 {
     const mango_idx n = (mango_idx)strlen("/data.pkl");
     for (mango_idx i = 0; i < c->zip.n; i++) {
@@ -282,7 +282,7 @@ static const mgi_zip_entry *ptc_pickle_entry(mango_checkpoint *c)
     return NULL;
 }
 
-static mango_status ptc_zip(mango_checkpoint *c)
+static mango_status ptc_zip(mango_pytorch *c)
 {
     const unsigned char *p = NULL;
     unsigned char *owned = NULL;
@@ -324,7 +324,7 @@ static int ptc_by_key(const void *x, const void *y)
 }
 
 /* All storages that the pickle refers to, sorted by key: *n of them. */
-static const mgi_pk_value **ptc_referred(const mango_checkpoint *c, mango_idx *n)
+static const mgi_pk_value **ptc_referred(const mango_pytorch *c, mango_idx *n)
 {
     mango_idx count = 0;
     for (mango_idx i = 0; i < c->pk.n_v; i++)
@@ -341,7 +341,7 @@ static const mgi_pk_value **ptc_referred(const mango_checkpoint *c, mango_idx *n
 }
 
 /* One storage at *at: its number of elements, then the elements. */
-static mango_status ptc_legacy_storage(mango_checkpoint *c, const mgi_pk_value *key,
+static mango_status ptc_legacy_storage(mango_pytorch *c, const mgi_pk_value *key,
                                        const mgi_pk_value *const *known, mango_idx n,
                                        mango_idx *at)
 {
@@ -366,7 +366,7 @@ static mango_status ptc_legacy_storage(mango_checkpoint *c, const mgi_pk_value *
 }
 
 /* Behind the pickles: the storages in the order of their keys. */
-static mango_status ptc_legacy_storages(mango_checkpoint *c, int32_t keys, mango_idx at)
+static mango_status ptc_legacy_storages(mango_pytorch *c, int32_t keys, mango_idx at)
 {
     mango_idx n = 0;
     mango_status st = MANGO_OK;
@@ -383,7 +383,7 @@ static mango_status ptc_legacy_storages(mango_checkpoint *c, int32_t keys, mango
     return st;
 }
 
-static mango_status ptc_legacy(mango_checkpoint *c)
+static mango_status ptc_legacy(mango_pytorch *c)
 {
     static const unsigned char magic[10] = {0x6c, 0xfc, 0x9c, 0x46, 0xf9,
                                             0x20, 0x6a, 0xa8, 0x50, 0x19};
@@ -409,7 +409,7 @@ static mango_status ptc_legacy(mango_checkpoint *c)
 }
 
 /* Other things that people hand over by mistake, by name. */
-static mango_status ptc_format(mango_checkpoint *c)
+static mango_status ptc_format(mango_pytorch *c)
 {
     const unsigned char *p = c->image;
     const mango_idx n = c->size;
@@ -433,12 +433,11 @@ static mango_status ptc_format(mango_checkpoint *c)
                    "neither a zip archive nor a pickle, so not from torch.save");
 }
 
-/* Takes over image (size + 1 bytes). */
-static mango_status ptc_read(mango_checkpoint **out, unsigned char *image, mango_idx size,
+MGI_FN mango_status mgi_pytorch_take(mango_pytorch **out, unsigned char *image, mango_idx size,
                              const char *what, const mango_codecs *codecs,
                              const mango_alloc *al, mango_err *err)
 {
-    mango_checkpoint *c = (mango_checkpoint *)mgi_new(al, 1, sizeof *c);
+    mango_pytorch *c = (mango_pytorch *)mgi_new(al, 1, sizeof *c);
     *out = NULL;
     if (!c) {
         mgi_del(al, image, size + 1, 1);
@@ -459,75 +458,75 @@ static mango_status ptc_read(mango_checkpoint **out, unsigned char *image, mango
     c->pkl_owned = NULL;
     c->what = NULL, c->codecs = NULL, c->err = NULL;
     if (st < 0)
-        mango_checkpoint_destroy(c);
+        mango_pytorch_destroy(c);
     else
         *out = c;
     return st;
 }
 
-mango_status mango_checkpoint_open(mango_checkpoint **c, const char *path,
+mango_status mango_pytorch_open(mango_pytorch **c, const char *path,
                                    const mango_codecs *codecs, const mango_alloc *alloc,
                                    mango_err *err)
 {
     const mango_alloc al = mgi_alloc_get(alloc);
     unsigned char *image = NULL;
     mango_idx size = 0;
+    MGI_CHECK(err, c && path, "mango_pytorch_open: a place for the result and a path expected");
     *c = NULL;
     MGI_TRY(mgi_file_read(path, MGI_FILE_MAX, &al, &image, &size, err));
-    return ptc_read(c, image, size, path, codecs, &al, err);
+    return mgi_pytorch_take(c, image, size, path, codecs, &al, err);
 }
 
-mango_status mango_checkpoint_parse(mango_checkpoint **c, const unsigned char *bytes,
+mango_status mango_pytorch_parse(mango_pytorch **c, const unsigned char *bytes,
                                     mango_idx n, const char *what,
                                     const mango_codecs *codecs, const mango_alloc *alloc,
                                     mango_err *err)
 {
     const mango_alloc al = mgi_alloc_get(alloc);
+    MGI_CHECK(err, c && what && n >= 0 && (bytes || n == 0),
+              "mango_pytorch_parse: bytes and their name expected");
     *c = NULL;
-    if (n < 0 || n > MGI_FILE_MAX)
+    if (n > MGI_FILE_MAX)
         return mgi_fail(err, MANGO_E_LIMIT, "%s: over 1 GiB", what);
     unsigned char *image = (unsigned char *)mgi_new(&al, n + 1, 1);
     if (!image)
         return mgi_fail(err, MANGO_E_MEM, "%s: out of memory for %ld bytes", what, (long)n);
     if (n)
         memcpy(image, bytes, (size_t)n);
-    return ptc_read(c, image, n, what, codecs, &al, err);
+    return mgi_pytorch_take(c, image, n, what, codecs, &al, err);
 }
 
 /* ---- what callers see ---- */
 
-mango_idx mango_checkpoint_count(const mango_checkpoint *c)
+mango_status mango_pytorch_get(const mango_pytorch *c, mango_pytorch_info *info, size_t size)
 {
-    return c ? c->n : 0;
-}
-
-const char *mango_checkpoint_format(const mango_checkpoint *c)
-{
-    return c->legacy ? "legacy" : "zip";
-}
-
-const char *mango_checkpoint_under(const mango_checkpoint *c)
-{
-    return c->under;
-}
-
-mango_status mango_checkpoint_get(const mango_checkpoint *c, mango_idx i,
-                                  mango_checkpoint_tensor *t)
-{
-    MGI_REQUIRE(c && t && i >= 0 && i < c->n);
-    t->name = c->names.p + c->t[i].name;
-    t->dtype = mgi_pk_type_name(c->t[i].dtype);
-    t->rank = c->t[i].rank;
-    memcpy(t->shape, c->t[i].shape, sizeof t->shape);
-    t->count = c->t[i].count;
+    MGI_REQUIRE(c && info);
+    const mango_pytorch_info own = {c->legacy ? "legacy" : "zip", c->under};
+    mgi_info_out(info, size, &own, sizeof own);
     return MANGO_OK;
 }
 
-mango_status mango_checkpoint_floats(const mango_checkpoint *c, mango_idx i, float *out,
+mango_idx mango_pytorch_tensors(const mango_pytorch *c)
+{
+    return c ? c->n : -1;
+}
+
+mango_status mango_pytorch_tensor(const mango_pytorch *c, mango_idx i, mango_tensor *t,
+                                  size_t size)
+{
+    MGI_REQUIRE(c && t && i >= 0 && i < c->n);
+    mango_tensor own = {c->names.p + c->t[i].name, mgi_pk_type_name(c->t[i].dtype),
+                        c->t[i].rank, {0}, c->t[i].count};
+    memcpy(own.shape, c->t[i].shape, sizeof own.shape);
+    mgi_info_out(t, size, &own, sizeof own);
+    return MANGO_OK;
+}
+
+mango_status mango_pytorch_floats(const mango_pytorch *c, mango_idx i, float *out,
                                      mango_err *err)
 {
     mango_idx at[MGI_RANK_MAX] = {0}, from;
-    MGI_REQUIRE(c && out && i >= 0 && i < c->n);
+    MGI_CHECK(err, c && out && i >= 0 && i < c->n, "mango_pytorch_floats: no tensor %td", i);
     const ptc_tensor *t = &c->t[i];
     const int size = mgi_pk_size(t->dtype);
     from = t->first;
@@ -555,7 +554,7 @@ mango_status mango_checkpoint_floats(const mango_checkpoint *c, mango_idx i, flo
     return MANGO_OK;
 }
 
-void mango_checkpoint_destroy(mango_checkpoint *c)
+void mango_pytorch_destroy(mango_pytorch *c)
 {
     mango_alloc al;
     if (!c)

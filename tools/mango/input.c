@@ -3,7 +3,7 @@
 #include "input.h"
 #include "image.h"
 #include "../../src/data/data.h"
-#include "../../src/net/safetensors.h"
+#include "../../src/study/archive.h"
 #include <stdlib.h>
 
 /* The node that takes B vectors or maps: its name and shape. */
@@ -81,26 +81,29 @@ static mango_status input_codes_layer(input_batch *b, const mango_net *net, mang
 static mango_status input_tensors(input_batch *b, const mango_net *net, const char *path,
                                   mango_err *err)
 {
-    mgi_tensors f;
+    mango_archive *f = NULL;
+    mango_tensor t;
     mango_idx B;
-    MGI_TRY(mgi_tensors_read(&f, path, NULL, err));
+    MGI_TRY(mango_archive_open(&f, path, image_codecs(), NULL, err));
     mango_layer l = input_layer(net, -1);
-    const mgi_tensor *t = mgi_tensors_find(&f, "input");
+    mango_idx at = mango_archive_find(f, "input");
     mango_status st = MANGO_OK;
-    if (!t)
-        t = mgi_tensors_find(&f, l.name);
-    if (!t && (t = mgi_tensors_find(&f, "codes")) != NULL)
+    if (at < 0)
+        at = mango_archive_find(f, l.name);
+    if (at < 0 && (at = mango_archive_find(f, "codes")) >= 0)
         st = input_codes_layer(b, net, &l, err);
-    if (!t)
+    if (at < 0)
         st = mgi_fail(err, MANGO_E_FORMAT, "%s: holds no tensor named `input`", path);
     if (st >= 0)
-        st = input_shape(path, t->rank, t->shape, &l, &B, err);
+        st = mango_archive_tensor(f, at, &t, sizeof t);
+    if (st >= 0)
+        st = input_shape(path, t.rank, t.shape, &l, &B, err);
     if (st >= 0)
         st = input_alloc(b, B, l.C * l.H * l.W, err);
     if (st >= 0)
-        st = mgi_tensor_floats(t, 1, b->x, err);
+        st = mango_archive_floats(f, at, b->x, err);
     b->raw = 1;
-    mgi_tensors_free(&f);
+    mango_archive_destroy(f);
     return st;
 }
 

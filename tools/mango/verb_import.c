@@ -1,7 +1,8 @@
 /* verb_import.c - `mango import`: a weights file from a foreign checkpoint.
  * SPDX-License-Identifier: MIT */
 #include "import.h"
-#include "../../src/base/hash.h"
+#include "image.h"
+#include "../../src/study/archive.h"
 
 static const cli_doc import_doc = {
     "import", "make a weights file from a PyTorch checkpoint",
@@ -39,42 +40,27 @@ static mango_status verb_import_build(const verb_import_args *a, mango_net **net
     return st;
 }
 
-/* Where the weights come from: file name without its folder, SHA-256. */
-static mango_status verb_import_origin(mango_net *net, const char *path, char hex[65],
-                                       mango_err *err)
+/* Where the weights come from: file name without its folder, SHA-256 of what was read. */
+static mango_status verb_import_origin(mango_net *net, const char *path, const char *hex)
 {
-    const mango_alloc al = mgi_alloc_get(NULL);
     const char *base = strrchr(path, '/');
-    unsigned char *p = NULL;
-    mango_idx n = 0;
-    MGI_TRY(mgi_file_read(path, (mango_idx)1 << 30, &al, &p, &n, err));
-    mgi_sha256(p, n, hex);
-    mgi_del(&al, p, n + 1, 1);
+    mango_net_info info;
     base = base ? base + 1 : path;
+    MGI_TRY(mango_net_get(net, &info, sizeof info));
     MGI_TRY(mango_net_meta_set(net, "source", base));
     MGI_TRY(mango_net_meta_set(net, "source_sha256", hex));
     MGI_TRY(mango_net_meta_set(net, "trainer", "imported"));
-    return mango_net_meta_set(net, "arch", net->arch);
+    return mango_net_meta_set(net, "arch", info.arch);
 }
 
-static void verb_import_result(cli *c, const verb_import_args *a, const mango_net *net,
-                               const import_report *r, const char *hex)
+static void verb_import_json(cli *c, const char *out, const mango_net_info *net,
+                             const mango_archive_info *from, const mango_match_info *r)
 {
+    const char *const fact[][2] = {{"out", out},          {"arch", net->arch},
+                                   {"format", from->format}, {"stripped", r->strip},
+                                   {"added", r->add},     {"source_sha256", from->sha256}};
     mgi_str s;
-    cli_print(c,
-              "%s: %td parameters of %s from a %s checkpoint%s%s, %td neuron values, %td "
-              "tensors of no use\n",
-              a->out, r->filled, net->arch, r->format, *r->under ? ", under " : "",
-              r->under, r->rules, r->ignored);
-    if (*r->strip || *r->add)
-        cli_print(c, "names: prefix '%s' stripped, '%s' added\n", r->strip, r->add);
-    cli_print(c, "inputs: (x - mean)/std with mean %g,%g,%g and std %g,%g,%g\n",
-              (double)net->mean[0], (double)net->mean[1], (double)net->mean[2],
-              (double)net->std[0], (double)net->std[1], (double)net->std[2]);
     mgi_str_init(&s, NULL);
-    const char *const fact[][2] = {{"out", a->out},       {"arch", net->arch},
-                                   {"format", r->format}, {"stripped", r->strip},
-                                   {"added", r->add},     {"source_sha256", hex}};
     for (mango_idx i = 0; i < MGI_COUNT(fact); i++) {
         mgi_str_puts(&s, i ? "," : "{");
         cli_quote(&s, fact[i][0], fact[i][1]);
@@ -85,37 +71,55 @@ static void verb_import_result(cli *c, const verb_import_args *a, const mango_ne
     mgi_str_free(&s);
 }
 
-/* What does not fit, a line each. */
-static void verb_import_lines(cli *c, const import_report *r)
+static void verb_import_result(cli *c, const char *out, const mango_net_info *net,
+                               const mango_archive_info *from, const mango_match_info *r)
 {
-    const char *p = r->detail.p;
-    while (p && *p) {
-        const size_t n = strcspn(p, "\n");
-        cli_note(c, "%.*s", (int)n, p);
-        p += n + (p[n] == '\n');
-    }
+    cli_print(c,
+              "%s: %td parameters of %s from a %s checkpoint%s%s, %td neuron values, %td "
+              "tensors of no use\n",
+              out, r->filled, net->arch, from->format, *from->under ? ", under " : "",
+              from->under, r->rules, r->ignored);
+    if (*r->strip || *r->add)
+        cli_print(c, "names: prefix '%s' stripped, '%s' added\n", r->strip, r->add);
+    cli_print(c, "inputs: (x - mean)/std with mean %g,%g,%g and std %g,%g,%g\n",
+              (double)net->mean[0], (double)net->mean[1], (double)net->mean[2],
+              (double)net->std[0], (double)net->std[1], (double)net->std[2]);
+    verb_import_json(c, out, net, from, r);
+}
+
+/* Read, match, save; what does not fit is said, a line each. */
+static mango_status verb_import_all(cli *c, const verb_import_args *a, mango_net *net,
+                                    mango_archive **file, mango_match **match, mango_err *err)
+{
+    mango_archive_info from;
+    mango_match_info r;
+    mango_net_info info;
+    MGI_TRY(mango_archive_open(file, c->pos[0], image_codecs(), NULL, err));
+    MGI_TRY(mango_archive_get(*file, &from, sizeof from));
+    const mango_status st = mango_archive_import(*file, net, a->prefix, match, err);
+    for (mango_idx i = 0; st < 0 && i < mango_match_lines(*match); i++)
+        cli_note(c, "%s", mango_match_line(*match, i));
+    MGI_TRY(st);
+    MGI_TRY(mango_match_get(*match, &r, sizeof r));
+    if (verb_import_origin(net, c->pos[0], from.sha256) < 0)
+        return mgi_fail(err, MANGO_E_MEM, "%s: out of memory", c->pos[0]);
+    MGI_TRY(mango_net_save(net, a->out, a->dtype, err));
+    MGI_TRY(mango_net_get(net, &info, sizeof info));
+    verb_import_result(c, a->out, &info, &from, &r);
+    return MANGO_OK;
 }
 
 static int verb_import_run(cli *c, const verb_import_args *a)
 {
     mango_net *net = NULL;
+    mango_archive *file = NULL;
+    mango_match *match = NULL;
     mango_err err = {""};
-    import_report r;
-    char hex[65] = "";
-    memset(&r, 0, sizeof r);
     mango_status st = verb_import_build(a, &net, &err);
-    if (st >= 0) {
-        st = import_weights(net, c->pos[0], a->prefix, &r, &err);
-        if (st < 0)
-            verb_import_lines(c, &r);
-    }
     if (st >= 0)
-        st = verb_import_origin(net, c->pos[0], hex, &err);
-    if (st >= 0)
-        st = mango_net_save(net, a->out, a->dtype, &err);
-    if (st >= 0)
-        verb_import_result(c, a, net, &r, hex);
-    mgi_str_free(&r.detail);
+        st = verb_import_all(c, a, net, &file, &match, &err);
+    mango_match_destroy(match);
+    mango_archive_destroy(file);
     mango_net_destroy(net);
     return st < 0 ? cli_fail(c, st, &err) : CLI_OK;
 }

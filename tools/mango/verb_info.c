@@ -5,7 +5,7 @@
 #include "info_presets.h"
 #include "../../src/data/data.h"
 #include "../../src/net/plan.h"
-#include "../../src/net/safetensors.h"
+#include "../../src/study/archive.h"
 
 static const cli_doc info_doc = {
     "info", "describe a weights file, a network, a checkpoint",
@@ -46,25 +46,6 @@ static void info_tensor(cli *c, mgi_str *s, int first, const char *name, const c
     mgi_str_puts(s, "]}");
 }
 
-static mango_status info_checkpoint(cli *c, const char *path, mgi_str *s, mango_err *err)
-{
-    mango_checkpoint *k = NULL;
-    mango_checkpoint_tensor t;
-    MGI_TRY(mango_checkpoint_open(&k, path, image_codecs(), NULL, err));
-    const char *under = mango_checkpoint_under(k);
-    cli_print(c, "PyTorch checkpoint (%s format), %td tensors%s%s\n",
-              mango_checkpoint_format(k), mango_checkpoint_count(k),
-              *under ? " under " : "", under);
-    mgi_str_printf(s, "{\"format\":\"pytorch-%s\",\"tensors\":[",
-                   mango_checkpoint_format(k)); /* zip or legacy */
-    for (mango_idx i = 0; i < mango_checkpoint_count(k); i++)
-        if (mango_checkpoint_get(k, i, &t) >= 0)
-            info_tensor(c, s, i == 0, t.name, t.dtype, t.rank, t.shape);
-    mgi_str_puts(s, "]}");
-    mango_checkpoint_destroy(k);
-    return MANGO_OK;
-}
-
 static mango_status info_npy(cli *c, const char *path, mgi_str *s, mango_err *err)
 {
     static const char *const types[] = {"float32", "float64", "int8",  "uint8",
@@ -78,23 +59,31 @@ static mango_status info_npy(cli *c, const char *path, mgi_str *s, mango_err *er
     return MANGO_OK;
 }
 
-static mango_status info_bare(cli *c, const char *path, mgi_str *s, int *has_graph,
-                              mango_err *err)
+/* A file of tensors; one that holds a graph is left to info_net. */
+static mango_status info_tensors(cli *c, const char *path, mgi_str *s, int *has_graph,
+                                 mango_err *err)
 {
-    static const char *const dtypes[MGI_DTYPES] = {"F32", "F16", "BF16", "F64", "I8",
-                                                   "U8",  "I16", "I32",  "I64", "BOOL"};
-    mgi_tensors f;
-    MGI_TRY(mgi_tensors_read(&f, path, NULL, err));
-    *has_graph = mgi_tensors_meta(&f, "mango.graph") != NULL;
-    if (!*has_graph) {
-        cli_print(c, "safetensors file without a graph, %td tensors\n", f.n);
-        mgi_str_puts(s, "{\"format\":\"safetensors\",\"tensors\":[");
-        for (mango_idx i = 0; i < f.n; i++)
-            info_tensor(c, s, i == 0, f.t[i].name, dtypes[f.t[i].dtype], f.t[i].rank,
-                        f.t[i].shape);
+    mango_archive *a = NULL;
+    mango_archive_info info;
+    mango_tensor t;
+    MGI_TRY(mango_archive_open(&a, path, image_codecs(), NULL, err));
+    MGI_TRY(mango_archive_get(a, &info, sizeof info));
+    *has_graph = info.has_graph;
+    const int pt = strcmp(info.format, "safetensors") != 0;
+    if (pt)
+        cli_print(c, "PyTorch checkpoint (%s format), %td tensors%s%s\n", info.format,
+                  info.tensors, *info.under ? " under " : "", info.under);
+    else if (!info.has_graph)
+        cli_print(c, "safetensors file without a graph, %td tensors\n", info.tensors);
+    if (!info.has_graph)
+        mgi_str_printf(s, "{\"format\":\"%s%s\",\"tensors\":[", pt ? "pytorch-" : "",
+                       info.format);
+    for (mango_idx i = 0; !info.has_graph && i < info.tensors; i++)
+        if (mango_archive_tensor(a, i, &t, sizeof t) >= 0)
+            info_tensor(c, s, i == 0, t.name, t.dtype, t.rank, t.shape);
+    if (!info.has_graph)
         mgi_str_puts(s, "]}");
-    }
-    mgi_tensors_free(&f);
+    mango_archive_destroy(a);
     return MANGO_OK;
 }
 
@@ -258,13 +247,11 @@ int verb_info(int argc, char **argv)
     if (!zoo)
         st = cli_net_path(what, path, (mango_idx)sizeof path, &err);
     const char kind = zoo || st < 0 ? 's' : cli_kind_of(path);
-    if (kind == 'p')
-        st = info_checkpoint(&c, path, &s, &err);
-    else if (kind == 'n')
+    if (kind == 'n')
         st = info_npy(&c, path, &s, &err);
     else if (!zoo && st >= 0)
-        st = info_bare(&c, path, &s, &has_graph, &err);
-    if (st >= 0 && kind == 's' && has_graph)
+        st = info_tensors(&c, path, &s, &has_graph, &err);
+    if (st >= 0 && kind != 'n' && has_graph)
         st = info_net(&c, what, graph, plan, T, &s, &err);
     rc = st < 0 ? cli_fail(&c, st, &err) : CLI_OK;
     if (rc == CLI_OK)

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "cli.h"
 #include "input.h"
-#include "../../src/net/safetensors.h"
+#include "../../src/study/archive.h"
 #include <stdlib.h>
 
 static const cli_doc run_doc = {
@@ -186,29 +186,34 @@ static mango_status run_evaluate(run_job *j, cli *c, mango_err *err)
     return st;
 }
 
+/* Shape of all values of a reading. */
+static void run_shape(const run_job *j, mango_idx k, mango_offer *o)
+{
+    mango_layer l;
+    const mango_read what = j->reading[k].what;
+    mango_net_layer(j->n, j->reading[k].layer, &l, sizeof l);
+    o->name = j->name[k];
+    o->rank = 0;
+    if (what == MANGO_READ_SPIKES)
+        o->shape[o->rank++] = j->T;
+    o->shape[o->rank++] = j->in.B;
+    o->shape[o->rank++] = what == MANGO_READ_CODES ? l.H * l.W : l.C;
+    if (what == MANGO_READ_CODES || what == MANGO_READ_RATE || l.H * l.W == 1)
+        return;
+    o->shape[o->rank++] = l.H;
+    o->shape[o->rank++] = l.W;
+}
+
 static mango_status run_save(run_job *j, mango_err *err)
 {
-    mgi_tensor_writer *w = NULL;
-    mango_layer l;
-    mango_status st = mgi_writer_new(&w, NULL);
-    for (mango_idx k = 0; k < j->n_readings && st >= 0; k++) {
-        mango_idx shape[5], r = 0;
-        mango_net_layer(j->n, j->reading[k].layer, &l, sizeof l);
-        if (j->reading[k].what == MANGO_READ_SPIKES)
-            shape[r++] = j->T;
-        shape[r++] = j->in.B;
-        shape[r++] = l.C;
-        if (j->reading[k].what == MANGO_READ_CODES)
-            shape[r - 1] = l.H * l.W;
-        else if (j->reading[k].what != MANGO_READ_RATE && l.H * l.W > 1) {
-            shape[r++] = l.H;
-            shape[r++] = l.W;
-        }
-        st = mgi_writer_add(w, j->name[k], MGI_F32, (int)r, shape, j->all[k]);
-    }
-    if (st >= 0)
-        st = mgi_writer_save(w, j->out, err);
-    mgi_writer_free(w);
+    mango_offer *o = calloc((size_t)j->n_readings, sizeof *o);
+    if (!o)
+        return mgi_fail(err, MANGO_E_MEM, "%s: out of memory", j->out);
+    for (mango_idx k = 0; k < j->n_readings; k++)
+        run_shape(j, k, &o[k]);
+    const mango_status st = mango_archive_write(j->out, j->n_readings, o,
+                                                (const float *const *)j->all, err);
+    free(o);
     return st;
 }
 

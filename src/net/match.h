@@ -1,0 +1,64 @@
+/* match.h - weights that another program wrote, by the names of their tensors, into a
+ * network of the zoo.
+ * SPDX-License-Identifier: MIT */
+#ifndef MANGO_MATCH_H
+#define MANGO_MATCH_H
+
+#include "net.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A tensor that is offered. The struct stays as it is. */
+typedef struct mango_offer {
+    const char *name;
+    int rank;           /* 0..8 */
+    mango_idx shape[8];
+} mango_offer;
+typedef struct mango_offers {
+    size_t size;              /* set by mango_offers_defaults                      */
+    mango_idx n;
+    const mango_offer *offer; /* (n)                                               */
+    mango_status (*values)(void *ud, mango_idx i, float *out, mango_err *err);
+                              /* all values of offer i, C order, finite, into out  */
+    void *ud;
+    const char *prefix;       /* taken from all names, and no other; NULL: what fits best */
+} mango_offers;
+/* mango_offers_defaults - nothing is offered. `size` is sizeof *o. */
+MANGO_API mango_status mango_offers_defaults(mango_offers *o, size_t size);
+
+/* mango_net_match - fill every parameter of a net from tensors of these names.
+ * Names are taken as they are, or after one prefix was stripped from and one put before
+ * all of them: the pair under which most names fit. Scalars of a LIF layer set its rule:
+ * snnTorch's LAYER.threshold, .beta, .reset_mechanism_val; SpikingJelly's LAYER.w of a
+ * ParametricLIFNode (tau = 1 + exp(-w)). Counters, moving averages and the membrane of a
+ * last batch (.mem) are passed over.
+ *   match  out  what was done and what did not fit, also on MANGO_E_SHAPE; to be
+ *               destroyed by the caller; NULL when nothing was looked at
+ * Returns  MANGO_E_SHAPE when anything is missing, left over or of the wrong shape;
+ *          MANGO_E_UNSUPPORTED, with its name, for a scalar that no rule here can honour
+ *          (graded_spikes_factor other than 1, one value a neuron); MANGO_E_FORMAT,
+ *          MANGO_E_MEM, or what values answered. After an error the net is half filled. */
+typedef struct mango_match mango_match;
+MANGO_API mango_status mango_net_match(mango_net *net, const mango_offers *offers,
+                                       mango_match **match, mango_err *err);
+
+typedef struct mango_match_info {
+    const char *strip, *add;       /* prefix taken from, put before, every name   */
+    mango_idx filled;              /* parameters                                  */
+    mango_idx rules;               /* scalars that went into neuron rules         */
+    mango_idx ignored;             /* tensors known to be of no use               */
+    mango_idx missing, left, shape; /* what does not fit, in number               */
+} mango_match_info;
+MANGO_API mango_status mango_match_get(const mango_match *m, mango_match_info *info,
+                                       size_t size);
+/* What does not fit, a line each, up to a screen; NULL out of range, -1 for NULL. */
+MANGO_API mango_idx mango_match_lines(const mango_match *m);
+MANGO_API const char *mango_match_line(const mango_match *m, mango_idx i);
+MANGO_API void mango_match_destroy(mango_match *m); /* NULL is fine */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,192 @@
+/* archive.c - files of named tensors: one reading, two formats, one list.
+ * SPDX-License-Identifier: MIT */
+#include "archive.h"
+#include "../base/hash.h"
+#include "../data/bytes.h"
+#include "../net/safetensors.h"
+
+struct mango_archive {
+    mango_alloc al;
+    char sha256[65], path[1024];
+    mango_pytorch *pt;
+    mgi_tensors st; /* pt NULL: this */
+    mango_offer *offer; /* (n) */
+    mango_idx n;
+};
+
+/* Does it begin as a safetensors file does? Another kind's first 8 bytes are no length. */
+static int archive_is_safetensors(const unsigned char *p, mango_idx n)
+{
+    return n > 8 && mgi_le64(p) <= (uint64_t)n - 8 && p[8] == '{';
+}
+
+static int archive_is_pytorch(const unsigned char *p, mango_idx n)
+{
+    return n >= 4 && (!memcmp(p, "PK\3\4", 4) || (p[0] == 0x80 && p[1] >= 2 && p[1] <= 5));
+}
+
+static int archive_named_safetensors(const char *path)
+{
+    const size_t n = strlen(path), k = strlen(".safetensors");
+    return n >= k && !strcmp(path + n - k, ".safetensors");
+}
+
+/* Takes over image (size + 1 bytes). */
+static mango_status archive_parse(mango_archive *a, unsigned char *image, mango_idx size,
+                                  const char *path, const mango_codecs *codecs, mango_err *err)
+{
+    const int ours = archive_is_safetensors(image, size);
+    if (!ours && (archive_is_pytorch(image, size) || !archive_named_safetensors(path)))
+        return mgi_pytorch_take(&a->pt, image, size, path, codecs, &a->al, err);
+    const mango_status st = mgi_tensors_parse(&a->st, image, size, path, &a->al, err);
+    if (st < 0)
+        mgi_del(&a->al, image, size + 1, 1);
+    else
+        a->st.room = size + 1;
+    return st;
+}
+
+/* Names and shapes of all, as they are offered to a net. */
+static mango_status archive_list(mango_archive *a, mango_err *err)
+{
+    mango_tensor t;
+    a->n = a->pt ? mango_pytorch_tensors(a->pt) : a->st.n;
+    a->offer = mgi_new(&a->al, a->n, sizeof *a->offer);
+    if (!a->offer)
+        return mgi_fail(err, MANGO_E_MEM, "%s: out of memory", a->path);
+    for (mango_idx i = 0; i < a->n; i++) {
+        MGI_TRY(mango_archive_tensor(a, i, &t, sizeof t));
+        a->offer[i].name = t.name;
+        a->offer[i].rank = t.rank;
+        memcpy(a->offer[i].shape, t.shape, sizeof t.shape);
+    }
+    return MANGO_OK;
+}
+
+mango_status mango_archive_open(mango_archive **out, const char *path,
+                                const mango_codecs *codecs, const mango_alloc *alloc,
+                                mango_err *err)
+{
+    const mango_alloc al = mgi_alloc_get(alloc);
+    unsigned char *image = NULL;
+    mango_idx size = 0;
+    MGI_CHECK(err, out && path, "mango_archive_open: a place for the result and a path expected");
+    *out = NULL;
+    MGI_TRY(mgi_file_read(path, MGI_FILE_MAX, &al, &image, &size, err));
+    mango_archive *a = mgi_new(&al, 1, sizeof *a);
+    if (!a) {
+        mgi_del(&al, image, size + 1, 1);
+        return mgi_fail(err, MANGO_E_MEM, "%s: out of memory", path);
+    }
+    a->al = al;
+    mgi_copy(a->path, (mango_idx)sizeof a->path, path);
+    mgi_sha256(image, size, a->sha256);
+    mango_status st = archive_parse(a, image, size, path, codecs, err);
+    if (st >= 0)
+        st = archive_list(a, err);
+    if (st < 0)
+        mango_archive_destroy(a);
+    else
+        *out = a;
+    return st;
+}
+
+void mango_archive_destroy(mango_archive *a)
+{
+    if (!a)
+        return;
+    const mango_alloc al = a->al;
+    mango_pytorch_destroy(a->pt);
+    mgi_tensors_free(&a->st);
+    mgi_del(&al, a->offer, a->n, sizeof *a->offer);
+    mgi_del(&al, a, 1, sizeof *a);
+}
+
+mango_status mango_archive_get(const mango_archive *a, mango_archive_info *info, size_t size)
+{
+    MGI_REQUIRE(a && info);
+    mango_archive_info own = {"safetensors", "", a->sha256, a->n, 0};
+    if (a->pt) {
+        mango_pytorch_info pt = {NULL, NULL};
+        mango_pytorch_get(a->pt, &pt, sizeof pt);
+        own.format = pt.format;
+        own.under = pt.under;
+    } else {
+        own.has_graph = mgi_tensors_meta(&a->st, "mango.graph") != NULL;
+    }
+    mgi_info_out(info, size, &own, sizeof own);
+    return MANGO_OK;
+}
+
+mango_idx mango_archive_tensors(const mango_archive *a)
+{
+    return a ? a->n : -1;
+}
+
+mango_status mango_archive_tensor(const mango_archive *a, mango_idx i, mango_tensor *t,
+                                  size_t size)
+{
+    MGI_REQUIRE(a && t && i >= 0 && i < a->n);
+    if (a->pt)
+        return mango_pytorch_tensor(a->pt, i, t, size);
+    const mgi_tensor *f = &a->st.t[i];
+    mango_tensor own = {f->name, mgi_dtype_name(f->dtype), f->rank, {0}, f->count};
+    memcpy(own.shape, f->shape, sizeof own.shape);
+    mgi_info_out(t, size, &own, sizeof own);
+    return MANGO_OK;
+}
+
+mango_idx mango_archive_find(const mango_archive *a, const char *name)
+{
+    for (mango_idx i = 0; a && name && i < a->n; i++)
+        if (!strcmp(a->offer[i].name, name))
+            return i;
+    return -1;
+}
+
+mango_status mango_archive_floats(const mango_archive *a, mango_idx i, float *out,
+                                  mango_err *err)
+{
+    MGI_CHECK(err, a && out && i >= 0 && i < a->n, "mango_archive_floats: no tensor %td", i);
+    return a->pt ? mango_pytorch_floats(a->pt, i, out, err)
+                 : mgi_tensor_floats(&a->st.t[i], 1, out, err);
+}
+
+static mango_status archive_values(void *ud, mango_idx i, float *out, mango_err *err)
+{
+    const mango_archive *a = (const mango_archive *)ud;
+    return mango_archive_floats(a, i, out, err);
+}
+
+mango_status mango_archive_import(const mango_archive *a, mango_net *net, const char *prefix,
+                                  mango_match **match, mango_err *err)
+{
+    mango_offers o;
+    mango_err sub = {""};
+    MGI_CHECK(err, a && net && match, "mango_archive_import: an archive, a net and a place for "
+                                      "the report expected");
+    MGI_TRY(mango_offers_defaults(&o, sizeof o));
+    o.n = a->n;
+    o.offer = a->offer;
+    o.values = archive_values;
+    o.ud = (void *)(uintptr_t)a; /* read only */
+    o.prefix = prefix;
+    const mango_status st = mango_net_match(net, &o, match, &sub);
+    return st < 0 ? mgi_fail(err, st, st == MANGO_E_SHAPE ? "%s %s" : "%s: %s", a->path, sub.text)
+                  : st;
+}
+
+mango_status mango_archive_write(const char *path, mango_idx n, const mango_offer *offers,
+                                 const float *const *values, mango_err *err)
+{
+    mgi_tensor_writer *w = NULL;
+    MGI_CHECK(err, path && n >= 0 && (n == 0 || (offers && values)),
+              "mango_archive_write: a path, tensors and their values expected");
+    if (mgi_writer_new(&w, NULL) < 0)
+        return mgi_fail(err, MANGO_E_MEM, "%s: out of memory", path);
+    for (mango_idx i = 0; i < n; i++) /* the writer remembers its own failures */
+        mgi_writer_add(w, offers[i].name, MGI_F32, offers[i].rank, offers[i].shape, values[i]);
+    const mango_status st = mgi_writer_save(w, path, err);
+    mgi_writer_free(w);
+    return st;
+}

@@ -1,0 +1,60 @@
+/* archive.h - a file of named tensors, of our own kind or of PyTorch: read once, recognized
+ * by its content, put into a network; and the writer of such files. It stands here and not
+ * in data as it sees both readers: safetensors is net's, PyTorch's formats are data's.
+ * SPDX-License-Identifier: MIT */
+#ifndef MANGO_ARCHIVE_H
+#define MANGO_ARCHIVE_H
+
+#include "../data/data.h"
+#include "../net/match.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mango_archive mango_archive;
+typedef struct mango_archive_info {
+    const char *format;  /* "safetensors", or "zip" and "legacy" of torch.save     */
+    const char *under;   /* PyTorch: key of the state dict; "": at the top         */
+    const char *sha256;  /* of the bytes that were read, in hexadecimal            */
+    mango_idx tensors;
+    int has_graph;       /* 1: a weights file of ours, for mango_net_load          */
+} mango_archive_info;
+
+/* mango_archive_open - the file is read once, into memory, whether it is a regular file
+ * or a pipe, then hashed and parsed; nothing in it is run. Its content decides what it is.
+ * Limits: those of mango_pytorch_open, and for safetensors 1 GiB, a header of 1 MiB,
+ * 4096 tensors.
+ *   codecs  in  to inflate compressed entries; NULL: refuse them */
+MANGO_API mango_status mango_archive_open(mango_archive **a, const char *path,
+                                          const mango_codecs *codecs, const mango_alloc *al,
+                                          mango_err *err);
+MANGO_API mango_status mango_archive_get(const mango_archive *a, mango_archive_info *info,
+                                         size_t size);
+/* How many tensors, -1 for NULL; tensor i, MANGO_E_ARG when there is none. Order:
+ * safetensors by name, PyTorch as in the file. Index of a name, -1: none. */
+MANGO_API mango_idx mango_archive_tensors(const mango_archive *a);
+MANGO_API mango_status mango_archive_tensor(const mango_archive *a, mango_idx i,
+                                            mango_tensor *t, size_t size);
+MANGO_API mango_idx mango_archive_find(const mango_archive *a, const char *name);
+/* All values of tensor i as floats, as mango_pytorch_floats does. */
+MANGO_API mango_status mango_archive_floats(const mango_archive *a, mango_idx i, float *out,
+                                            mango_err *err);
+/* mango_archive_import - mango_net_match with the tensors of this file; a message begins
+ * with its path. prefix: NULL, what fits best. */
+MANGO_API mango_status mango_archive_import(const mango_archive *a, mango_net *net,
+                                            const char *prefix, mango_match **match,
+                                            mango_err *err);
+MANGO_API void mango_archive_destroy(mango_archive *a); /* NULL is fine */
+
+/* mango_archive_write - n tensors of floats as F32 into a safetensors file, atomically.
+ *   offers  in  (n) name, each once, rank and shape
+ *   values  in  (n) pointers to the values, C order, finite or not */
+MANGO_API mango_status mango_archive_write(const char *path, mango_idx n,
+                                           const mango_offer *offers,
+                                           const float *const *values, mango_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
