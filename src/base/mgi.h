@@ -47,6 +47,14 @@
 #define MGI_UNUSED
 #endif
 
+/* MGI_O3 function: compiled as with -O3 whatever the file is compiled with. gcc makes
+ * vectors of most loops only then; clang does so at -O2. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define MGI_O3 __attribute__((optimize("O3")))
+#else
+#define MGI_O3
+#endif
+
 /* MGI_OMP(parallel for ...) is an OpenMP pragma, or nothing. Work split and
  * order of reduction never depend on the number of threads. */
 #if defined(_OPENMP)

@@ -19,7 +19,7 @@
 #define MGI_TT_H
 
 #include "../base/rng.h"
-#include "ttloops.h"
+#include "../math/kernel/ttloops.h"
 
 typedef struct mgi_tt {
     mgi_arena arena;

@@ -7,23 +7,7 @@
 #include <float.h>
 #include <math.h>
 
-#define MGI_TT_B1 0.9 /* Adam */
-#define MGI_TT_B2 0.999
-#define MGI_TT_EPS 1e-8f
 #define MGI_TT_SCALE(j) (((j) & 3) == 3) /* modes at which left vectors are scaled */
-
-#if defined(__GNUC__)
-#define MGI_TT_INLINE static inline __attribute__((always_inline))
-#else
-#define MGI_TT_INLINE static
-#endif
-
-/* MGI_TT_UNROLL goes before a loop over ranks: gcc unrolls it at -O2 only when told. */
-#if defined(__GNUC__) && !defined(__clang__)
-#define MGI_TT_UNROLL _Pragma("GCC unroll 5")
-#else
-#define MGI_TT_UNROLL
-#endif
 
 /* Samples that walk together through a wide core of n levels: their running sums
  * take memory. */

@@ -2,8 +2,7 @@
  * Loops over lanes have a constant length, so that they become vector code.
  * SPDX-License-Identifier: MIT */
 #include "ttloops.h"
-#include "../math/kernel/kernels.h"
-#include "ttinner.h"
+#include "kernels.h"
 #include <float.h>
 #include <math.h>
 
@@ -325,9 +324,9 @@ MGI_TT_INLINE void ttl_descend(ttl_root *roots, mango_idx r2, const mgi_tt_part 
                                               ttl_through_##as,   ttl_descend_##as}
 
 #if defined(__x86_64__) /* with SSE2 alone the plain loops are as fast, and smaller */
-TTL_SET(avx2, __attribute__((target("avx2"))));
+TTL_SET(avx2, __attribute__((target("avx2"))) MGI_O3);
 #else
-TTL_SET(base, );
+TTL_SET(base, MGI_O3);
 #endif
 
 MGI_FN const mgi_tt_loops *mgi_tt_loops_get(void)

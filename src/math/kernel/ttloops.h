@@ -6,15 +6,31 @@
  * number of eight levels; sums over levels stay chains in ascending order, of which
  * several, of other ranks or other samples, run side by side. One plain body,
  * compiled for the base machine and for AVX2 (without fma: nothing can be
- * contracted); the loops of tt.c, the oracle, give the same bits.
+ * contracted); the loops of opt/tt.c, the oracle, give the same bits.
  * SPDX-License-Identifier: MIT */
 #ifndef MGI_TTLOOPS_H
 #define MGI_TTLOOPS_H
 
-#include "../base/mgi.h"
+#include "../../base/mgi.h"
 
 #define MGI_TT_W 8      /* levels of a block */
 #define MGI_TT_BLOCK 16 /* samples that advance together */
+#define MGI_TT_B1 0.9   /* Adam */
+#define MGI_TT_B2 0.999
+#define MGI_TT_EPS 1e-8f
+
+#if defined(__GNUC__)
+#define MGI_TT_INLINE static inline __attribute__((always_inline))
+#else
+#define MGI_TT_INLINE static
+#endif
+
+/* MGI_TT_UNROLL goes before a loop over ranks: gcc unrolls it at -O2 only when told. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define MGI_TT_UNROLL _Pragma("GCC unroll 5")
+#else
+#define MGI_TT_UNROLL
+#endif
 
 /* One step of Adam, (5) of tt.h; c1, c2: the two bias corrections. */
 typedef struct mgi_tt_rule {
