@@ -19,12 +19,9 @@ int main(int argc, char **argv)
 {
     const char *target = argc == 4 ? argv[3] : argc == 2 ? argv[1] : "spiking1:3";
     mango_net *gen, *net;
-    mango_objective *f;
-    mango_objective_options fo;
-    mango_objective_info info;
-    mango_session_options o;
-    mango_session *s;
-    mango_modes modes;
+    mango_search *s;
+    mango_objective_options oo;
+    mango_session_options so;
     mango_err err = {""};
 #define TRY(call)                                                                        \
     do {                                                                                 \
@@ -39,17 +36,16 @@ int main(int argc, char **argv)
         TRY(mango_net_fill(gen, 7, 1.5));
         TRY(mango_net_fill(net, 7, 1.0));
     }
-    mango_objective_defaults(&fo);
-    fo.T = 20, fo.batch = 25; /* steps; pictures at once */
-    TRY(mango_objective_create(&f, gen, net, target, &fo, NULL, &err));
-    mango_objective_get(f, &info);
-    mango_space_modes(info.space, &modes);
-    TRY(mango_session_defaults("tt-b", &o, sizeof o, &err));
-    o.budget = 500, o.observe = progress;
-    TRY(mango_session_create(&s, &modes, &o, mango_objective_eval, f, NULL, &err));
-    printf("%s: %s\n", target, mango_status_text(mango_session_run(s)));
-    mango_session_destroy(s);
-    mango_objective_destroy(f);
-    mango_net_destroy(gen), mango_net_destroy(net);
+    TRY(mango_objective_defaults(&oo, sizeof oo));
+    oo.T = 20; /* steps */
+    oo.batch = 25; /* pictures at once */
+    TRY(mango_session_defaults("tt-b", &so, sizeof so, &err));
+    so.budget = 500;
+    so.observe = progress;
+    TRY(mango_search_create(&s, gen, net, target, &oo, &so, NULL, &err));
+    printf("%s: %s\n", target, mango_status_text(mango_search_run(s)));
+    mango_search_destroy(s);
+    mango_net_destroy(gen);
+    mango_net_destroy(net);
     return 0;
 }

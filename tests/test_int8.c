@@ -357,7 +357,7 @@ static void t_int8_objective(void)
     mango_err err = {""};
     mango_idx I[128];
     double y[2] = {0, 0};
-    mango_objective_defaults(&o);
+    mango_objective_defaults(&o, sizeof o);
     T_OK(mango_net_zoo(&gen, "sngan,width=0.0625", NULL, &err), &err);
     T_OK(mango_net_zoo(&net, "spiking_resnet18,width=0.5,T=10", NULL, &err), &err);
     T_REQUIRE(gen && net);
@@ -372,7 +372,7 @@ static void t_int8_objective(void)
         T_OK_OR_RETURN(mango_objective_create(&f, gen, net, "layer4.0.sn1:5", &o, NULL, &err),
                        &err);
         T_OK(mango_objective_eval(f, 1, I, y + i), NULL);
-        mango_objective_get(f, info + i);
+        mango_objective_get(f, info + i, sizeof info[i]);
         mango_objective_destroy(f);
     }
     T_CHECK(y[0] > 0.0 && y[0] <= 1.0 && y[1] > 0.0 && fabs(y[0] - y[1]) < 0.3);

@@ -277,7 +277,7 @@ static void t_narrow_give_objective(void)
     for (int i = 0; i < 2; i++) {
         T_OK_OR_RETURN(mango_objective_create(&o[i], gen, net, "spiking1:3", NULL, NULL, &err), &err);
         T_OK(mango_objective_eval(o[i], 1, I, y + i), NULL);
-        mango_objective_get(o[i], info + i);
+        mango_objective_get(o[i], info + i, sizeof info[i]);
         memcpy(digest[i][0], info[i].gen, 65);
         memcpy(digest[i][1], info[i].net, 65);
         mango_net_give(gen);
@@ -318,7 +318,7 @@ static void t_narrow_open_objective(void)
         T_OK_OR_RETURN(mango_objective_create(&o[i], n[i][0], n[i][1], "spiking1:3", NULL, NULL, &err),
                        &err);
         T_OK(mango_objective_eval(o[i], 1, I, y + i), NULL);
-        mango_objective_get(o[i], info + i);
+        mango_objective_get(o[i], info + i, sizeof info[i]);
     }
     mango_set_threads(threads);
     T_CHECK(y[0] == y[1] && y[0] > 0.0);

@@ -1,11 +1,13 @@
-/* mei.h - the most exciting input of a neuron: space, target, objective, session.
+/* mei.h - the most exciting input of a neuron: space, target, drawing, objective,
+ * session, search.
  *
  *     I --space--> latent --generator--> picture --network--> activation y
  *     ^                                                             |
  *     +---------------------- session: optimizer, cache, journal ---+
  *
  * A session searches any function of multi-indices; the ready-made objective
- * is a generator followed by a network. A rig puts its own function there.
+ * is a generator followed by a network. A rig puts its own function there, or asks
+ * and tells. A search is objective and session together, made to fit.
  * SPDX-License-Identifier: MIT */
 #ifndef MANGO_MEI_H
 #define MANGO_MEI_H
@@ -33,9 +35,20 @@ MANGO_API mango_status mango_space_create(mango_space **s, mango_idx d, const ma
  * vector, 64 levels each on [-4,4] (sngan: 128 modes of 64). */
 MANGO_API mango_status mango_space_of(mango_space **s, const mango_net *gen,
                                       const mango_alloc *al, mango_err *err);
-MANGO_API void mango_space_modes(const mango_space *s, mango_modes *m); /* s owns m->n */
-/* The layer that takes the latent: -1 the input, else the quantizer's index. */
-MANGO_API mango_idx mango_space_layer(const mango_space *s);
+typedef struct mango_space_info {
+    mango_modes modes;  /* the space owns modes.n                           */
+    mango_idx layer;    /* that takes the latent: -1 the input, else the
+                           quantizer's index                                */
+    int codebook;       /* 1: levels are codes; 0: places on [lo, hi]       */
+    mango_idx H, W;     /* grid of the codes, modes row by row; 0: none     */
+    double lo, hi;
+    mango_idx classes;  /* > 0: the largest of the first so many latents
+                           names the class that is drawn                    */
+} mango_space_info;
+MANGO_API mango_status mango_space_get(const mango_space *s, mango_space_info *info,
+                                       size_t size);
+/* mango_space_facts - what an optimizer may know of it: grid, prior, classes. */
+MANGO_API mango_status mango_space_facts(const mango_space *s, mango_facts *f, size_t size);
 /* mango_space_latent - z (K,d) of codes I (K,d). MANGO_E_ARG when out of range. */
 MANGO_API mango_status mango_space_latent(const mango_space *s, mango_idx K,
                                           const mango_idx *I, float *z);
@@ -52,13 +65,50 @@ typedef struct mango_target {
     mango_idx layer, unit;
     mango_idx y, x;       /* -1: the whole channel               */
     int softmax;          /* 1: probability among all the units  */
-    mango_layer info;     /* of the layer; its strings belong to the net */
+    mango_idx C, H, W;    /* of the layer                        */
+    int spiking;          /* it is one of spiking neurons        */
 } mango_target;
 
 /* mango_target_parse - MANGO_E_NAME for an unknown layer (near matches in err),
  * a unit or a place out of range; MANGO_E_FORMAT for anything else. */
 MANGO_API mango_status mango_target_parse(mango_target *t, const mango_net *net,
                                           const char *text, mango_err *err);
+
+/* ---- drawing ------------------------------------------------------------- */
+
+/* mango_drawing - from codes to pictures: space -> generator -> 8 bits,
+ *     rgb = round(255 clamp(y out_scale + out_shift, 0, 1))/255
+ * The picture of a code has the same bits in every batch. */
+typedef struct mango_drawing mango_drawing;
+typedef struct mango_drawing_options {
+    size_t size;       /* set by mango_drawing_defaults               */
+    mango_idx batch;   /* pictures at once, 1 .. 4096                 */
+    mango_idx memory;  /* cap of the plan; 0: the plan's default      */
+    int half;          /* 1: weights in half precision                */
+} mango_drawing_options;
+/* batch 10, memory 0, half 0. */
+MANGO_API mango_status mango_drawing_defaults(mango_drawing_options *o, size_t size);
+/* mango_drawing_create - plan a generator, which must outlive the drawing and not
+ * change; o NULL: defaults. MANGO_E_SHAPE when it is none, MANGO_E_STATE without weights. */
+MANGO_API mango_status mango_drawing_create(mango_drawing **d, const mango_net *gen,
+                                            const mango_drawing_options *o,
+                                            const mango_alloc *al, mango_err *err);
+/* Pictures rgb (K,C,H,W), k/255 with integer k, of any number of codes I (K,d); of
+ * latents z (K,d) themselves (with a codebook: codes as floats). */
+MANGO_API mango_status mango_drawing_codes(mango_drawing *d, mango_idx K, const mango_idx *I,
+                                           float *rgb);
+MANGO_API mango_status mango_drawing_latents(mango_drawing *d, mango_idx K, const float *z,
+                                             float *rgb);
+typedef struct mango_drawing_info {
+    mango_idx C, H, W;        /* of the picture              */
+    mango_idx batch, bytes;   /* memory of the plan          */
+    double macs;              /* multiply-adds of a picture  */
+    const mango_space *space; /* owned by the drawing        */
+} mango_drawing_info;
+MANGO_API mango_status mango_drawing_get(const mango_drawing *d, mango_drawing_info *info,
+                                         size_t size);
+MANGO_API const char *mango_drawing_error(const mango_drawing *d); /* last message, "" */
+MANGO_API void mango_drawing_destroy(mango_drawing *d);
 
 /* ---- objective ----------------------------------------------------------- */
 
@@ -69,25 +119,31 @@ typedef mango_status (*mango_evaluator)(void *ud, mango_idx K, const mango_idx *
 
 typedef struct mango_objective mango_objective;
 typedef struct mango_objective_options {
+    size_t size;       /* set by mango_objective_defaults    */
     mango_idx T;       /* steps; 0: the network's own        */
-    mango_idx batch;   /* pictures at once, 1 .. 4096        */
+    mango_idx batch;   /* pictures at once, 1 .. 4096; 0: 10 */
     mango_idx memory;  /* cap for each of the two plans; 0: the plan's default */
     /* Early stop of queries, for one target of a spiking layer: */
     mango_idx elite;   /* > 0: a query that cannot be among the best `elite` of its
-                          batch any more is stopped, and its value is NaN; 0: off */
-    int minimize;      /* the best are the smallest                            */
+                          batch any more is stopped, and its value is NaN; 0: off;
+                          MANGO_ELITE_AUTO: the optimizer's (mango_search alone) */
+    int minimize;      /* the best are the smallest (mango_search: the optimizer's) */
     double believed;   /* spikes per step that the rest of a query can reach at
                           most, in (0,1]; 1 is certain                         */
     int half;          /* 1: weights in half precision, see mango_plan_options */
     int int8;          /* 1: weights of spikes in 8 bits, see there            */
 } mango_objective_options;
-/* T 0, batch 10, memory 0, elite 0 (no early stop), minimize 0, believed 1, half 0,
+#define MANGO_ELITE_AUTO (-1)
+/* T 0, batch 0, memory 0, elite 0 (no early stop), minimize 0, believed 1, half 0,
  * int8 0. */
-MANGO_API void mango_objective_defaults(mango_objective_options *o);
+MANGO_API mango_status mango_objective_defaults(mango_objective_options *o, size_t size);
 
 /* mango_objective_create - join a generator, a network and a target. Both nets
  * must outlive the objective and not change. Everything is planned here; a net
  * that gives its weights away (mango_net_give) does so here.
+ *   gen  in  NULL: there is none, the objective is one of pictures
+ *            (mango_objective_look), and has no space
+ *   opt  in  NULL: defaults
  * Returns MANGO_E_SHAPE when the picture does not fit the network, MANGO_E_STATE
  * when a net has no weights, or no more. */
 MANGO_API mango_status mango_objective_create(mango_objective **o, const mango_net *gen,
@@ -98,17 +154,25 @@ MANGO_API mango_status mango_objective_create(mango_objective **o, const mango_n
  * code's picture is drawn once, and the network runs once, to the deepest of
  * the layers. Of each target its text is not needed: all channels of a layer are
  *     mango_target_parse(&t[0], net, "layer4.1.sn2:0", &err);
- *     for (u = 1; u < t[0].info.C; u++) t[u] = t[0], t[u].unit = u;
+ *     for (u = 1; u < t[0].C; u++) {
+ *         t[u] = t[0];
+ *         t[u].unit = u;
+ *     }
  * Each value has the bits that an objective of this target alone gives. */
 MANGO_API mango_status mango_objective_create_many(mango_objective **o, const mango_net *gen,
                                                    const mango_net *net, mango_idx n,
                                                    const mango_target *targets,
                                                    const mango_objective_options *opt,
                                                    const mango_alloc *al, mango_err *err);
+/* mango_objective_aim - n other targets of the same network from now on; the generator,
+ * its plan and the digests stay. After an error the old targets stay. A network that
+ * gave its weights away can be aimed at what its plan holds alone, else MANGO_E_STATE. */
+MANGO_API mango_status mango_objective_aim(mango_objective *o, mango_idx n,
+                                           const mango_target *targets, mango_err *err);
 /* mango_objective_eval - a mango_evaluator; ud is the mango_objective, of one
- * target. Pictures are rounded to 8 bits before the network sees them:
- * round(255 x)/255. With `elite`, each call, cut in pieces of `batch`, is a batch:
- * with `believed` 1 the values of the best `elite` are what they are without. */
+ * target. Pictures are rounded to 8 bits before the network sees them. With
+ * `elite`, each call, cut in pieces of `batch`, is a batch: with `believed` 1 the
+ * values of the best `elite` are what they are without. */
 MANGO_API mango_status mango_objective_eval(void *ud, mango_idx K, const mango_idx *I,
                                             double *y);
 /* mango_objective_eval_many - y (K,n) of codes I (K,d), n targets each. */
@@ -124,15 +188,18 @@ MANGO_API mango_status mango_objective_look(mango_objective *o, mango_idx K,
 typedef struct mango_objective_info {
     mango_idx C, H, W;     /* of the picture                    */
     mango_idx T, bytes;    /* steps; memory of the plans        */
+    mango_idx batch;       /* pictures at once                  */
     double macs;           /* dense multiply-adds of a query    */
-    const mango_space *space;
+    const mango_space *space; /* NULL without a generator       */
     mango_idx n_targets;
     mango_target target;   /* the first                         */
     mango_idx stopped;     /* queries stopped early so far      */
     double steps, steps_all; /* with early stop: network steps made, and without */
-    char gen[65], net[65]; /* SHA-256 of graph and parameters   */
+    char gen[65], net[65]; /* mango_net_digest of both; "" without a generator */
 } mango_objective_info;
-MANGO_API void mango_objective_get(const mango_objective *o, mango_objective_info *info);
+MANGO_API mango_status mango_objective_get(const mango_objective *o,
+                                           mango_objective_info *info, size_t size);
+MANGO_API const char *mango_objective_error(const mango_objective *o); /* last message, "" */
 MANGO_API void mango_objective_destroy(mango_objective *o);
 
 /* ---- session ------------------------------------------------------------- */
@@ -295,6 +362,45 @@ MANGO_API mango_status mango_session_value(const mango_session *s, mango_idx q,
 MANGO_API mango_status mango_session_code(const mango_session *s, uint64_t id, mango_idx *I);
 /* The query that brought improvement i, 0 .. improvements-1; -1 out of range. */
 MANGO_API mango_idx mango_session_improvement(const mango_session *s, mango_idx i);
+
+/* ---- search --------------------------------------------------------------- */
+
+/* mango_search - the whole of it: generator, network, target and optimizer, made to
+ * fit each other. What is easily forgotten is seen to here: the elite of an early
+ * stop and whether the least is wanted are the optimizer's; the batches of the two fit;
+ * the optimizer knows the facts of the space; the journal notes target, steps, digests
+ * of both nets and whatever changes values, so that it is resumed with the same alone. */
+typedef struct mango_search mango_search;
+
+/* mango_search_create - everything but the first query.
+ *   gen, net  in  must outlive the search and not change
+ *   target    in  see mango_target
+ *   oo        in  of the objective; elite MANGO_ELITE_AUTO: early stop. NULL: defaults
+ *   so        in  of the session; facts NULL: those of the space, ahead 0: as suits;
+ *                 notes are added to the search's own. NULL: those of "tt-b"
+ * Returns  what mango_objective_create and mango_session_create return. */
+MANGO_API mango_status mango_search_create(mango_search **s, const mango_net *gen,
+                                           const mango_net *net, const char *target,
+                                           const mango_objective_options *oo,
+                                           const mango_session_options *so,
+                                           const mango_alloc *al, mango_err *err);
+/* mango_search_values - values come from f from now on, for example noisy ones, or
+ * timed; it may call mango_objective_eval of mango_search_objective. */
+MANGO_API mango_status mango_search_values(mango_search *s, mango_evaluator f, void *ud);
+/* mango_search_step, mango_search_run - as mango_session_step and mango_session_run. */
+MANGO_API mango_status mango_search_step(mango_search *s);
+MANGO_API mango_status mango_search_run(mango_search *s);
+/* mango_search_best - the best so far: value, code (d), picture (C,H,W) in 8 bits; each
+ * may be NULL. MANGO_E_STATE before there is one. */
+MANGO_API mango_status mango_search_best(mango_search *s, double *y, mango_idx *I, float *rgb);
+/* The two in it, which it owns; NULL for NULL. */
+MANGO_API mango_objective *mango_search_objective(mango_search *s);
+MANGO_API mango_session *mango_search_session(mango_search *s);
+/* mango_search_rest - the objective goes, with its plans, and its nets are needed no
+ * more; what was found stays. */
+MANGO_API void mango_search_rest(mango_search *s);
+MANGO_API const char *mango_search_error(const mango_search *s); /* last message, "" */
+MANGO_API void mango_search_destroy(mango_search *s);
 
 #ifdef __cplusplus
 }

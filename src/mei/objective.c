@@ -1,160 +1,210 @@
-/* objective.c - codes -> latent -> generator -> 8-bit picture -> network -> activation.
- *
- *   rgb = round(255 clamp(y out_scale + out_shift, 0, 1))/255                (1)
- *   class:k   p_k = exp(v_k - max v) / sum_c exp(v_c - max v)                (2)
+/* objective.c - codes -> picture -> network -> activation: how it is made and aimed.
  * SPDX-License-Identifier: MIT */
-#include "../base/hash.h"
-#include "../base/real.h"
-#include "../net/graph.h"
 #include "objective.h"
-#include <math.h>
+#include "../base/hash.h"
+#include "../net/graph.h"
 
-void mango_objective_defaults(mango_objective_options *o)
+#define OBJECTIVE_BATCH 10
+
+mango_status mango_objective_defaults(mango_objective_options *o, size_t size)
 {
-    if (!o)
-        return;
-    o->T = 0, o->batch = 10, o->memory = 0;
-    o->elite = 0, o->minimize = 0, o->believed = 1.0, o->half = o->int8 = 0;
+    mango_objective_options own;
+    memset(&own, 0, sizeof own);
+    own.believed = 1.0;
+    return mgi_options_out(o, size, &own, sizeof own);
 }
 
-/* Sizes of both nets, checked against each other. */
-static mango_status objective_sizes(mango_objective *o, const mango_net *gen,
-                                    const mango_net *net, mango_err *err)
-{
-    const mgi_node *out = gen->node + gen->output, *in = net->node + net->input;
-    if (out->C != in->C || out->H != in->H || out->W != in->W)
-        return mgi_fail(
-            err, MANGO_E_SHAPE,
-            "the generator's picture is %tdx%tdx%td, the network takes %tdx%tdx%td", out->C,
-            out->H, out->W, in->C, in->H, in->W);
-    o->C = out->C, o->H = out->H, o->W = out->W;
-    o->size = o->C * o->H * o->W;
-    o->out_scale = gen->out_scale, o->out_shift = gen->out_shift;
-    return MANGO_OK;
-}
+/* ---- what is looked at ---------------------------------------------------- */
 
 /* The reading that target j needs: one that is there already, or another. */
-static mango_status objective_aim(mango_objective *o, const mango_net *net, mango_idx j,
-                                  mango_err *err)
+static mango_status sight_aim(mgi_sight *s, const mango_net *net, mango_idx j, mango_err *err)
 {
-    mgi_aim *a = o->aim + j;
+    mgi_aim *a = s->aim + j;
     mango_target *t = &a->t;
+    mango_layer l;
     const int whole = t->y < 0;
-    int i = 0;
-    if (mango_net_layer(net, t->layer, &t->info, sizeof t->info) < 0 || t->unit < 0 ||
-        t->unit >= t->info.C || whole != (t->x < 0) || t->y >= t->info.H ||
-        t->x >= t->info.W)
+    const int known = mango_net_layer(net, t->layer, &l, sizeof l) == MANGO_OK;
+    if (!known || t->unit < 0 || t->unit >= l.C || whole != (t->x < 0) || t->y >= l.H ||
+        t->x >= l.W)
         return mgi_fail(err, MANGO_E_NAME, "target %td: no such layer, unit or place", j);
+    t->C = l.C;
+    t->H = l.H;
+    t->W = l.W;
+    t->spiking = l.spiking;
     const mango_read what = whole ? MANGO_READ_RATE : MANGO_READ_MEAN;
-    while (i < o->n_looks && (o->look[i].layer != t->layer || o->look[i].what != what))
+    int i = 0;
+    while (i < s->n_looks && (s->look[i].layer != t->layer || s->look[i].what != what))
         i++;
     a->look = i;
-    a->at = whole ? t->unit : (t->unit * t->info.H + t->y) * t->info.W + t->x;
-    if (i == o->n_looks) {
-        o->look[i].layer = t->layer, o->look[i].what = what;
-        o->look[i].row = whole ? t->info.C : t->info.C * t->info.H * t->info.W;
-        o->n_looks++;
-    }
+    a->at = whole ? t->unit : (t->unit * l.H + t->y) * l.W + t->x;
+    if (i < s->n_looks)
+        return MANGO_OK;
+    s->look[i].layer = t->layer;
+    s->look[i].what = what;
+    s->look[i].row = whole ? l.C : l.C * l.H * l.W;
+    s->n_looks++;
     return MANGO_OK;
 }
 
-static mango_status objective_targets(mango_objective *o, const mango_net *net, mango_idx n,
-                                      const mango_target *t, mango_err *err)
+/* Room for what the readings of a batch of B fill. */
+static mango_status sight_buffers(mgi_sight *s, mango_idx B, mango_err *err)
 {
-    o->aim = mgi_new(&o->al, n, sizeof *o->aim);
-    o->look = mgi_new(&o->al, n, sizeof *o->look);
-    o->n = n;
-    if (!o->aim || !o->look)
+    mango_idx act;
+    for (int i = 0; i < s->n_looks; i++)
+        mgi_arena_plan(&s->arena, mgi_mul(B, s->look[i].row, &act) ? act : PTRDIFF_MAX,
+                       sizeof(float));
+    if (mgi_arena_commit(&s->arena) < 0)
+        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory for a batch of %td", B);
+    for (int i = 0; i < s->n_looks; i++)
+        s->look[i].act = mgi_arena_take(&s->arena, B * s->look[i].row, sizeof(float));
+    return MANGO_OK;
+}
+
+static mango_status sight_new(mgi_sight *s, const mango_objective *o, mango_idx n,
+                              const mango_target *t, mango_err *err)
+{
+    memset(s, 0, sizeof *s);
+    mgi_arena_init(&s->arena, &o->al);
+    MGI_CHECK(err, t && n >= 1 && n <= (mango_idx)1 << 20,
+              "objective: 1..2^20 targets expected");
+    s->n = n;
+    s->aim = mgi_new(&o->al, n, sizeof *s->aim);
+    s->look = mgi_new(&o->al, n, sizeof *s->look);
+    if (!s->aim || !s->look)
         return mgi_fail(err, MANGO_E_MEM, "objective: out of memory for %td targets", n);
     for (mango_idx j = 0; j < n; j++) {
-        o->aim[j].t = t[j];
-        MGI_TRY(objective_aim(o, net, j, err));
+        s->aim[j].t = t[j];
+        MGI_TRY(sight_aim(s, o->network, j, err));
     }
+    return sight_buffers(s, o->batch, err);
+}
+
+static void sight_free(mgi_sight *s, const mango_alloc *al)
+{
+    mgi_arena_free(&s->arena);
+    mgi_del(al, s->aim, s->n, sizeof *s->aim);
+    mgi_del(al, s->look, s->n, sizeof *s->look);
+    memset(s, 0, sizeof *s);
+}
+
+/* A race counts spikes, which a reading tells exactly up to 2^22. */
+static mango_status sight_race(const mgi_sight *s, const mango_objective *o, mango_err *err)
+{
+    const mango_target *t = &s->aim->t;
+    if (o->elite == 0)
+        return MANGO_OK;
+    MGI_CHECK(err, s->n == 1 && t->spiking && !t->softmax,
+              "early stop: one target of a spiking layer expected");
+    if (o->T * t->H * t->W > (mango_idx)1 << 22)
+        return mgi_fail(err, MANGO_E_LIMIT, "early stop: more than 2^22 spikes to count");
     return MANGO_OK;
 }
 
-/* One plan looks, to the deepest target and no further; one draws. */
-static void objective_plan_options(mango_objective *o, const mango_net *net,
-                                   const mango_objective_options *opt, mango_plan_options *look,
-                                   mango_plan_options *draw)
+/* ---- plans ---------------------------------------------------------------- */
+
+/* The network, to the deepest target and no further. */
+static mango_status objective_plan(const mango_objective *o, const mgi_sight *s,
+                                   mango_plan **plan, mango_err *err)
 {
     mango_plan_options p;
-    mango_plan_defaults(&p, sizeof p);
-    p.batch = opt->batch;
-    p.half = opt->half;
-    p.int8 = opt->int8;
-    if (opt->memory > 0)
-        p.memory = opt->memory;
-    *draw = *look = p;
-    draw->from = mango_space_layer(o->space), draw->raw = 1;
-    look->T = o->T = opt->T > 0 ? opt->T : mango_net_steps(net);
-    look->slice = o->elite > 0 ? MGI_MAX(o->T / 2, 1) : 0;
-}
-
-static mango_status objective_plan_look(mango_objective *o, const mango_net *net,
-                                        const mango_plan_options *p, mango_err *err)
-{
-    mango_reading *r = mgi_new(&o->al, o->n_looks, sizeof *r);
+    MGI_TRY(mango_plan_defaults(&p, sizeof p));
+    p.batch = o->batch;
+    p.memory = o->opt.memory;
+    p.half = o->opt.half;
+    p.int8 = o->opt.int8;
+    p.T = o->T;
+    p.slice = o->elite > 0 ? MGI_MAX(o->T / 2, 1) : 0;
+    mango_reading *r = mgi_new(&o->al, s->n_looks, sizeof *r);
     if (!r)
         return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
-    for (int i = 0; i < o->n_looks; i++)
-        r[i].layer = o->look[i].layer, r[i].what = o->look[i].what,
-        r[i].out = o->look[i].act;
+    for (int i = 0; i < s->n_looks; i++) {
+        r[i].layer = s->look[i].layer;
+        r[i].what = s->look[i].what;
+        r[i].out = s->look[i].act;
+    }
     const mango_status st =
-        mango_plan_create(&o->net_plan, net, p, o->n_looks, r, &o->al, err);
-    mgi_del(&o->al, r, o->n_looks, sizeof *r);
+        mango_plan_create(plan, o->network, &p, s->n_looks, r, &o->al, err);
+    mgi_del(&o->al, r, s->n_looks, sizeof *r);
     return st;
+}
+
+static mango_status objective_drawing(mango_objective *o, const mango_net *gen,
+                                      mango_err *err)
+{
+    mango_drawing_options d;
+    MGI_TRY(mango_drawing_defaults(&d, sizeof d));
+    d.batch = o->batch;
+    d.memory = o->opt.memory;
+    d.half = o->opt.half;
+    return mango_drawing_create(&o->drawing, gen, &d, &o->al, err);
 }
 
 /* A digest is a chain, which takes one thread its time: the network's is made beside
  * all that the generator needs, and that by the thread that called, since an allocator
  * may not like others; whoever has nothing left to do helps it to pack. Both digests
  * come before a plan takes weights that are given away. */
-static mango_status objective_plans(mango_objective *o, const mango_net *gen,
-                                    const mango_net *net,
-                                    const mango_objective_options *opt, mango_err *err)
+static mango_status objective_plans(mango_objective *o, const mango_net *gen, mango_err *err)
 {
-    const mango_reading picture = {gen->output, MANGO_READ_MEAN, o->rgb};
-    mango_plan_options look, draw;
     mango_status st = MANGO_OK;
     mgi_hash h[2];
-    objective_plan_options(o, net, opt, &look, &draw);
-    if (mgi_digest_begin(gen, &o->al, h) < 0 || mgi_digest_begin(net, &o->al, h + 1) < 0)
+    if ((gen && mgi_digest_begin(gen, &o->al, h) < 0) ||
+        mgi_digest_begin(o->network, &o->al, h + 1) < 0)
         return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
     MGI_OMP(parallel)
     MGI_OMP(master)
     {
         MGI_TASK(task)
-        mgi_digest_end(net, h + 1, o->net);
-        mgi_digest_end(gen, h, o->gen);
-        st = mango_plan_create(&o->gen_plan, gen, &draw, 1, &picture, &o->al, err);
+        mgi_digest_end(o->network, h + 1, o->net);
+        if (gen) {
+            mgi_digest_end(gen, h, o->gen);
+            st = objective_drawing(o, gen, err);
+        }
     }
-    return st < 0 ? st : objective_plan_look(o, net, &look, err);
+    return st < 0 ? st : objective_plan(o, &o->see, &o->plan, err);
 }
 
-/* One arena for everything that holds a batch. */
+/* ---- create and destroy --------------------------------------------------- */
+
+/* Sizes of both nets, checked against each other, and the number of modes. */
+static mango_status objective_sizes(mango_objective *o, const mango_net *gen, mango_err *err)
+{
+    const mgi_node *in = o->network->node + o->network->input;
+    mango_space *space = NULL;
+    mango_space_info info;
+    o->C = in->C;
+    o->H = in->H;
+    o->W = in->W;
+    o->size = o->C * o->H * o->W;
+    if (!gen)
+        return MANGO_OK;
+    const mgi_node *out = gen->node + gen->output;
+    MGI_TRY(mango_space_of(&space, gen, &o->al, err));
+    mango_space_get(space, &info, sizeof info);
+    o->d = info.modes.d;
+    mango_space_destroy(space);
+    if (out->C == in->C && out->H == in->H && out->W == in->W)
+        return MANGO_OK;
+    return mgi_fail(err, MANGO_E_SHAPE,
+                    "the generator's picture is %tdx%tdx%td, the network takes %tdx%tdx%td",
+                    out->C, out->H, out->W, in->C, in->H, in->W);
+}
+
+/* One arena for everything else that holds a batch. */
 static mango_status objective_buffers(mango_objective *o, mango_err *err)
 {
     mgi_arena *a = &o->arena;
     const mango_idx B = o->batch;
-    mango_idx z, rgb, act;
+    mango_idx z, rgb;
     if (!mgi_mul(B, o->d, &z) || !mgi_mul(B, o->size, &rgb))
         return mgi_fail(err, MANGO_E_MEM, "objective: batch %td is too large", B);
-    mgi_arena_plan(a, z, sizeof(float));
-    mgi_arena_plan(a, rgb, sizeof(float));
+    mgi_arena_plan(a, rgb, sizeof *o->rgb);
     mgi_arena_plan(a, z, sizeof *o->drawn);
-    for (int i = 0; i < o->n_looks; i++)
-        mgi_arena_plan(a, mgi_mul(B, o->look[i].row, &act) ? act : PTRDIFF_MAX,
-                       sizeof(float));
     mgi_arena_plan(a, 2 * B, sizeof *o->runs);
     mgi_arena_plan(a, 2 * B, sizeof *o->low);
     if (mgi_arena_commit(a) < 0)
-        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
-    o->z = mgi_arena_take(a, z, sizeof(float));
-    o->rgb = mgi_arena_take(a, rgb, sizeof(float));
+        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory for a batch of %td", B);
+    o->rgb = mgi_arena_take(a, rgb, sizeof *o->rgb);
     o->drawn = mgi_arena_take(a, z, sizeof *o->drawn);
-    for (int i = 0; i < o->n_looks; i++)
-        o->look[i].act = mgi_arena_take(a, B * o->look[i].row, sizeof(float));
     o->runs = mgi_arena_take(a, 2 * B, sizeof *o->runs);
     o->still = o->runs + B;
     o->low = mgi_arena_take(a, 2 * B, sizeof *o->low);
@@ -162,63 +212,58 @@ static mango_status objective_buffers(mango_objective *o, mango_err *err)
     return MANGO_OK;
 }
 
-/* A race counts spikes, which a reading tells exactly up to 2^22. */
-static mango_status objective_race(mango_objective *o, const mango_net *net,
-                                   const mango_objective_options *opt, mango_err *err)
+static mango_status objective_check(const mango_objective_options *p, mango_err *err)
 {
-    const mango_target *t = &o->aim->t;
-    const mango_idx T = opt->T > 0 ? opt->T : mango_net_steps(net);
-    o->elite = opt->elite, o->minimize = opt->minimize, o->believed = opt->believed;
-    if (o->elite > 0 && (o->n != 1 || !t->info.spiking || t->softmax))
-        return mgi_fail(err, MANGO_E_ARG,
-                        "early stop: one target of a spiking layer expected");
-    if (o->elite > 0 && T * t->info.H * t->info.W > (mango_idx)1 << 22)
-        return mgi_fail(err, MANGO_E_LIMIT, "early stop: more than 2^22 spikes to count");
+    MGI_CHECK(err,
+              p->T >= 0 && p->T <= 4096 && p->batch >= 0 && p->batch <= 4096 && p->memory >= 0,
+              "objective: T 0..4096, batch 0..4096, memory >= 0 expected");
+    MGI_CHECK(err, p->elite != MANGO_ELITE_AUTO,
+              "objective: MANGO_ELITE_AUTO is for mango_search_create");
+    MGI_CHECK(err, p->elite >= 0 && p->believed > 0.0 && p->believed <= 1.0,
+              "objective: elite >= 0, believed in (0,1] expected");
     return MANGO_OK;
 }
 
-static mango_status objective_build(mango_objective *o, const mango_net *gen,
-                                    const mango_net *net, mango_idx n,
-                                    const mango_target *t,
-                                    const mango_objective_options *opt, mango_err *err)
+static mango_status objective_build(mango_objective *o, const mango_net *gen, mango_idx n,
+                                    const mango_target *t, mango_err *err)
 {
-    mango_modes m;
-    o->batch = opt->batch;
-    MGI_TRY(objective_targets(o, net, n, t, err));
-    MGI_TRY(objective_race(o, net, opt, err));
-    MGI_TRY(mango_space_of(&o->space, gen, &o->al, err));
-    mango_space_modes(o->space, &m);
-    o->d = m.d;
-    MGI_TRY(objective_sizes(o, gen, net, err));
+    const mango_objective_options *p = &o->opt;
+    o->batch = p->batch > 0 ? p->batch : OBJECTIVE_BATCH;
+    o->T = p->T > 0 ? p->T : mango_net_steps(o->network);
+    o->elite = p->elite;
+    o->minimize = p->minimize;
+    o->believed = p->believed;
+    MGI_TRY(sight_new(&o->see, o, n, t, err));
+    MGI_TRY(sight_race(&o->see, o, err));
+    MGI_TRY(objective_sizes(o, gen, err));
     MGI_TRY(objective_buffers(o, err));
-    return objective_plans(o, gen, net, opt, err);
+    return objective_plans(o, gen, err);
 }
 
 mango_status mango_objective_create_many(mango_objective **o, const mango_net *gen,
                                          const mango_net *net, mango_idx n,
                                          const mango_target *targets,
-                                         const mango_objective_options *opt,
+                                         const mango_objective_options *options,
                                          const mango_alloc *al, mango_err *err)
 {
-    mango_objective_options std;
-    MGI_REQUIRE(o && gen && net && targets);
+    mango_objective_options opt;
+    MGI_CHECK(err, o, "mango_objective_create: a place for the objective expected");
     *o = NULL;
-    mango_objective_defaults(&std);
-    const mango_objective_options *p = opt ? opt : &std;
-    if (p->T < 0 || p->T > 4096 || p->batch < 1 || p->batch > 4096 || p->memory < 0)
-        return mgi_fail(err, MANGO_E_ARG,
-                        "objective: T 0..4096, batch 1..4096, memory >= 0 expected");
-    if (n < 1 || n > (mango_idx)1 << 20 || p->elite < 0 ||
-        (p->elite > 0 && !(p->believed > 0.0 && p->believed <= 1.0)))
-        return mgi_fail(err, MANGO_E_ARG,
-                        "objective: 1..2^20 targets, elite >= 0, believed in (0,1] expected");
+    MGI_CHECK(err, net && targets, "mango_objective_create: network and targets expected");
+    MGI_TRY(mango_objective_defaults(&opt, sizeof opt));
+    if (options)
+        MGI_TRY(mgi_options_in(&opt, sizeof opt, options, "mango_objective_create", err));
+    MGI_TRY(objective_check(&opt, err));
     const mango_alloc a = mgi_alloc_get(al);
     mango_objective *x = mgi_new(&a, 1, sizeof *x);
     if (!x)
         return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
     x->al = a;
+    x->network = net;
+    x->opt = opt;
     mgi_arena_init(&x->arena, &a);
-    const mango_status st = objective_build(x, gen, net, n, targets, p, err);
+    mgi_arena_init(&x->see.arena, &a);
+    const mango_status st = objective_build(x, gen, n, targets, err);
     if (st < 0)
         mango_objective_destroy(x);
     else
@@ -232,7 +277,7 @@ mango_status mango_objective_create(mango_objective **o, const mango_net *gen,
                                     const mango_alloc *al, mango_err *err)
 {
     mango_target t;
-    MGI_REQUIRE(o && gen && net);
+    MGI_CHECK(err, o, "mango_objective_create: a place for the objective expected");
     *o = NULL;
     MGI_TRY(mango_target_parse(&t, net, target, err));
     return mango_objective_create_many(o, gen, net, 1, &t, opt, al, err);
@@ -243,121 +288,71 @@ void mango_objective_destroy(mango_objective *o)
     if (!o)
         return;
     const mango_alloc al = o->al;
-    mango_plan_destroy(o->gen_plan);
-    mango_plan_destroy(o->net_plan);
-    mango_space_destroy(o->space);
+    mango_drawing_destroy(o->drawing);
+    mango_plan_destroy(o->plan);
+    sight_free(&o->see, &al);
     mgi_arena_free(&o->arena);
-    mgi_del(&al, o->aim, o->n, sizeof *o->aim);
-    mgi_del(&al, o->look, o->n, sizeof *o->look);
     mgi_del(&al, o, 1, sizeof *o);
 }
 
-/* (1), in place. */
-static void objective_round(const mango_objective *o, mango_idx n, float *rgb)
+/* ---- another target ------------------------------------------------------- */
+
+mango_status mango_objective_aim(mango_objective *o, mango_idx n, const mango_target *targets,
+                                 mango_err *err)
 {
-    for (mango_idx i = 0; i < n; i++) {
-        const float x = rgb[i] * o->out_scale + o->out_shift;
-        const float c = !(x > 0.0f) ? 0.0f : x > 1.0f ? 1.0f : x;
-        rgb[i] = floorf(255.0f * c + 0.5f) / 255.0f;
+    mgi_sight see;
+    mango_plan *plan = NULL;
+    MGI_CHECK(err, o, "mango_objective_aim: an objective expected");
+    mango_status st = sight_new(&see, o, n, targets, err);
+    if (st == MANGO_OK)
+        st = sight_race(&see, o, err);
+    if (st == MANGO_OK)
+        st = objective_plan(o, &see, &plan, err);
+    if (st < 0) {
+        sight_free(&see, &o->al);
+        return st;
     }
-}
-
-/* (2) of unit k among n values. */
-static double objective_softmax(mango_idx n, const float *v, mango_idx k)
-{
-    double sum = 0.0;
-    float top = v[0];
-    for (mango_idx c = 1; c < n; c++)
-        top = v[c] > top ? v[c] : top;
-    for (mango_idx c = 0; c < n; c++)
-        sum += mgi_exp((double)v[c] - (double)top);
-    return mgi_exp((double)v[k] - (double)top) / sum;                           /* (2) */
-}
-
-/* y (K,n) of K <= batch pictures. */
-static mango_status objective_read(mango_objective *o, mango_idx K, const float *rgb,
-                                   double *y)
-{
-    MGI_TRY(mango_plan_run(o->net_plan, K, rgb));
-    for (mango_idx k = 0; k < K; k++)
-        for (mango_idx j = 0; j < o->n; j++) {
-            const mgi_aim *a = o->aim + j;
-            const mgi_look *l = o->look + a->look;
-            const float *v = l->act + k * l->row;
-            y[k * o->n + j] =
-                a->t.softmax ? objective_softmax(l->row, v, a->t.unit) : (double)v[a->at];
-        }
+    mango_plan_destroy(o->plan);
+    sight_free(&o->see, &o->al);
+    o->plan = plan;
+    o->see = see;
     return MANGO_OK;
 }
 
-/* Pictures of K <= batch codes into o->rgb. */
-static mango_status objective_draw(mango_objective *o, mango_idx K, const mango_idx *I)
+/* ---- what it is ----------------------------------------------------------- */
+
+mango_status mango_objective_get(const mango_objective *o, mango_objective_info *info,
+                                 size_t size)
 {
-    o->n_drawn = 0;
-    MGI_TRY(mango_space_latent(o->space, K, I, o->z));
-    MGI_TRY(mango_plan_run(o->gen_plan, K, o->z));
-    objective_round(o, K * o->size, o->rgb);                                    /* (1) */
-    memcpy(o->drawn, I, (size_t)(K * o->d) * sizeof *I);
-    o->n_drawn = K;
+    MGI_REQUIRE(o && info);
+    mango_drawing_info d;
+    memset(&d, 0, sizeof d);
+    if (o->drawing)
+        MGI_TRY(mango_drawing_get(o->drawing, &d, sizeof d));
+    mango_objective_info own = {
+        .C = o->C,
+        .H = o->H,
+        .W = o->W,
+        .T = o->T,
+        .bytes = d.bytes + mango_plan_bytes(o->plan),
+        .batch = o->batch,
+        .macs = d.macs + mango_plan_macs(o->plan),
+        .space = d.space,
+        .n_targets = o->see.n,
+        .target = o->see.aim->t,
+        .stopped = o->stopped,
+        .steps = o->steps,
+        .steps_all = o->steps_all,
+    };
+    memcpy(own.gen, o->gen, sizeof own.gen);
+    memcpy(own.net, o->net, sizeof own.net);
+    mgi_info_out(info, size, &own, sizeof own);
     return MANGO_OK;
 }
 
-mango_status mango_objective_eval_many(mango_objective *o, mango_idx K, const mango_idx *I,
-                                       double *y)
+const char *mango_objective_error(const mango_objective *o)
 {
-    MGI_REQUIRE(o && K >= 0 && (K == 0 || (I && y)));
-    for (mango_idx k = 0; k < K; k += o->batch) {
-        const mango_idx m = MGI_MIN(o->batch, K - k);
-        MGI_TRY(objective_draw(o, m, I + k * o->d));
-        MGI_TRY(o->elite > 0 ? mgi_race(o, m, y + k)
-                             : objective_read(o, m, o->rgb, y + k * o->n));
-    }
-    return MANGO_OK;
+    return o ? o->err.text : "";
 }
 
-mango_status mango_objective_eval(void *ud, mango_idx K, const mango_idx *I, double *y)
-{
-    mango_objective *o = ud;
-    MGI_REQUIRE(o && o->n == 1);
-    return mango_objective_eval_many(o, K, I, y);
-}
-
-mango_status mango_objective_picture(mango_objective *o, const mango_idx *I, float *rgb)
-{
-    MGI_REQUIRE(o && I && rgb);
-    mango_idx k = 0; /* a picture has the same bits in every batch */
-    while (k < o->n_drawn && memcmp(o->drawn + k * o->d, I, (size_t)o->d * sizeof *I))
-        k++;
-    if (k == o->n_drawn) {
-        k = 0;
-        MGI_TRY(objective_draw(o, 1, I));
-    }
-    memcpy(rgb, o->rgb + k * o->size, (size_t)o->size * sizeof *rgb);
-    return MANGO_OK;
-}
-
-mango_status mango_objective_look(mango_objective *o, mango_idx K, const float *rgb,
-                                  double *y)
-{
-    MGI_REQUIRE(o && K >= 0 && (K == 0 || (rgb && y)));
-    for (mango_idx k = 0; k < K; k += o->batch)
-        MGI_TRY(objective_read(o, MGI_MIN(o->batch, K - k), rgb + k * o->size,
-                               y + k * o->n));
-    return MANGO_OK;
-}
-
-void mango_objective_get(const mango_objective *o, mango_objective_info *info)
-{
-    if (!o || !info)
-        return;
-    info->C = o->C, info->H = o->H, info->W = o->W, info->T = o->T;
-    info->bytes = mango_plan_bytes(o->gen_plan) + mango_plan_bytes(o->net_plan);
-    info->macs = mango_plan_macs(o->gen_plan) + mango_plan_macs(o->net_plan);
-    info->space = o->space;
-    info->n_targets = o->n;
-    info->target = o->aim->t;
-    info->stopped = o->stopped;
-    info->steps = o->steps, info->steps_all = o->steps_all;
-    memcpy(info->gen, o->gen, sizeof info->gen);
-    memcpy(info->net, o->net, sizeof info->net);
-}
+#undef OBJECTIVE_BATCH

@@ -1,4 +1,5 @@
-/* objective.h - the inside of an objective, shared by objective.c and race.c.
+/* objective.h - the inside of an objective, shared by objective.c, objective_values.c
+ * and race.c.
  * SPDX-License-Identifier: MIT */
 #ifndef MGI_OBJECTIVE_H
 #define MGI_OBJECTIVE_H
@@ -14,29 +15,38 @@ typedef struct mgi_look {
     float *act;     /* (batch,row)           */
 } mgi_look;
 
+/* A target and where its value stands. */
 typedef struct mgi_aim {
     mango_target t;
     int look;       /* index of the reading  */
     mango_idx at;   /* its place in a row    */
 } mgi_aim;
 
+/* All that is looked at: it changes as a whole. */
+typedef struct mgi_sight {
+    mango_idx n;     /* targets                        */
+    mgi_aim *aim;    /* (n)                            */
+    mgi_look *look;  /* (n) of which n_looks are used  */
+    int n_looks;
+    mgi_arena arena; /* what the readings fill         */
+} mgi_sight;
+
 struct mango_objective {
     mango_alloc al;
     mgi_arena arena;
-    mango_space *space;
-    mango_plan *gen_plan, *net_plan;
+    const mango_net *network;
+    mango_drawing *drawing;  /* NULL: pictures alone           */
+    mango_plan *plan;        /* of the network                 */
+    mango_objective_options opt;
     mango_idx d, batch;
     mango_idx C, H, W, size; /* of the picture; C*H*W          */
-    float out_scale, out_shift;
-    mango_idx n;             /* targets                        */
-    mgi_aim *aim;            /* (n)                            */
-    mgi_look *look;          /* (n) of which n_looks are used  */
-    int n_looks;
+    mgi_sight see;
     mango_idx T;
-    float *z, *rgb;          /* (batch,d) (batch,size)         */
+    float *rgb;              /* (batch,size)                   */
     mango_idx *drawn;        /* (batch,d) codes of which n_drawn pictures are in rgb */
     mango_idx n_drawn;
     char gen[65], net[65];
+    mango_err err;
     /* early stop (race.c) */
     mango_idx elite;         /* 0: every query runs to its end */
     int minimize;

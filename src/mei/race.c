@@ -22,8 +22,8 @@
 /* Spikes so far, from the mean over t steps and n neurons; exact below 2^22. */
 static double race_count(const mango_objective *o, mango_idx place, double tn)
 {
-    const mgi_look *l = o->look;
-    const double c = (double)l->act[place * l->row + o->aim->at] * tn;
+    const mgi_look *l = o->see.look;
+    const double c = (double)l->act[place * l->row + o->see.aim->at] * tn;
     return (double)(int64_t)(c + 0.5);
 }
 
@@ -72,15 +72,15 @@ static mango_idx race_step(const mango_objective *o, mango_idx n, mango_idx t, d
 
 MGI_FN mango_status mgi_race(mango_objective *o, mango_idx K, double *y)
 {
-    const mango_target *g = &o->aim->t;
-    const double neurons = g->y < 0 ? (double)(g->info.H * g->info.W) : 1.0;
+    const mango_target *g = &o->see.aim->t;
+    const double neurons = g->y < 0 ? (double)(g->H * g->W) : 1.0;
     const double first = (double)o->T * o->believed / (1.0 + o->believed);
     mango_idx n = K, t = 0, dt = K > o->elite ? MGI_MAX((mango_idx)first, 1) : o->T;
-    MGI_TRY(mango_plan_start(o->net_plan, K, o->rgb));
+    MGI_TRY(mango_plan_start(o->plan, K, o->rgb));
     for (mango_idx k = 0; k < K; k++)
         o->runs[k] = k, y[k] = MGI_NAN;
     for (; t < o->T; dt = race_step(o, n, t, neurons)) {
-        MGI_TRY(mango_plan_advance(o->net_plan, dt));
+        MGI_TRY(mango_plan_advance(o->plan, dt));
         t += dt;
         o->steps += (double)(n * dt);
         for (mango_idx i = 0; i < n; i++)
@@ -89,11 +89,11 @@ MGI_FN mango_status mgi_race(mango_objective *o, mango_idx K, double *y)
             break;
         const mango_idx m = race_cut(o, n, o->believed * neurons * (double)(o->T - t));
         if (m < n)
-            MGI_TRY(mango_plan_keep(o->net_plan, m, o->still));
+            MGI_TRY(mango_plan_keep(o->plan, m, o->still));
         n = m;
     }
     for (mango_idx i = 0; i < n; i++)
-        y[o->runs[i]] = (double)o->look->act[i * o->look->row + o->aim->at];
+        y[o->runs[i]] = (double)o->see.look->act[i * o->see.look->row + o->see.aim->at];
     o->stopped += K - n;
     o->steps_all += (double)(K * o->T);
     return MANGO_OK;

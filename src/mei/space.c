@@ -1,30 +1,35 @@
 /* space.c - what a multi-index means to a generator.
  * SPDX-License-Identifier: MIT */
+#include "../base/text.h"
 #include "../net/graph.h"
 #include "mei.h"
 
 #define SPACE_LEVELS 64 /* of a latent vector, the published grid */
 #define SPACE_EDGE 4.0
+#define SPACE_CLASSES "train.latent_classes" /* metadata of a generator */
 
 struct mango_space {
     mango_alloc al;
     mango_idx d, *n;
     mango_idx layer; /* that takes the latent, -1: the input */
     int codes;       /* levels are codes, not places on [lo, hi] */
+    int latent;      /* a generator's, drawn from N(0,1)         */
+    mango_idx H, W;  /* grid of codes */
+    mango_idx classes;
     double lo, hi;
 };
 
 mango_status mango_space_create(mango_space **s, mango_idx d, const mango_idx *n, double lo,
                                 double hi, const mango_alloc *al, mango_err *err)
 {
-    MGI_REQUIRE(s);
+    MGI_CHECK(err, s, "mango_space_create: a place for the space expected");
     *s = NULL;
     if (d < 1 || d > (mango_idx)1 << 20 || !n)
         return mgi_fail(err, MANGO_E_ARG, "space: %td modes, expected 1..2^20", d);
     for (mango_idx j = 0; j < d; j++)
-        if (n[j] < 1 || n[j] > (mango_idx)1 << 24)
+        if (n[j] < 1 || n[j] > MANGO_REAL)
             return mgi_fail(err, MANGO_E_ARG,
-                            "space: mode %td has %td levels, expected 1..2^24", j, n[j]);
+                            "space: mode %td has %td levels, expected 1..2^30", j, n[j]);
     if (!(lo <= hi && lo >= -1e30 && hi <= 1e30))
         return mgi_fail(err, MANGO_E_ARG, "space: lo <= hi within 1e30 expected");
     const mango_alloc a = mgi_alloc_get(al);
@@ -36,7 +41,12 @@ mango_status mango_space_create(mango_space **s, mango_idx d, const mango_idx *n
         return mgi_fail(err, MANGO_E_MEM, "space: out of memory for %td modes", d);
     }
     memcpy(copy, n, (size_t)d * sizeof *n);
-    x->al = a, x->d = d, x->n = copy, x->lo = lo, x->hi = hi, x->layer = -1;
+    x->al = a;
+    x->d = d;
+    x->n = copy;
+    x->lo = lo;
+    x->hi = hi;
+    x->layer = -1;
     *s = x;
     return MANGO_OK;
 }
@@ -59,11 +69,20 @@ static mango_status space_uniform(mango_space **s, mango_idx d, mango_idx levels
     return st;
 }
 
+/* How many of the d latents name a class; 0: none. */
+static mango_idx space_classes(const mango_net *gen, mango_idx d)
+{
+    const char *text = mango_net_meta_get(gen, SPACE_CLASSES);
+    int64_t k;
+    return text && mgi_parse_int(text, 1, (int64_t)d, &k) ? (mango_idx)k : 0;
+}
+
 mango_status mango_space_of(mango_space **s, const mango_net *gen, const mango_alloc *al,
                             mango_err *err)
 {
-    MGI_REQUIRE(s && gen);
+    MGI_CHECK(err, s, "mango_space_of: a place for the space expected");
     *s = NULL;
+    MGI_CHECK(err, gen, "mango_space_of: a generator expected");
     for (int i = 0; i < gen->n_nodes; i++) {
         const mgi_node *v = gen->node + i;
         if (v->kind != MGI_VQ)
@@ -71,6 +90,8 @@ mango_status mango_space_of(mango_space **s, const mango_net *gen, const mango_a
         MGI_TRY(space_uniform(s, v->H * v->W, v->codes, al, err));
         (*s)->codes = 1;
         (*s)->layer = i;
+        (*s)->H = v->H;
+        (*s)->W = v->W;
         return MANGO_OK;
     }
     const mgi_node *in = gen->node + gen->input;
@@ -79,18 +100,43 @@ mango_status mango_space_of(mango_space **s, const mango_net *gen, const mango_a
                         "'%s' takes a picture of %tdx%tdx%td: a generator takes a latent "
                         "vector, or has a vector quantizer",
                         in->name, in->C, in->H, in->W);
-    return space_uniform(s, in->C, SPACE_LEVELS, al, err);
+    MGI_TRY(space_uniform(s, in->C, SPACE_LEVELS, al, err));
+    (*s)->latent = 1;
+    (*s)->classes = space_classes(gen, in->C);
+    return MANGO_OK;
 }
 
-void mango_space_modes(const mango_space *s, mango_modes *m)
+mango_status mango_space_get(const mango_space *s, mango_space_info *info, size_t size)
 {
-    m->d = s->d;
-    m->n = s->n;
+    MGI_REQUIRE(s && info);
+    const mango_space_info own = {
+        .modes = {s->d, s->n},
+        .layer = s->layer,
+        .codebook = s->codes,
+        .H = s->H,
+        .W = s->W,
+        .lo = s->lo,
+        .hi = s->hi,
+        .classes = s->classes,
+    };
+    mgi_info_out(info, size, &own, sizeof own);
+    return MANGO_OK;
 }
 
-mango_idx mango_space_layer(const mango_space *s)
+mango_status mango_space_facts(const mango_space *s, mango_facts *f, size_t size)
 {
-    return s->layer;
+    mango_facts own;
+    MGI_REQUIRE(s && f);
+    MGI_TRY(mango_facts_defaults(&own, sizeof own));
+    own.H = s->H;
+    own.W = s->W;
+    own.classes = s->classes;
+    if (s->latent) {
+        own.prior = MANGO_PRIOR_NORMAL;
+        own.prior_lo = s->lo;
+        own.prior_hi = s->hi;
+    }
+    return mgi_options_out(f, size, &own, sizeof own);
 }
 
 mango_status mango_space_latent(const mango_space *s, mango_idx K, const mango_idx *I,
@@ -123,3 +169,4 @@ void mango_space_destroy(mango_space *s)
 
 #undef SPACE_LEVELS
 #undef SPACE_EDGE
+#undef SPACE_CLASSES

@@ -43,7 +43,8 @@ mango_status mango_target_parse(mango_target *t, const mango_net *net, const cha
                                 mango_err *err)
 {
     char buf[256], *field[4];
-    MGI_REQUIRE(t && net);
+    mango_layer l;
+    MGI_CHECK(err, t && net, "mango_target_parse: a network and room expected");
     const int n = text ? target_split(text, buf, field) : 0;
     memset(t, 0, sizeof *t);
     t->y = t->x = -1;
@@ -57,18 +58,22 @@ mango_status mango_target_parse(mango_target *t, const mango_net *net, const cha
         t->layer = mango_net_layers(net) - 1;
     else
         MGI_TRY(mango_net_find(net, field[0], &t->layer, err));
-    MGI_TRY(mango_net_layer(net, t->layer, &t->info, sizeof t->info));
-    if (is_class && (t->info.H != 1 || t->info.W != 1))
+    MGI_TRY(mango_net_layer(net, t->layer, &l, sizeof l));
+    t->C = l.C;
+    t->H = l.H;
+    t->W = l.W;
+    t->spiking = l.spiking;
+    if (is_class && (l.H != 1 || l.W != 1))
         return mgi_fail(err, MANGO_E_SHAPE,
                         "target: the network's output '%s' is a map of "
                         "%tdx%tdx%td, not classes",
-                        t->info.name, t->info.C, t->info.H, t->info.W);
-    MGI_TRY(target_number(field[1], t->info.C, t->info.name, is_class ? "classes" : "units",
+                        l.name, l.C, l.H, l.W);
+    MGI_TRY(target_number(field[1], l.C, l.name, is_class ? "classes" : "units",
                           &t->unit, err));
-    t->softmax = is_class && strcmp(t->info.kind, "softmax") != 0;
+    t->softmax = is_class && strcmp(l.kind, "softmax") != 0;
     if (n == 4) {
-        MGI_TRY(target_number(field[2], t->info.H, t->info.name, "rows", &t->y, err));
-        MGI_TRY(target_number(field[3], t->info.W, t->info.name, "columns", &t->x, err));
+        MGI_TRY(target_number(field[2], l.H, l.name, "rows", &t->y, err));
+        MGI_TRY(target_number(field[3], l.W, l.name, "columns", &t->x, err));
     }
     return MANGO_OK;
 }

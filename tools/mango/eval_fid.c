@@ -17,9 +17,11 @@ typedef struct fid_job {
     const eval_fid_options *o;
     cli *c;
     mango_net *gen, *net;
-    mango_space *space;
+    mango_drawing *draw;
+    mango_drawing_info drawn;
+    mango_space_info space;
     mango_modes modes;
-    mango_plan *draw, *look;
+    mango_plan *look;
     mango_data *real, *other; /* other: with --gen data */
     mango_moments *m[2];      /* of the data's pictures, of the others */
     mango_layer in, layer;
@@ -69,16 +71,20 @@ static mango_status fid_layer(const fid_job *j, mango_idx *layer, mango_err *err
 static mango_status fid_generator(fid_job *j, mango_err *err)
 {
     const char *codes = j->o->codes;
-    mango_layer out;
+    mango_drawing_options d;
     MGI_TRY(fid_net(j, &j->gen, j->o->gen, err));
-    MGI_TRY(mango_space_of(&j->space, j->gen, NULL, err));
-    mango_space_modes(j->space, &j->modes);
-    MGI_TRY(mango_net_layer(j->gen, mango_net_layers(j->gen) - 1, &out, sizeof out));
+    MGI_TRY(mango_drawing_defaults(&d, sizeof d));
+    d.batch = (mango_idx)j->o->batch;
+    MGI_TRY(mango_drawing_create(&j->draw, j->gen, &d, NULL, err));
+    MGI_TRY(mango_drawing_get(j->draw, &j->drawn, sizeof j->drawn));
+    MGI_TRY(mango_space_get(j->drawn.space, &j->space, sizeof j->space));
+    j->modes = j->space.modes;
+    const mango_drawing_info out = j->drawn;
     if (out.C != j->in.C || out.H != j->in.H || out.W != j->in.W)
         return mgi_fail(err, MANGO_E_SHAPE,
                         "%s draws %tdx%tdx%td, the network wants %tdx%tdx%td", j->o->gen,
                         out.C, out.H, out.W, j->in.C, j->in.H, j->in.W);
-    j->normal = mango_space_layer(j->space) < 0 && !(codes && !strcmp(codes, "uniform"));
+    j->normal = !j->space.codebook && !(codes && !strcmp(codes, "uniform"));
     if (codes && !strcmp(codes, "normal") && !j->normal)
         return mgi_fail(err, MANGO_E_ARG,
                         "--codes normal: %s has a codebook, whose codes are drawn uniform",
@@ -124,20 +130,14 @@ static mango_status fid_plans(fid_job *j, mango_idx layer, mango_err *err)
     j->pixels = calloc((size_t)j->size, 1);
     if (!j->I || !j->z || !j->rgb || !j->feature || !j->pixels)
         return mgi_fail(err, MANGO_E_MEM, "no memory for a batch of %td", B);
-    const mango_reading picture = {j->gen ? j->gen->output : 0, MANGO_READ_MEAN, j->rgb};
     if (j->gen)
         MGI_TRY(fid_classes(j, err));
     const mango_reading feature[2] = {{layer, MANGO_READ_RATE, j->feature},
                                       {j->net->output, MANGO_READ_MEAN, j->answer}};
     mango_plan_defaults(&p, sizeof p);
     p.batch = B;
-    mango_plan_options g = p;
     p.T = (mango_idx)j->o->T;
-    MGI_TRY(mango_plan_create(&j->look, j->net, &p, j->classes ? 2 : 1, feature, NULL, err));
-    if (!j->gen)
-        return MANGO_OK;
-    g.from = mango_space_layer(j->space), g.raw = 1;
-    return mango_plan_create(&j->draw, j->gen, &g, 1, &picture, NULL, err);
+    return mango_plan_create(&j->look, j->net, &p, j->classes ? 2 : 1, feature, NULL, err);
 }
 
 static mango_status fid_open(fid_job *j, mango_err *err)
@@ -199,18 +199,13 @@ static mango_status fid_draw(fid_job *j, mango_idx at, mango_idx B, mango_err *e
                 j->I[k] = mango_rng_int(&r, j->modes.n[l]);
     }
     if (!j->normal)
-        MGI_TRY(mango_space_latent(j->space, B, j->I, j->z));
+        MGI_TRY(mango_space_latent(j->drawn.space, B, j->I, j->z));
     for (mango_idx b = 0; b < B && j->classes; b++)
         j->asked[b] = fid_largest(j->classes, j->z + b * j->modes.d);
-    const mango_status st = mango_plan_run(j->draw, B, j->z);
+    const mango_status st = mango_drawing_latents(j->draw, B, j->z, j->rgb);
     if (st < 0)
         return mgi_fail(err, st, "%s, codes %td to %td: %s", j->o->gen, at, at + B - 1,
-                        mango_status_text(st));
-    for (mango_idx i = 0; i < B * j->size; i++) {
-        const float x = j->rgb[i] * j->gen->out_scale + j->gen->out_shift;
-        const float clamped = !(x > 0.0f) ? 0.0f : x > 1.0f ? 1.0f : x;
-        j->rgb[i] = floorf(255.0f * clamped + 0.5f) / 255.0f;
-    }
+                        mango_drawing_error(j->draw));
     return MANGO_OK;
 }
 
@@ -285,9 +280,8 @@ static void fid_report(fid_job *j)
 
 static void fid_free(fid_job *j)
 {
-    mango_plan_destroy(j->draw);
+    mango_drawing_destroy(j->draw);
     mango_plan_destroy(j->look);
-    mango_space_destroy(j->space);
     mango_net_destroy(j->gen);
     mango_net_destroy(j->net);
     mango_data_destroy(j->real);

@@ -21,9 +21,10 @@ static mango_status bench_net_once(void *ud)
 static mango_status bench_codes(bench_net *b, uint64_t seed, mango_err *err)
 {
     mango_space *space;
-    mango_modes m;
+    mango_space_info info;
     MGI_TRY(mango_space_of(&space, b->net, NULL, err));
-    mango_space_modes(space, &m);
+    MGI_TRY(mango_space_get(space, &info, sizeof info));
+    const mango_modes m = info.modes;
     const mango_idx B = (mango_idx)b->batch;
     b->in.x = malloc((size_t)(B * m.d) * sizeof(float));
     if (b->in.x) {
@@ -34,7 +35,7 @@ static mango_status bench_codes(bench_net *b, uint64_t seed, mango_err *err)
         b->in.B = B;
         b->in.size = m.d;
         b->in.raw = 1;
-        b->in.from = mango_space_layer(space);
+        b->in.from = info.layer;
     }
     mango_space_destroy(space);
     return b->in.x ? MANGO_OK : MANGO_E_MEM;

@@ -23,9 +23,9 @@ typedef struct decode_job {
     const char *gen_name, *fill, *codes, *out, *sheet;
     int64_t limit;
     mango_net *gen;
-    mango_space *space;
-    mango_modes modes;
-    mango_layer out_l;
+    mango_drawing *drawing;
+    mango_space_info space;
+    mango_drawing_info out_l;
     mango_npy a;
     mango_idx B, px;
     float *z, *y;       /* (B,d) latents; (B,C,H,W) pictures */
@@ -35,7 +35,7 @@ typedef struct decode_job {
 static mango_status decode_read(decode_job *j, mango_err *err)
 {
     MGI_TRY(mango_npy_read(&j->a, j->codes, NULL, err));
-    mango_idx d = j->modes.d, rows = j->a.rank == 2 ? j->a.shape[0] : 1;
+    mango_idx d = j->space.modes.d, rows = j->a.rank == 2 ? j->a.shape[0] : 1;
     if ((j->a.rank != 1 && j->a.rank != 2) || j->a.shape[j->a.rank - 1] != d || rows < 1)
         return mgi_fail(err, MANGO_E_SHAPE, "%s: codes of shape (B,%td) expected", j->codes,
                         d);
@@ -52,13 +52,13 @@ static mango_status decode_read(decode_job *j, mango_err *err)
     if (st >= 0 && whole) {
         st = mango_npy_ints(&j->a, I, err);
         for (mango_idx i = 0; st >= 0 && i < j->B * d; i++)
-            if (I[i] < 0 || I[i] >= j->modes.n[i % d])
+            if (I[i] < 0 || I[i] >= j->space.modes.n[i % d])
                 st = mgi_fail(err, MANGO_E_ARG,
                               "%s: value %td of code %td is %td, 0 to %td expected",
-                              j->codes, i % d, i / d, I[i], j->modes.n[i % d] - 1);
+                              j->codes, i % d, i / d, I[i], j->space.modes.n[i % d] - 1);
         if (st >= 0)
-            st = mango_space_latent(j->space, j->B, I, j->z);
-    } else if (st >= 0 && mango_space_layer(j->space) >= 0)
+            st = mango_space_latent(j->out_l.space, j->B, I, j->z);
+    } else if (st >= 0 && j->space.codebook)
         st =
             mgi_fail(err, MANGO_E_FORMAT,
                      "%s: whole numbers expected, this generator has a codebook", j->codes);
@@ -76,41 +76,24 @@ static mango_status decode_read(decode_job *j, mango_err *err)
 
 static mango_status decode_draw(decode_job *j, cli *c, mango_err *err)
 {
-    mango_plan *p = NULL;
-    mango_plan_options o;
-    mango_idx n = j->out_l.C * j->out_l.H * j->out_l.W, chunk = MGI_MIN(j->B, 32);
+    const mango_idx n = j->out_l.C * j->out_l.H * j->out_l.W, chunk = j->out_l.batch;
     double since = cli_now();
     j->px = j->out_l.H * j->out_l.W * 3;
     j->y = calloc((size_t)(j->B * n), sizeof *j->y);
     j->rgb = calloc((size_t)(j->B * j->px), 1);
     if (!j->y || !j->rgb)
         return mgi_fail(err, MANGO_E_MEM, "no memory for %td pictures", j->B);
-    mango_reading rd = {mango_net_layers(j->gen) - 1, MANGO_READ_MEAN, j->y};
-    mango_plan_defaults(&o, sizeof o);
-    o.batch = chunk;
-    o.from = mango_space_layer(j->space);
-    o.raw = 1;
-    MGI_TRY(mango_plan_create(&p, j->gen, &o, 1, &rd, NULL, err));
     mango_status st = MANGO_OK;
     for (mango_idx b = 0; b < j->B && st >= 0; b += chunk) {
-        mango_idx B = MGI_MIN(chunk, j->B - b);
-        mango_plan_output(p, 0, j->y + b * n);
-        st = mango_plan_run(p, B, j->z + b * j->modes.d);
-        for (mango_idx i = b * n; st >= 0 && i < (b + B) * n; i++)
-            j->y[i] = j->y[i] * j->gen->out_scale + j->gen->out_shift;
+        const mango_idx B = MGI_MIN(chunk, j->B - b);
+        st = mango_drawing_latents(j->drawing, B, j->z + b * j->space.modes.d, j->y + b * n);
         for (mango_idx i = b; st >= 0 && i < b + B; i++)
             image_from_planes(j->out_l.C, j->out_l.H, j->out_l.W, j->y + i * n,
                               j->rgb + i * j->px);
         cli_progress(c, since, 0, (double)(b + B), (double)j->B, "pictures");
     }
     cli_progress_end(c);
-    mango_plan_destroy(p);
-    /* what is written is what the PNG holds */
-    for (mango_idx i = 0; st >= 0 && i < j->B; i++)
-        for (mango_idx k = 0; k < n; k++)
-            j->y[i * n + k] =
-                (float)j->rgb[i * j->px + k % (j->px / 3) * 3 + k / (j->px / 3)] / 255.0f;
-    return st;
+    return st < 0 ? mgi_fail(err, st, "%s", mango_drawing_error(j->drawing)) : st;
 }
 
 static mango_status decode_write(const decode_job *j, mango_err *err)
@@ -141,9 +124,12 @@ static mango_status decode_write(const decode_job *j, mango_err *err)
 static mango_status decode_all(decode_job *j, cli *c, mango_err *err)
 {
     MGI_TRY(cli_net(&j->gen, j->gen_name, j->fill, err));
-    MGI_TRY(mango_space_of(&j->space, j->gen, NULL, err));
-    mango_space_modes(j->space, &j->modes);
-    MGI_TRY(mango_net_layer(j->gen, mango_net_layers(j->gen) - 1, &j->out_l, sizeof j->out_l));
+    mango_drawing_options o;
+    MGI_TRY(mango_drawing_defaults(&o, sizeof o));
+    o.batch = j->limit > 0 && j->limit < 32 ? (mango_idx)j->limit : 32;
+    MGI_TRY(mango_drawing_create(&j->drawing, j->gen, &o, NULL, err));
+    MGI_TRY(mango_drawing_get(j->drawing, &j->out_l, sizeof j->out_l));
+    MGI_TRY(mango_space_get(j->out_l.space, &j->space, sizeof j->space));
     if (j->out_l.H * j->out_l.W == 1 || (j->out_l.C != 3 && j->out_l.C != 1))
         return mgi_fail(err, MANGO_E_SHAPE, "%s: draws no pictures", j->gen_name);
     MGI_TRY(decode_read(j, err));
@@ -184,7 +170,7 @@ int verb_decode(int argc, char **argv)
         mgi_str_free(&s);
     }
     mango_npy_free(&j.a);
-    mango_space_destroy(j.space);
+    mango_drawing_destroy(j.drawing);
     mango_net_destroy(j.gen);
     free(j.z);
     free(j.y);

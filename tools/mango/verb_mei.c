@@ -33,12 +33,11 @@ typedef struct mei_job {
     double lr, stop_at, early;
     int resume, minimize, half, int8;
     mango_net *gen, *net;
-    mango_objective *objective;
-    mango_session *session;
+    mango_search *search;
+    mango_objective_options oo;
     mango_session_options so;
     mei_run run;
-    char out_dir[512], journal[4096], T_text[24], early_text[32];
-    mango_note notes[7];
+    char out_dir[512], journal[4096];
     double since, eval_seconds;
     cli *c;
 } mei_job;
@@ -48,7 +47,7 @@ static mango_status mei_evaluate(void *ud, mango_idx K, const mango_idx *I, doub
 {
     mei_job *j = ud;
     double t0 = cli_now();
-    mango_status st = mango_objective_eval(j->objective, K, I, y);
+    mango_status st = mango_objective_eval(mango_search_objective(j->search), K, I, y);
     j->eval_seconds += cli_now() - t0;
     return st;
 }
@@ -67,52 +66,30 @@ static int mei_observe(void *ud, const mango_session *s)
     return cli_interrupted();
 }
 
-/* What the optimizer is like on the generator's space. */
-static mango_status mei_optimizer(mei_job *j, mango_opt_info *info, mango_err *err)
-{
-    mango_space *space = NULL;
-    mango_opt *opt = NULL;
-    mango_modes modes;
-    MGI_TRY(mango_space_of(&space, j->gen, NULL, err));
-    mango_space_modes(space, &modes);
-    mango_status st = mango_opt_create(&opt, &modes, NULL, &j->so.o, 0, NULL, err);
-    if (st >= 0)
-        st = mango_opt_get(opt, info, sizeof *info);
-    mango_opt_destroy(opt);
-    mango_space_destroy(space);
-    return st;
-}
-
 static mango_status mei_open(mei_job *j, mango_err *err)
 {
-    mango_objective_options oo;
-    mango_opt_info oi;
-    int zoo_gen = !strncmp(j->gen_name, "zoo:", 4),
-        zoo_net = !strncmp(j->net_name, "zoo:", 4);
+    const int zoo_gen = !strncmp(j->gen_name, "zoo:", 4),
+              zoo_net = !strncmp(j->net_name, "zoo:", 4);
     if (j->fill && !zoo_gen && !zoo_net)
         return mgi_fail(err, MANGO_E_ARG, "--fill goes with zoo:NAME only");
     MGI_TRY(cli_net_open(&j->gen, j->gen_name, zoo_gen ? j->fill : NULL, err));
-    MGI_TRY(cli_net_open(&j->net, j->net_name, zoo_net ? j->fill : NULL, err));
-    MGI_TRY(mei_optimizer(j, &oi, err)); /* a clear word when it is no generator */
-    mango_objective_defaults(&oo);
-    oo.T = j->T;
-    if (j->batch)
-        oo.batch = j->batch;
-    oo.memory = MGI_LIMIT((uint64_t)j->memory << 20);
+    return cli_net_open(&j->net, j->net_name, zoo_net ? j->fill : NULL, err);
+}
+
+/* Options of the objective from the command line. */
+static mango_status mei_looking(mei_job *j)
+{
+    mango_objective_options *oo = &j->oo;
+    MGI_TRY(mango_objective_defaults(oo, sizeof *oo));
+    oo->T = (mango_idx)j->T;
+    oo->batch = (mango_idx)j->batch;
+    oo->memory = MGI_LIMIT((uint64_t)j->memory << 20);
+    oo->half = j->half;
+    oo->int8 = j->int8;
     if (j->early > 0) {
-        if (oi.elite == 0)
-            return mgi_fail(err, MANGO_E_ARG,
-                            "--early-stop: optimizer %s learns from every value", j->opt);
-        oo.elite = oi.elite;
-        oo.minimize = oi.minimize, oo.believed = j->early;
-        oo.batch = j->batch ? j->batch : MGI_MIN(oi.batch, 4096); /* a race of them all */
+        oo->elite = MANGO_ELITE_AUTO;
+        oo->believed = j->early;
     }
-    j->so.ahead = j->early > 0 ? 0 : oo.batch; /* a race is one batch's own */
-    oo.half = j->half;
-    oo.int8 = j->int8;
-    MGI_TRY(
-        mango_objective_create(&j->objective, j->gen, j->net, j->target, &oo, NULL, err));
-    mango_objective_get(j->objective, &j->run.info);
     return MANGO_OK;
 }
 
@@ -139,30 +116,6 @@ static mango_status mei_options(mei_job *j, mango_err *err)
     return MANGO_OK;
 }
 
-/* The facts that a resumed run must share with the journal. */
-static void mei_notes(mei_job *j)
-{
-    snprintf(j->T_text, sizeof j->T_text, "%td", j->run.info.T);
-    const mango_note notes[] = {{"target", j->target},
-                                {"T", j->T_text},
-                                {"gen", j->run.info.gen},
-                                {"net", j->run.info.net},
-                                {"pixels", "8 bit"},
-                                {"early_stop", j->early_text}};
-    mgi_str text;
-    mgi_str_init(&text, NULL);
-    mgi_str_float(&text, j->early);
-    mgi_copy(j->early_text, sizeof j->early_text, text.p ? text.p : "");
-    mgi_str_free(&text);
-    memcpy(j->notes, notes, sizeof notes);
-    j->so.notes = j->notes;
-    j->so.n_notes = MGI_COUNT(notes) - (j->early > 0 ? 0 : 1);
-    if (j->half || j->int8) {
-        const mango_note w = {"weights", !j->int8 ? "half" : j->half ? "half,int8" : "int8"};
-        j->notes[j->so.n_notes++] = w;
-    }
-}
-
 static void mei_default_out(mei_job *j)
 {
     snprintf(j->out_dir, sizeof j->out_dir, "mei-%s-%s-%lld", j->target, j->opt,
@@ -174,20 +127,18 @@ static void mei_default_out(mei_job *j)
     j->out = j->out_dir;
 }
 
-/* Make the folder, the session with its journal, and a first run.json. */
+/* Make the folder, the search with its journal, and a first run.json. */
 static mango_status mei_start(mei_job *j, mango_err *err)
 {
-    mango_modes modes;
     MGI_TRY(cli_mkdir(j->out, err));
     if (j->resume)
         mei_last_state(j->out, j->run.before, (mango_idx)sizeof j->run.before);
-    mango_space_modes(j->run.info.space, &modes);
-    j->since = cli_now();
-    mango_status st =
-        mango_session_create(&j->session, &modes, &j->so, mei_evaluate, j, NULL, err);
-    if (st < 0)
-        return st;
-    j->run.session = j->session;
+    MGI_TRY(mango_search_create(&j->search, j->gen, j->net, j->target, &j->oo, &j->so, NULL,
+                                err));
+    MGI_TRY(mango_search_values(j->search, mei_evaluate, j));
+    j->run.session = mango_search_session(j->search);
+    MGI_TRY(mango_objective_get(mango_search_objective(j->search), &j->run.info,
+                                sizeof j->run.info));
     return mei_save_run(&j->run, err);
 }
 
@@ -195,8 +146,8 @@ static mango_status mei_start(mei_job *j, mango_err *err)
 static mango_status mei_begin(mei_job *j, mango_err *err)
 {
     MGI_TRY(mei_options(j, err));
+    MGI_TRY(mei_looking(j));
     MGI_TRY(mei_open(j, err));
-    mei_notes(j);
     if (!j->out)
         mei_default_out(j);
     MGI_TRY(
@@ -216,61 +167,52 @@ static mango_status mei_begin(mei_job *j, mango_err *err)
     mango_status st = mei_start(j, err);
     if (st >= 0)
         return st;
-    mango_session_destroy(j->session);
-    j->session = NULL;
+    mango_search_destroy(j->search);
+    j->search = NULL;
     cli_rmdir(j->out, new_folder); /* with a journal in it, it stays */
     return st == MANGO_E_STATE ? MANGO_E_ARG : st; /* refused input, not a failure of ours */
 }
 
-/* The best picture so far, calloc'ed; NULL without one. */
-static float *mei_best(mei_job *j)
+/* The value of a picture for the network in its file, which must be the one that was
+ * searched. */
+static mango_status mei_look_again(mei_job *j, const float *rgb, mango_err *err)
 {
-    const mango_objective_info *f = &j->run.info;
-    mango_modes modes;
-    double y;
-    mango_space_modes(f->space, &modes);
-    mango_idx *I = calloc((size_t)modes.d, sizeof *I);
-    float *rgb = calloc((size_t)(f->C * f->H * f->W), sizeof *rgb);
-    if (!I || !rgb || mango_session_best(j->session, &y, I) < 0 ||
-        mango_objective_picture(j->objective, I, rgb) < 0) {
-        free(rgb);
-        rgb = NULL;
-    }
-    free(I);
-    return rgb;
+    mango_objective_options oo;
+    mango_objective_info now;
+    mango_objective *o = NULL;
+    MGI_TRY(mango_objective_defaults(&oo, sizeof oo));
+    oo.T = j->oo.T;
+    oo.batch = 1;
+    oo.memory = j->oo.memory;
+    MGI_TRY(cli_net_open(&j->net, j->net_name,
+                         strncmp(j->net_name, "zoo:", 4) ? NULL : j->fill, err));
+    mango_status st = mango_objective_create(&o, NULL, j->net, j->target, &oo, NULL, err);
+    if (st >= 0)
+        st = mango_objective_get(o, &now, sizeof now);
+    if (st >= 0 && strcmp(now.net, j->run.info.net))
+        st = mgi_fail(err, MANGO_E_STATE,
+                      "%.100s: was replaced by another network while the search ran; what "
+                      "the best picture gives with the weights as they are is not known",
+                      j->net_name);
+    if (st >= 0)
+        st = mango_objective_look(o, 1, rgb, &j->run.as_is);
+    mango_objective_destroy(o);
+    return st;
 }
 
 /* With weights in fewer bits: what the best picture gives with the weights as they are. The
- * network is read again, since they were given away, when the search needs its own no more;
- * nothing is drawn, so that a net that hands its input on stands for the generator. */
+ * network is read again, since they were given away, when the search needs its own no more. */
 static mango_status mei_as_is(mei_job *j, mango_err *err)
 {
-    mango_objective_options oo;
-    mango_objective *o = NULL;
-    mango_net *n[2] = {NULL, NULL};
-    mango_status st = MANGO_OK;
-    float *rgb = mei_best(j);
-    char text[128];
     const mango_objective_info *f = &j->run.info;
-    const int length = snprintf(text, sizeof text,
-                                "mango-graph 1\nnet arch=picture\nz input - shape=%td\n"
-                                "x reshape z shape=%tdx%tdx%td\n",
-                                f->C * f->H * f->W, f->C, f->H, f->W);
-    mango_objective_destroy(j->objective);
-    j->objective = NULL;
-    st = mango_net_parse(&n[0], text, length, NULL, err);
-    if (st >= 0 && rgb)
-        st = cli_net_open(&n[1], j->net_name, strncmp(j->net_name, "zoo:", 4) ? NULL : j->fill,
-                          err);
-    mango_objective_defaults(&oo);
-    oo.T = j->T, oo.batch = 1, oo.memory = MGI_LIMIT((uint64_t)j->memory << 20);
-    if (st >= 0 && rgb)
-        st = mango_objective_create(&o, n[0], n[1], j->target, &oo, NULL, err);
-    if (st >= 0 && rgb)
-        st = mango_objective_look(o, 1, rgb, &j->run.as_is);
-    mango_objective_destroy(o);
-    mango_net_destroy(n[0]);
-    mango_net_destroy(n[1]);
+    float *rgb = calloc((size_t)(f->C * f->H * f->W), sizeof *rgb);
+    if (!rgb)
+        return mgi_fail(err, MANGO_E_MEM, "no memory for a picture");
+    const int found = mango_search_best(j->search, NULL, NULL, rgb) >= 0;
+    mango_search_rest(j->search);
+    mango_net_destroy(j->net);
+    j->net = NULL;
+    const mango_status st = found ? mei_look_again(j, rgb, err) : MANGO_OK;
     free(rgb);
     return st;
 }
@@ -281,12 +223,10 @@ static mango_status mei_search(mei_job *j, mango_err *err)
     if (st < 0)
         return st;
     j->since = cli_now();
-    st = mango_session_run(j->session);
+    st = mango_search_run(j->search);
     cli_progress_end(j->c);
     if (st < 0)
-        return mgi_fail(err, st, "%s",
-                        mango_session_error(j->session)[0] ? mango_session_error(j->session)
-                                                           : mango_status_text(st));
+        return mgi_fail(err, st, "%s", mango_search_error(j->search));
     j->run.seconds = cli_now() - j->since;
     j->run.eval_seconds = j->eval_seconds;
     j->run.opt_seconds = j->run.seconds - j->eval_seconds;
@@ -294,19 +234,20 @@ static mango_status mei_search(mei_job *j, mango_err *err)
                    : st == MANGO_STOP_TARGET ? "target reached"
                    : st == MANGO_STOP_SPACE  ? "nothing new"
                                              : "done";
-    mango_objective_get(j->objective, &j->run.info); /* how many were stopped early */
-    MGI_TRY(mei_save_all(&j->run, j->objective, err));
-    if (j->run.narrow)
-        MGI_TRY(mei_as_is(j, err));
-    MGI_TRY(mei_save_run(&j->run, err));
-    return st;
+    mango_objective *o = mango_search_objective(j->search);
+    mango_objective_get(o, &j->run.info, sizeof j->run.info); /* how many were stopped early */
+    j->run.info.space = NULL; /* it goes with the objective */
+    MGI_TRY(mei_save_all(&j->run, o, err));
+    const mango_status as_is = j->run.narrow ? mei_as_is(j, err) : MANGO_OK;
+    MGI_TRY(mei_save_run(&j->run, as_is < 0 ? NULL : err));
+    return as_is < 0 ? as_is : st;
 }
 
 static void mei_tell(mei_job *j, cli *c)
 {
     mango_session_info si;
     mgi_str s;
-    mango_session_get(j->session, &si, sizeof si);
+    mango_session_get(mango_search_session(j->search), &si, sizeof si);
     mgi_str_init(&s, NULL);
     mei_json(&j->run, &s);
     mgi_str_puts(&s, "}");
@@ -426,8 +367,7 @@ int verb_mei(int argc, char **argv)
     if (st >= 0)
         mei_tell(&j, &c);
     rc = st < 0 ? cli_fail(&c, st, &err) : st == MANGO_STOP_USER ? CLI_INTERRUPTED : CLI_OK;
-    mango_session_destroy(j.session);
-    mango_objective_destroy(j.objective);
+    mango_search_destroy(j.search);
     mango_net_destroy(j.net);
     mango_net_destroy(j.gen);
     return rc;

@@ -1,0 +1,115 @@
+/* objective_values.c - what an objective gives for codes and for pictures.
+ *
+ *   class:k   p_k = exp(v_k - max v) / sum_c exp(v_c - max v)                (1)
+ * SPDX-License-Identifier: MIT */
+#include "../base/real.h"
+#include "objective.h"
+
+/* (1) of unit k among n values. */
+static double objective_softmax(mango_idx n, const float *v, mango_idx k)
+{
+    double sum = 0.0;
+    float top = v[0];
+    for (mango_idx c = 1; c < n; c++)
+        top = v[c] > top ? v[c] : top;
+    for (mango_idx c = 0; c < n; c++)
+        sum += mgi_exp((double)v[c] - (double)top);
+    return mgi_exp((double)v[k] - (double)top) / sum;                           /* (1) */
+}
+
+static mango_status objective_gave(mango_objective *o, mango_status st)
+{
+    if (st >= 0)
+        return st;
+    return mgi_fail(&o->err, st, "objective: the network gave: %s", mango_status_text(st));
+}
+
+/* y (K,n) of K <= batch pictures. */
+static mango_status objective_read(mango_objective *o, mango_idx K, const float *rgb,
+                                   double *y)
+{
+    const mgi_sight *s = &o->see;
+    MGI_TRY(objective_gave(o, mango_plan_run(o->plan, K, rgb)));
+    for (mango_idx k = 0; k < K; k++)
+        for (mango_idx j = 0; j < s->n; j++) {
+            const mgi_aim *a = s->aim + j;
+            const mgi_look *l = s->look + a->look;
+            const float *v = l->act + k * l->row;
+            y[k * s->n + j] =
+                a->t.softmax ? objective_softmax(l->row, v, a->t.unit) : (double)v[a->at];
+        }
+    return MANGO_OK;
+}
+
+/* Pictures of K <= batch codes into o->rgb. */
+static mango_status objective_draw(mango_objective *o, mango_idx K, const mango_idx *I)
+{
+    o->n_drawn = 0;
+    const mango_status st = mango_drawing_codes(o->drawing, K, I, o->rgb);
+    if (st < 0)
+        return mgi_fail(&o->err, st, "%s", mango_drawing_error(o->drawing));
+    memcpy(o->drawn, I, (size_t)(K * o->d) * sizeof *I);
+    o->n_drawn = K;
+    return MANGO_OK;
+}
+
+static mango_status objective_has_codes(mango_objective *o, const char *who)
+{
+    if (o->drawing)
+        return MANGO_OK;
+    return mgi_fail(&o->err, MANGO_E_STATE,
+                    "%s: this objective has no generator, only pictures", who);
+}
+
+mango_status mango_objective_eval_many(mango_objective *o, mango_idx K, const mango_idx *I,
+                                       double *y)
+{
+    MGI_REQUIRE(o);
+    MGI_CHECK(&o->err, K >= 0 && (K == 0 || (I && y)),
+              "mango_objective_eval: codes and room for values expected");
+    MGI_TRY(objective_has_codes(o, "mango_objective_eval"));
+    for (mango_idx k = 0; k < K; k += o->batch) {
+        const mango_idx m = MGI_MIN(o->batch, K - k);
+        MGI_TRY(objective_draw(o, m, I + k * o->d));
+        MGI_TRY(o->elite > 0 ? objective_gave(o, mgi_race(o, m, y + k))
+                             : objective_read(o, m, o->rgb, y + k * o->see.n));
+    }
+    return MANGO_OK;
+}
+
+mango_status mango_objective_eval(void *ud, mango_idx K, const mango_idx *I, double *y)
+{
+    mango_objective *o = ud;
+    MGI_REQUIRE(o);
+    MGI_CHECK(&o->err, o->see.n == 1,
+              "mango_objective_eval: one target expected, there are %td", o->see.n);
+    return mango_objective_eval_many(o, K, I, y);
+}
+
+mango_status mango_objective_picture(mango_objective *o, const mango_idx *I, float *rgb)
+{
+    MGI_REQUIRE(o);
+    MGI_CHECK(&o->err, I && rgb, "mango_objective_picture: a code and room expected");
+    MGI_TRY(objective_has_codes(o, "mango_objective_picture"));
+    mango_idx k = 0; /* a picture has the same bits in every batch */
+    while (k < o->n_drawn && memcmp(o->drawn + k * o->d, I, (size_t)o->d * sizeof *I))
+        k++;
+    if (k == o->n_drawn) {
+        k = 0;
+        MGI_TRY(objective_draw(o, 1, I));
+    }
+    memcpy(rgb, o->rgb + k * o->size, (size_t)o->size * sizeof *rgb);
+    return MANGO_OK;
+}
+
+mango_status mango_objective_look(mango_objective *o, mango_idx K, const float *rgb,
+                                  double *y)
+{
+    MGI_REQUIRE(o);
+    MGI_CHECK(&o->err, K >= 0 && (K == 0 || (rgb && y)),
+              "mango_objective_look: pictures and room for values expected");
+    for (mango_idx k = 0; k < K; k += o->batch)
+        MGI_TRY(objective_read(o, MGI_MIN(o->batch, K - k), rgb + k * o->size,
+                               y + k * o->see.n));
+    return MANGO_OK;
+}

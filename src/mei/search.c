@@ -1,0 +1,280 @@
+/* search.c - generator, network, target and optimizer, made to fit each other.
+ * SPDX-License-Identifier: MIT */
+#include "../base/text.h"
+#include "mei.h"
+
+#define SEARCH_OPT "tt-b"
+#define SEARCH_NOTES 32
+#define SEARCH_BATCH 4096 /* a race holds a whole batch, up to this */
+
+struct mango_search {
+    mango_alloc al;
+    mango_objective *objective;
+    mango_session *session;
+    mango_evaluator f;
+    void *ud;
+    mango_idx d;             /* modes */
+    mango_err err;
+};
+
+/* What goes into the two: options, checked and completed. */
+typedef struct mgi_search_setup {
+    const char *target;
+    mango_objective_options oo;
+    mango_session_options so;
+    mango_facts facts;
+    mango_space *space;
+    mango_modes modes;
+    mango_note note[SEARCH_NOTES];
+    mango_idx n_notes;
+    mgi_str T, early;
+} mgi_search_setup;
+
+static mango_status search_eval(void *ud, mango_idx K, const mango_idx *I, double *y)
+{
+    mango_search *s = ud;
+    return s->f(s->ud, K, I, y);
+}
+
+/* ---- options -------------------------------------------------------------- */
+
+static mango_status search_options(mgi_search_setup *u, const mango_objective_options *oo,
+                                   const mango_session_options *so, mango_err *err)
+{
+    MGI_TRY(mango_objective_defaults(&u->oo, sizeof u->oo));
+    MGI_TRY(mango_session_defaults(SEARCH_OPT, &u->so, sizeof u->so, err));
+    if (oo)
+        MGI_TRY(mgi_options_in(&u->oo, sizeof u->oo, oo, "mango_search_create", err));
+    if (so)
+        MGI_TRY(mgi_options_in(&u->so, sizeof u->so, so, "mango_search_create", err));
+    MGI_CHECK(err, u->so.n_notes >= 0 && (u->so.n_notes == 0 || u->so.notes),
+              "mango_search_create: notes expected");
+    return MANGO_OK;
+}
+
+/* The space and what the optimizer may know of it. */
+static mango_status search_space(mgi_search_setup *u, const mango_net *gen,
+                                 const mango_alloc *al, mango_err *err)
+{
+    mango_space_info info;
+    MGI_TRY(mango_space_of(&u->space, gen, al, err));
+    MGI_TRY(mango_space_get(u->space, &info, sizeof info));
+    u->modes = info.modes;
+    MGI_TRY(mango_space_facts(u->space, &u->facts, sizeof u->facts));
+    if (!u->so.facts)
+        u->so.facts = &u->facts;
+    return MANGO_OK;
+}
+
+/* What the optimizer is like, on this space. */
+static mango_status search_optimizer(const mgi_search_setup *u, mango_opt_info *info,
+                                     const mango_alloc *al, mango_err *err)
+{
+    mango_opt *opt = NULL;
+    MGI_TRY(mango_opt_create(&opt, &u->modes, u->so.facts, &u->so.o, 0, al, err));
+    const mango_status st = mango_opt_get(opt, info, sizeof *info);
+    mango_opt_destroy(opt);
+    return st;
+}
+
+/* Early stop: a race is one batch's own, of all its codes, for the optimizer's elite. */
+static mango_status search_race(mgi_search_setup *u, const mango_opt_info *info,
+                                mango_err *err)
+{
+    if (u->oo.elite == MANGO_ELITE_AUTO && info->elite == 0)
+        return mgi_fail(err, MANGO_E_ARG,
+                        "early stop: optimizer %s learns from every value", info->preset);
+    if (u->oo.elite == MANGO_ELITE_AUTO)
+        u->oo.elite = info->elite;
+    if (u->oo.elite > 0 && u->oo.batch == 0)
+        u->oo.batch = MGI_MIN(info->batch, SEARCH_BATCH);
+    if (u->oo.elite > 0)
+        u->so.ahead = 0;
+    return MANGO_OK;
+}
+
+static void search_note(mgi_search_setup *u, const char *key, const char *value)
+{
+    u->note[u->n_notes].key = key;
+    u->note[u->n_notes].value = value;
+    u->n_notes++;
+}
+
+/* The facts that a resumed run must share with the journal. */
+static mango_status search_notes(mgi_search_setup *u, const mango_objective_info *info,
+                                 mango_err *err)
+{
+    mgi_str_printf(&u->T, "%td", info->T);
+    mgi_str_float(&u->early, u->oo.believed);
+    if (u->T.bad || u->early.bad)
+        return mgi_fail(err, MANGO_E_MEM, "search: out of memory");
+    search_note(u, "target", u->target);
+    search_note(u, "T", u->T.p);
+    search_note(u, "gen", info->gen);
+    search_note(u, "net", info->net);
+    search_note(u, "pixels", "8 bit");
+    if (u->oo.elite > 0)
+        search_note(u, "early_stop", u->early.p);
+    if (u->oo.half || u->oo.int8)
+        search_note(u, "weights",
+                    !u->oo.int8 ? "half" : u->oo.half ? "half,int8" : "int8");
+    MGI_CHECK(err, u->so.n_notes <= SEARCH_NOTES - u->n_notes,
+              "search: %td notes, expected at most %td", u->so.n_notes,
+              SEARCH_NOTES - u->n_notes);
+    for (mango_idx i = 0; i < u->so.n_notes; i++)
+        search_note(u, u->so.notes[i].key, u->so.notes[i].value);
+    u->so.notes = u->note;
+    u->so.n_notes = u->n_notes;
+    return MANGO_OK;
+}
+
+/* ---- create and destroy --------------------------------------------------- */
+
+static mango_status search_build(mango_search *s, mgi_search_setup *u, const mango_net *gen,
+                                 const mango_net *net, mango_err *err)
+{
+    mango_opt_info opt;
+    mango_objective_info info;
+    MGI_TRY(search_space(u, gen, &s->al, err));
+    MGI_TRY(search_optimizer(u, &opt, &s->al, err));
+    MGI_TRY(search_race(u, &opt, err));
+    u->oo.minimize = opt.minimize;
+    MGI_TRY(mango_objective_create(&s->objective, gen, net, u->target, &u->oo, &s->al, err));
+    MGI_TRY(mango_objective_get(s->objective, &info, sizeof info));
+    if (u->oo.elite == 0 && u->so.ahead == 0)
+        u->so.ahead = info.batch;
+    s->d = u->modes.d;
+    MGI_TRY(search_notes(u, &info, err));
+    return mango_session_create(&s->session, &u->modes, &u->so, search_eval, s, &s->al, err);
+}
+
+mango_status mango_search_create(mango_search **s, const mango_net *gen, const mango_net *net,
+                                 const char *target, const mango_objective_options *oo,
+                                 const mango_session_options *so, const mango_alloc *al,
+                                 mango_err *err)
+{
+    mgi_search_setup u;
+    MGI_CHECK(err, s, "mango_search_create: a place for the search expected");
+    *s = NULL;
+    MGI_CHECK(err, gen && net && target,
+              "mango_search_create: generator, network and target expected");
+    memset(&u, 0, sizeof u);
+    u.target = target;
+    MGI_TRY(search_options(&u, oo, so, err));
+    const mango_alloc a = mgi_alloc_get(al);
+    mango_search *x = mgi_new(&a, 1, sizeof *x);
+    if (!x)
+        return mgi_fail(err, MANGO_E_MEM, "search: out of memory");
+    x->al = a;
+    mgi_str_init(&u.T, &a);
+    mgi_str_init(&u.early, &a);
+    const mango_status st = search_build(x, &u, gen, net, err);
+    mgi_str_free(&u.T);
+    mgi_str_free(&u.early);
+    mango_space_destroy(u.space);
+    x->f = mango_objective_eval;
+    x->ud = x->objective;
+    if (st < 0)
+        mango_search_destroy(x);
+    else
+        *s = x;
+    return st;
+}
+
+void mango_search_rest(mango_search *s)
+{
+    if (!s)
+        return;
+    mango_objective_destroy(s->objective);
+    s->objective = NULL;
+}
+
+void mango_search_destroy(mango_search *s)
+{
+    if (!s)
+        return;
+    const mango_alloc al = s->al;
+    mango_session_destroy(s->session);
+    mango_objective_destroy(s->objective);
+    mgi_del(&al, s, 1, sizeof *s);
+}
+
+/* ---- run ------------------------------------------------------------------ */
+
+mango_status mango_search_values(mango_search *s, mango_evaluator f, void *ud)
+{
+    MGI_REQUIRE(s);
+    MGI_CHECK(&s->err, f, "mango_search_values: a function expected");
+    s->f = f;
+    s->ud = ud;
+    return MANGO_OK;
+}
+
+/* A failure of the session, in the words of whoever failed. */
+static mango_status search_told(mango_search *s, mango_status st)
+{
+    if (st >= 0)
+        return st;
+    const char *why = mango_session_error(s->session);
+    return mgi_fail(&s->err, st, "%s", why[0] ? why : mango_status_text(st));
+}
+
+static mango_status search_awake(mango_search *s)
+{
+    if (s->objective)
+        return MANGO_OK;
+    return mgi_fail(&s->err, MANGO_E_STATE, "search: its objective was given up");
+}
+
+mango_status mango_search_step(mango_search *s)
+{
+    MGI_REQUIRE(s);
+    MGI_TRY(search_awake(s));
+    return search_told(s, mango_session_step(s->session));
+}
+
+mango_status mango_search_run(mango_search *s)
+{
+    MGI_REQUIRE(s);
+    MGI_TRY(search_awake(s));
+    return search_told(s, mango_session_run(s->session));
+}
+
+mango_status mango_search_best(mango_search *s, double *y, mango_idx *I, float *rgb)
+{
+    MGI_REQUIRE(s);
+    if (mango_session_best(s->session, y, I) < 0)
+        return mgi_fail(&s->err, MANGO_E_STATE, "search: nothing was found yet");
+    if (!rgb)
+        return MANGO_OK;
+    MGI_TRY(search_awake(s));
+    mango_idx *code = mgi_new(&s->al, s->d, sizeof *code);
+    if (!code)
+        return mgi_fail(&s->err, MANGO_E_MEM, "search: out of memory");
+    mango_status st = mango_session_best(s->session, NULL, code);
+    if (st == MANGO_OK)
+        st = mango_objective_picture(s->objective, code, rgb);
+    mgi_del(&s->al, code, s->d, sizeof *code);
+    if (st < 0)
+        return mgi_fail(&s->err, st, "%s", mango_objective_error(s->objective));
+    return st;
+}
+
+mango_objective *mango_search_objective(mango_search *s)
+{
+    return s ? s->objective : NULL;
+}
+
+mango_session *mango_search_session(mango_search *s)
+{
+    return s ? s->session : NULL;
+}
+
+const char *mango_search_error(const mango_search *s)
+{
+    return s ? s->err.text : "";
+}
+
+#undef SEARCH_OPT
+#undef SEARCH_NOTES
+#undef SEARCH_BATCH
