@@ -19,7 +19,7 @@ static mango_status classifier_readout(mango_trainer *t, int *node, mango_err *e
     return MANGO_OK;
 }
 
-mango_status mgi_classifier_prepare(mango_trainer *t, mango_err *err)
+static mango_status classifier_prepare(mango_trainer *t, mango_err *err)
 {
     mgi_tape_options o;
     int node;
@@ -41,7 +41,7 @@ mango_status mgi_classifier_prepare(mango_trainer *t, mango_err *err)
     return MANGO_OK;
 }
 
-mango_status mgi_classifier_update(mango_trainer *t, mango_err *err)
+static mango_status classifier_update(mango_trainer *t, mango_err *err)
 {
     const mango_idx b = t->o.batch, C = t->tape->net->node[t->tape->output].C;
     mango_idx rows, hits = 0;
@@ -68,7 +68,7 @@ mango_status mgi_classifier_update(mango_trainer *t, mango_err *err)
     return MANGO_OK;
 }
 
-mango_status mgi_classifier_look(mango_trainer *t, mango_train_row *r, mango_err *err)
+static mango_status classifier_look(mango_trainer *t, mango_train_row *r, mango_err *err)
 {
     const mango_idx n = mgi_trainer_val_count(t);
     const mango_idx C = t->net->node[t->eval->output].C;
@@ -89,3 +89,99 @@ mango_status mgi_classifier_look(mango_trainer *t, mango_train_row *r, mango_err
     r->val_score = (double)hits / (double)n;
     return MANGO_OK;
 }
+
+/* ---- at the end ------------------------------------------------------------- */
+
+/* Running statistics at bn_T steps: plain mean over batches, momentum 1/(k+1). */
+static mango_status classifier_renorm(mango_trainer *t, mango_err *err)
+{
+    mgi_tape *tape = NULL;
+    mgi_tape_options o;
+    mango_status st = MANGO_OK;
+    const mango_idx b = MGI_MIN(t->o.batch, 64);
+    const mango_idx batches = MGI_MIN(64, t->info.count / b);
+    mgi_tape_defaults(&o);
+    o.B = b;
+    o.T = t->o.bn_T;
+    o.train = 2;
+    o.memory = mgi_trainer_memory(t);
+    MGI_TRY(mgi_tape_new(&tape, t->net, &o, &t->al, err));
+    mango_rng r;
+    mango_rng_init(&r, t->o.seed, MGI_RNG_ORDER, UINT64_MAX);
+    mango_rng_perm(&r, t->info.count, t->order);
+    t->ordered = 0;
+    for (mango_idx k = 0; k < batches; k++) {
+        t->batch.b = b;
+        MGI_TRY_TO(mgi_batch_fill(&t->batch, t->data, t->order + k * b, &t->o, 0, 0, t->scale,
+                                  t->shift));
+        tape->momentum = 1.0 / (double)(k + 1);
+        MGI_TRY_TO(mgi_tape_forward(tape, b, t->batch.x));
+    }
+done:
+    mgi_tape_free(tape);
+    return st;
+}
+
+static mango_status classifier_finish(mango_trainer *t, mango_err *err)
+{
+    return t->o.bn_T > 0 ? classifier_renorm(t, err) : MANGO_OK;
+}
+
+/* ---- recipe ----------------------------------------------------------------- */
+
+static int classifier_has(const mango_net *net, mgi_kind kind)
+{
+    for (int i = 0; i < net->n_nodes; i++)
+        if (net->node[i].kind == kind)
+            return 1;
+    return 0;
+}
+
+/* An output of spikes saturates and passes little gradient: read the linear
+ * layer that feeds it, at a tenth of the logits' size, so that the rates of the
+ * last neurons keep the order of the classes. */
+static void classifier_recipe_readout(mango_train_options *o, const mango_net *net)
+{
+    int i = net->output;
+    if (net->node[i].kind != MGI_LIF)
+        return;
+    while (net->node[i].kind != MGI_LINEAR && net->node[i].n_in > 0)
+        i = net->node[i].in[0];
+    if (net->node[i].kind == MGI_LINEAR && mgi_copy(o->readout, (mango_idx)sizeof o->readout, net->node[i].name))
+        o->readout_scale = 10;
+}
+
+static void classifier_recipe(mango_train_options *o, const mango_net *net)
+{
+    const int spiking = classifier_has(net, MGI_LIF), norm = classifier_has(net, MGI_BATCHNORM);
+    o->epochs = 30;
+    o->batch = 128;
+    o->T = spiking ? 4 : 1;
+    /* Surrogate gradients are small and uneven from layer to layer: Adam. */
+    o->optimizer = norm && !spiking ? MANGO_SGD : MANGO_ADAMW;
+    o->lr = o->optimizer == MANGO_SGD ? 0.1 : 2e-3;
+    o->warmup = 0.5;
+    o->weight_decay = o->optimizer == MANGO_SGD ? 5e-4 : 0.02;
+    o->smoothing = 0.1;
+    o->clip = 5;
+    o->crop_pad = net->node[net->input].H >= 32 ? 4 : 0;
+    o->flip = net->node[net->input].C == 3;
+    classifier_recipe_readout(o, net);
+}
+
+MGI_DATA const mgi_trainer_kind mgi_trainer_net = {
+    .info = {.name = "net",
+             .arch = "snn_conv",
+             .column = {"loss", "accuracy", "val_loss", "val_accuracy", "lr", "gradient"},
+             .rising = 1},
+    .labelled = 1,
+    .mixes = 1,
+    .taught = 1,
+    .loud_norms = 1,
+    .recipe = classifier_recipe,
+    .prepare = classifier_prepare,
+    .update = classifier_update,
+    .look = classifier_look,
+    .finish = classifier_finish,
+    .flops = mgi_trainer_flops,
+};

@@ -24,7 +24,7 @@ mango_status mango_trainer_teach(mango_trainer *t, const mango_net *teacher, man
 {
     MGI_REQUIRE(t && teacher);
     mgi_tape_options o;
-    if (t->kind != MANGO_TRAIN_NET)
+    if (!t->kind->taught)
         return mgi_fail(err, MANGO_E_ARG, "a teacher is for classifiers only");
     if (t->teacher || t->update > 0)
         return mgi_fail(err, MANGO_E_STATE, "a teacher is set once, before the first step");

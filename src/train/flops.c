@@ -7,8 +7,7 @@
  * SPDX-License-Identifier: MIT */
 #include "trainer.h"
 
-/* Operations for b pictures through the tape, forward; and back, if so. */
-static double flops_tape(const mgi_tape *t, mango_idx b, int back)
+double mgi_tape_flops(const mgi_tape *t, mango_idx b, int back)
 {
     double sum = 0;
     for (int i = 0; i < t->net->n_nodes; i++) {
@@ -24,11 +23,12 @@ static double flops_tape(const mgi_tape *t, mango_idx b, int back)
     return sum;
 }
 
+double mgi_trainer_flops(const mango_trainer *t)
+{
+    return mgi_tape_flops(t->tape, t->o.batch, 1);
+}
+
 double mango_trainer_flops(const mango_trainer *t)
 {
-    const mango_idx b = t->o.batch;
-    if (t->kind != MANGO_TRAIN_SNGAN)
-        return flops_tape(t->tape, b, 1);
-    return (double)t->o.n_dis * (flops_tape(t->tape, b, 0) + flops_tape(t->tape_d, 2 * b, 1)) +
-           flops_tape(t->tape, b, 1) + flops_tape(t->tape_g, b, 1);
+    return t->kind->flops(t);
 }

@@ -50,7 +50,7 @@ static float init_norm_scale(const mango_net *net, int i)
                                                                                        : 1.0f;
 }
 
-static void init_weights(mango_net *net, int i, mango_train_kind kind, mango_rng *r)
+static void init_weights(mango_net *net, int i, const mgi_trainer_kind *kind, mango_rng *r)
 {
     const mgi_node *n = &net->node[i];
     const mgi_param *p = &net->param[n->weight];
@@ -59,7 +59,7 @@ static void init_weights(mango_net *net, int i, mango_train_kind kind, mango_rng
     const int reader = init_reader(net, i);
     const char *name = strrchr(n->name, '.');
     const int residual = name && (!strcmp(name, ".c1") || !strcmp(name, ".c2"));
-    if (kind == MANGO_TRAIN_SNGAN)
+    if (kind->even_weights)
         init_uniform(r, p->count, sqrt((residual ? 12.0 : 6.0) / (fan_in + fan_out)), p->v);
     else if (reader >= 0 && net->node[reader].kind == MGI_BATCHNORM)
         init_normal(r, p->count, sqrt(2 / fan_out), p->v);
@@ -69,17 +69,17 @@ static void init_weights(mango_net *net, int i, mango_train_kind kind, mango_rng
         init_uniform(r, p->count, 1 / sqrt(fan_in), p->v);
     if (n->bias_p >= 0) {
         const mango_idx O = net->param[n->bias_p].count;
-        if (kind == MANGO_TRAIN_SNGAN)
+        if (kind->even_weights)
             memset(net->param[n->bias_p].v, 0, (size_t)O * sizeof(float));
         else
             init_uniform(r, O, 1 / sqrt(fan_in), net->param[n->bias_p].v);
     }
 }
 
-static void init_norm(mango_net *net, int i, mango_train_kind kind)
+static void init_norm(mango_net *net, int i, int loud)
 {
     const mgi_node *n = &net->node[i];
-    const float scale = kind == MANGO_TRAIN_NET ? init_norm_scale(net, i) : 1.0f;
+    const float scale = loud ? init_norm_scale(net, i) : 1.0f;
     for (mango_idx c = 0; c < n->C; c++) {
         if (n->weight >= 0)
             net->param[n->weight].v[c] = scale;
@@ -94,21 +94,22 @@ static void init_norm(mango_net *net, int i, mango_train_kind kind)
 
 mango_status mango_train_init(mango_net *net, mango_train_kind kind, uint64_t seed)
 {
-    MGI_REQUIRE(net);
+    const mgi_trainer_kind *k = mgi_trainer_kind_of(kind);
+    MGI_REQUIRE(net && k);
     MGI_TRY(mgi_net_alloc_params(net));
     for (int i = 0; i < net->n_nodes; i++) {
         const mgi_node *n = &net->node[i];
         mango_rng r;
         mango_rng_init(&r, seed, MGI_RNG_INIT, (uint64_t)i);
         if (n->kind == MGI_CONV || n->kind == MGI_CONVT || n->kind == MGI_LINEAR)
-            init_weights(net, i, kind, &r);
+            init_weights(net, i, k, &r);
         else if (n->kind == MGI_BATCHNORM)
-            init_norm(net, i, kind);
+            init_norm(net, i, k->loud_norms);
         else if (n->kind == MGI_VQ)
             init_normal(&r, net->param[n->weight].count, 1.0, net->param[n->weight].v);
     }
     const int classes = mgi_net_class_softmax(net);
-    if (kind == MANGO_TRAIN_SNGAN && classes >= 0)
+    if (k->info.draws && classes >= 0)
         mango_train_latent_classes(net, net->node[classes].C, 0);
     return MANGO_OK;
 }
@@ -212,73 +213,6 @@ double mango_train_latent_classes(mango_net *net, mango_idx classes, int learned
 
 /* ---- recipes ------------------------------------------------------------- */
 
-static int init_any(const mango_net *net, mgi_kind kind)
-{
-    for (int i = 0; i < net->n_nodes; i++)
-        if (net->node[i].kind == kind)
-            return 1;
-    return 0;
-}
-
-/* An output of spikes saturates and passes little gradient: read the linear
- * layer that feeds it, at a tenth of the logits' size, so that the rates of the
- * last neurons keep the order of the classes. */
-static void init_recipe_readout(mango_train_options *o, const mango_net *net)
-{
-    int i = net->output;
-    if (net->node[i].kind != MGI_LIF)
-        return;
-    while (net->node[i].kind != MGI_LINEAR && net->node[i].n_in > 0)
-        i = net->node[i].in[0];
-    if (net->node[i].kind == MGI_LINEAR && mgi_copy(o->readout, (mango_idx)sizeof o->readout, net->node[i].name))
-        o->readout_scale = 10;
-}
-
-static void init_recipe_net(mango_train_options *o, const mango_net *net)
-{
-    const int spiking = init_any(net, MGI_LIF), norm = init_any(net, MGI_BATCHNORM);
-    o->epochs = 30;
-    o->batch = 128;
-    o->T = spiking ? 4 : 1;
-    /* Surrogate gradients are small and uneven from layer to layer: Adam. */
-    o->optimizer = norm && !spiking ? MANGO_SGD : MANGO_ADAMW;
-    o->lr = o->optimizer == MANGO_SGD ? 0.1 : 2e-3;
-    o->warmup = 0.5;
-    o->weight_decay = o->optimizer == MANGO_SGD ? 5e-4 : 0.02;
-    o->smoothing = 0.1;
-    o->clip = 5;
-    o->crop_pad = net->node[net->input].H >= 32 ? 4 : 0;
-    o->flip = net->node[net->input].C == 3;
-    init_recipe_readout(o, net);
-}
-
-static void init_recipe_vqvae(mango_train_options *o, const mango_net *net)
-{
-    o->epochs = 20;
-    o->batch = 256;
-    o->optimizer = MANGO_ADAM;
-    o->lr = 1e-3;
-    o->commitment = 0.25;
-    o->decay = 0.99;
-    o->revive = 0.02;
-    o->reference = 1000;
-    o->flip = !net || net->node[net->input].C == 3; /* digits read one way */
-}
-
-static void init_recipe_sngan(mango_train_options *o)
-{
-    o->epochs = 50;
-    o->batch = 64;
-    o->optimizer = MANGO_ADAM;
-    o->schedule = MANGO_LR_LINEAR;
-    o->lr = 2e-4;
-    o->beta1 = 0;
-    o->beta2 = 0.9;
-    o->ema = 0.999;
-    o->n_dis = 5;
-    o->flip = 1;
-}
-
 void mango_train_defaults(mango_train_options *o, mango_train_kind kind, const mango_net *net)
 {
     memset(o, 0, sizeof *o);
@@ -296,12 +230,7 @@ void mango_train_defaults(mango_train_options *o, mango_train_kind kind, const m
     o->distill = 0.5;
     o->temperature = 2;
     o->n_dis = 1;
-    if (kind == MANGO_TRAIN_NET)
-        init_recipe_net(o, net);
-    else if (kind == MANGO_TRAIN_VQVAE)
-        init_recipe_vqvae(o, net);
-    else
-        init_recipe_sngan(o);
+    mgi_trainer_kind_of(kind)->recipe(o, net);
 }
 
 typedef struct init_range {
@@ -311,6 +240,8 @@ typedef struct init_range {
 
 mango_status mango_train_check(const mango_train_options *o, mango_train_kind kind, mango_err *err)
 {
+    const mgi_trainer_kind *k = mgi_trainer_kind_of(kind);
+    MGI_CHECK(err, o && k, "mango_train_check: no such kind of training, or no options");
     const init_range r[] = {
         {"epochs", (double)o->epochs, 1, 100000}, {"batch", (double)o->batch, 1, 4096},
         {"T", (double)o->T, 1, 4096},             {"limit", (double)o->limit, 0, 1e9},
@@ -329,11 +260,11 @@ mango_status mango_train_check(const mango_train_options *o, mango_train_kind ki
         {"distill", o->distill, 0, 1},            {"temperature", o->temperature, 0.1, 100},
         {"reference", (double)o->reference, 0, 100000}, {"memory", (double)o->memory, 0, 1e15},
     };
-    for (mango_idx k = 0; k < MGI_COUNT(r); k++)
-        if (!(r[k].value >= r[k].lo && r[k].value <= r[k].hi))
-            return mgi_fail(err, MANGO_E_ARG, "option %s: %g; expected %g to %g", r[k].name,
-                            r[k].value, r[k].lo, r[k].hi);
-    if (kind != MANGO_TRAIN_NET && o->mixup > 0)
+    for (mango_idx i = 0; i < MGI_COUNT(r); i++)
+        if (!(r[i].value >= r[i].lo && r[i].value <= r[i].hi))
+            return mgi_fail(err, MANGO_E_ARG, "option %s: %g; expected %g to %g", r[i].name,
+                            r[i].value, r[i].lo, r[i].hi);
+    if (!k->mixes && o->mixup > 0)
         return mgi_fail(err, MANGO_E_ARG, "option mixup is for classifiers only");
     return MANGO_OK;
 }

@@ -7,18 +7,16 @@
 #include "trainer.h"
 #include "../net/safetensors.h"
 
-typedef enum ckpt_pass { CKPT_WRITE, CKPT_CHECK, CKPT_READ } ckpt_pass;
-typedef struct ckpt_walk {
-    ckpt_pass pass;
+typedef enum resume_pass { RESUME_WRITE, RESUME_CHECK, RESUME_READ } resume_pass;
+struct mgi_resume {
+    resume_pass pass;
     mgi_tensor_writer *w;
     const mgi_tensors *f;
     mango_err *err;
     const char *path;
-} ckpt_walk;
+};
 
-static const char *const ckpt_kinds[] = {"net", "vqvae", "sngan"};
-
-static int ckpt_finite(mango_idx n, const float *x)
+static int resume_finite(mango_idx n, const float *x)
 {
     for (mango_idx i = 0; i < n; i++)
         if (!(x[i] - x[i] == 0.0f))
@@ -26,7 +24,7 @@ static int ckpt_finite(mango_idx n, const float *x)
     return 1;
 }
 
-static mango_status ckpt_array(ckpt_walk *k, const char *group, const char *name, mango_idx n,
+mango_status mgi_resume_array(mgi_resume *k, const char *group, const char *name, mango_idx n,
                                float *x)
 {
     char full[MGI_NAME + 64];
@@ -37,8 +35,8 @@ static mango_status ckpt_array(ckpt_walk *k, const char *group, const char *name
     mgi_str_free(&s);
     if (!whole)
         return MANGO_E_MEM;
-    if (k->pass == CKPT_WRITE) {
-        if (!ckpt_finite(n, x))
+    if (k->pass == RESUME_WRITE) {
+        if (!resume_finite(n, x))
             return mgi_fail(k->err, MANGO_E_NONFINITE,
                             "%s: not written, %s holds values that are not finite", k->path, full);
         return mgi_writer_add(k->w, full, MGI_F32, 1, &n, x);
@@ -49,69 +47,48 @@ static mango_status ckpt_array(ckpt_walk *k, const char *group, const char *name
     if (t->count != n || t->dtype != MGI_F32)
         return mgi_fail(k->err, MANGO_E_SHAPE, "%s: %s has %ld values, expected %ld as F32",
                         k->path, full, (long)t->count, (long)n);
-    return k->pass == CKPT_READ ? mgi_tensor_floats(t, 1, x, k->err) : MANGO_OK;
+    return k->pass == RESUME_READ ? mgi_tensor_floats(t, 1, x, k->err) : MANGO_OK;
 }
 
-static mango_status ckpt_params(ckpt_walk *k, const char *group, mango_net *net)
+mango_status mgi_resume_params(mgi_resume *k, const char *group, mango_net *net)
 {
     for (int p = 0; p < net->n_params; p++)
-        MGI_TRY(ckpt_array(k, group, net->param[p].name, net->param[p].count, net->param[p].v));
+        MGI_TRY(mgi_resume_array(k, group, net->param[p].name, net->param[p].count, net->param[p].v));
     return MANGO_OK;
 }
 
-static mango_status ckpt_optim(ckpt_walk *k, const char *m, const char *v, mgi_optim *o)
+mango_status mgi_resume_optim(mgi_resume *k, const char *m, const char *v, mgi_optim *o)
 {
     for (int p = 0; p < o->net->n_params; p++) {
         const mgi_param *q = &o->net->param[p];
         if (!o->g.of[p])
             continue;
         const mango_idx at = o->g.of[p] - o->g.flat;
-        MGI_TRY(ckpt_array(k, m, q->name, q->count, o->m + at));
+        MGI_TRY(mgi_resume_array(k, m, q->name, q->count, o->m + at));
         if (o->v)
-            MGI_TRY(ckpt_array(k, v, q->name, q->count, o->v + at));
+            MGI_TRY(mgi_resume_array(k, v, q->name, q->count, o->v + at));
     }
     return MANGO_OK;
 }
 
-static mango_status ckpt_vq(ckpt_walk *k, mango_trainer *t)
+int mgi_resume_reads(const mgi_resume *k)
 {
-    const mgi_node *n = &t->net->node[t->vq];
-    float *used = mgi_new(&t->al, n->codes, sizeof *used);
-    mango_status st = MANGO_E_MEM;
-    if (!used)
-        return st;
-    for (mango_idx i = 0; i < n->codes; i++)
-        used[i] = (float)t->used[i];
-    MGI_TRY_TO(ckpt_array(k, "vq", "used", n->codes, used));
-    MGI_TRY_TO(ckpt_array(k, "vq", "n", n->codes, t->ema_n));
-    MGI_TRY_TO(ckpt_array(k, "vq", "w", n->codes * n->C, t->ema_w));
-    for (mango_idx i = 0; k->pass == CKPT_READ && i < n->codes; i++)
-        t->used[i] = (double)used[i];
-done:
-    mgi_del(&t->al, used, n->codes, sizeof *used);
-    return st;
+    return k->pass == RESUME_READ;
 }
 
-static mango_status ckpt_arrays(ckpt_walk *k, mango_trainer *t)
+static mango_status resume_arrays(mgi_resume *k, mango_trainer *t)
 {
-    MGI_TRY(ckpt_params(k, "net", t->net));
-    MGI_TRY(ckpt_optim(k, "m", "v", &t->opt));
+    MGI_TRY(mgi_resume_params(k, "net", t->net));
+    MGI_TRY(mgi_resume_optim(k, "m", "v", &t->opt));
     for (int p = 0; t->o.ema > 0 && p < t->net->n_params; p++)
-        MGI_TRY(ckpt_array(k, "avg", t->net->param[p].name, t->net->param[p].count,
+        MGI_TRY(mgi_resume_array(k, "avg", t->net->param[p].name, t->net->param[p].count,
                            t->avg.of[p]));
-    if (t->vq >= 0)
-        MGI_TRY(ckpt_vq(k, t));
-    if (!t->dsc)
-        return MANGO_OK;
-    MGI_TRY(ckpt_params(k, "dsc", t->dsc));
-    MGI_TRY(ckpt_optim(k, "dsc_m", "dsc_v", &t->opt_d));
-    MGI_TRY(ckpt_array(k, "sn", "u", t->sn.nu, t->sn.u));
-    return ckpt_array(k, "sn", "v", t->sn.nv, t->sn.v);
+    return t->kind->keeps ? t->kind->keeps(k, t) : MANGO_OK;
 }
 
 /* ---- numbers --------------------------------------------------------------- */
 
-static void ckpt_put(mgi_str *s, double v)
+static void resume_put(mgi_str *s, double v)
 {
     uint64_t bits;
     memcpy(&bits, &v, sizeof bits);
@@ -119,7 +96,7 @@ static void ckpt_put(mgi_str *s, double v)
 }
 
 /* Reads one double of 16 hex digits and a space; NULL at a bad one. */
-static const char *ckpt_get(const char *z, double *v)
+static const char *resume_get(const char *z, double *v)
 {
     uint64_t bits = 0;
     for (int i = 0; i < 16; i++) {
@@ -132,27 +109,27 @@ static const char *ckpt_get(const char *z, double *v)
     return z[16] == ' ' ? z + 17 : NULL;
 }
 
-enum { CKPT_HEAD = 8 + MGI_SUMS, CKPT_ROW = 7 };
+enum { RESUME_HEAD = 8 + MGI_SUMS, RESUME_ROW = 7 };
 
-static void ckpt_numbers(const mango_trainer *t, mgi_str *s)
+static void resume_numbers(const mango_trainer *t, mgi_str *s)
 {
     const double head[8] = {(double)t->epoch, (double)t->step, (double)t->update, t->last, t->best,
                             (double)t->best_epoch, (double)t->opt.updates,
                             (double)t->opt_d.updates};
     for (int i = 0; i < 8; i++)
-        ckpt_put(s, head[i]);
+        resume_put(s, head[i]);
     for (int i = 0; i < MGI_SUMS; i++)
-        ckpt_put(s, t->sum[i]);
+        resume_put(s, t->sum[i]);
     for (mango_idx e = 0; e < t->epoch; e++) {
         const mango_train_row *r = &t->row[e];
-        const double v[CKPT_ROW] = {(double)r->epoch, r->loss, r->score, r->val_loss,
+        const double v[RESUME_ROW] = {(double)r->epoch, r->loss, r->score, r->val_loss,
                                     r->val_score, r->lr, r->extra};
-        for (int i = 0; i < CKPT_ROW; i++)
-            ckpt_put(s, v[i]);
+        for (int i = 0; i < RESUME_ROW; i++)
+            resume_put(s, v[i]);
     }
 }
 
-static int ckpt_count(double v, double most, mango_idx *out)
+static int resume_count(double v, double most, mango_idx *out)
 {
     if (!(v >= 0 && v <= most && v <= (double)(PTRDIFF_MAX / 2)))
         return 0;
@@ -161,20 +138,20 @@ static int ckpt_count(double v, double most, mango_idx *out)
 }
 
 /* Reads the numbers; changes t only when `set`. */
-static int ckpt_parse(mango_trainer *t, const char *z, int set)
+static int resume_parse(mango_trainer *t, const char *z, int set)
 {
-    double head[CKPT_HEAD], v[CKPT_ROW];
+    double head[RESUME_HEAD], v[RESUME_ROW];
     mango_idx n[6];
-    for (int i = 0; z && i < CKPT_HEAD; i++)
-        z = ckpt_get(z, &head[i]);
-    if (!z || !ckpt_count(head[0], (double)t->o.epochs, &n[0]) ||
-        !ckpt_count(head[1], (double)t->steps, &n[1]) || !ckpt_count(head[2], 1e12, &n[2]) ||
-        !ckpt_count(head[6], 1e12, &n[3]) || !ckpt_count(head[7], 1e12, &n[4]) ||
-        !ckpt_count(head[5], (double)t->o.epochs, &n[5]))
+    for (int i = 0; z && i < RESUME_HEAD; i++)
+        z = resume_get(z, &head[i]);
+    if (!z || !resume_count(head[0], (double)t->o.epochs, &n[0]) ||
+        !resume_count(head[1], (double)t->steps, &n[1]) || !resume_count(head[2], 1e12, &n[2]) ||
+        !resume_count(head[6], 1e12, &n[3]) || !resume_count(head[7], 1e12, &n[4]) ||
+        !resume_count(head[5], (double)t->o.epochs, &n[5]))
         return 0;
     for (mango_idx e = 0; e < n[0]; e++) {
-        for (int i = 0; z && i < CKPT_ROW; i++)
-            z = ckpt_get(z, &v[i]);
+        for (int i = 0; z && i < RESUME_ROW; i++)
+            z = resume_get(z, &v[i]);
         if (!z)
             return 0;
         const mango_train_row r = {e + 1, v[1], v[2], v[3], v[4], v[5], v[6]};
@@ -193,7 +170,7 @@ static int ckpt_parse(mango_trainer *t, const char *z, int set)
 
 /* ---- save and resume -------------------------------------------------------- */
 
-static void ckpt_texts(const mango_trainer *t, mgi_str *options, mgi_str *graph)
+static void resume_texts(const mango_trainer *t, mgi_str *options, mgi_str *graph)
 {
     mgi_str_init(options, &t->al);
     mgi_str_init(graph, &t->al);
@@ -215,19 +192,19 @@ mango_status mango_trainer_save(const mango_trainer *t, const char *path, mango_
     MGI_REQUIRE(t && path);
     mango_status st = MANGO_E_MEM;
     mgi_str options, graph, numbers;
-    ckpt_walk k = {CKPT_WRITE, NULL, NULL, err, path};
-    ckpt_texts(t, &options, &graph);
+    mgi_resume k = {RESUME_WRITE, NULL, NULL, err, path};
+    resume_texts(t, &options, &graph);
     mgi_str_init(&numbers, &t->al);
-    ckpt_numbers(t, &numbers);
+    resume_numbers(t, &numbers);
     if (options.bad || graph.bad || numbers.bad)
         goto done;
     MGI_TRY_TO(mgi_writer_new(&k.w, &t->al));
     MGI_TRY_TO(mgi_writer_meta(k.w, "mango.train", "1"));
-    MGI_TRY_TO(mgi_writer_meta(k.w, "mango.train.kind", ckpt_kinds[t->kind]));
+    MGI_TRY_TO(mgi_writer_meta(k.w, "mango.train.kind", t->kind->info.name));
     MGI_TRY_TO(mgi_writer_meta(k.w, "mango.train.graph", graph.p));
     MGI_TRY_TO(mgi_writer_meta(k.w, "mango.train.options", options.p));
     MGI_TRY_TO(mgi_writer_meta(k.w, "mango.train.numbers", numbers.p));
-    MGI_TRY_TO(ckpt_arrays(&k, (mango_trainer *)(uintptr_t)t)); /* read only here */
+    MGI_TRY_TO(resume_arrays(&k, (mango_trainer *)(uintptr_t)t)); /* read only here */
     MGI_TRY_TO(mgi_writer_save(k.w, path, err));
 done:
     mgi_writer_free(k.w);
@@ -238,7 +215,7 @@ done:
 }
 
 /* The first line in which two texts differ, cut to fit a message. */
-static void ckpt_differ(const char *have, const char *want, char *a, char *b, size_t cap)
+static void resume_differ(const char *have, const char *want, char *a, char *b, size_t cap)
 {
     size_t line = 0, i = 0;
     for (; have[i] && have[i] == want[i]; i++)
@@ -252,7 +229,7 @@ static void ckpt_differ(const char *have, const char *want, char *a, char *b, si
     b[i] = 0;
 }
 
-static mango_status ckpt_same(const mango_trainer *t, const mgi_tensors *f, const char *path,
+static mango_status resume_same(const mango_trainer *t, const mgi_tensors *f, const char *path,
                               mango_err *err)
 {
     char a[80], b[80];
@@ -262,19 +239,19 @@ static mango_status ckpt_same(const mango_trainer *t, const mgi_tensors *f, cons
     const char *o = mgi_tensors_meta(f, "mango.train.options");
     if (!mgi_tensors_meta(f, "mango.train") || !kind || !g || !o)
         return mgi_fail(err, MANGO_E_FORMAT, "%s: not a training checkpoint", path);
-    if (strcmp(kind, ckpt_kinds[t->kind]) != 0)
+    if (strcmp(kind, t->kind->info.name) != 0)
         return mgi_fail(err, MANGO_E_SHAPE, "%s: checkpoint of trainer %s, not %s", path, kind,
-                        ckpt_kinds[t->kind]);
+                        t->kind->info.name);
     mgi_str options, graph;
-    ckpt_texts(t, &options, &graph);
+    resume_texts(t, &options, &graph);
     if (options.bad || graph.bad) {
         st = MANGO_E_MEM;
     } else if (strcmp(g, graph.p) != 0) {
-        ckpt_differ(g, graph.p, a, b, sizeof a);
+        resume_differ(g, graph.p, a, b, sizeof a);
         st = mgi_fail(err, MANGO_E_SHAPE,
                       "%s: checkpoint of another architecture: '%s', here '%s'", path, a, b);
     } else if (strcmp(o, options.p) != 0) {
-        ckpt_differ(o, options.p, a, b, sizeof a);
+        resume_differ(o, options.p, a, b, sizeof a);
         st = mgi_fail(err, MANGO_E_ARG, "%s: made with option %s, now %s", path, a, b);
     }
     mgi_str_free(&options);
@@ -288,19 +265,17 @@ mango_status mango_trainer_resume(mango_trainer *t, const char *path, mango_err 
     mgi_tensors f;
     mango_status st;
     MGI_TRY(mgi_tensors_read(&f, path, &t->al, err));
-    ckpt_walk k = {CKPT_CHECK, NULL, &f, err, path};
+    mgi_resume k = {RESUME_CHECK, NULL, &f, err, path};
     const char *numbers = mgi_tensors_meta(&f, "mango.train.numbers");
-    MGI_TRY_TO(ckpt_same(t, &f, path, err));
-    if (!numbers || !ckpt_parse(t, numbers, 0)) {
+    MGI_TRY_TO(resume_same(t, &f, path, err));
+    if (!numbers || !resume_parse(t, numbers, 0)) {
         st = mgi_fail(err, MANGO_E_FORMAT, "%s: the position of the training is damaged", path);
         goto done;
     }
-    MGI_TRY_TO(ckpt_arrays(&k, t));
-    k.pass = CKPT_READ;
-    MGI_TRY_TO(ckpt_arrays(&k, t));
-    ckpt_parse(t, numbers, 1);
-    if (t->dsc)
-        mgi_spectral_update(&t->sn, 0);
+    MGI_TRY_TO(resume_arrays(&k, t));
+    k.pass = RESUME_READ;
+    MGI_TRY_TO(resume_arrays(&k, t));
+    resume_parse(t, numbers, 1);
 done:
     mgi_tensors_free(&f);
     return st;

@@ -40,7 +40,7 @@ static mango_status sngan_fits(mango_trainer *t, mango_err *err)
     return MANGO_OK;
 }
 
-mango_status mgi_sngan_prepare(mango_trainer *t, mango_err *err)
+static mango_status sngan_prepare(mango_trainer *t, mango_err *err)
 {
     const mgi_node *z = &t->net->node[t->net->input], *y = &t->net->node[t->net->output];
     const mango_idx b = t->o.batch;
@@ -165,22 +165,22 @@ static mango_status sngan_generator(mango_trainer *t, double lr, mango_err *err)
     return MANGO_OK;
 }
 
-mango_status mgi_sngan_update(mango_trainer *t, mango_err *err)
+static mango_status sngan_update(mango_trainer *t, mango_err *err)
 {
     const double lr = mgi_trainer_lr(t);
     const double lr_dis = t->o.lr_dis > 0 && t->o.lr > 0 ? lr / t->o.lr * t->o.lr_dis : lr;
     for (mango_idx k = 0; k < t->o.n_dis; k++)
         MGI_TRY(sngan_discriminator(t, k, lr_dis, err));
-    MGI_TRY(sngan_generator(t, lr, err));
-    if (t->o.ema > 0)
-        mgi_average_step(&t->avg, t->net, t->o.ema, t->update);
-    return MANGO_OK;
+    return sngan_generator(t, lr, err);
 }
 
-mango_status mgi_sngan_sample(mango_trainer *t, mango_idx n, float *rgb)
+static mango_status sngan_sample(mango_trainer *t, mango_idx n, float *rgb, float *source,
+                                 mango_err *err)
 {
-    const mango_idx C = t->batch.C, hw = t->batch.H * t->batch.W, d = t->n_latent / t->o.batch;
+    const mango_idx d = t->n_latent / t->o.batch;
     const mango_idx K = t->dsc->node[t->dsc->output].C;
+    (void)source;
+    (void)err;
     sngan_latents(t, MGI_RNG_SAMPLE, 0, n);
     const int *is = sngan_classes(t, n);
     for (mango_idx i = 0; i < n; i++) { /* one class after the other */
@@ -191,11 +191,59 @@ mango_status mgi_sngan_sample(mango_trainer *t, mango_idx n, float *rgb)
     }
     mgi_trainer_bind(t, t->eval);
     MGI_TRY(mgi_tape_forward(t->eval, n, t->tmp));
-    mgi_to_nchw(n, C, hw, mgi_tape_value(t->eval, -1, NULL), rgb);
-    for (mango_idx i = 0; i < n * C * hw; i++) {
-        const float v = (rgb[i] - t->shift[0]) / t->scale[0];
-        rgb[i] = v > 0.0f ? v < 1.0f ? v : 1.0f : 0.0f;
-    }
+    mgi_trainer_rgb(t, n, mgi_tape_value(t->eval, -1, NULL), rgb);
     return MANGO_OK;
 }
+
+/* ---- the rest of the kind --------------------------------------------------- */
+
+static mango_status sngan_keeps(mgi_resume *k, mango_trainer *t)
+{
+    MGI_TRY(mgi_resume_params(k, "dsc", t->dsc));
+    MGI_TRY(mgi_resume_optim(k, "dsc_m", "dsc_v", &t->opt_d));
+    MGI_TRY(mgi_resume_array(k, "sn", "u", t->sn.nu, t->sn.u));
+    MGI_TRY(mgi_resume_array(k, "sn", "v", t->sn.nv, t->sn.v));
+    if (mgi_resume_reads(k))
+        mgi_spectral_update(&t->sn, 0);
+    return MANGO_OK;
+}
+
+static double sngan_flops(const mango_trainer *t)
+{
+    const mango_idx b = t->o.batch;
+    const double dsc = mgi_tape_flops(t->tape, b, 0) + mgi_tape_flops(t->tape_d, 2 * b, 1);
+    return (double)t->o.n_dis * dsc + mgi_tape_flops(t->tape, b, 1) +
+           mgi_tape_flops(t->tape_g, b, 1);
+}
+
+static void sngan_recipe(mango_train_options *o, const mango_net *net)
+{
+    (void)net;
+    o->epochs = 50;
+    o->batch = 64;
+    o->optimizer = MANGO_ADAM;
+    o->schedule = MANGO_LR_LINEAR;
+    o->lr = 2e-4;
+    o->beta1 = 0;
+    o->beta2 = 0.9;
+    o->ema = 0.999;
+    o->n_dis = 5;
+    o->flip = 1;
+}
+
+MGI_DATA const mgi_trainer_kind mgi_trainer_sngan = {
+    .info = {.name = "sngan",
+             .arch = "sngan",
+             .column = {"loss_d", "loss_g", "val_loss", "val_score", "lr", "margin"},
+             .draws = 1,
+             .samples = 1,
+             .judged = 1},
+    .even_weights = 1,
+    .recipe = sngan_recipe,
+    .prepare = sngan_prepare,
+    .update = sngan_update,
+    .sample = sngan_sample,
+    .keeps = sngan_keeps,
+    .flops = sngan_flops,
+};
 #undef SNGAN_MISMATCH

@@ -20,6 +20,19 @@ typedef enum mango_train_kind {
     MANGO_TRAIN_VQVAE, /* van den Oord et al. 2017, codebook by moving averages */
     MANGO_TRAIN_SNGAN  /* Miyato et al. 2018, hinge loss                        */
 } mango_train_kind;
+/* What is known of a kind of training. */
+typedef struct mango_train_kind_info {
+    const char *name;      /* "net", "vqvae", "sngan"                             */
+    const char *arch;      /* a network of the zoo that is trained so             */
+    const char *column[6]; /* loss, score, val_loss, val_score, lr, extra of a row */
+    int rising;            /* 1: a larger val_score is better                     */
+    int draws;             /* 1: the network's output is pictures, its input not  */
+    int samples;           /* 1: mango_trainer_sample has something to show       */
+    int judged;            /* 1: a second network, dsc, judges what it draws      */
+} mango_train_kind_info;
+/* mango_train_kind_get - kinds are 0, 1, .. until it returns MANGO_E_ARG. */
+MANGO_API mango_status mango_train_kind_get(mango_train_kind kind, mango_train_kind_info *info,
+                                            size_t size);
 typedef enum mango_optimizer { MANGO_SGD, MANGO_ADAM, MANGO_ADAMW } mango_optimizer;
 typedef enum mango_schedule {
     MANGO_LR_CONSTANT,

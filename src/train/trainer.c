@@ -28,14 +28,18 @@ void mgi_trainer_bind(const mango_trainer *t, mgi_tape *tape)
 
 /* ---- set-up --------------------------------------------------------------- */
 
-static mango_status trainer_fits(const mango_net *net, const mango_data_info *d, const char *what,
-                                 int node, mango_err *err)
+const mgi_node *mgi_trainer_pictures(const mango_trainer *t)
 {
-    const mgi_node *n = &net->node[node];
+    return &t->net->node[t->kind->info.draws ? t->net->output : t->net->input];
+}
+
+static mango_status trainer_fits(const mango_trainer *t, const mango_data_info *d, mango_err *err)
+{
+    const mgi_node *n = mgi_trainer_pictures(t);
     if (d->C != n->C || d->H != n->H || d->W != n->W)
         return mgi_fail(err, MANGO_E_SHAPE,
-                        "%s: pictures are %ldx%ldx%ld, layer %s of %s is %ldx%ldx%ld", what,
-                        (long)d->C, (long)d->H, (long)d->W, n->name, net->arch, (long)n->C,
+                        "%s: pictures are %ldx%ldx%ld, layer %s of %s is %ldx%ldx%ld", d->name,
+                        (long)d->C, (long)d->H, (long)d->W, n->name, t->net->arch, (long)n->C,
                         (long)n->H, (long)n->W);
     return MANGO_OK;
 }
@@ -43,7 +47,7 @@ static mango_status trainer_fits(const mango_net *net, const mango_data_info *d,
 static mango_status trainer_labels(const mango_trainer *t, const mango_data *data,
                                    const mango_data_info *d, mango_err *err)
 {
-    const mango_net *reads = t->kind == MANGO_TRAIN_SNGAN ? t->dsc : t->net;
+    const mango_net *reads = t->dsc ? t->dsc : t->net;
     const mgi_node *out = &reads->node[reads->output];
     const int *label = mango_data_labels(data);
     if (d->classes <= 0)
@@ -58,26 +62,31 @@ static mango_status trainer_labels(const mango_trainer *t, const mango_data *dat
     return MANGO_OK;
 }
 
-static mango_status trainer_data(mango_trainer *t, mango_err *err)
+/* How pictures in [0,1] become what the network reads or draws. */
+static void trainer_units(mango_trainer *t)
 {
     const mango_net *net = t->net;
-    const int node = t->kind == MANGO_TRAIN_SNGAN ? net->output : net->input;
-    mango_data_get(t->data, &t->info, sizeof t->info);
-    MGI_TRY(trainer_fits(net, &t->info, t->info.name, node, err));
-    if (t->kind == MANGO_TRAIN_NET || (t->dsc && t->dsc->node[t->dsc->output].C > 1))
-        MGI_TRY(trainer_labels(t, t->data, &t->info, err));
-    if (t->val) {
-        mango_data_get(t->val, &t->val_info, sizeof t->val_info);
-        MGI_TRY(trainer_fits(net, &t->val_info, t->val_info.name, node, err));
-        if (t->kind == MANGO_TRAIN_NET)
-            MGI_TRY(trainer_labels(t, t->val, &t->val_info, err));
-    }
     for (int c = 0; c < 3; c++) {
         const float sd = net->std[c] != 0.0f ? net->std[c] : 1.0f;
         const float gain = net->out_scale != 0.0f ? net->out_scale : 1.0f;
-        t->scale[c] = 1.0f / (t->kind == MANGO_TRAIN_SNGAN ? gain : sd);
-        t->shift[c] = -(t->kind == MANGO_TRAIN_SNGAN ? net->out_shift : net->mean[c]) * t->scale[c];
+        t->scale[c] = 1.0f / (t->kind->info.draws ? gain : sd);
+        t->shift[c] = -(t->kind->info.draws ? net->out_shift : net->mean[c]) * t->scale[c];
     }
+}
+
+static mango_status trainer_data(mango_trainer *t, mango_err *err)
+{
+    mango_data_get(t->data, &t->info, sizeof t->info);
+    MGI_TRY(trainer_fits(t, &t->info, err));
+    if (t->kind->labelled || (t->dsc && t->dsc->node[t->dsc->output].C > 1))
+        MGI_TRY(trainer_labels(t, t->data, &t->info, err));
+    if (t->val) {
+        mango_data_get(t->val, &t->val_info, sizeof t->val_info);
+        MGI_TRY(trainer_fits(t, &t->val_info, err));
+        if (t->kind->labelled)
+            MGI_TRY(trainer_labels(t, t->val, &t->val_info, err));
+    }
+    trainer_units(t);
     const mango_idx n = t->o.limit > 0 ? MGI_MIN(t->o.limit, t->info.count) : t->info.count;
     t->steps = n / t->o.batch;
     if (t->steps < 1)
@@ -88,7 +97,7 @@ static mango_status trainer_data(mango_trainer *t, mango_err *err)
 
 static mango_status trainer_buffers(mango_trainer *t, mango_err *err)
 {
-    const mgi_node *n = &t->net->node[t->kind == MANGO_TRAIN_SNGAN ? t->net->output : t->net->input];
+    const mgi_node *n = mgi_trainer_pictures(t);
     const mango_idx e = n->C * n->H * n->W, size[] = {4, (mango_idx)sizeof(float), t->o.batch, e};
     mango_idx most;
     if (!mgi_prod(4, size, &most))
@@ -119,11 +128,7 @@ static mango_status trainer_prepare(mango_trainer *t, mango_err *err)
     MGI_TRY(mgi_optim_new(&t->opt, t->net, &t->o));
     if (t->o.ema > 0)
         MGI_TRY(mgi_average_new(&t->avg, t->net));
-    if (t->kind == MANGO_TRAIN_NET)
-        return mgi_classifier_prepare(t, err);
-    if (t->kind == MANGO_TRAIN_VQVAE)
-        return mgi_vqvae_prepare(t, err);
-    return mgi_sngan_prepare(t, err);
+    return t->kind->prepare(t, err);
 }
 
 mango_status mango_trainer_create(mango_trainer **out, mango_train_kind kind, mango_net *net,
@@ -131,7 +136,8 @@ mango_status mango_trainer_create(mango_trainer **out, mango_train_kind kind, ma
                                   const mango_train_options *o, const mango_alloc *al,
                                   mango_err *err)
 {
-    MGI_REQUIRE(out && net && data && o && (kind == MANGO_TRAIN_SNGAN) == (dsc != NULL));
+    const mgi_trainer_kind *k = mgi_trainer_kind_of(kind);
+    MGI_REQUIRE(out && net && data && o && k && k->info.judged == (dsc != NULL));
     *out = NULL;
     MGI_TRY(mango_train_check(o, kind, err));
     for (int p = 0; p < net->n_params; p++)
@@ -145,7 +151,7 @@ mango_status mango_trainer_create(mango_trainer **out, mango_train_kind kind, ma
     if (!t)
         return mgi_fail(err, MANGO_E_MEM, "no memory for a trainer");
     t->al = a;
-    t->kind = kind;
+    t->kind = k;
     t->o = *o;
     t->net = net;
     t->dsc = dsc;
@@ -165,17 +171,6 @@ mango_status mango_trainer_create(mango_trainer **out, mango_train_kind kind, ma
     return MANGO_OK;
 }
 
-static void trainer_free_vq(mango_trainer *t)
-{
-    if (t->vq < 0)
-        return;
-    const mgi_node *n = &t->net->node[t->vq];
-    mgi_del(&t->al, t->used, n->codes, sizeof *t->used);
-    mgi_del(&t->al, t->per, t->batch.C, sizeof *t->per);
-    mgi_del(&t->al, t->ema_n, n->codes, sizeof(float));
-    mgi_del(&t->al, t->ema_w, n->codes * n->C, sizeof(float));
-}
-
 void mango_trainer_destroy(mango_trainer *t)
 {
     if (!t)
@@ -191,7 +186,8 @@ void mango_trainer_destroy(mango_trainer *t)
     mgi_optim_free(&t->opt_d);
     mgi_average_free(&t->avg);
     mgi_spectral_free(&t->sn);
-    trainer_free_vq(t);
+    if (t->kind->free)
+        t->kind->free(t);
     mgi_del(&a, t->batch.x, t->o.batch * e, sizeof(float));
     mgi_del(&a, t->seen, t->o.batch * e, sizeof(float));
     mgi_del(&a, t->batch.label, t->o.batch, sizeof(int));
@@ -292,38 +288,12 @@ mango_status mango_trainer_step(mango_trainer *t, mango_err *err)
     MGI_REQUIRE(t);
     if (t->epoch >= t->o.epochs || t->step >= t->steps)
         return mgi_fail(err, MANGO_E_STATE, "no step left in this epoch");
-    const mango_status st = t->kind == MANGO_TRAIN_NET     ? mgi_classifier_update(t, err)
-                            : t->kind == MANGO_TRAIN_VQVAE ? mgi_vqvae_update(t, err)
-                                                           : mgi_sngan_update(t, err);
-    if (st < 0)
-        return st;
-    if (t->o.ema > 0 && t->kind != MANGO_TRAIN_SNGAN)
+    MGI_TRY(t->kind->update(t, err));
+    if (t->o.ema > 0)
         mgi_average_step(&t->avg, t->net, t->o.ema, t->update);
     t->step++;
     t->update++;
     return MANGO_OK;
-}
-
-static mango_status trainer_look(mango_trainer *t, mango_train_row *r, mango_err *err)
-{
-    r->val_loss = r->val_score = MGI_NAN;
-    if (!t->val)
-        return MANGO_OK;
-    if (t->kind == MANGO_TRAIN_NET)
-        return mgi_classifier_look(t, r, err);
-    return t->kind == MANGO_TRAIN_VQVAE ? mgi_vqvae_look(t, r, err) : MANGO_OK;
-}
-
-static double trainer_perplexity(const mango_trainer *t)
-{
-    const mango_idx K = t->net->node[t->vq].codes;
-    double n = 0, h = 0;
-    for (mango_idx k = 0; k < K; k++)
-        n += t->used[k];
-    for (mango_idx k = 0; k < K; k++)
-        if (t->used[k] > 0)
-            h -= t->used[k] / n * mgi_log(t->used[k] / n);
-    return mgi_exp(h);
 }
 
 static mango_status trainer_close(mango_trainer *t, mango_train_row *r, mango_err *err)
@@ -333,10 +303,14 @@ static mango_status trainer_close(mango_trainer *t, mango_train_row *r, mango_er
     r->lr = trainer_lr_of(t, MGI_MAX(t->update - 1, 0));
     r->loss = t->sum[0] / n;
     r->score = t->sum[1] / n;
-    r->extra = t->kind == MANGO_TRAIN_VQVAE ? trainer_perplexity(t) : t->sum[2] / n;
-    MGI_TRY(trainer_look(t, r, err));
-    const double better = t->kind == MANGO_TRAIN_NET ? r->val_score : -r->val_score;
-    const double best = t->kind == MANGO_TRAIN_NET ? t->best : -t->best;
+    r->extra = t->sum[2] / n;
+    r->val_loss = r->val_score = MGI_NAN;
+    if (t->val && t->kind->look)
+        MGI_TRY(t->kind->look(t, r, err));
+    if (t->kind->close)
+        t->kind->close(t, r);
+    const double sign = t->kind->info.rising ? 1 : -1;
+    const double better = sign * r->val_score, best = sign * t->best;
     if (!mgi_is_nan(better) && (mgi_is_nan(best) || better > best)) {
         t->best = r->val_score;
         t->best_epoch = r->epoch;
@@ -346,8 +320,6 @@ static mango_status trainer_close(mango_trainer *t, mango_train_row *r, mango_er
     t->step = 0;
     t->ordered = 0;
     memset(t->sum, 0, sizeof t->sum);
-    if (t->vq >= 0)
-        memset(t->used, 0, (size_t)t->net->node[t->vq].codes * sizeof *t->used);
     return MANGO_OK;
 }
 
@@ -388,34 +360,15 @@ const mango_train_row *mango_trainer_rows(const mango_trainer *t, mango_idx *n)
 
 /* ---- at the end -------------------------------------------------------------- */
 
-/* Running statistics at bn_T steps: plain mean over batches, momentum 1/(k+1). */
-static mango_status trainer_renorm(mango_trainer *t, mango_err *err)
+void mgi_trainer_rgb(const mango_trainer *t, mango_idx n, const float *x, float *rgb)
 {
-    mgi_tape *tape = NULL;
-    mgi_tape_options o;
-    mango_status st = MANGO_OK;
-    const mango_idx b = MGI_MIN(t->o.batch, 64);
-    const mango_idx batches = MGI_MIN(64, t->info.count / b);
-    mgi_tape_defaults(&o);
-    o.B = b;
-    o.T = t->o.bn_T;
-    o.train = 2;
-    o.memory = mgi_trainer_memory(t);
-    MGI_TRY(mgi_tape_new(&tape, t->net, &o, &t->al, err));
-    mango_rng r;
-    mango_rng_init(&r, t->o.seed, MGI_RNG_ORDER, UINT64_MAX);
-    mango_rng_perm(&r, t->info.count, t->order);
-    t->ordered = 0;
-    for (mango_idx k = 0; k < batches; k++) {
-        t->batch.b = b;
-        MGI_TRY_TO(mgi_batch_fill(&t->batch, t->data, t->order + k * b, &t->o, 0, 0, t->scale,
-                                  t->shift));
-        tape->momentum = 1.0 / (double)(k + 1);
-        MGI_TRY_TO(mgi_tape_forward(tape, b, t->batch.x));
+    const mango_idx C = t->batch.C, hw = t->batch.H * t->batch.W;
+    mgi_to_nchw(n, C, hw, x, rgb);
+    for (mango_idx i = 0; i < n * C * hw; i++) {
+        const mango_idx c = i / hw % C % 3;
+        const float v = (rgb[i] - t->shift[c]) / t->scale[c];
+        rgb[i] = v > 0.0f ? v < 1.0f ? v : 1.0f : 0.0f;
     }
-done:
-    mgi_tape_free(tape);
-    return st;
 }
 
 mango_status mango_trainer_finish(mango_trainer *t, mango_err *err)
@@ -423,9 +376,7 @@ mango_status mango_trainer_finish(mango_trainer *t, mango_err *err)
     MGI_REQUIRE(t);
     for (int p = 0; t->o.ema > 0 && p < t->net->n_params; p++)
         memcpy(t->net->param[p].v, t->avg.of[p], (size_t)t->net->param[p].count * sizeof(float));
-    if (t->kind == MANGO_TRAIN_VQVAE && t->o.reference > 0)
-        return mgi_vqvae_reference(t, err);
-    return t->kind == MANGO_TRAIN_NET && t->o.bn_T > 0 ? trainer_renorm(t, err) : MANGO_OK;
+    return t->kind->finish ? t->kind->finish(t, err) : MANGO_OK;
 }
 
 mango_status mango_trainer_snapshot(mango_trainer *t, const char *path, const char *dtype,
@@ -449,7 +400,5 @@ mango_status mango_trainer_snapshot(mango_trainer *t, const char *path, const ch
 mango_status mango_trainer_sample(mango_trainer *t, mango_idx n, float *rgb, float *source)
 {
     MGI_REQUIRE(t && n > 0 && n <= t->o.batch && rgb);
-    if (t->kind == MANGO_TRAIN_VQVAE)
-        return mgi_vqvae_sample(t, n, rgb, source);
-    return t->kind == MANGO_TRAIN_SNGAN ? mgi_sngan_sample(t, n, rgb) : MANGO_E_UNSUPPORTED;
+    return t->kind->sample ? t->kind->sample(t, n, rgb, source, NULL) : MANGO_E_UNSUPPORTED;
 }

@@ -119,12 +119,41 @@ MGI_FN void mgi_spectral_bind(const mgi_spectral *s, mgi_tape *t);
 /* dL/dWbar in g becomes dL/dW. */
 MGI_FN void mgi_spectral_backward(const mgi_spectral *s, mgi_grads *g);
 
+typedef struct mgi_resume mgi_resume;
+
 /* ---- the trainer --------------------------------------------------------- */
 #define MGI_SUMS 6
 
+/* A kind of training: one record in its file, one row of the table in kinds.c. */
+typedef struct mgi_trainer_kind {
+    mango_train_kind_info info;
+    int labelled;       /* needs labels, of both splits                       */
+    int mixes;          /* the option mixup has a meaning                      */
+    int taught;         /* may have a teacher                                 */
+    int even_weights;   /* first values: uniform by both fans, biases 0       */
+    int loud_norms;     /* first values: norms before neurons start higher    */
+    void (*recipe)(mango_train_options *o, const mango_net *net); /* its own defaults */
+    mango_status (*prepare)(mango_trainer *t, mango_err *err);    /* tapes and buffers */
+    void (*free)(mango_trainer *t);                               /* these; NULL: none */
+    mango_status (*update)(mango_trainer *t, mango_err *err);     /* one step, adds to sum */
+    /* val_loss and val_score of the row; NULL: none. */
+    mango_status (*look)(mango_trainer *t, mango_train_row *r, mango_err *err);
+    /* The end of an epoch: `extra` of the row, and counts start again; NULL: sum[2]. */
+    void (*close)(mango_trainer *t, mango_train_row *r);
+    mango_status (*sample)(mango_trainer *t, mango_idx n, float *rgb, float *source, mango_err *err);
+    mango_status (*finish)(mango_trainer *t, mango_err *err);     /* NULL: nothing */
+    /* What a resume file holds beside parameters, moments and averages; NULL: nothing. */
+    mango_status (*keeps)(mgi_resume *k, mango_trainer *t);
+    double (*flops)(const mango_trainer *t);
+} mgi_trainer_kind;
+MGI_FN const mgi_trainer_kind *mgi_trainer_kind_of(mango_train_kind kind); /* NULL: none */
+MGI_FN const mgi_trainer_kind mgi_trainer_net;
+MGI_FN const mgi_trainer_kind mgi_trainer_vqvae;
+MGI_FN const mgi_trainer_kind mgi_trainer_sngan;
+
 struct mango_trainer {
     mango_alloc al;
-    mango_train_kind kind;
+    const mgi_trainer_kind *kind;
     mango_train_options o;
     mango_net *net, *dsc;
     const mango_data *data, *val;
@@ -158,22 +187,9 @@ struct mango_trainer {
     float *ema_n, *ema_w;           /* (codes), (codes,C) */
 };
 
-/* Per kind. prepare: tapes and buffers; update: one step, adds to sum;
- * look: fills val_loss and val_score; close: loss, score, extra of the row. */
-MGI_FN mango_status mgi_classifier_prepare(mango_trainer *t, mango_err *err);
-MGI_FN mango_status mgi_classifier_update(mango_trainer *t, mango_err *err);
-MGI_FN mango_status mgi_classifier_look(mango_trainer *t, mango_train_row *r, mango_err *err);
-/* (1-share) of the loss that t->tape holds and its gradient, and `share` of the
- * teacher's; returns the loss. */
+/* distill.c: (1-share) of the loss that t->tape holds and its gradient, and `share` of
+ * the teacher's, into *loss. */
 MGI_FN mango_status mgi_distill_add(mango_trainer *t, mango_idx b, double *loss);
-MGI_FN mango_status mgi_vqvae_prepare(mango_trainer *t, mango_err *err);
-MGI_FN mango_status mgi_vqvae_update(mango_trainer *t, mango_err *err);
-MGI_FN mango_status mgi_vqvae_look(mango_trainer *t, mango_train_row *r, mango_err *err);
-MGI_FN mango_status mgi_vqvae_reference(mango_trainer *t, mango_err *err);
-MGI_FN mango_status mgi_sngan_prepare(mango_trainer *t, mango_err *err);
-MGI_FN mango_status mgi_sngan_update(mango_trainer *t, mango_err *err);
-MGI_FN mango_status mgi_sngan_sample(mango_trainer *t, mango_idx n, float *rgb);
-MGI_FN mango_status mgi_vqvae_sample(mango_trainer *t, mango_idx n, float *rgb, float *source);
 
 /* Shared: the next b pictures of this epoch's order into t->batch. */
 MGI_FN mango_status mgi_trainer_batch(mango_trainer *t, mango_idx b, mango_err *err);
@@ -189,7 +205,26 @@ MGI_FN double mgi_trainer_lr(const mango_trainer *t);
 /* The evaluation tape reads averaged weights when there are any. */
 MGI_FN void mgi_trainer_bind(const mango_trainer *t, mgi_tape *tape);
 MGI_FN mango_idx mgi_trainer_memory(const mango_trainer *t);
-/* Options as text, "key=value" a line, for the checkpoint. */
+/* The node whose values are pictures: the input, or of what is drawn the output. */
+MGI_FN const mgi_node *mgi_trainer_pictures(const mango_trainer *t);
+/* (n,H,W,C) as the network has them to (n,C,H,W) in [0,1]. */
+MGI_FN void mgi_trainer_rgb(const mango_trainer *t, mango_idx n, const float *x, float *rgb);
+
+/* ---- resume.c: a walk over all that a trainer remembers, to write, check or read ---- */
+/* n values under "group/name"; of a network's parameters; of an optimizer's moments. */
+MGI_FN mango_status mgi_resume_array(mgi_resume *k, const char *group, const char *name,
+                                     mango_idx n, float *x);
+MGI_FN mango_status mgi_resume_params(mgi_resume *k, const char *group, mango_net *net);
+MGI_FN mango_status mgi_resume_optim(mgi_resume *k, const char *m, const char *v, mgi_optim *o);
+MGI_FN int mgi_resume_reads(const mgi_resume *k); /* does this pass change the trainer? */
+
+/* ---- flops.c ------------------------------------------------------------------------ */
+/* Operations for b pictures through the tape, forward; and back, if so. */
+MGI_FN double mgi_tape_flops(const mgi_tape *t, mango_idx b, int back);
+/* Of one update of a kind that has one network. */
+MGI_FN double mgi_trainer_flops(const mango_trainer *t);
+
+/* Options as text, "key=value" a line, for the resume file. */
 MGI_FN void mgi_train_text(const mango_train_options *o, mgi_str *s);
 
 #endif

@@ -5,6 +5,7 @@
  * loss = |y-x|^2 / variance + commitment |z - e|^2, means over elements.
  * SPDX-License-Identifier: MIT */
 #include "trainer.h"
+#include "../base/real.h"
 
 static mango_status vqvae_find(mango_trainer *t, mango_err *err)
 {
@@ -52,7 +53,7 @@ static mango_status vqvae_variance(mango_trainer *t, mango_err *err)
     return MANGO_OK;
 }
 
-mango_status mgi_vqvae_prepare(mango_trainer *t, mango_err *err)
+static mango_status vqvae_prepare(mango_trainer *t, mango_err *err)
 {
     mgi_tape_options o;
     MGI_TRY(vqvae_find(t, err));
@@ -130,7 +131,7 @@ static void vqvae_error_add(const mango_trainer *t, double weight, double *sum)
     }
 }
 
-mango_status mgi_vqvae_update(mango_trainer *t, mango_err *err)
+static mango_status vqvae_update(mango_trainer *t, mango_err *err)
 {
     const mgi_node *vq = &t->net->node[t->vq];
     const mango_idx b = t->o.batch, C = t->batch.C, rows = b * t->batch.H * t->batch.W;
@@ -167,7 +168,7 @@ mango_status mgi_vqvae_update(mango_trainer *t, mango_err *err)
     return MANGO_OK;
 }
 
-mango_status mgi_vqvae_look(mango_trainer *t, mango_train_row *r, mango_err *err)
+static mango_status vqvae_look(mango_trainer *t, mango_train_row *r, mango_err *err)
 {
     const mango_idx n = mgi_trainer_val_count(t);
     const mango_idx C = t->batch.C, hw = t->batch.H * t->batch.W;
@@ -215,7 +216,7 @@ static void vqvae_bytes(mango_idx n, const int32_t *code, unsigned char *raw)
     }
 }
 
-mango_status mgi_vqvae_reference(mango_trainer *t, mango_err *err)
+static mango_status vqvae_reference(mango_trainer *t, mango_err *err)
 {
     const mgi_node *vq = &t->net->node[t->vq];
     const mango_idx n = vqvae_choose(t), e = vq->H * vq->W, shape[3] = {n, vq->H, vq->W};
@@ -239,24 +240,98 @@ done:
     return st < 0 ? mgi_fail(err, st, "reference codes: %s", mango_status_text(st)) : st;
 }
 
-mango_status mgi_vqvae_sample(mango_trainer *t, mango_idx n, float *rgb, float *source)
+static mango_status vqvae_finish(mango_trainer *t, mango_err *err)
 {
-    const mango_idx C = t->batch.C, hw = t->batch.H * t->batch.W;
-    MGI_REQUIRE(n <= (t->val ? t->val_info.count : t->info.count));
-    MGI_TRY(mgi_trainer_look(t, t->val ? t->val : t->data, 0, n, NULL));
+    return t->o.reference > 0 ? vqvae_reference(t, err) : MANGO_OK;
+}
+
+/* ---- the rest of the kind --------------------------------------------------- */
+
+static void vqvae_free(mango_trainer *t)
+{
+    if (t->vq < 0)
+        return;
+    const mgi_node *n = &t->net->node[t->vq];
+    mgi_del(&t->al, t->used, n->codes, sizeof *t->used);
+    mgi_del(&t->al, t->per, t->batch.C, sizeof *t->per);
+    mgi_del(&t->al, t->ema_n, n->codes, sizeof(float));
+    mgi_del(&t->al, t->ema_w, n->codes * n->C, sizeof(float));
+}
+
+/* Perplexity of the epoch's codes, exp of their entropy; counting starts again. */
+static void vqvae_close(mango_trainer *t, mango_train_row *r)
+{
+    const mango_idx K = t->net->node[t->vq].codes;
+    double n = 0, h = 0;
+    for (mango_idx k = 0; k < K; k++)
+        n += t->used[k];
+    for (mango_idx k = 0; k < K; k++)
+        if (t->used[k] > 0)
+            h -= t->used[k] / n * mgi_log(t->used[k] / n);
+    r->extra = mgi_exp(h);
+    memset(t->used, 0, (size_t)K * sizeof *t->used);
+}
+
+static mango_status vqvae_sample(mango_trainer *t, mango_idx n, float *rgb, float *source,
+                                 mango_err *err)
+{
+    const mango_idx all = t->val ? t->val_info.count : t->info.count;
+    MGI_CHECK(err, n <= all, "mango_trainer_sample: %ld pictures asked for, there are %ld", (long)n,
+              (long)all);
+    MGI_TRY(mgi_trainer_look(t, t->val ? t->val : t->data, 0, n, err));
     mgi_trainer_bind(t, t->eval);
     MGI_TRY(mgi_tape_forward(t->eval, n, t->batch.x));
-    const float *from[2] = {mgi_tape_value(t->eval, -1, NULL), t->batch.x};
-    float *to[2] = {rgb, source};
-    for (int k = 0; k < 2; k++) {
-        if (!to[k])
-            continue;
-        mgi_to_nchw(n, C, hw, from[k], to[k]);
-        for (mango_idx i = 0; i < n * C * hw; i++) {
-            const mango_idx c = i / hw % C % 3;
-            const float v = (to[k][i] - t->shift[c]) / t->scale[c];
-            to[k][i] = v > 0.0f ? v < 1.0f ? v : 1.0f : 0.0f;
-        }
-    }
+    mgi_trainer_rgb(t, n, mgi_tape_value(t->eval, -1, NULL), rgb);
+    if (source)
+        mgi_trainer_rgb(t, n, t->batch.x, source);
     return MANGO_OK;
 }
+
+static mango_status vqvae_keeps(mgi_resume *k, mango_trainer *t)
+{
+    const mgi_node *n = &t->net->node[t->vq];
+    float *used = mgi_new(&t->al, n->codes, sizeof *used);
+    mango_status st = MANGO_E_MEM;
+    if (!used)
+        return st;
+    for (mango_idx i = 0; i < n->codes; i++)
+        used[i] = (float)t->used[i];
+    MGI_TRY_TO(mgi_resume_array(k, "vq", "used", n->codes, used));
+    MGI_TRY_TO(mgi_resume_array(k, "vq", "n", n->codes, t->ema_n));
+    MGI_TRY_TO(mgi_resume_array(k, "vq", "w", n->codes * n->C, t->ema_w));
+    for (mango_idx i = 0; mgi_resume_reads(k) && i < n->codes; i++)
+        t->used[i] = (double)used[i];
+done:
+    mgi_del(&t->al, used, n->codes, sizeof *used);
+    return st;
+}
+
+static void vqvae_recipe(mango_train_options *o, const mango_net *net)
+{
+    o->epochs = 20;
+    o->batch = 256;
+    o->optimizer = MANGO_ADAM;
+    o->lr = 1e-3;
+    o->commitment = 0.25;
+    o->decay = 0.99;
+    o->revive = 0.02;
+    o->reference = 1000;
+    o->flip = !net || net->node[net->input].C == 3; /* digits read one way */
+}
+
+MGI_DATA const mgi_trainer_kind mgi_trainer_vqvae = {
+    .info = {.name = "vqvae",
+             .arch = "vqvae",
+             .column = {"loss", "mse", "val_loss", "val_mse", "lr", "perplexity"},
+             .samples = 1},
+    .recipe = vqvae_recipe,
+    .prepare = vqvae_prepare,
+    .free = vqvae_free,
+    .update = vqvae_update,
+    .look = vqvae_look,
+    .close = vqvae_close,
+    .sample = vqvae_sample,
+    .finish = vqvae_finish,
+    .keeps = vqvae_keeps,
+    .flops = mgi_trainer_flops,
+};

@@ -7,10 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const train_heads[] = {
-    "epoch\tloss\taccuracy\tval_loss\tval_accuracy\tlr\tgradient\tseconds\n",
-    "epoch\tloss\tmse\tval_loss\tval_mse\tlr\tperplexity\tseconds\n",
-    "epoch\tloss_d\tloss_g\tval_loss\tval_score\tlr\tmargin\tseconds\n"};
+/* The names of the columns. */
+static void curves_head(mgi_str *s, const mango_train_kind_info *is)
+{
+    mgi_str_puts(s, "epoch");
+    for (mango_idx k = 0; k < MGI_COUNT(is->column); k++)
+        mgi_str_printf(s, "\t%s", is->column[k]);
+    mgi_str_puts(s, "\tseconds\n");
+}
 
 mango_status train_curves_open(train_job *j, mango_err *err)
 {
@@ -91,7 +95,7 @@ mango_status train_curves_write(train_job *j, mango_err *err)
     mango_idx n;
     const mango_train_row *r = mango_trainer_rows(j->t, &n);
     mgi_str_init(&s, NULL);
-    mgi_str_puts(&s, train_heads[j->kind]);
+    curves_head(&s, &j->is);
     for (mango_idx e = 0; e < n; e++)
         curves_line(&s, &r[e], j->seconds[e]);
     const mango_status st = mgi_applog_cut(&j->curves, 0, err);

@@ -21,12 +21,10 @@ mango_status train_files_name(train_job *j, mango_err *err)
 /* Loss, or accuracy or error, over epochs as SVG. */
 static mango_status files_chart(const train_job *j, mango_err *err)
 {
-    static const char *const label[] = {"accuracy", "mean squared error", "loss"};
-    static const char *const name[][2] = {{"training", "test"}, {"training", "test"},
-                                          {"discriminator", "generator"}};
+    static const char *const name[][2] = {{"training", "test"}, {"discriminator", "generator"}};
     mango_idx n;
     const mango_train_row *r = mango_trainer_rows(j->t, &n);
-    const int gan = j->kind == MANGO_TRAIN_SNGAN;
+    const int gan = j->is.judged;
     double *y = calloc((size_t)(2 * n), sizeof *y);
     if (!y)
         return MANGO_E_MEM;
@@ -34,13 +32,13 @@ static mango_status files_chart(const train_job *j, mango_err *err)
         y[e] = gan ? r[e].loss : r[e].score;
         y[n + e] = gan ? r[e].score : r[e].val_score;
     }
-    const svg_series s[2] = {{name[j->kind][0], n, NULL, y, NULL, NULL, SVG_LINE, 0},
-                             {name[j->kind][1], n, NULL, y + n, NULL, NULL, SVG_LINE, 0}};
+    const svg_series s[2] = {{name[gan][0], n, NULL, y, NULL, NULL, SVG_LINE, 0},
+                             {name[gan][1], n, NULL, y + n, NULL, NULL, SVG_LINE, 0}};
     svg_chart c;
     memset(&c, 0, sizeof c);
     c.title = j->net->arch;
     c.x_label = "epoch";
-    c.y_label = label[j->kind];
+    c.y_label = gan ? "loss" : j->is.column[1];
     c.n = gan || j->val ? 2 : 1;
     c.series = s;
     const mango_status st = svg_save(j->svg, &c, err);
@@ -50,8 +48,7 @@ static mango_status files_chart(const train_job *j, mango_err *err)
 
 mango_status train_files_provenance(train_job *j, const mango_train_row *r)
 {
-    char number[64], hex[65];
-    static const char *const score[] = {"train.val_accuracy", "train.val_mse", "train.loss_g"};
+    char number[64], hex[65], score[64];
     for (mango_idx k = 0; k < j->net->n_meta; k++) /* figures of the weights that it started from */
         if (!strncmp(j->net->meta[k].key, "eval.", 5))
             MGI_TRY(mango_net_meta_set(j->net, j->net->meta[k].key, "not measured"));
@@ -62,13 +59,14 @@ mango_status train_files_provenance(train_job *j, const mango_train_row *r)
     MGI_TRY(mango_net_meta_set(j->net, "train.epochs", number));
     snprintf(number, sizeof number, "%td", j->o.T);
     MGI_TRY(mango_net_meta_set(j->net, "train.T", number));
-    const double v = j->kind == MANGO_TRAIN_SNGAN ? r->score : r->val_score;
+    const double v = j->is.judged ? r->score : r->val_score;
+    snprintf(score, sizeof score, "train.%s", j->is.column[j->is.judged ? 1 : 3]);
     if (v == v)
         snprintf(number, sizeof number, "%.6g", v);
     else /* before the first epoch, or without test pictures */
         snprintf(number, sizeof number, "not measured");
-    MGI_TRY(mango_net_meta_set(j->net, score[j->kind], number));
-    if (j->kind == MANGO_TRAIN_NET) /* of this layer, after train.T steps */
+    MGI_TRY(mango_net_meta_set(j->net, score, number));
+    if (!j->is.samples) /* of this layer, after train.T steps */
         MGI_TRY(mango_net_meta_set(j->net, "train.val_accuracy_layer",
                                    j->o.readout[0] ? j->o.readout
                                                    : j->net->node[j->net->output].name));
@@ -115,7 +113,7 @@ mango_status train_files_track(train_job *j, const mango_train_row *r, mango_err
 mango_status train_files_epoch(train_job *j, const mango_train_row *r, mango_err *err)
 {
     MGI_TRY(files_chart(j, err));
-    if (j->kind != MANGO_TRAIN_NET)
+    if (j->is.samples)
         MGI_TRY(train_sheet(j->t, j->net, j->dsc, j->o.batch, j->png, err));
     return train_files_track(j, r, err);
 }

@@ -12,6 +12,7 @@ enum { TRAIN_NUMBERS_MOST = 48 };
 typedef struct train_job {
     cli *c;
     mango_train_kind kind;
+    mango_train_kind_info is; /* of this kind */
     const char *data_name, *root, *arch, *dsc_arch, *out, *from, *from_dsc, *teacher_path, *track;
     const char *optimizer, *schedule;
     const char *readout, *dtype;

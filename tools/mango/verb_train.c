@@ -72,9 +72,6 @@ static const train_number train_numbers[] = {
 enum { TRAIN_NUMBERS = sizeof train_numbers / sizeof train_numbers[0] };
 typedef char train_numbers_fit[(int)TRAIN_NUMBERS <= (int)TRAIN_NUMBERS_MOST ? 1 : -1];
 
-static const char *const train_kinds[] = {"net", "vqvae", "sngan"};
-static const char *const train_archs[] = {"snn_conv", "vqvae", "sngan"};
-
 /* ---- set-up ---------------------------------------------------------------- */
 
 static int train_word(const char *const *words, int n, const char *z)
@@ -123,7 +120,7 @@ static mango_status train_options(train_job *j, mango_err *err)
 static mango_status train_data(train_job *j, mango_err *err)
 {
     mango_data_options o;
-    const mgi_node *in = &j->net->node[j->kind == MANGO_TRAIN_SNGAN ? j->net->output : j->net->input];
+    const mgi_node *in = &j->net->node[j->is.draws ? j->net->output : j->net->input];
     mango_data_defaults(&o, sizeof o);
     o.codecs = *image_codecs();
     if (!strcmp(j->data_name, "folder")) {
@@ -206,9 +203,9 @@ static mango_status train_open(train_job *j, mango_err *err)
     mango_train_state s;
     MGI_TRY(train_files_name(j, err));
     MGI_TRY(train_has_checkpoint(j, err));
-    MGI_TRY(train_start(&j->net, j->arch || j->from ? j->arch : train_archs[j->kind], j->from,
+    MGI_TRY(train_start(&j->net, j->arch || j->from ? j->arch : j->is.arch, j->from,
                         j->widen, j->kind, (uint64_t)j->c->seed, j->c, err));
-    if (j->kind == MANGO_TRAIN_SNGAN)
+    if (j->is.judged)
         MGI_TRY(train_judge(j, err));
     MGI_TRY(train_options(j, err));
     MGI_TRY(train_data(j, err));
@@ -243,24 +240,18 @@ static int train_watch(void *ud, const mango_trainer *t)
 
 static void train_line(train_job *j, const mango_train_row *r)
 {
-    static const char *const form[] = {
-        "epoch %td/%td  loss %.4f  accuracy %.4f  test %.4f  lr %.4g  %.0f s, %.0f s left\n",
-        "epoch %td/%td  loss %.4f  mse %.5f  test %.5f  lr %.4g  %.0f s, %.0f s left  perplexity %.0f\n",
-        "epoch %td/%td  loss D %.4f  G %.4f  (%.3f)  lr %.4g  %.0f s, %.0f s left\n"};
+    const char *const *name = j->is.column;
     const double took = j->seconds[r->epoch - 1];
     const double left = took * (double)(j->o.epochs - r->epoch);
-    char line[256];
+    const int digits = j->is.rising ? 4 : 5;
+    char test[64] = "", extra[64] = "";
     cli_progress_end(j->c);
-#if defined(__GNUC__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-#endif
-    snprintf(line, sizeof line, form[j->kind], r->epoch, j->o.epochs, r->loss, r->score,
-             j->kind == MANGO_TRAIN_SNGAN ? r->extra : r->val_score, r->lr, took, left, r->extra);
-#if defined(__GNUC__)
-#pragma GCC diagnostic pop
-#endif
-    cli_print(j->c, "%s", line);
+    if (!j->is.judged)
+        snprintf(test, sizeof test, "  test %.*f", digits, r->val_score);
+    if (j->is.samples)
+        snprintf(extra, sizeof extra, "  %s %.4g", name[5], r->extra);
+    cli_print(j->c, "epoch %td/%td  %s %.4f  %s %.*f%s  lr %.4g%s  %.0f s, %.0f s left\n", r->epoch,
+              j->o.epochs, name[0], r->loss, name[1], digits, r->score, test, r->lr, extra, took, left);
     fflush(stdout);
 }
 
@@ -337,7 +328,7 @@ static mango_status train_report(train_job *j, mango_err *err)
     mgi_str_puts(&s, ",\"weights\":");
     mgi_json_quote(&s, j->out, (mango_idx)strlen(j->out));
     cli_print(j->c, "weights: %s\n", j->out);
-    const mango_idx seen = j->o.batch * (j->kind == MANGO_TRAIN_SNGAN ? j->o.n_dis : 1);
+    const mango_idx seen = j->o.batch * (j->is.judged ? j->o.n_dis : 1);
     const mango_status rc = train_speed_report(&j->speed, j->c, j->t, seen, &s, err);
     mgi_str_puts(&s, "}");
     cli_json(j->c, &s);
@@ -383,6 +374,17 @@ static int train_run(train_job *j)
     return CLI_OK;
 }
 
+/* The kind that a word names; false: none. */
+static int train_kind(train_job *j, const char *word)
+{
+    for (int k = 0; mango_train_kind_get((mango_train_kind)k, &j->is, sizeof j->is) >= 0; k++)
+        if (!strcmp(j->is.name, word)) {
+            j->kind = (mango_train_kind)k;
+            return 1;
+        }
+    return 0;
+}
+
 int verb_train(int argc, char **argv)
 {
     cli c;
@@ -423,12 +425,10 @@ int verb_train(int argc, char **argv)
     int rc = cli_parse(&c, &train_doc, opt, (int)MGI_COUNT(opt), 1, argc, argv);
     if (rc >= 0)
         return rc;
-    const int kind = c.n_pos == 1 ? train_word(train_kinds, 3, c.pos[0]) : -1;
-    if (kind < 0)
+    if (c.n_pos != 1 || !train_kind(&j, c.pos[0]))
         return cli_usage(&c, "what to train? net, vqvae or sngan");
     if (strcmp(j.dtype, "F16") && strcmp(j.dtype, "F32"))
         return cli_usage(&c, "--dtype is F16 or F32");
-    j.kind = (mango_train_kind)kind;
     cli_catch_signals();
     rc = train_run(&j);
     train_free(&j);
