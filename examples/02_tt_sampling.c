@@ -11,6 +11,7 @@
 #include "mango.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { W = 32, H = 24, SAMPLES = 20000, BATCH = 50 };
 

@@ -384,6 +384,59 @@ static void t_real_modes(void)
     T_CHECK(strstr(err.text, "mode 0") != NULL && strstr(err.text, "quantized") != NULL);
 }
 
+/* A space with an interval: its ends, and the middle, as a generator gets them. */
+static void t_real_space(void)
+{
+    const mango_idx n[2] = {MANGO_REAL, 3}, big[1] = {MANGO_REAL + 1};
+    const mango_idx I[3 * 2] = {0, 0, MANGO_REAL - 1, 2, MANGO_REAL / 2, 1};
+    float z[3 * 2];
+    mango_space *s = NULL;
+    mango_err err = {""};
+    T_OK_OR_RETURN(mango_space_create(&s, 2, n, -4, 4, NULL, &err), &err);
+    T_STATUS(mango_space_latent(s, 3, I, z), MANGO_OK);
+    T_CHECK(z[0] == -4 && z[1] == -4 && z[2] == 4 && z[3] == 4 && z[5] == 0);
+    T_NEAR((double)z[4], 0, 1e-8);
+    mango_space_destroy(s);
+    T_STATUS(mango_space_create(&s, 1, big, -4, 4, NULL, &err), MANGO_E_ARG);
+    T_CHECK(strstr(err.text, "2^30") != NULL);
+}
+
+static mango_status t_real_evaluate(void *ud, mango_idx K, const mango_idx *I, double *y)
+{
+    (void)ud;
+    for (mango_idx k = 0; k < K; k++)
+        y[k] = (double)I[2 * k] - (double)I[2 * k + 1];
+    return MANGO_OK;
+}
+
+/* A session on it: codes of 30 bits come back from the journal as they were. */
+static void t_real_session(void)
+{
+    const mango_idx n[2] = {MANGO_REAL, MANGO_REAL};
+    const mango_modes m = {2, n};
+    mango_idx I[2][2];
+    double y[2];
+    char path[1024];
+    mgi_copy(path, sizeof path, t_tmp("real.jsonl"));
+    for (int run = 0; run < 2; run++) {
+        mango_session_options o;
+        mango_session *s = NULL;
+        mango_err err = {""};
+        T_OK(mango_session_defaults("tt-b", &o, sizeof o, &err), &err);
+        o.budget = 100;
+        o.journal = path;
+        o.resume = 1;
+        o.sync = 0;
+        T_OK_OR_RETURN(
+            mango_session_create(&s, &m, &o, t_real_evaluate, NULL, NULL, &err), &err);
+        T_STATUS(mango_session_run(s), MANGO_STOP_BUDGET);
+        T_STATUS(mango_session_best(s, y + run, I[run]), MANGO_OK);
+        mango_session_destroy(s);
+    }
+    T_CHECK(y[0] == y[1] && y[0] == (double)(I[0][0] - I[0][1]) && y[0] > 1e8);
+    T_MEM(I[1], I[0], sizeof I[0]);
+}
+
 static void t_traits(void)
 {
     const mango_modes m = {T_FACTS_D, t_facts_n};
@@ -420,5 +473,7 @@ void t_opt_options(void)
     T_CASE(t_told_rows);
     T_CASE(t_told_bad);
     T_CASE(t_real_modes);
+    T_CASE(t_real_space);
+    T_CASE(t_real_session);
     T_CASE(t_traits);
 }
