@@ -161,7 +161,7 @@ static void t_gemm_lif(void)
     x[3] = mgi_from_bf16(0x7fc0);
     for (int v = 0; v < 36; v++) {
         const mgi_lif_rule k = {(mgi_charge)(v % 3), (mgi_reset)(v / 3 % 3), v / 9 % 2, v / 18,
-                                0.9f, 2.5f, 0.75f, 1.0f, 0.1f, -0.2f};
+                                0.9f, 2.5f, 0.75f, 1.0f, 0.1f, -0.2f, 0};
         for (mango_idx s = 0; s < MGI_COUNT(t_gemm_sets); s++) {
             const mgi_kernels *set = mgi_kernels_named(t_gemm_sets[s]);
             for (mango_idx n = 0; set && n <= N; n += 9) {

@@ -269,6 +269,9 @@ static double t_lif_slope(const mango_lif *r, int T, const float *x, const float
             U = t_lif_dual_reset(r, S, U, U);
         t_lif_dual H = {rest + a * (U.v - rest) + gain * (double)x[t],
                         a * U.d + (t == j ? gain : 0.0)};
+        const int once = !tau && subtract && !r->reset_delay && !r->fires_on_equal;
+        const double back = once && U.v > (double)r->U_thr ? (double)r->U_thr : 0.0;
+        H.v -= back;
         if (r->reset_delay && subtract)
             H = t_lif_dual_reset(r, S, H, H);
         const double d = H.v - (double)r->U_thr;
@@ -276,8 +279,49 @@ static double t_lif_slope(const mango_lif *r, int T, const float *x, const float
         S.d = t_lif_theta(r, d) * H.d;
         slope += (double)g[t] * S.d;
         U = r->reset_delay ? H : t_lif_dual_reset(r, S, H, H);
+        U.v += back;
     }
     return slope;
+}
+
+/* Subtraction at once that leaves U above the threshold: snnTorch 0.9.4 with
+ * reset_delay=False counts one spike, SpikingJelly's soft reset two. */
+static void t_lif_at_once(void)
+{
+    static const float x[5] = {2.5f, 0.2f, 3.25f, 0.1f, 0.1f};
+    static const float once_S[5] = {1, 0, 1, 1, 1};
+    static const float once_U[5] = {1.5f, 1.55f, 3.645f, 2.3805f, 1.24245f};
+    static const float again_S[5] = {1, 1, 1, 1, 1};
+    static const char *const sets[] = {"ref", "sse2", "avx2", "avx512", "neon"};
+    float S[5], U[5];
+    mango_lif r;
+    mango_lif_preset("snntorch", &r);
+    r.reset_delay = 0;
+    T_STATUS(mango_lif_run(&r, 5, 1, x, 1, U, S), MANGO_OK);
+    T_MEM(S, once_S, sizeof S);
+    T_CLOSE(U, once_U, 5, 1e-6);
+    for (mango_idx k = 0; k < MGI_COUNT(sets); k++) {
+        const mgi_kernels *kern = mgi_kernels_named(sets[k]);
+        const mgi_lif_rule rule = mgi_lif_lower(&r);
+        float u[40] = {0.0f}, currents[5][40], s[40];
+        uint64_t words[5];
+        const mgi_lif_run q = {
+            .T = 5, .n = 40, .X = currents[0], .ldX = 40, .U = u, .S = words, .ldS = 1};
+        for (int i = 0; i < 200; i++)
+            currents[i / 40][i % 40] = x[i / 40];
+        for (int t = 0; kern && t < 5; t++) {
+            kern->lif(40, &rule, currents[t], u, s);
+            T_CHECK(s[0] == once_S[t] && s[39] == once_S[t]);
+        }
+        memset(u, 0, sizeof u);
+        if (kern)
+            kern->lif_bits(&rule, &q);
+        for (int t = 0; kern && t < 5; t++)
+            T_CHECK(words[t] == (once_S[t] > 0 ? ((uint64_t)1 << 40) - 1 : 0));
+    }
+    r.fires_on_equal = 1; /* an IF or LIF neuron of SpikingJelly, v_reset=None */
+    T_STATUS(mango_lif_run(&r, 5, 1, x, 1, NULL, S), MANGO_OK);
+    T_MEM(S, again_S, sizeof S);
 }
 
 /* Backward in time against forward in time, for every kind of rule. */
@@ -358,6 +402,7 @@ void t_lif(void)
     T_CASE(t_lif_step_is_run);
     T_CASE(t_lif_edges);
     T_CASE(t_lif_checks);
+    T_CASE(t_lif_at_once);
     T_CASE(t_lif_gradients);
     T_CASE(t_lif_held_input);
     T_CASE(t_lif_kernels);

@@ -44,7 +44,7 @@ static void t_loops_lif_rule(const mgi_loops *l, const mgi_lif_grad *k)
     memcpy(d, D, sizeof d);
     l->lif_charge(T_LOOPS_N, &k->r, X, U, H);
     for (int i = 0; i < T_LOOPS_N; i++) {
-        const float h = mgi_lif_charge(&k->r, u[i], X[i]), left = mgi_lif_leave(&k->r, h);
+        const float h = mgi_lif_charge(&k->r, u[i], X[i]), left = mgi_lif_leave(&k->r, u[i], h);
         wrong += memcmp(&h, H + i, 4) != 0 || memcmp(&left, U + i, 4) != 0;
     }
     for (int add = 0; add < 2; add++) {

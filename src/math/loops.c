@@ -46,7 +46,7 @@ LOOPS_BODY void loops_charge(mango_idx n, const mgi_lif_rule *r, const float *X,
     }
     for (mango_idx j = 0; j < n; j++) {
         H[j] = mgi_lif_charge(r, U[j], X[j]);
-        U[j] = mgi_lif_leave(r, H[j]);
+        U[j] = mgi_lif_leave(r, U[j], H[j]);
     }
 }
 

@@ -34,7 +34,7 @@ MGI_FN void mgi_ref_lif_part(mango_idx j, const mgi_lif_rule *r, const mgi_lif_r
                 x += (float)(q->bits[t * q->ldbits] >> i & 1);
             const float H = mgi_lif_charge(r, q->U[i], x);
             *S |= (uint64_t)mgi_lif_fires(r, H) << i;
-            q->U[i] = mgi_lif_leave(r, H);
+            q->U[i] = mgi_lif_leave(r, q->U[i], H);
         }
     }
 }

@@ -111,6 +111,8 @@ MGI_FN mgi_lif_rule mgi_lif_lower(const mango_lif *r)
                                                  : MGI_RESET_VALUE;
     if (r->reset == MANGO_RESET_ZERO)
         k.U_reset = 0.0f;
+    k.once = k.charge == MGI_CHARGE_LEAK && k.reset == MGI_RESET_SUBTRACT && !k.delay &&
+             !k.on_equal;
     return k;
 }
 

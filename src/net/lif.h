@@ -29,6 +29,13 @@ typedef enum mango_surrogate {
  *   the reset follows at once, or with reset_delay = 1 at the next step, which
  *   is snnTorch's order: U[t] = beta U[t-1] + X[t] - S[t-1] U_thr; a reset to a
  *   value then replaces U[t-1] before it decays.
+ *
+ * Subtracting at once can leave U above U_thr, and there the frameworks differ. In leak
+ * form with > it is snnTorch's reset_delay=False: what is still above is subtracted
+ * before the next comparison, so that it makes no further spike, and given back after it,
+ *   H = beta U[t-1] + X[t] - Theta(U[t-1] - U_thr) U_thr,   S[t] = Theta(H - U_thr),
+ *   U[t] = H - (S[t] - Theta(U[t-1] - U_thr)) U_thr,
+ * in the gradient a constant. All others compare it again (SpikingJelly's v_reset=None).
  */
 typedef struct mango_lif {
     float beta;         /* decay per step, [0,1]; used when tau == 0        */

@@ -270,6 +270,10 @@ static void neon_lif(mango_idx n, const mgi_lif_rule *r, const float *X, float *
     const float32x4_t value = vdupq_n_f32(r->U_reset);
     const int subtract = r->reset == MGI_RESET_SUBTRACT, set = r->reset == MGI_RESET_VALUE;
     mango_idx i = 0;
+    if (r->once) {
+        mgi_lif_ref(n, r, X, U, S);
+        return;
+    }
     for (; i + 4 <= n; i += 4) {
         float32x4_t u = vld1q_f32(U + i);
         const uint32x4_t pending = neon_fires(r->on_equal, u, thr);

@@ -492,6 +492,10 @@ XL void xl_lif(mango_idx n, const mgi_lif_rule *r, const float *X, float *U, flo
     const __m256 value = _mm256_set1_ps(r->U_reset);
     const int subtract = r->reset == MGI_RESET_SUBTRACT, set = r->reset == MGI_RESET_VALUE;
     mango_idx i = 0;
+    if (r->once) {
+        mgi_lif_ref(n, r, X, U, S);
+        return;
+    }
     for (; i + 8 <= n; i += 8) {
         __m256 u = _mm256_loadu_ps(U + i);
         const __m256 pending = xl_fires(r->on_equal, u, thr);

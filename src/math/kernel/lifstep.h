@@ -23,6 +23,9 @@ typedef struct mgi_lif_rule {
     int delay;       /* 1: U holds H, its reset is made by the next step */
     int on_equal;    /* fires on H >= U_thr, else on H > U_thr           */
     float beta, tau, gain, U_thr, U_rest, U_reset;
+    int once;        /* 1, with MGI_RESET_SUBTRACT at once: what of the state is still
+                        above U_thr is subtracted before the next comparison, and
+                        given back after it; the vector kernels leave it to the plain loop */
 } mgi_lif_rule;
 
 /* Theta(H - U_thr); NaN does not fire. */
@@ -36,7 +39,7 @@ static inline int mgi_lif_fires(const mgi_lif_rule *r, float H)
  * subtraction follows it (U[t] = beta U[t-1] + X[t] - S[t-1] U_thr). */
 static inline float mgi_lif_charge(const mgi_lif_rule *r, float U, float X)
 {
-    const int pending = r->delay && mgi_lif_fires(r, U);
+    const int pending = (r->delay || r->once) && mgi_lif_fires(r, U);
     if (pending && r->reset == MGI_RESET_VALUE)
         U = r->U_reset;
     float H;
@@ -49,9 +52,12 @@ static inline float mgi_lif_charge(const mgi_lif_rule *r, float U, float X)
     return pending && r->reset == MGI_RESET_SUBTRACT ? H - r->U_thr : H;
 }
 
-/* The state to leave behind: H, or H after its reset when that is made at once. */
-static inline float mgi_lif_leave(const mgi_lif_rule *r, float H)
+/* The state to leave behind: H, or H after its reset when that is made at once. U is
+ * the state before the step. */
+static inline float mgi_lif_leave(const mgi_lif_rule *r, float U, float H)
 {
+    if (r->once)
+        return H - (float)(mgi_lif_fires(r, H) - mgi_lif_fires(r, U)) * r->U_thr;
     if (r->delay || r->reset == MGI_RESET_NONE || !mgi_lif_fires(r, H))
         return H;
     return r->reset == MGI_RESET_SUBTRACT ? H - r->U_thr : r->U_reset;

@@ -355,6 +355,10 @@ static spkl_rule spkl_of(const mgi_lif_rule *r, float scale)
 __attribute__((target("avx2"))) MGI_FN void mgi_avx2_lif_bits(const mgi_lif_rule *r,
                                                               const mgi_lif_run *q)
 {
+    if (r->once) {
+        mgi_ref_lif_bits(r, q);
+        return;
+    }
     const float scale = spkl_scale(r->tau);
     const spkl_rule k = spkl_of(r, scale);
     if (memcmp(&k, &spkl_torch, sizeof k) == 0)
@@ -368,6 +372,10 @@ __attribute__((target("avx2"))) MGI_FN void mgi_avx2_lif_bits(const mgi_lif_rule
 __attribute__((target("avx512f"))) MGI_FN void mgi_avx512_lif_bits(const mgi_lif_rule *r,
                                                                    const mgi_lif_run *q)
 {
+    if (r->once) {
+        mgi_ref_lif_bits(r, q);
+        return;
+    }
     const float scale = spkl_scale(r->tau);
     const spkl_rule k = spkl_of(r, scale);
     const int torch = memcmp(&k, &spkl_torch, sizeof k) == 0;
