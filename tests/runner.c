@@ -192,6 +192,14 @@ mango_alloc t_heap_value(t_heap *h)
     return al;
 }
 
+const mgi_tensor *t_net_extra(const mango_net *net, const char *name)
+{
+    for (mango_idx i = 0; i < net->n_extra; i++)
+        if (!strcmp(net->extra[i].name, name))
+            return &net->extra[i];
+    return NULL;
+}
+
 long t_oom_sweep(mango_status (*fn)(void *ud, const mango_alloc *al), void *ud)
 {
     for (long k = 1;; k += k > 256 ? k / 16 : 1) {

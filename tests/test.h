@@ -105,6 +105,9 @@ mango_alloc t_heap_value(t_heap *h);
  * destroys. Returns the number of requests of the run that succeeded. */
 long t_oom_sweep(mango_status (*fn)(void *ud, const mango_alloc *al), void *ud);
 
+/* A tensor that a net carries along; NULL: none of this name. */
+const mgi_tensor *t_net_extra(const mango_net *net, const char *name);
+
 /* Paths, in static buffers that live until the 8th next call.
  * t_golden: tests/golden/NAME, or in the folder MANGO_GOLDEN names.
  * t_shared: in MANGO_SHARED (default ../shared); NULL when it is not there.

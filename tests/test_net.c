@@ -60,7 +60,160 @@ static void t_net_public(void)
     mango_net_destroy(n);
 }
 
+/* ---- weights files ------------------------------------------------------------- */
+
+#define T_NET_HEAD "mango-graph 1\nnet arch=a T=2\n"
+
+/* A file of a graph and of n tensors of one value each. */
+static const char *t_net_file(const char *graph, int n, const char *const *name,
+                              const float *value)
+{
+    static const mango_idx one[1] = {1};
+    mango_err err = {""};
+    mgi_tensor_writer *w = NULL;
+    const char *path = t_tmp("one.safetensors");
+    T_STATUS(mgi_writer_new(&w, NULL), MANGO_OK);
+    T_STATUS(mgi_writer_meta(w, "mango.graph", graph), MANGO_OK);
+    for (int i = 0; i < n; i++)
+        mgi_writer_add(w, name[i], MGI_F32, 1, one, &value[i]);
+    T_OK(mgi_writer_save(w, path, &err), &err);
+    mgi_writer_free(w);
+    return path;
+}
+
+/* snnTorch's scalars beside the graph are the layer's rule, not passed over in silence. */
+static void t_net_rule_scalars(void)
+{
+    static const char *const name[3] = {"s.threshold", "s.beta", "s.graded_spikes_factor"};
+    static const char graph[] = T_NET_HEAD "x input - shape=1\ns lif x beta=0.5\n";
+    float v[3] = {0.846f, 0.25f, 1};
+    mango_net *n = NULL;
+    mango_layer l;
+    mango_err err = {""};
+    if (T_OK(mango_net_load(&n, t_net_file(graph, 3, name, v), NULL, &err), &err)) {
+        T_STATUS(mango_net_layer(n, 1, &l, sizeof l), MANGO_OK);
+        T_CHECK(l.lif->U_thr == 0.846f && l.lif->beta == 0.25f);
+    }
+    mango_net_destroy(n);
+    v[2] = 0.5f; /* spikes of another size */
+    T_STATUS(mango_net_load(&n, t_net_file(graph, 3, name, v), NULL, &err), MANGO_E_UNSUPPORTED);
+    T_CHECK(strstr(err.text, "graded_spikes_factor") != NULL);
+    v[2] = 1;
+    v[0] = -1; /* no threshold */
+    T_CHECK(mango_net_load(&n, t_net_file(graph, 3, name, v), NULL, &err) < 0);
+}
+
+/* A negative variance has no root: refused by name when loaded and when planned. */
+static void t_net_negative_variance(void)
+{
+    static const char *const name[4] = {"b.weight", "b.bias", "b.running_mean", "b.running_var"};
+    static const char graph[] = "mango-graph 1\nnet arch=a\nx input - shape=1\nb batchnorm x\n";
+    const float v[4] = {1, 0, 0, -0.5f};
+    float y[1];
+    mango_err err = {""};
+    mango_net *n = NULL;
+    mango_plan *p = NULL;
+    mango_plan_options o;
+    const mango_reading r = {1, MANGO_READ_MEAN, y};
+    T_STATUS(mango_net_load(&n, t_net_file(graph, 4, name, v), NULL, &err), MANGO_E_FORMAT);
+    T_CHECK(strstr(err.text, "b.running_var is -0.5 at 0") != NULL);
+    n = t_net_parse(graph);
+    T_OK(mango_net_fill(n, 1, 1), NULL);
+    mango_net_param(n, "b.running_var", NULL, NULL)[0] = -1;
+    mango_plan_defaults(&o, sizeof o);
+    T_STATUS(mango_plan_create(&p, n, &o, 1, &r, NULL, &err), MANGO_E_FORMAT);
+    T_CHECK(strstr(err.text, "b.running_var") != NULL);
+    mango_plan_destroy(p);
+    mango_net_destroy(n);
+}
+
+/* Many strings of metadata, keys of one hash slot, a long list of extras: refused or
+ * read in little time, as the limits of safetensors.h say. */
+static void t_net_small_costly(void)
+{
+    mgi_str s;
+    mgi_json j;
+    mango_err err = {""};
+    mgi_str_init(&s, NULL);
+    mgi_str_puts(&s, "........{\"__metadata__\":{");
+    for (int i = 0; i < 60000; i++)
+        mgi_str_printf(&s, "%s\"%x\":\"\"", i ? "," : "", i);
+    mgi_str_puts(&s, "}}");
+    for (int i = 0; i < 8; i++)
+        s.p[i] = (char)(unsigned char)((s.n - 8) >> 8 * i & 255);
+    const char *path = t_tmp("keys.safetensors");
+    mango_net *n = NULL;
+    T_CHECK(t_write(path, s.p, (size_t)s.n));
+    T_STATUS(mango_net_load(&n, path, NULL, &err), MANGO_E_LIMIT);
+    T_CHECK(strstr(err.text, "strings of metadata") != NULL);
+    mgi_str_free(&s);
+    mgi_str_init(&s, NULL);
+    mgi_str_puts(&s, "{\"b\":1,\"a\":2,\"c\":{\"a\":1},\"d\":[{\"a\":1,\"b\":2,\"a\":3}]}");
+    T_STATUS(mgi_json_parse(&j, s.p, s.n, NULL, &err), MANGO_E_FORMAT);
+    T_STR(err.text, "JSON, byte 44: key \"a\" appears twice");
+    mgi_str_free(&s);
+}
+
+/* ---- plans --------------------------------------------------------------------- */
+
+/* A few bytes of graph that would run for hours are refused before they start. */
+static void t_net_endless(void)
+{
+    static const char *const graph[] = {
+        "x input - shape=1x4096x4096\ny avgpool x kernel=256 stride=1\n",
+        "x input - shape=64x512x512\ny conv x out=256 kernel=63 pad=31\n",
+        "x input - shape=64x256x256\ns lif x beta=0.5\ny maxpool s kernel=64 stride=1\n"};
+    for (int i = 0; i < 3; i++) {
+        char text[256];
+        float y[1];
+        mango_err err = {""};
+        mango_plan *p = NULL;
+        mango_plan_options o;
+        mango_plan_defaults(&o, sizeof o);
+        snprintf(text, sizeof text, "%s%s", i == 2 ? T_NET_HEAD : "mango-graph 1\nnet arch=a\n",
+                 graph[i]);
+        mango_net *n = t_net_parse(text);
+        mango_reading r = {mango_net_layers(n) - 1, MANGO_READ_MEAN, y};
+        o.T = i == 2 ? 4096 : 0;
+        T_STATUS(mango_plan_create(&p, n, &o, 1, &r, NULL, &err), MANGO_E_LIMIT);
+        T_CHECK(strstr(err.text, "limit of 1e+13") != NULL);
+        mango_plan_destroy(p);
+        mango_net_destroy(n);
+    }
+}
+
+/* Steps of a network without spikes: one is run, and the plan says so. */
+static void t_net_steps(void)
+{
+    float y[2], x[1] = {2};
+    mango_err err = {""};
+    mango_plan *p = NULL;
+    mango_plan_options o;
+    mango_plan_info info;
+    mango_net *n = t_net_parse(T_NET_HEAD "x input - shape=1\ny tanh x\ns lif y beta=0.5\n");
+    mango_reading r = {1, MANGO_READ_MEAN, y};
+    mango_plan_defaults(&o, sizeof o);
+    o.T = 40;
+    for (int spikes = 0; spikes < 2; spikes++) {
+        r.layer = 1 + spikes;
+        T_OK(mango_plan_create(&p, n, &o, 1, &r, NULL, &err), &err);
+        T_STATUS(mango_plan_get(p, &info, sizeof info), MANGO_OK);
+        T_CHECK(info.T == 40 && info.steps == (spikes ? 40 : 1) && info.readings == 1);
+        T_STATUS(mango_plan_run(p, 2, x), MANGO_E_ARG);
+        T_STR(mango_plan_error(p), "2 inputs: expected 1..1");
+        mango_plan_destroy(p);
+    }
+    mango_net_destroy(n);
+}
+
 void t_net(void)
 {
     T_CASE(t_net_public);
+    T_CASE(t_net_rule_scalars);
+    T_CASE(t_net_negative_variance);
+    T_CASE(t_net_small_costly);
+    T_CASE(t_net_endless);
+    T_CASE(t_net_steps);
 }
+
+#undef T_NET_HEAD

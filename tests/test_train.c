@@ -294,7 +294,7 @@ static void t_train_resume_kind(mango_train_kind kind, const char *text, const c
             t_train_run(&second);
         T_CHECK(t_train_equal(whole.net, second.net));
         if (kind == MANGO_TRAIN_VQVAE) {
-            const mgi_tensor *codes = mgi_net_extra(second.net, "reference_codes");
+            const mgi_tensor *codes = t_net_extra(second.net, "reference_codes");
             T_CHECK(codes && codes->rank == 3 && codes->shape[0] == T_TR_N && codes->dtype == MGI_I16);
         }
         if (kind == MANGO_TRAIN_SNGAN)

@@ -349,11 +349,11 @@ static void t_weights_save_load(void)
         t_weights_same(a, b, k % 3 == 0 ? 0 : k % 3 == 1 ? 1e-3 : 1e-2);
         T_STR(mango_net_meta_get(b, "accuracy"), "0.71");
         T_EQ(b->n_extra, 1);
-        const mgi_tensor *t = mgi_net_extra(b, "reference_codes");
+        const mgi_tensor *t = t_net_extra(b, "reference_codes");
         T_REQUIRE(t != NULL && t->rank == 2);
         T_OK(mgi_tensor_ints(t, got, &err), &err);
         T_MEM(got, codes, sizeof codes);
-        T_CHECK(mgi_net_extra(b, "others") == NULL);
+        T_CHECK(t_net_extra(b, "others") == NULL);
         mango_net_destroy(a);
         mango_net_destroy(b);
     }

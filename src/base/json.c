@@ -1,6 +1,6 @@
 /* json.c - a strict, bounded JSON reader (RFC 8259).
  * Recursive descent to depth 32 over an owned copy of the text, in which
- * strings are unescaped in place; duplicate keys are found by one hash table.
+ * strings are unescaped in place; duplicate keys are found by sorting an object's keys.
  * SPDX-License-Identifier: MIT */
 #include "json.h"
 
@@ -10,8 +10,8 @@ typedef struct json_parser {
     mgi_json *j;
     char *p;              /* the text */
     mango_idx at, n;      /* position, length */
-    mango_idx *slot;      /* hash table of (parent, key): value index + 1 */
-    mango_idx slots, keys; /* a power of two; used */
+    mango_idx *keys;      /* (cap) children of the object that is checked */
+    mango_idx cap;
     mango_err *err;
 } json_parser;
 
@@ -66,57 +66,68 @@ static mango_status json_push(json_parser *s, mango_idx parent, const char *key,
     return MANGO_OK;
 }
 
-/* ---- keys: open addressing over (parent, key) ---- */
-static uint64_t json_hash(mango_idx parent, const char *key)
+/* ---- keys: an object's are sorted, so that no choice of keys makes this slow ---- */
+/* By name, then by place. */
+static int json_key_after(const json_parser *s, mango_idx a, mango_idx b)
 {
-    uint64_t h = 0xcbf29ce484222325u ^ (uint64_t)parent * 0x9E3779B97F4A7C15u;
-    for (; *key; key++)
-        h = (h ^ (unsigned char)*key) * 0x100000001b3u; /* FNV-1a */
-    return h ^ h >> 29;
+    const int c = strcmp(s->j->v[a].key, s->j->v[b].key);
+    return c > 0 || (c == 0 && a > b);
 }
 
-/* The slot where (parent, key) is or would be. */
-static mango_idx json_slot(const json_parser *s, mango_idx parent, const char *key)
+/* Value `at` of the heap sinks to its place among the first n. */
+static void json_sink(const json_parser *s, mango_idx at, mango_idx n)
 {
-    const uint64_t mask = (uint64_t)s->slots - 1;
-    uint64_t h = json_hash(parent, key) & mask;
-    while (s->slot[h] > 0) {
-        const mgi_json_value *v = &s->j->v[s->slot[h] - 1];
-        if (v->parent == parent && strcmp(v->key, key) == 0)
-            break;
-        h = (h + 1) & mask;
+    mango_idx *v = s->keys;
+    for (mango_idx child = 2 * at + 1; child < n; child = 2 * at + 1) {
+        if (child + 1 < n && json_key_after(s, v[child + 1], v[child]))
+            child++;
+        if (!json_key_after(s, v[child], v[at]))
+            return;
+        const mango_idx up = v[child];
+        v[child] = v[at];
+        v[at] = up;
+        at = child;
     }
-    return (mango_idx)h;
 }
 
-static mango_status json_more_slots(json_parser *s)
+static void json_heapsort(const json_parser *s, mango_idx n)
 {
-    mango_idx *was = s->slot;
-    const mango_idx count = s->slots;
-    s->slots = count > 0 ? 2 * count : 64;
-    s->slot = mgi_new(&s->j->al, s->slots, sizeof *s->slot);
-    for (mango_idx i = 0; s->slot && i < count; i++)
-        if (was[i] > 0) {
-            const mgi_json_value *v = &s->j->v[was[i] - 1];
-            s->slot[json_slot(s, v->parent, v->key)] = was[i];
+    for (mango_idx i = n / 2 - 1; i >= 0; i--)
+        json_sink(s, i, n);
+    for (mango_idx i = n - 1; i > 0; i--) {
+        const mango_idx last = s->keys[i];
+        s->keys[i] = s->keys[0];
+        s->keys[0] = last;
+        json_sink(s, 0, i);
+    }
+}
+
+/* Refuses object `self` when one of its keys is there twice: names the first. */
+static mango_status json_unique(json_parser *s, mango_idx self)
+{
+    const mgi_json *j = s->j;
+    const mango_idx n = j->v[self].n;
+    mango_idx k = 0, twice = -1;
+    if (n > s->cap) {
+        mgi_del(&j->al, s->keys, s->cap, sizeof *s->keys);
+        s->cap = 2 * n;
+        s->keys = mgi_new(&j->al, s->cap, sizeof *s->keys);
+        if (!s->keys) {
+            s->cap = 0;
+            return mgi_fail(s->err, MANGO_E_MEM, "JSON: out of memory");
         }
-    mgi_del(&s->j->al, was, count, sizeof *was);
-    return s->slot ? MANGO_OK : mgi_fail(s->err, MANGO_E_MEM, "JSON: out of memory");
-}
-
-/* Remember the key of value `index`; refuses a second one of its name. */
-static mango_status json_add_key(json_parser *s, mango_idx index)
-{
-    if (2 * s->keys >= s->slots)
-        MGI_TRY(json_more_slots(s));
-    const mgi_json_value *v = &s->j->v[index];
-    const mango_idx h = json_slot(s, v->parent, v->key);
-    if (s->slot[h] > 0)
-        return mgi_fail(s->err, MANGO_E_FORMAT, "JSON, byte %lld: key \"%.80s\" appears twice",
-                        (long long)s->at, v->key);
-    s->slot[h] = index + 1;
-    s->keys++;
-    return MANGO_OK;
+    }
+    for (mango_idx i = j->v[self].child; i >= 0; i = j->v[i].next)
+        s->keys[k++] = i;
+    json_heapsort(s, n);
+    for (mango_idx i = 1; i < n; i++)
+        if (!strcmp(j->v[s->keys[i - 1]].key, j->v[s->keys[i]].key) &&
+            (twice < 0 || s->keys[i] < twice))
+            twice = s->keys[i];
+    if (twice < 0)
+        return MANGO_OK;
+    return mgi_fail(s->err, MANGO_E_FORMAT, "JSON, byte %lld: key \"%.80s\" appears twice",
+                    (long long)(j->v[twice].key - s->p), j->v[twice].key);
 }
 
 /* ---- strings ---- */
@@ -282,7 +293,7 @@ static mango_status json_members(json_parser *s, int depth, mango_idx self, int 
         if (!json_accept(s, ','))
             return json_fail(s, object ? "',' or '}'" : "',' or ']'");
     }
-    return MANGO_OK;
+    return object ? json_unique(s, self) : MANGO_OK;
 }
 
 static int json_word(json_parser *s, const char *word)
@@ -299,8 +310,6 @@ static mango_status json_value(json_parser *s, int depth, mango_idx parent, cons
 {
     json_space(s);
     MGI_TRY(json_push(s, parent, key, index));
-    if (key)
-        MGI_TRY(json_add_key(s, *index));
     mgi_json_value *v = &s->j->v[*index];
     const int c = json_peek(s);
     if (c == '{' || c == '[') {
@@ -350,7 +359,7 @@ mango_status mgi_json_parse(mgi_json *j, const char *bytes, mango_idx n, const m
     json_space(&s);
     if (st == MANGO_OK && s.at < s.n)
         st = json_fail(&s, "nothing after the value");
-    mgi_del(&j->al, s.slot, s.slots, sizeof *s.slot);
+    mgi_del(&j->al, s.keys, s.cap, sizeof *s.keys);
     if (st < 0)
         mgi_json_free(j);
     return st;

@@ -310,6 +310,16 @@ MGI_FN mango_status mgi_net_alloc_params(mango_net *n)
     return MANGO_OK;
 }
 
+MGI_FN mango_status mgi_check_variance(const mango_net *n, int node, mango_err *err)
+{
+    const mgi_param *p = n->node[node].var_p < 0 ? NULL : &n->param[n->node[node].var_p];
+    for (mango_idx k = 0; p && p->v && k < p->count; k++)
+        if (!(p->v[k] >= 0))
+            return mgi_fail(err, MANGO_E_FORMAT, "parameter %s is %g at %td, expected 0 or more",
+                            p->name, (double)p->v[k], k);
+    return MANGO_OK;
+}
+
 MGI_FN void mgi_param_release(const mango_net *n, int i)
 {
     mgi_param *p = &n->param[i];

@@ -131,6 +131,8 @@ MGI_FN mango_status mgi_graph_parse(mango_net **out, const char *text, mango_idx
 /* Allocate every parameter, zeroed (running_var and sn_sigma too). Nothing
  * happens when they are there already. */
 MGI_FN mango_status mgi_net_alloc_params(mango_net *n);
+/* Refuses a node whose running variance is negative, by the parameter's name. */
+MGI_FN mango_status mgi_check_variance(const mango_net *n, int node, mango_err *err);
 MGI_FN void mgi_del_text(const mango_alloc *al, char *z); /* NULL is fine */
 MGI_FN void mgi_param_release(const mango_net *n, int i); /* free its values */
 
@@ -161,6 +163,5 @@ MGI_FN int mgi_rule_scalar(mango_net *n, const char *name, double value, mango_s
 /* Tensors carried along: copied; a second one of the same name replaces the first. */
 MGI_FN mango_status mgi_net_extra_set(mango_net *n, const char *name, mgi_dtype dtype, int rank,
                                       const mango_idx *shape, const void *raw);
-MGI_FN const mgi_tensor *mgi_net_extra(const mango_net *n, const char *name); /* NULL: none */
 
 #endif

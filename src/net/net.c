@@ -370,12 +370,6 @@ static mango_idx net_extra_index(const mango_net *n, const char *name)
     return -1;
 }
 
-MGI_FN const mgi_tensor *mgi_net_extra(const mango_net *n, const char *name)
-{
-    const mango_idx i = net_extra_index(n, name);
-    return i < 0 ? NULL : &n->extra[i];
-}
-
 MGI_FN mango_status mgi_net_extra_set(mango_net *n, const char *name, mgi_dtype dtype, int rank,
                                       const mango_idx *shape, const void *raw)
 {

@@ -167,7 +167,9 @@ typedef struct mango_reading {
 } mango_reading;
 typedef struct mango_plan_options {
     size_t size;           /* set by mango_plan_defaults           */
-    mango_idx T;           /* steps, 1..4096; 0: the network's own */
+    mango_idx T;           /* steps, 1..4096; 0: the network's own. Where nothing that
+                              is read depends on time one step is run, whatever T is:
+                              see mango_plan_info.steps */
     mango_idx batch;       /* inputs per run, 1..4096              */
     mango_idx memory;      /* cap in bytes for the arena of feature maps (packed
                               weights are not counted); 0: 1 GiB */
@@ -203,7 +205,10 @@ MANGO_API mango_status mango_plan_defaults(mango_plan_options *o, size_t size);
  *                  given later by mango_plan_output
  * Returns  MANGO_E_ARG for options out of range, a layer that does not exist, or
  *          one that `from` alone does not determine; MANGO_E_STATE for a net
- *          without weights; MANGO_E_MEM, before anything large is allocated and
+ *          without weights; MANGO_E_LIMIT when one input would cost more than 1e13
+ *          multiply-adds over all its steps, a value read counted as 32 of them (the
+ *          largest network of the zoo needs 2e10 a step); MANGO_E_FORMAT for a negative
+ *          running variance; MANGO_E_MEM, before anything large is allocated and
  *          with the bytes needed, when the cap is too small even for one input
  *          and one step at a time.
  * Memory   from al, until mango_plan_destroy.
@@ -259,6 +264,15 @@ MANGO_API mango_status mango_plan_output(mango_plan *plan, mango_idx reading, fl
 /* mango_plan_error - the message of the last call on this plan that failed and has no
  * err of its own; "" when none has. NULL for NULL. */
 MANGO_API const char *mango_plan_error(const mango_plan *plan);
+
+typedef struct mango_plan_info {
+    mango_idx T, steps;      /* T of the options or the net; steps that are run: T, or 1
+                                when nothing that is needed depends on time            */
+    mango_idx batch, readings;
+    mango_idx bytes;         /* mango_plan_bytes                                       */
+    double macs;             /* mango_plan_macs                                        */
+} mango_plan_info;
+MANGO_API mango_status mango_plan_get(const mango_plan *plan, mango_plan_info *info, size_t size);
 
 /* mango_plan_text - one line for the plan and one for each of its steps, as
  * mango_net_text gives a text: the nodes fused, shape, place in memory, multiply-adds. */

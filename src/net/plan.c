@@ -118,8 +118,8 @@ void mango_plan_destroy(mango_plan *p)
     const mango_alloc a = p->al;
     mgi_arena_free(&p->weights);
     mgi_arena_free(&p->maps);
-    if (p->order)
-        mgi_del(&a, p->order, 2 * p->cap_bufs, sizeof *p->order);
+    mgi_del(&a, p->order, p->cap_bufs, sizeof *p->order);
+    mgi_del(&a, p->place, p->cap_bufs, sizeof *p->place);
     if (p->buf)
         mgi_del(&a, p->buf, p->cap_bufs, sizeof *p->buf);
     if (p->step)
@@ -139,6 +139,19 @@ const char *mango_plan_error(const mango_plan *p)
 mango_idx mango_plan_bytes(const mango_plan *p)
 {
     return p ? p->arena_bytes + mgi_arena_bytes(&p->weights) : 0;
+}
+
+mango_status mango_plan_get(const mango_plan *p, mango_plan_info *info, size_t size)
+{
+    MGI_REQUIRE(p && info);
+    const mango_plan_info o = {.T = p->T,
+                               .steps = p->first_dynamic < p->n_steps ? p->T : 1,
+                               .batch = p->B,
+                               .readings = p->n_readings,
+                               .bytes = mango_plan_bytes(p),
+                               .macs = p->macs};
+    mgi_info_out(info, size, &o, sizeof o);
+    return MANGO_OK;
 }
 
 double mango_plan_macs(const mango_plan *p)

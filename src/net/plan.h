@@ -24,11 +24,14 @@
 
 #include "../math/spikes.h"
 #include "graph.h"
+#include "place.h"
 
 #define MGI_MAX_BATCH 4096
 #define MGI_PLAN_MEMORY ((mango_idx)1 << 30) /* default cap, bytes          */
 #define MGI_PLAN_SPAN ((mango_idx)16 << 20)  /* chunks shrink to this arena */
 #define MGI_PLAN_STATIC ((mango_idx)4 << 20) /* ... this one where nothing spikes: near the cores */
+#define MGI_PLAN_WORK 1e13                   /* multiply-adds for one input that are done */
+#define MGI_PLAN_VALUE 32.0                  /* ... that a value looked at counts as      */
 #define MGI_PLAN_MAPS 32                     /* ... but not under so many maps */
 #define MGI_PLAN_ROWS 512                    /* or rows of the matrix products */
 
@@ -121,7 +124,8 @@ struct mango_plan {
     int n_steps, cap_steps, first_dynamic;
     mgi_buf *buf;
     int n_bufs, cap_bufs;
-    int *order;            /* (2 cap_bufs) scratch of mgi_plan_place */
+    mgi_place *place;      /* (cap_bufs) scratch of mgi_plan_place, */
+    mgi_place_order *order; /* ... and (cap_bufs) */
     mgi_plan_reading *reading;
     int n_readings;
     mango_idx Bc, Tc;      /* inputs and steps of a chunk    */

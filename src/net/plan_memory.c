@@ -1,8 +1,7 @@
 /* plan_memory.c - sizes and places of a plan's buffers in its one arena.
  *
- * Each buffer is in use during an interval of steps. The largest is placed
- * first, each at the lowest offset where it meets no placed buffer whose
- * interval overlaps its own. What is placed where changes no result.
+ * Each buffer is in use during an interval of steps; place.c finds it a place. What
+ * is placed where changes no result.
  * SPDX-License-Identifier: MIT */
 #include "plan.h"
 
@@ -48,62 +47,20 @@ static void plan_interval(const mango_plan *p, const mgi_buf *u, int over, int *
     }
 }
 
-static int plan_overlap(const mango_plan *p, const mgi_buf *u, const mgi_buf *v, int over)
-{
-    int uf, ul, vf, vl;
-    plan_interval(p, u, over, &uf, &ul);
-    plan_interval(p, v, over, &vf, &vl);
-    return uf <= vl && vf <= ul;
-}
-
-/* The lowest offset for u among `n` placed buffers, sorted by offset. */
-static mango_idx plan_gap(const mango_plan *p, const mgi_buf *u, int n, const int *placed,
-                          int over)
-{
-    mango_idx at = 0;
-    for (int i = 0; i < n; i++) {
-        const mgi_buf *v = &p->buf[placed[i]];
-        if (!plan_overlap(p, u, v, over))
-            continue;
-        if (v->offset - at >= u->bytes)
-            break;
-        at = MGI_MAX(at, v->offset + v->bytes);
-    }
-    return at;
-}
-
-/* Buffers by size, largest first; equal sizes in order of creation. */
-static void plan_sort(mango_plan *p)
-{
-    for (int i = 0; i < p->n_bufs; i++) {
-        int j = i;
-        for (; j > 0 && p->buf[p->order[j - 1]].bytes < p->buf[i].bytes; j--)
-            p->order[j] = p->order[j - 1];
-        p->order[j] = i;
-    }
-}
-
 MGI_FN int mgi_plan_place(mango_plan *p, mango_idx b, mango_idx t, mango_idx *bytes)
 {
     const int over = p->first_dynamic < p->n_steps && (t < p->T || p->slice > 0);
-    int *placed = p->order + p->cap_bufs;
-    *bytes = 0;
-    for (int i = 0; i < p->n_bufs; i++)
+    for (int i = 0; i < p->n_bufs; i++) {
         if (!plan_size(p, &p->buf[i], b, t))
             return 0;
-    plan_sort(p);
-    for (int i = 0; i < p->n_bufs; i++) {
-        mgi_buf *u = &p->buf[p->order[i]];
-        mango_idx end;
-        u->offset = plan_gap(p, u, i, placed, over);
-        if (!mgi_add(u->offset, u->bytes, &end))
-            return 0;
-        *bytes = MGI_MAX(*bytes, end);
-        int j = i;
-        for (; j > 0 && p->buf[placed[j - 1]].offset > u->offset; j--)
-            placed[j] = placed[j - 1];
-        placed[j] = p->order[i];
+        p->place[i].size = p->buf[i].bytes;
+        plan_interval(p, &p->buf[i], over, &p->place[i].first, &p->place[i].last);
     }
+    *bytes = mgi_place_all(p->n_bufs, p->place, p->order);
+    if (*bytes < 0)
+        return 0;
+    for (int i = 0; i < p->n_bufs; i++)
+        p->buf[i].offset = p->place[i].at;
     p->Bc = b;
     p->Tc = t;
     p->arena_bytes = *bytes;

@@ -224,8 +224,6 @@ static mango_status fold_step(mgi_fold *f, mgi_step *s, mango_err *err)
     const mgi_node *g = &p->net->node[s->packed ? s->op : s->head];
     if (s->head == p->from)
         return g->kind == MGI_VQ ? plan_filled(p, g->weight, err) : MANGO_OK;
-    if (!s->packed && !s->bias)
-        return MANGO_OK;
     const int with[] = {s->packed ? s->op : s->head, s->bn, s->after};
     for (int j = 0; j < 3; j++) {
         const int i = with[j];
@@ -236,7 +234,10 @@ static mango_status fold_step(mgi_fold *f, mgi_step *s, mango_err *err)
         MGI_TRY(plan_filled(p, q->bias_p, err));
         MGI_TRY(plan_filled(p, q->mean_p, err));
         MGI_TRY(plan_filled(p, q->var_p, err));
+        MGI_TRY(mgi_check_variance(p->net, i, err));
     }
+    if (!s->packed && !s->bias)
+        return MANGO_OK;
     if (s->after >= 0)
         fold_batchnorm(p, &p->net->node[s->after], s->after_scale, s->after_shift);
     if (mgi_is_matmul(g->kind))

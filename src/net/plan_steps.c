@@ -9,6 +9,31 @@ MGI_FN double mgi_step_macs(const mango_plan *p, const mgi_step *s)
     return one * (s->dynamic ? (double)p->T : 1.0);
 }
 
+/* Values that a step looks at, over all T steps: a window's each time. */
+static double plan_step_values(const mango_plan *p, const mgi_step *s)
+{
+    const mgi_node *g = &p->net->node[s->head];
+    const mgi_node *in = s->head != p->from && g->n_in ? &p->net->node[g->in[0]] : g;
+    const double read = (double)(in->C * in->H * in->W);
+    const double window = g->pool.kh ? (double)g->pool.kh * g->pool.kw : 1.0;
+    const double steps = s->dynamic ? (double)p->T : 1.0;
+    return steps * (read + window * (double)s->n);
+}
+
+/* Refuses what would run for hours before it starts. */
+static mango_status plan_bound(const mango_plan *p, mango_err *err)
+{
+    double values = 0;
+    for (int i = 0; i < p->n_steps; i++)
+        values += plan_step_values(p, &p->step[i]);
+    if (p->macs + MGI_PLAN_VALUE * values <= MGI_PLAN_WORK)
+        return MANGO_OK;
+    return mgi_fail(err, MANGO_E_LIMIT,
+                    "%.3g multiply-adds and %.3g other values for one input in %td steps: over "
+                    "the limit of %g, where a value counts as %g multiply-adds",
+                    p->macs, values, p->T, MGI_PLAN_WORK, MGI_PLAN_VALUE);
+}
+
 MGI_FN mango_idx mgi_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps)
 {
     const mgi_node *g = &p->net->node[s->op];
@@ -215,9 +240,10 @@ MGI_FN mango_status mgi_plan_steps(mango_plan *p, mango_err *err)
     p->cap_bufs = 3 * n + p->n_readings;
     p->step = mgi_new(&p->al, n, sizeof *p->step);
     p->buf = mgi_new(&p->al, p->cap_bufs, sizeof *p->buf);
-    p->order = mgi_new(&p->al, 2 * p->cap_bufs, sizeof *p->order);
+    p->place = mgi_new(&p->al, p->cap_bufs, sizeof *p->place);
+    p->order = mgi_new(&p->al, p->cap_bufs, sizeof *p->order);
     p->cap_steps = n;
-    if (!p->step || !p->buf || !p->order)
+    if (!p->step || !p->buf || !p->place || !p->order)
         return mgi_fail(err, MANGO_E_MEM, "no memory for a plan of %d steps", n);
     for (int dynamic = 0; dynamic < 2; dynamic++) {
         p->first_dynamic = p->n_steps;
@@ -229,5 +255,5 @@ MGI_FN mango_status mgi_plan_steps(mango_plan *p, mango_err *err)
     for (int i = 0; i < p->n_steps; i++)
         plan_step_buffers(p, i);
     plan_reading_buffers(p);
-    return MANGO_OK;
+    return plan_bound(p, err);
 }

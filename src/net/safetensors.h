@@ -21,12 +21,14 @@ typedef struct mgi_tensors {
     unsigned char *image;    /* the whole file */
     mango_idx size, room;    /* its bytes; bytes allocated */
     mgi_json header;
+    const mgi_json_value *meta; /* its metadata; NULL: none */
     mango_idx n;
     mgi_tensor *t;           /* in order of their names' bytes */
 } mgi_tensors;
 
 #define MGI_WEIGHTS_FILE_MAX ((mango_idx)1 << 30)
 #define MGI_WEIGHTS_HEADER_MAX ((mango_idx)1 << 20)
+#define MGI_WEIGHTS_META_MAX 4096 /* strings of metadata */
 #define MGI_WEIGHTS_TENSORS_MAX 4096
 #define MGI_WEIGHTS_DIM_MAX ((mango_idx)1 << 24)
 

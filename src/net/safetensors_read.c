@@ -177,23 +177,23 @@ static mango_status wt_tile(mgi_tensors *f, const char *what, const unsigned cha
     return MANGO_OK;
 }
 
-static const mgi_json_value *wt_metadata(const mgi_json *j)
-{
-    return mgi_json_get(j, &j->v[0], "__metadata__");
-}
-
 /* The header's outline: an object, metadata of strings, not too many tensors. */
-static mango_status wt_outline(const mgi_json *j, const char *what, mango_idx *n, mango_err *err)
+static mango_status wt_outline(const mgi_json *j, const char *what, mango_idx *n,
+                               const mgi_json_value **meta, mango_err *err)
 {
     if (j->v[0].kind != MGI_JSON_OBJECT)
         return mgi_fail(err, MANGO_E_FORMAT, "%s: the header is not a JSON object", what);
-    const mgi_json_value *m = wt_metadata(j);
+    const mgi_json_value *m = mgi_json_get(j, &j->v[0], "__metadata__");
     if (m && m->kind != MGI_JSON_OBJECT)
         return mgi_fail(err, MANGO_E_FORMAT, "%s: __metadata__ is not an object", what);
+    if (m && m->n > MGI_WEIGHTS_META_MAX)
+        return mgi_fail(err, MANGO_E_LIMIT, "%s: %td strings of metadata, at most %d are read",
+                        what, m->n, MGI_WEIGHTS_META_MAX);
     for (mango_idx at = m ? m->child : -1; at >= 0; at = j->v[at].next)
         if (j->v[at].kind != MGI_JSON_STRING)
             return mgi_fail(err, MANGO_E_FORMAT, "%s: __metadata__ '%.80s' is not a string", what,
                             j->v[at].key);
+    *meta = m;
     *n = j->v[0].n - (m ? 1 : 0);
     if (*n > MGI_WEIGHTS_TENSORS_MAX)
         return mgi_fail(err, MANGO_E_LIMIT, "%s: %td tensors, at most %d are read", what, *n,
@@ -241,7 +241,7 @@ MGI_FN mango_status mgi_tensors_parse(mgi_tensors *f, unsigned char *image, mang
         memset(f, 0, sizeof *f);
         return st;
     }
-    MGI_TRY_TO(wt_outline(&f->header, what, &n, err));
+    MGI_TRY_TO(wt_outline(&f->header, what, &n, &f->meta, err));
     f->t = mgi_new(&f->al, n, sizeof f->t[0]);
     if (!f->t) {
         st = mgi_fail(err, MANGO_E_MEM, "%s: no memory for the list of %td tensors", what, n);
@@ -250,10 +250,9 @@ MGI_FN mango_status mgi_tensors_parse(mgi_tensors *f, unsigned char *image, mang
     f->n = n;
     const unsigned char *data = image + 8 + head;
     const mango_idx data_size = size - 8 - head;
-    const mgi_json_value *m = wt_metadata(&f->header);
     mango_idx i = 0;
     for (mango_idx at = f->header.v[0].child; at >= 0; at = f->header.v[at].next)
-        if (&f->header.v[at] != m)
+        if (&f->header.v[at] != f->meta)
             MGI_TRY_TO(wt_entry(&f->header, &f->header.v[at], what, data, data_size, &f->t[i++],
                                 err));
     MGI_TRY_TO(wt_tile(f, what, data, data_size, err));
@@ -311,15 +310,14 @@ MGI_FN const mgi_tensor *mgi_tensors_find(const mgi_tensors *f, const char *name
 
 MGI_FN const char *mgi_tensors_meta(const mgi_tensors *f, const char *key)
 {
-    const mgi_json_value *m = wt_metadata(&f->header);
-    const mgi_json_value *v = m ? mgi_json_get(&f->header, m, key) : NULL;
+    const mgi_json_value *v = f->meta ? mgi_json_get(&f->header, f->meta, key) : NULL;
     return v ? v->str : NULL;
 }
 
 MGI_FN int mgi_tensors_meta_at(const mgi_tensors *f, mango_idx i, const char **key,
                                const char **value)
 {
-    const mgi_json_value *m = wt_metadata(&f->header);
+    const mgi_json_value *m = f->meta;
     if (!m || i < 0 || i >= m->n)
         return 0;
     const mgi_json_value *v = mgi_json_at(&f->header, m, i);

@@ -9,30 +9,53 @@
 
 /* ---- load ------------------------------------------------------------------ */
 
-/* Is name one of the lines of list? */
-static int load_listed(const char *list, const char *name)
+/* extra[i]: does a line of "mango.extra" name tensor i? (n bytes, zeroed before.) */
+static void load_extras(const mgi_tensors *f, char *extra)
 {
-    const size_t n = strlen(name);
-    while (list && *list) {
-        const size_t len = strcspn(list, "\n");
-        if (len == n && !memcmp(list, name, n))
-            return 1;
-        list += len + (list[len] == '\n');
+    const char *list = mgi_tensors_meta(f, "mango.extra");
+    char name[sizeof f->t->name];
+    for (size_t len; list && *list; list += len + (list[len] == '\n')) {
+        len = strcspn(list, "\n");
+        if (len >= sizeof name)
+            continue;
+        memcpy(name, list, len);
+        name[len] = 0;
+        const mgi_tensor *t = mgi_tensors_find(f, name);
+        if (t)
+            extra[t - f->t] = 1;
     }
-    return 0;
+}
+
+/* The scalars of neuron rules that a state dict holds, into the graph's rules. */
+static mango_status load_rules(mango_net *n, const mgi_tensors *f, const char *extra,
+                               mango_err *err)
+{
+    mango_status st = MANGO_OK;
+    for (mango_idx i = 0; st == MANGO_OK && i < f->n; i++) {
+        mgi_tensor first = f->t[i];
+        float v;
+        if (extra[i] || first.count == 0)
+            continue;
+        first.count = 1;
+        MGI_TRY(mgi_tensor_floats(&first, 0, &v, err));
+        if (mgi_rule_scalar(n, first.name, (double)v, &st, err) && f->t[i].count != 1)
+            return mgi_fail(err, MANGO_E_UNSUPPORTED,
+                            "%s has %td values, only one for all neurons of a layer is supported",
+                            first.name, f->t[i].count);
+    }
+    return st;
 }
 
 /* Fill map: parameter -> tensor. Extras are not offered. */
-static mango_status load_match(const mango_net *n, const mgi_tensors *f, mango_idx *map,
-                               mango_err *err)
+static mango_status load_match(const mango_net *n, const mgi_tensors *f, const char *extra,
+                               mango_idx *map, mango_err *err)
 {
-    const char *extra = mgi_tensors_meta(f, "mango.extra");
     mgi_offer *offer = mgi_new(&n->al, f->n, sizeof *offer);
     mango_idx *at = mgi_new(&n->al, f->n, sizeof *at), count = 0;
     mango_status st = MANGO_E_MEM;
     if (offer && at) {
         for (mango_idx i = 0; i < f->n; i++)
-            if (!load_listed(extra, f->t[i].name)) {
+            if (!extra[i]) {
                 at[count] = i;
                 offer[count].name = f->t[i].name;
                 offer[count].rank = f->t[i].rank;
@@ -63,25 +86,23 @@ static int load_multiplies(const mango_net *n, int p)
     return used;
 }
 
-/* stay: weights that are halves are left where the file was read to. */
-static mango_status load_values(mango_net *n, const mgi_tensors *f, int stay, mango_err *err)
+/* Values of all parameters. stay: weights that are halves are left in the file. */
+static mango_status load_values(mango_net *n, const mgi_tensors *f, const mango_idx *map,
+                                int stay, mango_err *err)
 {
-    mango_idx *map = mgi_new(&n->al, n->n_params, sizeof *map);
-    if (!map)
-        return MANGO_E_MEM;
-    mango_status st = load_match(n, f, map, err);
-    for (int p = 0; st == MANGO_OK && stay && p < n->n_params; p++) {
+    for (int p = 0; stay && p < n->n_params; p++) {
         const mgi_tensor *t = &f->t[map[p]];
-        if (t->dtype == MGI_F16 && load_multiplies(n, p) && mgi_file_halves_finite(t->count, t->raw))
+        if (t->dtype == MGI_F16 && load_multiplies(n, p) &&
+            mgi_file_halves_finite(t->count, t->raw))
             n->param[p].half = t->raw;
     }
-    if (st == MANGO_OK)
-        st = mgi_net_alloc_params(n);
-    for (int p = 0; st == MANGO_OK && p < n->n_params; p++)
+    MGI_TRY(mgi_net_alloc_params(n));
+    for (int p = 0; p < n->n_params; p++)
         if (!n->param[p].half)
-            st = mgi_tensor_floats(&f->t[map[p]], 1, n->param[p].v, err);
-    mgi_del(&n->al, map, n->n_params, sizeof *map);
-    return st;
+            MGI_TRY(mgi_tensor_floats(&f->t[map[p]], 1, n->param[p].v, err));
+    for (int i = 0; i < n->n_nodes; i++)
+        MGI_TRY(mgi_check_variance(n, i, err));
+    return MANGO_OK;
 }
 
 /* Are there weights that were left in the file's bytes? */
@@ -93,21 +114,42 @@ static int load_stays(const mango_net *n)
     return 0;
 }
 
-static mango_status load_rest(mango_net *n, const mgi_tensors *f, mango_err *err)
+static mango_status load_rest(mango_net *n, const mgi_tensors *f, const char *extra,
+                              mango_err *err)
 {
-    const char *extra = mgi_tensors_meta(f, "mango.extra"), *key, *value;
-    for (mango_idx i = 0; i < f->n; i++)
-        if (load_listed(extra, f->t[i].name)) {
-            const mgi_tensor *t = &f->t[i];
-            const mango_status st =
-                mgi_net_extra_set(n, t->name, t->dtype, t->rank, t->shape, t->raw);
-            if (st < 0)
-                return mgi_fail(err, st, "tensor '%.80s' cannot be carried as an extra", t->name);
-        }
+    const char *key, *value;
+    for (mango_idx i = 0; i < f->n; i++) {
+        const mgi_tensor *t = &f->t[i];
+        if (!extra[i])
+            continue;
+        const mango_status st =
+            mgi_net_extra_set(n, t->name, t->dtype, t->rank, t->shape, t->raw);
+        if (st < 0)
+            return mgi_fail(err, st, "tensor '%.80s' cannot be carried as an extra", t->name);
+    }
     for (mango_idx i = 0; mgi_tensors_meta_at(f, i, &key, &value); i++)
         if (strcmp(key, "mango.graph") && strcmp(key, "mango.extra") && key[0])
             MGI_TRY(mango_net_meta_set(n, key, value));
     return MANGO_OK;
+}
+
+/* All tensors of the file, into the graph's net. */
+static mango_status load_tensors(mango_net *n, const mgi_tensors *f, int stay, mango_err *err)
+{
+    char *extra = mgi_new(&n->al, f->n, 1);
+    mango_idx *map = mgi_new(&n->al, n->n_params, sizeof *map);
+    mango_status st = MANGO_E_MEM;
+    if (!extra || !map)
+        goto done;
+    load_extras(f, extra);
+    MGI_TRY_TO(load_match(n, f, extra, map, err));
+    MGI_TRY_TO(load_rules(n, f, extra, err));
+    MGI_TRY_TO(load_values(n, f, map, stay, err));
+    st = load_rest(n, f, extra, err);
+done:
+    mgi_del(&n->al, extra, f->n, 1);
+    mgi_del(&n->al, map, n->n_params, sizeof *map);
+    return st;
 }
 
 static mango_status load_net(mango_net **net, const char *path, int stay, const mango_alloc *al,
@@ -126,10 +168,10 @@ static mango_status load_net(mango_net **net, const char *path, int stay, const 
         goto done;
     }
     MGI_TRY_TO(mgi_graph_parse(&n, graph, (mango_idx)strlen(graph), al, &sub));
-    MGI_TRY_TO(load_values(n, &f, stay, &sub));
-    MGI_TRY_TO(load_rest(n, &f, &sub));
+    MGI_TRY_TO(load_tensors(n, &f, stay, &sub));
     if (load_stays(n)) {
-        n->file = f.image, n->file_size = f.room;
+        n->file = f.image;
+        n->file_size = f.room;
         f.image = NULL;
     }
     n->given = stay;

@@ -162,6 +162,14 @@ mango_status cli_net_open(mango_net **net, const char *what, const char *fill, m
     return cli_net_any(net, what, fill, 1, err);
 }
 
+void cli_note_steps(cli *c, const mango_net *net, int64_t T)
+{
+    mango_net_info info;
+    if (T > 1 && mango_net_get(net, &info, sizeof info) == MANGO_OK && !info.spiking)
+        cli_note(c, "--T %lld does nothing: no layer of the network spikes, so one step is run",
+                 (long long)T);
+}
+
 mango_status cli_join(char *buf, mango_idx cap, const char *dir, const char *name,
                       mango_err *err)
 {

@@ -180,6 +180,7 @@ static mango_status eval_all(eval_job *j, cli *c, mango_err *err)
 {
     char text[64] = "";
     MGI_TRY(eval_open(j, err));
+    cli_note_steps(c, j->net, j->T);
     if (!j->T)
         j->T = mango_net_steps(j->net);
     MGI_TRY(eval_plan(j, err));
