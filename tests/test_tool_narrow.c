@@ -5,7 +5,9 @@
 #define _POSIX_C_SOURCE 200809L
 #endif
 #include "tool.h"
+#include <signal.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define T_TNAR_MEI                                                                         \
     "mei --gen " T_GEN " --net " T_NET " --fill 7,2 --target spiking1:3 --T 20 --opt tt-b " \
@@ -59,6 +61,44 @@ static void t_tool_narrow_mei(void)
               3, "notes");
     t_tool_is("bench speed --net " T_NET " --fill 7,2 --T 5 --seconds 0.01 --int8-weights --json",
               0, "\"int8_weights\":1");
+}
+
+static void t_tnar_save(const char *path, uint64_t seed)
+{
+    mango_net *net = NULL;
+    mango_err err = {""};
+    T_OK_OR_RETURN(mango_net_zoo(&net, T_NET + 4, NULL, &err), &err);
+    T_STATUS(mango_net_fill(net, seed, 2.0), MANGO_OK);
+    T_OK(mango_net_save(net, path, "F32", &err), &err);
+    mango_net_destroy(net);
+}
+
+/* The network's file is replaced while the search runs: the best picture is not told by
+ * the other network as if it were the one that was searched. */
+static void t_tool_narrow_replaced(void)
+{
+    char here[1024], other[1024];
+    int there = 0;
+    mgi_copy(here, sizeof here, t_work("searched.safetensors"));
+    mgi_copy(other, sizeof other, t_work("other.safetensors"));
+    t_tnar_save(here, 7);
+    t_tnar_save(other, 8);
+    const long pid =
+        t_tool_start("mei --gen " T_GEN " --fill 7,2 --net searched.safetensors --target "
+                     "spiking1:3 --T 20 --budget 1000000 --quiet --int8-weights --out swap");
+    for (int i = 0; i < 400 && !there; i++) {
+        const struct timespec t = {0, 25000000};
+        nanosleep(&t, NULL);
+        there = t_exists(t_work("swap/run.json"));
+    }
+    T_CHECK(there);
+    T_CHECK(rename(other, here) == 0);
+    t_tool_signal(pid, SIGINT);
+    t_ran r = t_tool_end(pid);
+    T_CHECK(r.rc == 1 || r.rc == 3);
+    T_CHECK(r.err && strstr(r.err, "was replaced by another network") != NULL);
+    T_CHECK(t_exists(t_work("swap/best.npy"))); /* what was found is there */
+    t_ran_free(&r);
 }
 
 /* The same pictures as a folder of two classes and as an array. */
@@ -159,5 +199,6 @@ void t_tool_narrow(void)
         return;
     }
     T_CASE(t_tool_narrow_mei);
+    T_CASE(t_tool_narrow_replaced);
     T_CASE(t_tool_narrow_compare);
 }
