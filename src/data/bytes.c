@@ -129,3 +129,12 @@ MGI_FN int mgi_name_ok(const unsigned char *s, mango_idx n, mango_idx max)
     }
     return n >= 1 && n <= max;
 }
+
+mango_status mango_gunzip(const unsigned char *in, mango_idx n, mango_idx limit,
+                          const char *what, const mango_codecs *codecs, const mango_alloc *al,
+                          unsigned char **out, mango_idx *n_out, mango_err *err)
+{
+    const mango_alloc a = mgi_alloc_get(al);
+    MGI_CHECK(err, in && n >= 0 && out && n_out, "mango_gunzip: bytes or results are NULL");
+    return mgi_gunzip(in, n, limit, what ? what : "gzip", codecs, &a, out, n_out, err);
+}

@@ -50,6 +50,15 @@ typedef struct mango_data_options {
 /* mango_data_defaults - all members of *o, which has `size` bytes: sizeof *o. */
 MANGO_API mango_status mango_data_defaults(mango_data_options *o, size_t size);
 
+/* mango_gunzip - unpack one gzip member: its stated size must be possible and at most
+ * limit, its CRC-32 right.
+ *   what  in  names the source in messages;  codecs  in  whose inflate to use
+ *   out   out  *n_out bytes and a NUL behind them, from al (NULL: free() them) */
+MANGO_API mango_status mango_gunzip(const unsigned char *in, mango_idx n, mango_idx limit,
+                                    const char *what, const mango_codecs *codecs,
+                                    const mango_alloc *al, unsigned char **out, mango_idx *n_out,
+                                    mango_err *err);
+
 /* mango_data_open - open one split of a data set and validate it: sizes and
  * counts, checksums of .gz files, labels in range, no empty class.
  *

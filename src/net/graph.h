@@ -24,7 +24,7 @@
 #include "op.h"
 #include "safetensors.h"
 
-#define MGI_MAX_NODES 1024 /* densenet has 567 */
+#define MGI_MAX_NODES MANGO_LAYERS_MAX
 #define MGI_NAME 96        /* bytes of a layer name, NUL included */
 #define MGI_MAX_T 4096     /* steps that a file or the zoo may ask for */
 #define MGI_MAX_MAP ((mango_idx)1 << 26)    /* values of one feature map    */

@@ -11,6 +11,7 @@ extern "C" {
 #endif
 
 typedef struct mango_net mango_net;
+#define MANGO_LAYERS_MAX 1024 /* layers of a network; densenet has 567 */
 
 /* mango_net_zoo - build an architecture without weights.
  *   spec  in  "NAME" or "NAME,key=value,...": sngan, sngan_dsc, vqvae, snn_conv,
@@ -111,6 +112,9 @@ MANGO_API mango_idx mango_net_layers(const mango_net *net);
 MANGO_API mango_status mango_net_layer(const mango_net *net, mango_idx i, mango_layer *out,
                                        size_t size);
 MANGO_API mango_idx mango_net_layer_input(const mango_net *net, mango_idx i, mango_idx k);
+/* mango_net_layer_uses - in how many multiply-adds of layer i a value at row y, column x of
+ * its input takes part: what it costs when it is a spike. 0 for layers that have none. */
+MANGO_API double mango_net_layer_uses(const mango_net *net, mango_idx i, mango_idx y, mango_idx x);
 MANGO_API mango_status mango_net_find(const mango_net *net, const char *layer, mango_idx *i,
                                       mango_err *err); /* near matches in err */
 MANGO_API mango_idx mango_net_steps(const mango_net *net); /* T by default; -1 for NULL */

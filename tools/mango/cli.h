@@ -4,12 +4,22 @@
 #define CLI_H
 
 #include "../../src/base/json.h"
-#include "../../src/net/graph.h"
+#include "../../src/base/rng.h"
+#include "../../src/data/data.h"
+#include "../../src/math/compute.h"
+#include "../../src/mei/mei.h"
+#include "../../src/net/net.h"
+#include "../../src/opt/opt.h"
+#include "../../src/study/archive.h"
+#include "../../src/study/fid.h"
+#include "../../src/study/selftest.h"
+#include "../../src/train/train.h"
 #include <stdio.h>
 
 /* Metadata of a generator that draws by class: over how many of a latent's first
  * values the largest is looked for (mango_trainer_create). */
 #define CLI_LATENT_CLASSES "train.latent_classes"
+#define CLI_NAME 96 /* bytes of a layer's name, more than it can have */
 
 /* Exit codes of every verb. */
 enum {
@@ -103,6 +113,11 @@ void cli_note_steps(cli *c, const mango_net *net, int64_t T);
 /* Where a name resolves to, for messages and hashes; cap >= 4096. */
 mango_status cli_net_path(const char *what, char *path, mango_idx cap, mango_err *err);
 extern const char cli_datadir[]; /* the installed weights: a folder */
+/* A layer (-1: the output) and the whole net, which cannot fail for a net that is there. */
+mango_layer cli_layer(const mango_net *net, mango_idx i);
+mango_net_info cli_info(const mango_net *net);
+mango_idx cli_vq(const mango_net *net); /* the layer that has a codebook; -1: none */
+const char *cli_kernels(void);          /* name of the kernel set in use */
 /* What its first bytes say: 'p' PyTorch checkpoint, 'n' .npy, 's' anything else. */
 char cli_kind_of(const char *path);
 /* "SEED,GAIN" -> numbers; MANGO_E_ARG with a message. */

@@ -170,6 +170,35 @@ void cli_note_steps(cli *c, const mango_net *net, int64_t T)
                  (long long)T);
 }
 
+mango_layer cli_layer(const mango_net *net, mango_idx i)
+{
+    mango_layer l = {0};
+    mango_net_layer(net, i < 0 ? cli_info(net).output : i, &l, sizeof l);
+    return l;
+}
+
+mango_net_info cli_info(const mango_net *net)
+{
+    mango_net_info info = {0};
+    mango_net_get(net, &info, sizeof info);
+    return info;
+}
+
+mango_idx cli_vq(const mango_net *net)
+{
+    for (mango_idx i = 0; i < mango_net_layers(net); i++)
+        if (cli_layer(net, i).codes > 0)
+            return i;
+    return -1;
+}
+
+const char *cli_kernels(void)
+{
+    mango_kernels_info info = {0};
+    mango_kernels_get(&info, sizeof info);
+    return info.name;
+}
+
 mango_status cli_join(char *buf, mango_idx cap, const char *dir, const char *name,
                       mango_err *err)
 {

@@ -30,7 +30,7 @@ typedef struct compare_figures {
 
 struct eval_compare {
     mango_plan *plan;
-    compare_layer layer[MGI_MAX_NODES];
+    compare_layer layer[MANGO_LAYERS_MAX];
     mango_idx n, outputs, pictures, right, right_as_is, agree;
     float *y; /* (batch, outputs) */
 };
@@ -40,10 +40,10 @@ static mango_status compare_plan(eval_compare *k, const mango_net *net, mango_id
                                  mango_idx *n, mango_err *err)
 {
     static const char text[] = "no memory to compare %td layers";
-    mango_reading own[MGI_MAX_NODES + 1];
+    mango_reading own[MANGO_LAYERS_MAX + 1];
     mango_layer l;
     mango_idx m = 0, last = mango_net_layers(net) - 1;
-    for (mango_idx i = 0; i <= last && k->n < MGI_MAX_NODES && *n < cap; i++) {
+    for (mango_idx i = 0; i <= last && k->n < MANGO_LAYERS_MAX && *n < cap; i++) {
         compare_layer *q = &k->layer[k->n];
         MGI_TRY(mango_net_layer(net, i, &l, sizeof l));
         if (!l.spiking)

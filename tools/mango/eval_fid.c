@@ -3,10 +3,6 @@
  * SPDX-License-Identifier: MIT */
 #include "eval_fid.h"
 #include "input.h"
-#include "../../src/base/rng.h"
-#include "../../src/data/data.h"
-#include "../../src/mei/mei.h"
-#include "../../src/study/fid.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -57,9 +53,9 @@ static mango_status fid_layer(const fid_job *j, mango_idx *layer, mango_err *err
 {
     if (j->o->layer)
         return mango_net_find(j->net, j->o->layer, layer, err);
-    for (mango_idx i = j->net->n_nodes - 1; i >= 0; i--)
-        if (j->net->node[i].kind == MGI_LINEAR) {
-            *layer = j->net->node[i].in[0];
+    for (mango_idx i = mango_net_layers(j->net) - 1; i >= 0; i--)
+        if (!strcmp(cli_layer(j->net, i).kind, "linear")) {
+            *layer = mango_net_layer_input(j->net, i, 0);
             return MANGO_OK;
         }
     return mgi_fail(err, MANGO_E_NAME,
@@ -97,9 +93,9 @@ static mango_status fid_generator(fid_job *j, mango_err *err)
 static mango_status fid_classes(fid_job *j, mango_err *err)
 {
     const char *meta = mango_net_meta_get(j->gen, CLI_LATENT_CLASSES);
-    const mgi_node *y = &j->net->node[j->net->output];
+    const mango_layer y = cli_layer(j->net, -1);
     int64_t K;
-    if (!meta || !mgi_parse_int(meta, 2, (int64_t)j->modes.d, &K) || y->C != K || y->H * y->W != 1)
+    if (!meta || !mgi_parse_int(meta, 2, (int64_t)j->modes.d, &K) || y.C != K || y.H * y.W != 1)
         return MANGO_OK;
     j->asked = calloc((size_t)j->o->batch, sizeof *j->asked);
     j->answer = calloc((size_t)j->o->batch * (size_t)K, sizeof *j->answer);
@@ -133,7 +129,7 @@ static mango_status fid_plans(fid_job *j, mango_idx layer, mango_err *err)
     if (j->gen)
         MGI_TRY(fid_classes(j, err));
     const mango_reading feature[2] = {{layer, MANGO_READ_RATE, j->feature},
-                                      {j->net->output, MANGO_READ_MEAN, j->answer}};
+                                      {cli_info(j->net).output, MANGO_READ_MEAN, j->answer}};
     mango_plan_defaults(&p, sizeof p);
     p.batch = B;
     p.T = (mango_idx)j->o->T;
@@ -149,7 +145,7 @@ static mango_status fid_open(fid_job *j, mango_err *err)
     if (o->fill && strncmp(o->features, "zoo:", 4) && strncmp(o->gen, "zoo:", 4))
         return mgi_fail(err, MANGO_E_ARG, "--fill goes with zoo:NAME only");
     MGI_TRY(fid_net(j, &j->net, o->features, err));
-    MGI_TRY(mango_net_layer(j->net, j->net->input, &j->in, sizeof j->in));
+    MGI_TRY(mango_net_layer(j->net, cli_info(j->net).input, &j->in, sizeof j->in));
     MGI_TRY(fid_layer(j, &layer, err));
     MGI_TRY(mango_net_layer(j->net, layer, &j->layer, sizeof j->layer));
     if (!data)

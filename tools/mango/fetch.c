@@ -4,7 +4,7 @@
 #include "image.h"
 #include "system.h"
 #include "../../src/base/hash.h"
-#include "../../src/data/bytes.h"
+#include "system.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -177,13 +177,13 @@ static mango_status fetch_one(cli *c, const fetch_file *f, const char *root,
         MGI_TRY(fetch_listed(sums, f->name, want, err));
     else
         mgi_copy(want, (mango_idx)sizeof want, f->md5);
-    if (mgi_path_exists(path) == 1) {
+    if (sys_kind(path) == 1) {
         MGI_TRY(fetch_same(path, want, &same, got, err));
         if (same)
             return MANGO_OK;
         cli_note(c, "%s is there but has another checksum: loaded again", path);
     }
-    if (mgi_path_exists(part) == 1) /* complete already? */
+    if (sys_kind(part) == 1) /* complete already? */
         MGI_TRY(fetch_same(part, want, &same, got, err));
     if (!same) {
         cli_note(c, "loading %s", url);
@@ -266,7 +266,7 @@ static mango_status fetch_unpack(const char *root, const char *archive, mango_er
     mango_status st;
     MGI_TRY(cli_join(path, FETCH_PATH, root, archive, err));
     MGI_TRY(mgi_file_read(path, 400000000, &al, &gz, &n_gz, err));
-    st = mgi_gunzip(gz, n_gz, FETCH_UNPACKED, path, image_codecs(), &al, &tar, &n_tar, err);
+    st = mango_gunzip(gz, n_gz, FETCH_UNPACKED, path, image_codecs(), &al, &tar, &n_tar, err);
     mgi_del(&al, gz, n_gz + 1, 1);
     MGI_TRY(st);
     st = fetch_untar(tar, n_tar, root, &found, err);

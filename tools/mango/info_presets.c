@@ -2,7 +2,6 @@
  * the library's own tables.
  * SPDX-License-Identifier: MIT */
 #include "info_presets.h"
-#include "../../src/opt/opt.h"
 
 /* "0..1", "more than 0, at most 1e6", "1..k", "a|b". */
 static void presets_range(const mango_opt_spec *o, char *text, size_t cap)

@@ -2,15 +2,13 @@
  * SPDX-License-Identifier: MIT */
 #include "input.h"
 #include "image.h"
-#include "../../src/data/data.h"
-#include "../../src/study/archive.h"
 #include <stdlib.h>
 
 /* The node that takes B vectors or maps: its name and shape. */
 static mango_layer input_layer(const mango_net *net, mango_idx from)
 {
     mango_layer l;
-    mango_net_layer(net, from >= 0 ? from : net->input, &l, sizeof l);
+    mango_net_layer(net, from >= 0 ? from : cli_info(net).input, &l, sizeof l);
     return l;
 }
 
@@ -67,15 +65,13 @@ static mango_status input_shape(const char *path, int rank, const mango_idx *sha
 static mango_status input_codes_layer(input_batch *b, const mango_net *net, mango_layer *l,
                                       mango_err *err)
 {
-    for (mango_idx i = 0; i < net->n_nodes; i++)
-        if (net->node[i].kind == MGI_VQ) {
-            b->from = i;
-            *l = input_layer(net, i);
-            l->C = l->H * l->W;
-            l->H = l->W = 1;
-            return MANGO_OK;
-        }
-    return mgi_fail(err, MANGO_E_SHAPE, "this network has no codes to be fed");
+    b->from = cli_vq(net);
+    if (b->from < 0)
+        return mgi_fail(err, MANGO_E_SHAPE, "this network has no codes to be fed");
+    *l = cli_layer(net, b->from);
+    l->C = l->H * l->W;
+    l->H = l->W = 1;
+    return MANGO_OK;
 }
 
 static mango_status input_tensors(input_batch *b, const mango_net *net, const char *path,

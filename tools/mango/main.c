@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include "cli.h"
 #include "system.h"
-#include "../../src/math/kernel/kernels.h"
 #include <locale.h>
 #include <stdlib.h>
 
@@ -72,11 +71,10 @@ static int main_run(int argc, char **argv)
 static int main_kernels(cli *c)
 {
     const char *want = getenv("MANGO_SIMD"), *have;
-    if (!want || !*want || !strcmp(want, have = mgi_kernels_get()->name))
+    if (!want || !*want || !strcmp(want, have = cli_kernels()))
         return CLI_OK;
-    static const char *const sets[] = {"ref", "sse2", "avx2", "avx512", "neon"};
-    for (mango_idx i = 0; i < MGI_COUNT(sets); i++)
-        if (!strcmp(want, sets[i])) {
+    for (mango_idx i = 0; mango_kernels_name(i); i++)
+        if (!strcmp(want, mango_kernels_name(i))) {
             cli_note(c, "MANGO_SIMD=%s: not on this machine, %s it is", want, have);
             return CLI_OK;
         }

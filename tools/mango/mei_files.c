@@ -5,8 +5,6 @@
 #include "gif.h"
 #include "html.h"
 #include "image.h"
-#include "../../src/data/data.h"
-#include "../../src/math/kernel/kernels.h"
 #include <stdlib.h>
 
 #define MEI_FRAMES 60 /* pictures in the animation */
@@ -216,7 +214,7 @@ static void mei_report_setup(const mei_run *r, mgi_str *s)
     snprintf(v[5], sizeof v[5], "%s", r->info.net);
     snprintf(v[6], sizeof v[6], "%s", r->info.gen);
     snprintf(v[7], sizeof v[7], "%s, kernels %s, %d threads", MANGO_VERSION,
-             mgi_kernels_get()->name, mango_threads());
+             cli_kernels(), mango_threads());
     snprintf(v[8], sizeof v[8], "after query %td; the process before: %s", si.replayed,
              r->before[0] ? r->before : "not known");
     const char *const cell[] = {
@@ -378,7 +376,7 @@ mango_status mei_save_run(const mei_run *r, mango_err *err)
     mango_session_get(r->session, &si, sizeof si);
     mgi_str_printf(&s, ",\"budget\":%td,\"T\":%td,\"seed\":%llu,\"threads\":%d", si.budget,
                    r->info.T, (unsigned long long)r->seed, mango_threads());
-    mei_key(&s, "kernels", mgi_kernels_get()->name);
+    mei_key(&s, "kernels", cli_kernels());
     mei_key(&s, "version", MANGO_VERSION);
     mei_key(&s, "command", r->command);
     mgi_str_puts(&s, "}\n");

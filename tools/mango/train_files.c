@@ -36,7 +36,7 @@ static mango_status files_chart(const train_job *j, mango_err *err)
                              {name[gan][1], n, NULL, y + n, NULL, NULL, SVG_LINE, 0}};
     svg_chart c;
     memset(&c, 0, sizeof c);
-    c.title = j->net->arch;
+    c.title = cli_info(j->net).arch;
     c.x_label = "epoch";
     c.y_label = gan ? "loss" : j->is.column[1];
     c.n = gan || j->val ? 2 : 1;
@@ -49,9 +49,12 @@ static mango_status files_chart(const train_job *j, mango_err *err)
 mango_status train_files_provenance(train_job *j, const mango_train_row *r)
 {
     char number[64], hex[65], score[64];
-    for (mango_idx k = 0; k < j->net->n_meta; k++) /* figures of the weights that it started from */
-        if (!strncmp(j->net->meta[k].key, "eval.", 5))
-            MGI_TRY(mango_net_meta_set(j->net, j->net->meta[k].key, "not measured"));
+    for (mango_idx k = 0; k < cli_info(j->net).metas; k++) { /* figures of the weights that it started from */
+        const char *key = "", *value;
+        mango_net_meta_at(j->net, k, &key, &value);
+        if (!strncmp(key, "eval.", 5))
+            MGI_TRY(mango_net_meta_set(j->net, key, "not measured"));
+    }
     MGI_TRY(mango_net_meta_set(j->net, "train.command", j->command));
     MGI_TRY(mango_net_meta_set(j->net, "train.trainer", "mango " MANGO_VERSION));
     MGI_TRY(mango_net_meta_set(j->net, "train.data", j->data_name));
@@ -69,9 +72,9 @@ mango_status train_files_provenance(train_job *j, const mango_train_row *r)
     if (!j->is.samples) /* of this layer, after train.T steps */
         MGI_TRY(mango_net_meta_set(j->net, "train.val_accuracy_layer",
                                    j->o.readout[0] ? j->o.readout
-                                                   : j->net->node[j->net->output].name));
-    if (j->dsc && j->dsc->node[j->dsc->output].C > 1) { /* the largest of so many first values of a latent */
-        snprintf(number, sizeof number, "%td", j->dsc->node[j->dsc->output].C);
+                                                   : cli_layer(j->net, -1).name));
+    if (j->dsc && cli_layer(j->dsc, -1).C > 1) { /* the largest of so many first values of a latent */
+        snprintf(number, sizeof number, "%td", cli_layer(j->dsc, -1).C);
         MGI_TRY(mango_net_meta_set(j->net, CLI_LATENT_CLASSES, number));
     }
     MGI_TRY(mango_net_digest(j->net, MANGO_DIGEST_HALVES, hex));

@@ -6,7 +6,6 @@
 #include "cli.h"
 #include "train_speed.h"
 #include "../../src/base/file.h"
-#include "../../src/train/train.h"
 
 enum { TRAIN_NUMBERS_MOST = 48 };
 typedef struct train_job {

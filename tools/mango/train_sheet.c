@@ -1,12 +1,12 @@
 /* train_sheet.c - what a generator in training draws, on one sheet.
  * SPDX-License-Identifier: MIT */
+#include "cli.h"
 #include "image.h"
 #include "train_sheet.h"
-#include "../../src/net/graph.h"
 #include <stdlib.h>
 
 /* Pictures i of n from planes, with `pairs` the i-th copy below its original. */
-static void sheet_fill(const mgi_node *p, mango_idx n, int pairs, const float *x, unsigned char *rgb)
+static void sheet_fill(const mango_layer *p, mango_idx n, int pairs, const float *x, unsigned char *rgb)
 {
     const mango_idx e = p->C * p->H * p->W, px = 3 * p->H * p->W;
     for (mango_idx i = 0; i < n; i++) {
@@ -23,9 +23,9 @@ static void sheet_fill(const mgi_node *p, mango_idx n, int pairs, const float *x
 mango_status train_sheet(mango_trainer *t, const mango_net *net, const mango_net *dsc,
                          mango_idx batch, const char *path, mango_err *err)
 {
-    const mgi_node *p = &net->node[net->output];
+    const mango_layer out = cli_layer(net, -1), *p = &out;
     const mango_idx e = p->C * p->H * p->W, px = 3 * p->H * p->W;
-    const mango_idx classes = dsc ? dsc->node[dsc->output].C : 1; /* a column each */
+    const mango_idx classes = dsc ? cli_layer(dsc, -1).C : 1; /* a column each */
     const mango_idx columns = classes > 1 && classes <= 16 ? classes : 8;
     const mango_idx most = MGI_MIN(batch, dsc ? 64 : 32), n = most > columns ? most / columns * columns : most;
     const int pairs = !dsc && n % 8 == 0;

@@ -1,7 +1,6 @@
 /* train_speed.c - how fast a training is.
  * SPDX-License-Identifier: MIT */
 #include "train_speed.h"
-#include "../../src/math/ops.h"
 #include <stdlib.h>
 
 enum { SPEED_N = 1024, SPEED_TIMES = 8 };
@@ -23,14 +22,14 @@ void train_speed_step(train_speed *s)
 static mango_status speed_sgemm(double *rate)
 {
     const mango_idx n = SPEED_N, size = n * n;
-    float *a = calloc((size_t)(3 * size + mgi_gemm_work(n, n, n, 'n', 'n') + 16), sizeof *a);
+    float *a = calloc((size_t)(3 * size + mango_gemm_work(n, n, n) + 16), sizeof *a);
     if (!a)
         return MANGO_E_MEM;
     mango_fill_u("a", 1, 2 * size, a);
     *rate = 0;
     for (int k = 0; k < SPEED_TIMES; k++) {
         const double from = cli_now();
-        mgi_gemm('n', 'n', n, n, n, a, n, a + size, n, a + 2 * size, n, 0, a + 3 * size);
+        mango_gemm(n, n, n, a, a + size, a + 2 * size, a + 3 * size);
         *rate = MGI_MAX(*rate, 2e-9 * (double)(n * size) / (cli_now() - from));
     }
     free(a);

@@ -1,7 +1,6 @@
 /* train_start.c - where a training starts.
  * SPDX-License-Identifier: MIT */
 #include "train_start.h"
-#include "../../src/net/graph.h"
 #include <string.h>
 
 mango_status train_zoo(mango_net **net, const char *spec, mango_train_kind kind, uint64_t seed,
@@ -19,20 +18,12 @@ mango_status train_trained(mango_net **net, const char *option, const char *path
     return cli_net(net, path, NULL, err);
 }
 
-static int start_spiking(const mango_net *net)
-{
-    for (int i = 0; i < net->n_nodes; i++)
-        if (net->node[i].kind == MGI_LIF)
-            return 1;
-    return 0;
-}
-
 /* A generator's branch of classes that old has none like starts from l1's values. */
 static void start_branch(mango_net *net, const mango_net *old, int learned)
 {
-    const int s = mgi_net_class_softmax(net), was = mgi_net_class_softmax(old);
-    if (s >= 0 && (was < 0 || old->node[was].C != net->node[s].C))
-        mango_train_latent_classes(net, net->node[s].C, learned);
+    const mango_idx s = cli_info(net).latent_classes, was = cli_info(old).latent_classes;
+    if (s >= 0 && (was < 0 || cli_layer(old, was).C != cli_layer(net, s).C))
+        mango_train_latent_classes(net, cli_layer(net, s).C, learned);
 }
 
 mango_status train_start(mango_net **net, const char *arch, const char *from, int widen,
@@ -51,7 +42,7 @@ mango_status train_start(mango_net **net, const char *arch, const char *from, in
     const mango_status st = widen ? mango_train_widen(*net, old, seed, &set, err) : MANGO_OK;
     if (!widen)
         set = mango_net_borrow(*net, old);
-    if (st >= 0 && set > 0 && start_spiking(*net) && !start_spiking(old))
+    if (st >= 0 && set > 0 && cli_info(*net).spiking && !cli_info(old).spiking)
         cli_note(c, "%td norms moved to the neurons' threshold", mango_train_from_relu(*net));
     const char *classes = mango_net_meta_get(old, CLI_LATENT_CLASSES);
     start_branch(*net, old, classes != NULL);
@@ -64,14 +55,14 @@ mango_status train_start(mango_net **net, const char *arch, const char *from, in
     if (set == 0)
         return mgi_fail(err, MANGO_E_SHAPE,
                         "--from %.150s: no parameter has a name and shape of --arch %.60s", from, arch);
-    cli_note(c, "%td of %d parameters from %s%s", set, (*net)->n_params, from, widen ? ", widened" : "");
+    cli_note(c, "%td of %td parameters from %s%s", set, mango_net_params(*net), from, widen ? ", widened" : "");
     return MANGO_OK;
 }
 
 void train_classes(mango_net *gen, const mango_net *dsc, cli *c)
 {
-    const mango_idx K = dsc->node[dsc->output].C;
-    if (K < 2 || mango_net_meta_get(gen, CLI_LATENT_CLASSES) || mgi_net_class_softmax(gen) >= 0)
+    const mango_idx K = cli_layer(dsc, -1).C;
+    if (K < 2 || mango_net_meta_get(gen, CLI_LATENT_CLASSES) || cli_info(gen).latent_classes >= 0)
         return;
     const double gain = mango_train_latent_classes(gen, K, 0);
     if (gain > 0)

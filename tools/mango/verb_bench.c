@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include "verb_bench.h"
 #include "system.h"
-#include "../../src/math/kernel/kernels.h"
 #include <stdlib.h>
 
 static const cli_doc bench_doc = {
@@ -168,7 +167,7 @@ static mango_status bench_all_of(bench_all *a, bench_net *b, mango_err *err)
 {
     a->since = cli_now();
     a->counter = bench_counter_open(a->why, (mango_idx)sizeof a->why); /* no threads yet */
-    mgi_str_printf(&a->s, "{\"kernels\":\"%s\",\"threads\":%d", mgi_kernels_get()->name,
+    mgi_str_printf(&a->s, "{\"kernels\":\"%s\",\"threads\":%d", cli_kernels(),
                    mango_threads());
     if (a->scaling)
         return bench_scaling(a, err);

@@ -60,18 +60,16 @@ typedef struct bench_macs {
 } bench_macs;
 /* A layer whose mean over time is read to count its ones: (B,C,H,W) in `mean`. */
 typedef struct bench_ones {
-    int node;
+    mango_idx layer;
     float *mean;
 } bench_ones;
-/* The node whose spikes, pooled or refolded at most, are the input of matrix
- * product `node` as zeros and ones; -1: it is none, or its input is no such map. */
-int bench_ones_of(const mango_net *net, int node);
-/* Multiply-adds of one map, those with the padding left out. */
-double bench_conv_inside(const mgi_conv *c);
-/* need (n_nodes): 1 for what the target needs. */
+/* The layer whose spikes, pooled or refolded at most, are the input of matrix
+ * product `layer` as zeros and ones; -1: it is none, or its input is no such map. */
+mango_idx bench_ones_of(const mango_net *net, mango_idx layer);
+/* need (layers): 1 for what the target needs. */
 void bench_needed(const mango_net *net, mango_idx target, mango_idx from, char *need);
 bench_macs bench_count(const mango_net *net, mango_idx target, mango_idx from, mango_idx T,
-                       mango_idx B, int n, const bench_ones *ones);
+                       mango_idx B, mango_idx n, const bench_ones *ones);
 
 /* Instructions that this process and all threads it starts later execute in user
  * mode, by the kernel's performance counters. open: -1, and why in `why`, where

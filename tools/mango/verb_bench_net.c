@@ -1,7 +1,5 @@
 /* verb_bench_net.c - whole networks: time, operations, spike rates, memory.
  * SPDX-License-Identifier: MIT */
-#include "../../src/math/kernel/kernels.h"
-#include "../../src/mei/mei.h"
 #include "verb_bench.h"
 #include <math.h>
 #include <stdlib.h>
@@ -108,9 +106,9 @@ void bench_net_free(bench_net *b)
 /* What one more run reads: the rate of each spiking layer, and each 0/1 map that
  * enters a matrix product. */
 typedef struct bench_probe {
-    mango_reading rd[2 * MGI_MAX_NODES];
-    bench_ones ones[MGI_MAX_NODES];
-    int rates, n; /* readings of rates, all readings */
+    mango_reading rd[2 * MANGO_LAYERS_MAX];
+    bench_ones ones[MANGO_LAYERS_MAX];
+    mango_idx rates, n; /* readings of rates, all readings */
 } bench_probe;
 
 static mango_status probe_add(bench_probe *p, mango_idx layer, mango_read what, mango_idx n)
@@ -123,32 +121,32 @@ static mango_status probe_add(bench_probe *p, mango_idx layer, mango_read what, 
 
 static mango_status probe_list(bench_probe *p, const bench_net *b)
 {
-    static char need[MGI_MAX_NODES];
+    static char need[MANGO_LAYERS_MAX];
     const mango_net *net = b->net;
     const mango_idx B = (mango_idx)b->batch;
     bench_needed(net, b->target, b->in.from, need);
-    for (int i = 0; i < net->n_nodes; i++)
-        if (need[i] && net->node[i].kind == MGI_LIF)
-            MGI_TRY(probe_add(p, i, MANGO_READ_RATE, B * net->node[i].C));
+    for (mango_idx i = 0; i < mango_net_layers(net); i++)
+        if (need[i] && cli_layer(net, i).spiking)
+            MGI_TRY(probe_add(p, i, MANGO_READ_RATE, B * cli_layer(net, i).C));
     p->rates = p->n;
-    for (int i = 0; i < net->n_nodes; i++) {
-        const int at = need[i] && i != b->in.from ? bench_ones_of(net, i) : -1;
-        int k = p->rates;
+    for (mango_idx i = 0; i < mango_net_layers(net); i++) {
+        const mango_idx at = need[i] && i != b->in.from ? bench_ones_of(net, i) : -1;
+        mango_idx k = p->rates;
         while (k < p->n && p->rd[k].layer != at)
             k++;
         if (at < 0 || k < p->n)
             continue;
-        const mgi_node *g = &net->node[at];
-        MGI_TRY(probe_add(p, at, MANGO_READ_MEAN, B * g->C * g->H * g->W));
+        const mango_layer g = cli_layer(net, at);
+        MGI_TRY(probe_add(p, at, MANGO_READ_MEAN, B * g.C * g.H * g.W));
         p->ones[k - p->rates] = (bench_ones){at, p->rd[k].out};
     }
     return MANGO_OK;
 }
 
 /* Mean rate of the i-th spiking layer. */
-static double probe_rate(const bench_probe *p, const bench_net *b, int i)
+static double probe_rate(const bench_probe *p, const bench_net *b, mango_idx i)
 {
-    const mango_idx n = (mango_idx)b->batch * b->net->node[p->rd[i].layer].C;
+    const mango_idx n = (mango_idx)b->batch * cli_layer(b->net, p->rd[i].layer).C;
     double sum = 0;
     for (mango_idx j = 0; j < n; j++)
         sum += (double)p->rd[i].out[j];
@@ -158,16 +156,16 @@ static double probe_rate(const bench_probe *p, const bench_net *b, int i)
 static double probe_mean(const bench_probe *p, const bench_net *b)
 {
     double sum = 0;
-    for (int i = 0; i < p->rates; i++)
+    for (mango_idx i = 0; i < p->rates; i++)
         sum += probe_rate(p, b, i);
-    return p->rates ? sum / p->rates : 0.0;
+    return p->rates ? sum / (double)p->rates : 0.0;
 }
 
 static void probe_report(const bench_probe *p, const bench_net *b, bench_all *a)
 {
     mango_layer l;
     mgi_str_puts(&a->s, ",\"layers\":[");
-    for (int i = 0; i < p->rates; i++) {
+    for (mango_idx i = 0; i < p->rates; i++) {
         const double mean = probe_rate(p, b, i);
         mango_net_layer(b->net, p->rd[i].layer, &l, sizeof l);
         cli_print(&a->c, "  %-20s fires in %.4f of neuron-steps\n", l.name, mean);
@@ -414,8 +412,8 @@ const char *bench_weights_of(const bench_all *a, const char *name)
 /* Does this network take the pictures of --input? All of CIFAR-10's size do. */
 static int zoo_takes(const bench_net *b)
 {
-    const mgi_node *g = &b->net->node[b->net->input];
-    return !b->codes && g->C == 3 && g->H == 32 && g->W == 32;
+    const mango_layer g = cli_layer(b->net, cli_info(b->net).input);
+    return !b->codes && g.C == 3 && g.H == 32 && g.W == 32;
 }
 
 static mango_status zoo_row(bench_all *a, mango_idx row, bench_net *b, mango_err *err)

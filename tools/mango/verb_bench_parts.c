@@ -1,76 +1,42 @@
 /* verb_bench_parts.c - the machine's peak, the optimizers' overhead, SGEMM.
  * SPDX-License-Identifier: MIT */
-#include "../../src/math/kernel/kernels.h"
-#include "../../src/math/ops.h"
-#include "../../src/opt/opt.h"
 #include "verb_bench.h"
 #include <stdlib.h>
 
 /* ---- the machine's peak ----------------------------------------------------- */
 
-/* A product that fits the first cache: nothing but multiply-adds in registers
- * and loads that never miss. */
-#define BENCH_PEAK_K 128
-#define BENCH_PEAK_REPS 4000
-typedef struct bench_tile {
-    float a[32][BENCH_PEAK_K], b[64 * BENCH_PEAK_K], c[32 * 64];
-} bench_tile;
+#define BENCH_PEAK_ROUNDS 4000
 
-static void bench_tile_run(bench_tile *t)
-{
-    const mgi_kernels *k = mgi_kernels_get();
-    const mgi_tap tap = {0, 0, BENCH_PEAK_K};
-    const float *row[32];
-    for (mango_idx i = 0; i < k->mr; i++)
-        row[i] = t->a[i];
-    for (int r = 0; r < BENCH_PEAK_REPS; r++)
-        k->tile(k->mr, k->nr, row, 1, &tap, t->b, t->c, k->nr, 0);
-}
-
+/* The multiply-adds that were done; -1: none, for lack of memory. */
 static mango_status bench_peak_once(void *ud)
 {
-    bench_tile *t = ud;
-    const int n = mango_threads();
-    MGI_OMP(parallel for schedule(static, 1))
-    for (int i = 0; i < n; i++)
-        bench_tile_run(t + i);
-    return MANGO_OK;
+    *(double *)ud = mango_peak(BENCH_PEAK_ROUNDS);
+    return *(double *)ud < 0 ? MANGO_E_MEM : MANGO_OK;
 }
 
 double bench_peak_of(const bench_all *a, int threads)
 {
-    const mgi_kernels *k = mgi_kernels_get();
     const int before = mango_threads();
     bench_time t = {0, 0, 0};
-    bench_tile *tile = NULL;
-    if (k->mr <= 32 && k->nr <= 64)
-        tile = malloc((size_t)threads * sizeof *tile);
-    if (!tile)
-        return 0;
-    for (int i = 0; i < threads; i++) {
-        mango_fill_u("a", 1, 32 * BENCH_PEAK_K, tile[i].a[0]);
-        mango_fill_u("b", 1, 64 * BENCH_PEAK_K, tile[i].b);
-    }
+    double done = 0;
     mango_set_threads(threads);
-    const mango_status st = bench_run(bench_peak_once, tile, 0.3 * a->seconds, 3, &t);
+    const mango_status st = bench_run(bench_peak_once, &done, 0.3 * a->seconds, 3, &t);
     mango_set_threads(before);
-    free(tile);
-    return st < 0 ? 0
-                  : 2e-9 * (double)(k->mr * k->nr) * BENCH_PEAK_K * BENCH_PEAK_REPS *
-                        threads / t.best;
+    return st < 0 ? 0 : 2e-9 * done / t.best;
 }
 
 mango_status bench_peak(bench_all *a)
 {
-    const mgi_kernels *k = mgi_kernels_get();
+    mango_kernels_info k = {0};
     if (a->peak > 0)
         return MANGO_OK;
+    mango_kernels_get(&k, sizeof k);
     bench_step(a, "peak");
     a->peak = bench_peak_of(a, mango_threads());
     if (a->peak <= 0)
         return cli_interrupted() ? MANGO_E_STATE : MANGO_E_MEM;
-    cli_print(&a->c, "peak of the %s tile, %d x %d, %d threads: %.1f GFLOP/s\n", k->name,
-              k->mr, k->nr, mango_threads(), a->peak);
+    cli_print(&a->c, "peak of the %s tile, %d x %d, %d threads: %.1f GFLOP/s\n", k.name,
+              k.rows, k.columns, mango_threads(), a->peak);
     mgi_str_printf(&a->s, ",\"peak_gflops\":%.2f", a->peak);
     return MANGO_OK;
 }
@@ -216,8 +182,7 @@ typedef struct bench_gemm {
 static mango_status bench_gemm_once(void *ud)
 {
     bench_gemm *g = ud;
-    mgi_gemm('n', 'n', g->M, g->N, g->K, g->A, g->K, g->B, g->N, g->C, g->N, 0, g->work);
-    return MANGO_OK;
+    return mango_gemm(g->M, g->N, g->K, g->A, g->B, g->C, g->work);
 }
 
 /* A and B by the test formula, names "a" and "b", seed 1. */
@@ -227,7 +192,7 @@ static mango_status bench_one_gemm(bench_all *a, bench_gemm *g, bench_time *t)
     g->A = malloc((size_t)(M * K) * sizeof(float));
     g->B = malloc((size_t)(K * N) * sizeof(float));
     g->C = malloc((size_t)(M * N) * sizeof(float));
-    g->work = malloc((size_t)mgi_gemm_work(M, N, K, 'n', 'n') * sizeof(float) + 64);
+    g->work = malloc((size_t)mango_gemm_work(M, N, K) * sizeof(float) + 64);
     if (!g->A || !g->B || !g->C || !g->work)
         return MANGO_E_MEM;
     mango_fill_u("a", 1, M * K, g->A);
@@ -308,7 +273,7 @@ mango_status bench_gemms(bench_all *a)
     const int all = mango_threads();
     mango_idx size[3];
     cli_print(&a->c, "SGEMM, M x N x K, %s kernels      threads      GFLOP/s    of peak\n",
-              mgi_kernels_get()->name);
+              cli_kernels());
     mgi_str_puts(&a->s, ",\"sgemm\":[");
     mango_status st = MANGO_OK;
     for (int pass = 0; st >= 0 && pass < (all > 1 ? 2 : 1); pass++) {
@@ -323,6 +288,5 @@ mango_status bench_gemms(bench_all *a)
     return st;
 }
 
-#undef BENCH_PEAK_K
-#undef BENCH_PEAK_REPS
+#undef BENCH_PEAK_ROUNDS
 #undef BENCH_OPTS

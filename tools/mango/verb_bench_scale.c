@@ -1,8 +1,6 @@
 /* verb_bench_scale.c - `mango bench speed --scaling DIR`: how time grows with the
  * spike rate, threads, batch, steps and width, as figures and tables.
  * SPDX-License-Identifier: MIT */
-#include "../../src/math/kernel/kernels.h"
-#include "../../src/math/spikes.h"
 #include "svg.h"
 #include "verb_bench.h"
 #include <math.h>
@@ -87,7 +85,7 @@ static void fig_open(scale_fig *f, bench_all *a, const char *name, const char *c
     f->chart.height = 440;
     scale_cpu(cpu);
     snprintf(f->note, sizeof f->note, "%s%s kernels, %d thread%s%s%s", cpu,
-             mgi_kernels_get()->name, mango_threads(), mango_threads() > 1 ? "s" : "",
+             cli_kernels(), mango_threads(), mango_threads() > 1 ? "s" : "",
              what[0] ? "; " : "", what);
     f->chart.note = f->note;
     mgi_str_init(&f->tsv, NULL);
@@ -117,9 +115,11 @@ static mango_status fig_save(scale_fig *f, mango_err *err)
 
 /* A layer on bits, some of which are set, and the same on floats. */
 typedef struct scale_layer {
-    mgi_conv c;
+    mango_conv_shape c;
+    mango_conv_info info;
+    mango_conv *conv;
     mango_idx N, bits_n, in_n, out_n;
-    float *w, *packed, *work, *x, *y, *u;
+    float *w, *x, *y, *u;
     uint64_t *bits;
 } scale_layer;
 
@@ -128,80 +128,81 @@ typedef struct scale_layer {
 static mango_status layer_sparse(void *ud)
 {
     scale_layer *l = ud;
-    const mgi_bits_epilogue e = {NULL, NULL, NULL, 0};
-    mgi_bits_conv(&l->c, l->N, l->bits, l->packed, &e, l->y, l->work);
-    return MANGO_OK;
+    return mango_conv_spikes(l->conv, l->bits, l->y);
 }
 
 static mango_status layer_dense(void *ud)
 {
     scale_layer *l = ud;
-    const mgi_epilogue e = {NULL, NULL, 0};
-    mgi_conv_forward(&l->c, l->N, l->x, l->packed, &e, l->y, l->work);
-    return MANGO_OK;
+    return mango_conv_run(l->conv, l->x, l->y);
 }
 
 static void layer_free(scale_layer *l)
 {
+    mango_conv_destroy(l->conv);
     free(l->w);
-    free(l->packed);
-    free(l->work);
     free(l->x);
     free(l->y);
     free(l->u);
     free(l->bits);
 }
 
-static mango_status layer_make(scale_layer *l, const mgi_conv *c)
+static mango_idx layer_words(mango_idx C)
+{
+    return (C + 63) / 64;
+}
+
+static mango_status layer_make(scale_layer *l, const mango_conv_shape *c)
 {
     memset(l, 0, sizeof *l);
     l->c = *c;
-    mgi_conv_shape(&l->c);
     l->N = SCALE_MAPS;
     const mango_idx weights = c->O * c->C * c->kh * c->kw, area = l->N * c->H * c->W;
-    const mango_idx work =
-        MGI_MAX(mgi_bits_conv_work(&l->c, l->N), mgi_conv_work(&l->c, l->N));
-    l->bits_n = area * mgi_bits_words(c->C);
-    l->in_n = area * c->C;
-    l->out_n = l->N * l->c.OH * l->c.OW * c->O;
     l->w = malloc((size_t)weights * sizeof *l->w);
-    l->packed = malloc((size_t)mgi_conv_packed(&l->c) * sizeof *l->packed);
-    l->work = malloc((size_t)work * sizeof *l->work + 64);
+    if (!l->w)
+        return MANGO_E_MEM;
+    mango_fill_u("weights", 1, weights, l->w);
+    MGI_TRY(mango_conv_create(&l->conv, c, l->N, l->w, NULL, NULL));
+    mango_conv_get(l->conv, &l->info, sizeof l->info);
+    l->bits_n = area * layer_words(c->C);
+    l->in_n = area * c->C;
+    l->out_n = l->N * l->info.H * l->info.W * c->O;
     l->x = malloc((size_t)l->in_n * sizeof *l->x);
     l->u = malloc((size_t)l->in_n * sizeof *l->u);
     l->y = malloc((size_t)l->out_n * sizeof *l->y);
     l->bits = malloc((size_t)l->bits_n * sizeof *l->bits);
-    if (!l->w || !l->packed || !l->work || !l->x || !l->u || !l->y || !l->bits)
+    if (!l->x || !l->u || !l->y || !l->bits)
         return MANGO_E_MEM;
-    mango_fill_u("weights", 1, weights, l->w);
     mango_fill_u("spikes", 1, l->in_n, l->u);
-    mgi_conv_pack(&l->c, l->w, l->packed);
     return MANGO_OK;
 }
 
 /* Each input fires with probability `rate`; the rate that came out. */
 static double layer_fire(scale_layer *l, double rate)
 {
-    const mango_idx C = l->c.C, words = mgi_bits_words(C);
+    const mango_idx C = l->c.C, words = layer_words(C);
+    double fired = 0;
     memset(l->bits, 0, (size_t)l->bits_n * sizeof *l->bits);
     for (mango_idx p = 0; p < l->in_n / C; p++)
-        for (mango_idx c = 0; c < C; c++)
-            if (0.5 + 0.5 * (double)l->u[p * C + c] < rate)
-                l->bits[p * words + c / 64] |= (uint64_t)1 << (c % 64);
-    mgi_bits_expand(l->in_n / C, C, l->bits, l->x);
-    return (double)mgi_bits_total(l->bits_n, l->bits) / (double)l->in_n;
+        for (mango_idx c = 0; c < C; c++) {
+            const int on = 0.5 + 0.5 * (double)l->u[p * C + c] < rate;
+            l->bits[p * words + c / 64] |= (uint64_t)on << (c % 64);
+            l->x[p * C + c] = on ? 1.0f : 0.0f;
+            fired += on;
+        }
+    return fired / (double)l->in_n;
 }
 
 static void layer_row(scale_fig *f, const scale_layer *l, const char *name,
                       const char *form, double rate, const bench_time *t, svg_series *line)
 {
-    const double gflops = 2e-9 * bench_conv_inside(&l->c) * (double)l->N / t->best;
+    const double gflops = 2e-9 * l->info.macs * (double)l->N / t->best;
     mgi_str_printf(&f->tsv, "%s\t%s\t%.5f\t%.6f\t%.2f\n", name, form, rate,
                    1e3 * t->best / (double)l->N, gflops);
     fig_point(f, line, 100 * rate, gflops);
 }
 
-static mango_status spikes_layer(scale_fig *f, const mgi_conv *c, const char *name,
+static mango_status spikes_layer(scale_fig *f, const mango_conv_shape *c, const char *name,
                                  int colour)
 {
     static const double rate[] = {.001, .002, .005, .01, .02, .05, .1, .15, .2, .3, .5};
@@ -229,7 +230,7 @@ static mango_status spikes_layer(scale_fig *f, const mgi_conv *c, const char *na
 
 static mango_status fig_spikes(scale_fig *f, mango_err *err)
 {
-    static const mgi_conv layer[] = {
+    static const mango_conv_shape layer[] = {
         {.C = 64,
          .H = 8,
          .W = 8,

@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include "fetch.h"
 #include "image.h"
-#include "../../src/data/data.h"
 #include <stdlib.h>
 
 static const cli_doc data_doc = {

@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include "cli.h"
 #include "image.h"
-#include "../../src/mei/mei.h"
 #include <stdlib.h>
 
 static const cli_doc decode_doc = {

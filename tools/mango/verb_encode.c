@@ -4,7 +4,6 @@
 #include "image.h"
 #include "input.h"
 #include "system.h"
-#include "../../src/data/data.h"
 #include <stdlib.h>
 
 static const cli_doc encode_doc = {
@@ -27,7 +26,7 @@ static mango_status encode_folder(input_batch *in, const mango_net *net, const c
     mango_data_info info;
     mango_data_options o;
     mango_layer l;
-    MGI_TRY(mango_net_layer(net, net->input, &l, sizeof l));
+    MGI_TRY(mango_net_layer(net, cli_info(net).input, &l, sizeof l));
     mango_data_defaults(&o, sizeof o);
     o.codecs = *image_codecs();
     o.resize = l.H;
@@ -94,11 +93,8 @@ static mango_status encode_all(const char *gen, const char *fill, const char *im
                                const char *out, input_batch *in, mango_net **net,
                                mango_err *err)
 {
-    mango_idx vq = -1;
     MGI_TRY(cli_net(net, gen, fill, err));
-    for (mango_idx i = 0; i < (*net)->n_nodes; i++)
-        if ((*net)->node[i].kind == MGI_VQ)
-            vq = i;
+    const mango_idx vq = cli_vq(*net);
     if (vq < 0)
         return mgi_fail(err, MANGO_E_SHAPE, "%s: not a VQ-VAE, it cannot encode", gen);
     if (sys_kind(images) == 2)

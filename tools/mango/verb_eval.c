@@ -5,8 +5,6 @@
 #include "eval_compare.h"
 #include "eval_fid.h"
 #include "input.h"
-#include "../../src/base/real.h"
-#include "../../src/data/data.h"
 #include <stdlib.h>
 
 static const cli_doc eval_doc = {
@@ -58,7 +56,7 @@ typedef struct eval_job {
 static mango_status eval_open(eval_job *j, mango_err *err)
 {
     MGI_TRY(cli_net(&j->net, j->gen_name ? j->gen_name : j->net_name, j->fill, err));
-    MGI_TRY(mango_net_layer(j->net, j->net->input, &j->in, sizeof j->in));
+    MGI_TRY(mango_net_layer(j->net, cli_info(j->net).input, &j->in, sizeof j->in));
     MGI_TRY(mango_net_layer(j->net, mango_net_layers(j->net) - 1, &j->out, sizeof j->out));
     MGI_TRY(input_data(&j->data, &j->info, j->data_name, j->root, j->split, &j->in, err));
     if (j->gen_name && (j->out.C != j->in.C || j->out.H != j->in.H || j->out.W != j->in.W))
@@ -78,27 +76,18 @@ static mango_status eval_open(eval_job *j, mango_err *err)
     return MANGO_OK;
 }
 
-/* The VQ layer, -1 when the generator has none. */
-static mango_idx eval_vq(const eval_job *j)
-{
-    for (mango_idx i = 0; i < j->net->n_nodes; i++)
-        if (j->net->node[i].kind == MGI_VQ)
-            return i;
-    return -1;
-}
-
 static mango_status eval_plan(eval_job *j, mango_err *err)
 {
     mango_plan_options o;
     mango_idx ni = j->in.C * j->in.H * j->in.W, no = j->out.C * j->out.H * j->out.W,
-              vq = j->gen_name ? eval_vq(j) : -1;
-    mango_reading rd[MGI_MAX_NODES + 2] = {
+              vq = j->gen_name ? cli_vq(j->net) : -1;
+    mango_reading rd[MANGO_LAYERS_MAX + 2] = {
         {mango_net_layers(j->net) - 1, MANGO_READ_MEAN, NULL}, {vq, MANGO_READ_CODES, NULL}};
     mango_idx n = vq >= 0 ? 2 : 1;
     mango_layer l = {0};
     if (vq >= 0) {
         mango_net_layer(j->net, vq, &l, sizeof l);
-        j->codes = j->net->node[vq].codes;
+        j->codes = l.codes;
         j->q = calloc((size_t)(j->batch * l.H * l.W), sizeof *j->q);
         j->used = calloc((size_t)j->codes, sizeof *j->used);
     }
@@ -143,15 +132,15 @@ static void eval_classify(eval_job *j, mango_idx B)
 
 static void eval_reconstruct(eval_job *j, mango_idx B)
 {
+    const mango_net_info f = cli_info(j->net);
     mango_idx n = B * j->in.C * j->in.H * j->in.W;
     for (mango_idx i = 0; i < n; i++) {
-        double d =
-            (double)(j->y[i] * j->net->out_scale + j->net->out_shift) - (double)j->x[i];
+        double d = (double)(j->y[i] * f.out_scale + f.out_shift) - (double)j->x[i];
         j->sum_sq += d * d;
     }
-    mango_idx vq = eval_vq(j);
+    mango_idx vq = cli_vq(j->net);
     if (vq >= 0)
-        for (mango_idx i = 0; i < B * j->net->node[vq].H * j->net->node[vq].W; i++)
+        for (mango_idx i = 0; i < B * cli_layer(j->net, vq).H * cli_layer(j->net, vq).W; i++)
             j->used[(mango_idx)j->q[i]]++;
 }
 
@@ -204,14 +193,14 @@ static double eval_perplexity(const eval_job *j)
         total += (double)j->used[k];
     for (mango_idx k = 0; k < j->codes; k++)
         if (j->used[k])
-            H -= (double)j->used[k] / total * mgi_log((double)j->used[k] / total);
-    return mgi_exp(H);
+            H -= (double)j->used[k] / total * mango_log((double)j->used[k] / total);
+    return mango_exp(H);
 }
 
 static void eval_report_generator(const eval_job *j, cli *c, mgi_str *s)
 {
     double mse = j->sum_sq / ((double)j->done * (double)(j->in.C * j->in.H * j->in.W));
-    double psnr = -10.0 * mgi_log(mse) / mgi_log(10.0);
+    double psnr = -10.0 * mango_log(mse) / mango_log(10.0);
     cli_print(c, "mse %.6f  psnr %.2f dB  on %td pictures", mse, psnr, j->done);
     mgi_str_puts(s, "{\"mse\":");
     mgi_str_float(s, mse);

@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include "import.h"
 #include "image.h"
-#include "../../src/study/archive.h"
 
 static const cli_doc import_doc = {
     "import", "make a weights file from a PyTorch checkpoint",

@@ -3,9 +3,7 @@
 #include "cli.h"
 #include "image.h"
 #include "info_presets.h"
-#include "../../src/data/data.h"
-#include "../../src/net/plan.h"
-#include "../../src/study/archive.h"
+#include <stdlib.h>
 
 static const cli_doc info_doc = {
     "info", "describe a weights file, a network, a checkpoint",
@@ -114,7 +112,7 @@ static void info_layers(cli *c, const mango_net *net, mgi_str *s)
         cli_print(c, "  %-36s %-12s %4td x %-3td x %-3td %9td", l.name, l.kind, l.C, l.H,
                   l.W, l.params);
         if (l.spiking)
-            info_rule(c, &net->node[i].lif);
+            info_rule(c, l.lif);
         cli_print(c, "\n");
         mgi_str_puts(s, i ? ",{" : "{");
         cli_quote(s, "name", l.name);
@@ -127,32 +125,43 @@ static void info_layers(cli *c, const mango_net *net, mgi_str *s)
     cli_print(c, "%td trained values in %td layers\n", params, mango_net_layers(net));
 }
 
+/* The text of a net, or of a plan, that is `length` long. */
+static mango_status info_text(cli *c, mango_idx length, const mango_net *net,
+                              const mango_plan *plan)
+{
+    char *text = length < 0 ? NULL : malloc((size_t)length + 1);
+    if (!text)
+        return MANGO_E_MEM;
+    if (plan)
+        mango_plan_text(plan, text, length + 1);
+    else
+        mango_net_text(net, text, length + 1);
+    cli_print(c, "%s", text);
+    free(text);
+    return MANGO_OK;
+}
+
 static mango_status info_plan(cli *c, const mango_net *net, const char *layer, mango_idx T,
                               mango_err *err)
 {
     mango_plan *p = NULL;
     mango_plan_options o;
     mango_reading r = {0, MANGO_READ_MEAN, NULL};
-    mgi_str s;
     mango_net_find(net, layer, &r.layer, err);
     mango_plan_defaults(&o, sizeof o);
     o.T = T;
     MGI_TRY(mango_plan_create(&p, net, &o, 1, &r, NULL, err));
-    mgi_str_init(&s, NULL);
-    mgi_plan_describe(p, &s);
-    if (!s.bad && s.p)
-        cli_print(c, "%s", s.p);
-    mgi_str_free(&s);
+    const mango_status st = info_text(c, mango_plan_text(p, NULL, 0), NULL, p);
     mango_plan_destroy(p);
-    return MANGO_OK;
+    return st;
 }
 
 /* Provenance and extra tensors, as the file has them; control bytes shown as '?'. */
 static void info_meta(cli *c, const mango_net *net, mgi_str *s)
 {
     mgi_str_puts(s, ",\"metadata\":{");
-    for (mango_idx i = 0; i < net->n_meta; i++) {
-        const char *k = net->meta[i].key, *v = net->meta[i].value;
+    const char *k, *v;
+    for (mango_idx i = 0; mango_net_meta_at(net, i, &k, &v) >= 0; i++) {
         char text[1200];
         snprintf(text, sizeof text, "%-18s %s", k, v);
         cli_escape(text, "");
@@ -168,23 +177,23 @@ static void info_meta(cli *c, const mango_net *net, mgi_str *s)
 /* Mean and s.d. of each channel of a picture that is fed; what a picture drawn is. */
 static void info_input(cli *c, const mango_net *net)
 {
-    const mango_idx C = net->node[net->input].C;
+    const mango_net_info f = cli_info(net);
+    const mango_idx C = cli_layer(net, f.input).C;
     char list[2][64];
-    const float *const v[2] = {net->mean, net->std};
+    const float *const v[2] = {f.mean, f.std};
     for (int i = 0; i < 2; i++)
         for (mango_idx k = 0, n = 0; k < (C == 1 ? 1 : 3); k++)
             n += snprintf(list[i] + n, sizeof list[i] - (size_t)n, "%s%g", k ? "," : "",
                           (double)v[i][k]);
     if (C == 1 || C == 3)
         cli_print(c, "input mean %s std %s; ", list[0], list[1]);
-    cli_print(c, "rgb = y*%g + %g\n", (double)net->out_scale, (double)net->out_shift);
+    cli_print(c, "rgb = y*%g + %g\n", (double)f.out_scale, (double)f.out_shift);
 }
 
 static mango_status info_net(cli *c, const char *what, int graph, const char *plan,
                              mango_idx T, mgi_str *s, mango_err *err)
 {
     mango_net *net = NULL;
-    mgi_str text;
     mango_idx at;
     MGI_TRY(cli_net(&net, what, !strncmp(what, "zoo:", 4) ? "0,1" : NULL, err));
     mango_status st = plan ? mango_net_find(net, plan, &at, err) : MANGO_OK;
@@ -192,18 +201,16 @@ static mango_status info_net(cli *c, const char *what, int graph, const char *pl
         mango_net_destroy(net);
         return st;
     }
-    cli_print(c, "%s: %s, T %td\n", what, net->arch, mango_net_steps(net));
+    cli_print(c, "%s: %s, T %td\n", what, cli_info(net).arch, mango_net_steps(net));
     info_input(c, net);
     mgi_str_puts(s, "{");
-    cli_quote(s, "arch", net->arch);
+    cli_quote(s, "arch", cli_info(net).arch);
     mgi_str_printf(s, ",\"T\":%td", mango_net_steps(net));
     info_meta(c, net, s);
     info_layers(c, net, s);
     mgi_str_puts(s, "}");
-    mgi_str_init(&text, NULL);
-    if (graph && (st = mgi_graph_write(net, &text)) >= 0)
-        cli_print(c, "%s", text.p);
-    mgi_str_free(&text);
+    if (graph)
+        st = info_text(c, mango_net_text(net, NULL, 0), net, NULL);
     if (st >= 0 && plan)
         st = info_plan(c, net, plan, T, err);
     mango_net_destroy(net);

@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include "cli.h"
 #include "input.h"
-#include "../../src/study/archive.h"
 #include <stdlib.h>
 
 static const cli_doc run_doc = {
@@ -29,7 +28,7 @@ typedef struct run_job {
     mango_net *n;
     mango_idx n_readings;
     mango_reading reading[RUN_MAX];
-    char name[RUN_MAX][MGI_NAME + 16];
+    char name[RUN_MAX][CLI_NAME + 16];
     mango_idx size[RUN_MAX]; /* floats an input (spikes: an input and step) */
     float *chunk[RUN_MAX];   /* one plan batch */
     float *all[RUN_MAX];     /* the whole of it */
@@ -82,7 +81,7 @@ static mango_status run_name(run_job *j, const char *name, int spikes, mango_err
                          : l.spiking ? ".rate"
                                      : "",
                          err));
-        if (!spikes && j->n->node[i].kind == MGI_VQ && j->in.from < 0)
+        if (!spikes && l.codes > 0 && j->in.from < 0)
             MGI_TRY(run_want(j, i, MANGO_READ_CODES, ".codes", err));
     }
     return hit ? MANGO_OK : mgi_fail(err, MANGO_E_NAME, "no layer fits '%s'", name);
@@ -90,7 +89,7 @@ static mango_status run_name(run_job *j, const char *name, int spikes, mango_err
 
 static mango_status run_names(run_job *j, const char *list, int spikes, mango_err *err)
 {
-    char name[MGI_NAME];
+    char name[CLI_NAME];
     while (list && *list) {
         size_t n = strcspn(list, ",");
         if (n == 0 || n >= sizeof name)

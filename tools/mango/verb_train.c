@@ -120,13 +120,14 @@ static mango_status train_options(train_job *j, mango_err *err)
 static mango_status train_data(train_job *j, mango_err *err)
 {
     mango_data_options o;
-    const mgi_node *in = &j->net->node[j->is.draws ? j->net->output : j->net->input];
+    const mango_net_info info = cli_info(j->net);
+    const mango_layer in = cli_layer(j->net, j->is.draws ? info.output : info.input);
     mango_data_defaults(&o, sizeof o);
     o.codecs = *image_codecs();
     if (!strcmp(j->data_name, "folder")) {
-        o.channels = in->C == 1 ? 1 : 3;
-        o.crop = in->H;
-        o.resize = in->H == 224 ? 256 : in->H;
+        o.channels = in.C == 1 ? 1 : 3;
+        o.crop = in.H;
+        o.resize = in.H == 224 ? 256 : in.H;
     }
     MGI_TRY(mango_data_open(&j->data, j->data_name, j->root, "train", &o, NULL, err));
     if (j->no_val)
@@ -145,7 +146,7 @@ static mango_status train_teach(train_job *j, mango_err *err)
         return MANGO_OK;
     MGI_TRY(train_trained(&j->teacher, "--teacher", j->teacher_path, err));
     MGI_TRY(mango_trainer_teach(j->t, j->teacher, err));
-    cli_note(j->c, "teacher %s: %g of the loss, at temperature %g", j->teacher->arch, j->o.distill,
+    cli_note(j->c, "teacher %s: %g of the loss, at temperature %g", cli_info(j->teacher).arch, j->o.distill,
              j->o.temperature);
     return MANGO_OK;
 }
@@ -167,9 +168,9 @@ static mango_status train_has_checkpoint(const train_job *j, mango_err *err)
 static mango_status train_judge(train_job *j, mango_err *err)
 {
     char own[64] = "sngan_dsc";
-    const int s = mgi_net_class_softmax(j->net);
+    const mango_idx s = cli_info(j->net).latent_classes;
     if (s >= 0)
-        snprintf(own, sizeof own, "sngan_dsc,classes=%td", j->net->node[s].C);
+        snprintf(own, sizeof own, "sngan_dsc,classes=%td", cli_layer(j->net, s).C);
     MGI_TRY(train_start(&j->dsc, j->dsc_arch || j->from_dsc ? j->dsc_arch : own, j->from_dsc,
                         j->widen && j->dsc_arch, j->kind, (uint64_t)j->c->seed + 1, j->c, err));
     train_classes(j->net, j->dsc, j->c);
@@ -217,7 +218,7 @@ static mango_status train_open(train_job *j, mango_err *err)
     MGI_TRY(train_begin(j, err));
     mango_trainer_state(j->t, &s);
     cli_note(j->c, "%s on %s: %td epochs of %td updates, batch %td, T %td, lr %g, memory %.0f MiB%s",
-             j->net->arch, j->data_name, s.epochs, s.steps, j->o.batch, j->o.T, j->o.lr,
+             cli_info(j->net).arch, j->data_name, s.epochs, s.steps, j->o.batch, j->o.T, j->o.lr,
              (double)s.tape_bytes / 1048576, s.segments > 1 ? ", parts computed twice" : "");
     j->done0 = (double)(s.epoch * s.steps + s.step);
     return MANGO_OK;

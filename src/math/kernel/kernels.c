@@ -26,11 +26,16 @@ static const mgi_kernels *kernels_best(int i)
     return k;
 }
 
-static int kernels_index(const char *name)
+MGI_FN const char *mgi_kernels_name(int i)
 {
     static const char *const names[KERNELS_SETS] = {"ref", "sse2", "avx2", "avx512", "neon"};
+    return i >= 0 && i < KERNELS_SETS ? names[i] : NULL;
+}
+
+static int kernels_index(const char *name)
+{
     for (int i = 0; name && i < KERNELS_SETS; i++)
-        if (strcmp(name, names[i]) == 0)
+        if (strcmp(name, mgi_kernels_name(i)) == 0)
             return i;
     return -1;
 }

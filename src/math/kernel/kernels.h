@@ -119,6 +119,8 @@ typedef struct mgi_kernels {
 MGI_FN const mgi_kernels *mgi_kernels_get(void);
 /* A set by name for tests and benches; NULL when this CPU lacks it. */
 MGI_FN const mgi_kernels *mgi_kernels_named(const char *name);
+/* The i-th of the names that MANGO_SIMD may have; NULL behind the last. */
+MGI_FN const char *mgi_kernels_name(int i);
 /* Force a set for this process (tests); false when the CPU lacks it. */
 MGI_FN int mgi_kernels_force(const char *name);
 
