@@ -12,6 +12,7 @@
     ROW("tt-b", protes, "k=25,k_top=5,quantized=1", "TT with big batches, quantized")    \
     ROW("tt-exp", protes, "lr=0.1,quantized=1", "TT that explores, quantized")           \
     ROW("protes", protes, "", "PROTES as its authors publish it, not quantized")         \
+    ROW("one-plus-one", one_plus_one, "", "(1+1) evolution strategy: a mutant of the best") \
     ROW("random", random, "", "uniform random search: the baseline that learns nothing")
 
 #define PRESET_DECLARE(name, method, options, meaning) \
