@@ -116,7 +116,7 @@ cross-armv7   := arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf qemu-arm qemu-u
 cross-riscv64 := riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu qemu-riscv64 qemu-user
 cross-i686    := i686-linux-gnu-gcc gcc-i686-linux-gnu qemu-i386 qemu-user
 cross-s390x   := s390x-linux-gnu-gcc gcc-s390x-linux-gnu qemu-s390x qemu-user
-cross-mingw   := x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64 wine wine64
+cross-mingw   := x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64 wine wine OMP=-fopenmp
 cross-musl    := musl-gcc musl-tools env coreutils OMP=
 cross = $(word $(1),$(cross-$*))
 cross-%: all $(BUILD)/runner

@@ -1,0 +1,63 @@
+# cross.sh - does the command of another machine give the bytes of this one's?
+#   sh tools/cross.sh BUILD NAME EMULATOR    BUILD/mango against BUILD/NAME/mango
+# Self-test, a search, a network run and a training, file by file; then the tests: for
+# another processor the library's modules that take seconds, for Windows and musl the
+# command's. CROSS_TESTS: other modules.
+# SPDX-License-Identifier: MIT
+set -eu
+build=$1 name=$2 emulator=$3
+top=$(pwd)
+work=$build/$name/try
+other=$top/$build/$name/mango
+[ -e "$other" ] || other=$other.exe
+case $emulator in wine*)
+    export WINEDEBUG=-all WINEPREFIX="$top/$build/$name/wine"
+    emulator=$(command -v /usr/lib/wine/wine64 || command -v wine64 || command -v wine)
+    export WINEDLLOVERRIDES=mscoree,mshtml= ;;
+esac
+printf '#!/bin/sh\nexec %s %s "$@"\n' "$emulator" "$other" >"$build/$name/command"
+chmod +x "$build/$name/command"
+rm -rf "$work"
+mkdir -p "$work/here" "$work/there"
+
+
+both() { # ARGUMENTS: here and there
+    (cd "$work/here" && "$top/$build/mango" "$@" >>log 2>&1) || { tail "$work/here/log"; exit 1; }
+    (cd "$work/there" && "$top/$build/$name/command" "$@" >>log 2>&1) || { tail "$work/there/log"; exit 1; }
+}
+same() { # FILES
+    for f in "$@"; do
+        cmp "$work/here/$f" "$work/there/$f" || exit 1
+    done
+}
+both version --selftest
+both mei --gen zoo:vqvae,width=0.125 --net zoo:snn_conv,width=0.125 --fill 7,1 \
+    --target spiking1:3 --T 6 --budget 120 --quiet --out mei
+same mei/journal.jsonl mei/codes.npy mei/scores.tsv mei/best.npy mei/best.png mei/progress.gif
+both run --net zoo:snn_conv,width=0.125 --fill 7,1 --fill-input 3 --batch 3 --T 5 \
+    --record all --spikes 'spiking1,spiking2' --out run.safetensors
+same run.safetensors
+for class in a b; do # pictures of the search, named by chance
+    both decode --gen zoo:vqvae,width=0.125 --fill 7,1 --codes mei/codes.npy --limit 16 \
+        --out data/train/$class
+    both decode --gen zoo:vqvae,width=0.125 --fill 8,1 --codes mei/codes.npy --limit 4 \
+        --out data/test/$class
+done
+same data/train/a/000003.png data/train/b/images.npy
+both train net --arch snn_conv,width=0.125,classes=2 --data folder --root data --epochs 2 \
+    --T 2 --batch 8 --quiet --out net.safetensors
+same net.safetensors
+echo "  $name: the same files as here"
+MANGO_TEST_FAST=1
+export MANGO_TEST_FAST
+if [ -x "$build/$name/runner" ]; then
+    for module in ${CROSS_TESTS:-base text lif ops opt tt plan objective data}; do
+        "$emulator" "$build/$name/runner" "$module" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+    done
+else
+    for module in ${CROSS_TESTS:-$(cd tests && ls test_tool_*.c | sed 's/test_//; s/\.c//')}; do
+        MANGO_TOOL=$build/$name/command "$build/runner" "$module" >"$work/log" 2>&1 ||
+            { cat "$work/log"; exit 1; }
+    done
+fi
+echo "  $name: its tests pass"
