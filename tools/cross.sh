@@ -13,7 +13,13 @@ other=$top/$build/$name/mango
 case $emulator in wine*)
     export WINEDEBUG=-all WINEPREFIX="$top/$build/$name/wine"
     emulator=$(command -v /usr/lib/wine/wine64 || command -v wine64 || command -v wine)
-    export WINEDLLOVERRIDES=mscoree,mshtml= ;;
+    server=${emulator%/*}/wineserver64
+    export WINEDLLOVERRIDES=mscoree,mshtml=
+    "$emulator" wineboot -i >/dev/null 2>&1
+    if [ -x "$server" ]; then
+        "$server" -p
+        trap '"$server" -k' EXIT
+    fi ;;
 esac
 printf '#!/bin/sh\nexec %s %s "$@"\n' "$emulator" "$other" >"$build/$name/command"
 chmod +x "$build/$name/command"

@@ -141,7 +141,7 @@ static long json_hex4(json_parser *s)
         const char *at = c > 0 ? strchr(hex, c) : NULL;
         if (!at)
             return -1;
-        u = u * 16 + (at - hex < 16 ? at - hex : at - hex - 6);
+        u = u * 16 + (long)(at - hex < 16 ? at - hex : at - hex - 6);
         s->at++;
     }
     return u;

@@ -25,7 +25,9 @@ MGI_FN mango_status mgi_os_status(int why)
 
 MGI_FN const char *mgi_os_text(int why)
 {
-    return why == ENXIO ? "nobody is at the other end of this pipe" : strerror(why);
+    if (why == ENXIO)
+        return "nobody is at the other end of this pipe";
+    return why == EISDIR ? "is a folder, a file was expected" : strerror(why);
 }
 
 #if defined(MANGO_NO_FILES)

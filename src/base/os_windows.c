@@ -18,6 +18,11 @@
 
 MGI_FN FILE *mgi_os_open(const char *path)
 {
+    struct _stat s;
+    if (_stat(path, &s) == 0 && (s.st_mode & _S_IFMT) == _S_IFDIR) {
+        errno = EISDIR; /* fopen would say that it is not allowed */
+        return NULL;
+    }
     return fopen(path, "rb");
 }
 

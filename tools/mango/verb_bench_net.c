@@ -247,7 +247,7 @@ static void figures_json(const bench_figures *f, const bench_macs *m, bench_all 
                    "\"plan_mib\":%.2f,\"peak_rss_mib\":%.2f,\"instructions\":",
                    f->batch, ms, 1e3 * f->t.median / (double)f->batch, gflops,
                    2e-6 * m->dense / ms, gflops / a->peak, f->plan_mib, f->rss_mib);
-    if (isfinite(f->instructions))
+    if (mgi_is_finite(f->instructions))
         mgi_str_printf(&a->s, "%.0f", f->instructions);
     else
         mgi_str_puts(&a->s, "null");
@@ -257,7 +257,7 @@ static void figures_print(const bench_figures *f, const bench_macs *m, bench_all
 {
     const double ms = figures_ms(f), gflops = 2e-6 * m->needed / ms;
     char counted[48] = "";
-    if (isfinite(f->instructions))
+    if (mgi_is_finite(f->instructions))
         snprintf(counted, sizeof counted, ", %.3g instructions", f->instructions);
     cli_print(&a->c,
               "  batch %3td: %9.3f ms an image (median %.3f), %.1f GFLOP/s, %.2f of the "

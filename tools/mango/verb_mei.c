@@ -257,7 +257,7 @@ static void mei_tell(mei_job *j, cli *c)
               "optimizer %.2f s\nreport: %s/report.html\n",
               j->target, si.best, si.queries, si.cached, j->run.seconds, j->run.opt_seconds,
               j->out);
-    if (isfinite(j->run.as_is))
+    if (mgi_is_finite(j->run.as_is))
         cli_print(c, "with the weights as they are the best picture gives %.6g\n", j->run.as_is);
     if (j->early > 0)
         cli_print(c, "stopped early: %td queries; %.1f%% of the network's steps saved\n",
