@@ -95,7 +95,8 @@ static void t_tool_train_twice(void)
               "w.st.tsv: another process is using it");
     t_tool_signal(pid, SIGTERM);
     t_ran r = t_tool_end(pid);
-    T_EQ(r.rc, 130);
+    if (t_tool_posix()) /* elsewhere a signal is no question */
+        T_EQ(r.rc, 130);
     t_ran_free(&r);
     t_tool_refuses(T_TOOL_TRAIN "--epochs 600 --out w.st", 3, "is there already");
     t_tool_refuses(T_TOOL_TRAIN "--epochs 600 --out none.st --resume", 3, "no checkpoint to go on from");

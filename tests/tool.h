@@ -33,6 +33,9 @@ void t_ran_free(t_ran *r);
 int t_tool_is(const char *command, int rc, const char *says);
 /* The same, and no file or folder has come, gone or changed. */
 int t_tool_refuses(const char *command, int rc, const char *says);
+/* 0: the tool runs on Windows (MANGO_TOOL_SYSTEM=windows, as in wine), which has no
+ * /dev, no limits of file sizes, short paths. t_tool_is passes what needs those. */
+int t_tool_posix(void);
 /* Does this machine run the tool at all? */
 int t_tool_works(void);
 void t_tool_absent(void); /* the case to list when not */

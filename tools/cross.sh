@@ -14,12 +14,12 @@ case $emulator in wine*)
     export WINEDEBUG=-all WINEPREFIX="$top/$build/$name/wine"
     emulator=$(command -v /usr/lib/wine/wine64 || command -v wine64 || command -v wine)
     server=${emulator%/*}/wineserver64
-    export WINEDLLOVERRIDES=mscoree,mshtml=
-    "$emulator" wineboot -i >/dev/null 2>&1
-    if [ -x "$server" ]; then
-        "$server" -p
-        trap '"$server" -k' EXIT
-    fi ;;
+    export WINEDLLOVERRIDES=mscoree,mshtml= MANGO_TOOL_SYSTEM=windows
+    if [ -x "$server" ]; then # one for all, to the end
+        mkdir -p "$WINEPREFIX"
+        "$server" -p && trap '"$server" -k' EXIT
+    fi
+    "$emulator" wineboot -i >/dev/null 2>&1 ;;
 esac
 printf '#!/bin/sh\nexec %s %s "$@"\n' "$emulator" "$other" >"$build/$name/command"
 chmod +x "$build/$name/command"
