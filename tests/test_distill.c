@@ -44,7 +44,7 @@ static void t_distill_knows(void)
         if (t_train_make(&r, MANGO_TRAIN_NET) &&
             T_OK(mango_trainer_teach(r.t, teacher, &r.err), &r.err))
             for (int e = 0; e < 12; e++)
-                T_OK(mango_trainer_epoch(r.t, NULL, NULL, &row, &r.err), &r.err);
+                T_OK(t_train_epoch(r.t, &row, &r.err), &r.err);
         T_CHECK(row.val_score >= 0.9);
         t_train_close(&r);
     }
@@ -105,7 +105,7 @@ static void t_distill_resume(void)
         t_train_make(&b, MANGO_TRAIN_NET) && t_train_make(&c, MANGO_TRAIN_NET)) {
         T_OK(mango_trainer_teach(a.t, teacher, &a.err), &a.err);
         mango_set_threads(2);
-        T_OK(mango_trainer_epoch(a.t, NULL, NULL, &row, &a.err), &a.err);
+        T_OK(t_train_epoch(a.t, &row, &a.err), &a.err);
         T_OK(mango_trainer_save(a.t, path, &a.err), &a.err);
         t_train_run(&a);
         mango_set_threads(1);

@@ -141,7 +141,7 @@ static void t_narrow_give(void)
     T_CHECK(!mango_net_param(net, "l1.weight", NULL, NULL));
     T_CHECK(!mango_net_param(net, "c1.bias", NULL, NULL));
     T_STATUS(mango_net_fill(net, 1, 1.0), MANGO_E_STATE);
-    T_STATUS(mango_train_init(net, MANGO_TRAIN_NET, 1), MANGO_E_STATE);
+    T_STATUS(mango_train_init(net, MANGO_TRAIN_NET, 1, NULL), MANGO_E_STATE);
     T_STATUS(mango_net_save(net, "t_narrow.safetensors", "F32", &err), MANGO_E_STATE);
     T_CHECK(strstr(err.text, "c1.weight") && strstr(err.text, "given away"));
     T_CHECK(!fopen("t_narrow.safetensors", "rb"));
@@ -201,8 +201,8 @@ static void t_narrow_give_train(void)
     mango_err err = {""};
     T_OK(mango_data_make(&data, "toy", 8, 1, 4, 4, 2, pixel, label, NULL, &err), &err);
     T_OK_OR_RETURN(mango_net_parse(&net, text, (mango_idx)strlen(text), NULL, &err), &err);
-    T_OK(mango_train_init(net, MANGO_TRAIN_NET, 1), NULL);
-    mango_train_defaults(&o, MANGO_TRAIN_NET, net);
+    T_OK(mango_train_init(net, MANGO_TRAIN_NET, 1, NULL), NULL);
+    T_OK(mango_train_defaults(MANGO_TRAIN_NET, net, &o, sizeof o, NULL), NULL);
     o.batch = 4;
     for (int take = 0; take < 3; take++) {
         T_STATUS(mango_trainer_create(&t, MANGO_TRAIN_NET, net, NULL, data, NULL, &o, NULL, &err),

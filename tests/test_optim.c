@@ -7,14 +7,14 @@ static mango_net *t_optim_parse(const char *text, mango_train_kind kind)
     mango_net *n = NULL;
     mango_err e;
     if (T_OK(mango_net_parse(&n, text, (mango_idx)strlen(text), NULL, &e), &e))
-        T_OK(mango_train_init(n, kind, 3), NULL);
+        T_OK(mango_train_init(n, kind, 3, NULL), NULL);
     return n;
 }
 
 static void t_optim_schedules(void)
 {
     mango_train_options o;
-    mango_train_defaults(&o, MANGO_TRAIN_VQVAE, NULL);
+    T_OK(mango_train_defaults(MANGO_TRAIN_VQVAE, NULL, &o, sizeof o, NULL), NULL);
     o.lr = 2;
     o.warmup = 1;
     o.schedule = MANGO_LR_COSINE;
@@ -39,7 +39,7 @@ static void t_optim_rule(mango_optimizer kind)
     mango_train_options o;
     mgi_optim p;
     T_REQUIRE(net != NULL);
-    mango_train_defaults(&o, MANGO_TRAIN_VQVAE, net);
+    T_OK(mango_train_defaults(MANGO_TRAIN_VQVAE, net, &o, sizeof o, NULL), NULL);
     o.optimizer = kind;
     o.weight_decay = 0.1;
     o.clip = 0;
@@ -84,7 +84,7 @@ static void t_optim_clipping(void)
     mango_train_options o;
     mgi_optim p;
     T_REQUIRE(net != NULL);
-    mango_train_defaults(&o, MANGO_TRAIN_VQVAE, net);
+    T_OK(mango_train_defaults(MANGO_TRAIN_VQVAE, net, &o, sizeof o, NULL), NULL);
     o.optimizer = MANGO_SGD;
     o.momentum = 0;
     o.nesterov = 0;

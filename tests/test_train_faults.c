@@ -26,8 +26,8 @@ static void t_train_faults_channels(void)
         T_OK(mango_data_make(&r.val, "five", T_TR_N, 5, 8, 8, 0, px, NULL, NULL, &r.err), &r.err);
         r.o.ema = 0;
         if (t_train_make(&r, MANGO_TRAIN_VQVAE) &&
-            T_OK(mango_trainer_epoch(r.t, NULL, NULL, &row, &r.err), &r.err) &&
-            T_OK(mango_trainer_sample(r.t, 4, rgb, source), NULL)) {
+            T_OK(t_train_epoch(r.t, &row, &r.err), &r.err) &&
+            T_OK(mango_trainer_sample(r.t, 4, rgb, source, NULL), NULL)) {
             double error = 0; /* of the rebuilt pictures, by hand */
             for (int i = 0; i < 4 * 5 * 64; i++) {
                 error += ((double)rgb[i] - (double)source[i]) * ((double)rgb[i] - (double)source[i]);
@@ -101,9 +101,49 @@ static void t_train_faults_unread(void)
     t_train_close(&r);
 }
 
+/* Every refused call says why; structs of the caller may be shorter than ours. */
+static void t_train_faults_calls(void)
+{
+    t_train_rig r;
+    mango_train_options none;
+    mango_train_kind_info is[2];
+    mango_train_row row;
+    mango_idx kinds = 0;
+    memset(&none, 0, sizeof none);
+    memset(is, 7, sizeof is);
+    while (mango_train_kind_get((mango_train_kind)kinds, is, sizeof is[0]) >= 0)
+        kinds++;
+    T_EQ(kinds, 3);
+    T_STR(is[0].name, "sngan");
+    T_STATUS(mango_train_kind_get(MANGO_TRAIN_NET, &is[1], sizeof is[1].name), MANGO_OK);
+    T_STR(is[1].name, "net");
+    T_CHECK(((unsigned char *)&is[1])[sizeof is[1].name] == 7); /* no further than asked */
+    if (t_train_open(&r, MANGO_TRAIN_NET, t_train_ann)) {
+        const mango_status st[] = {
+            mango_train_defaults(MANGO_TRAIN_NET, NULL, &none, sizeof none, &r.err),
+            mango_train_check(&none, MANGO_TRAIN_NET, &r.err),
+            mango_trainer_create(&r.t, MANGO_TRAIN_NET, r.net, NULL, r.data, NULL, &none, NULL, &r.err),
+            mango_trainer_create(&r.t, MANGO_TRAIN_SNGAN, r.net, NULL, r.data, NULL, &r.o, NULL, &r.err),
+            mango_trainer_epoch(NULL, NULL, NULL, &r.err),
+            mango_trainer_save(NULL, "x", &r.err)};
+        for (mango_idx k = 0; k < MGI_COUNT(st); k++)
+            T_EQ(st[k], MANGO_E_ARG);
+        T_CHECK(strstr(r.err.text, "mango_trainer_save") != NULL);
+        if (t_train_make(&r, MANGO_TRAIN_NET)) {
+            float rgb[192];
+            T_STATUS(mango_trainer_sample(r.t, 1, rgb, NULL, &r.err), MANGO_E_UNSUPPORTED);
+            T_CHECK(strstr(r.err.text, "kind net draws no pictures") != NULL);
+            T_STATUS(mango_trainer_row(r.t, 0, &row, sizeof row), MANGO_E_ARG);
+            T_CHECK(mango_trainer_rows(r.t) == 0 && mango_trainer_rows(NULL) == -1);
+        }
+    }
+    t_train_close(&r);
+}
+
 void t_train_faults(void)
 {
     T_CASE(t_train_faults_channels);
     T_CASE(t_train_faults_quantizers);
     T_CASE(t_train_faults_unread);
+    T_CASE(t_train_faults_calls);
 }

@@ -87,7 +87,7 @@ static void t_train_start_branches(void)
     t_train_start_branch(0);
     t_train_start_branch(1);
     T_OK(mango_net_zoo(&n, "sngan,width=0.0625,latent=16,classes=4", NULL, &e), &e);
-    T_OK(mango_train_init(n, MANGO_TRAIN_SNGAN, 3), NULL);
+    T_OK(mango_train_init(n, MANGO_TRAIN_SNGAN, 3, NULL), NULL);
     const float *c = mango_net_param(n, "class.weight", NULL, NULL);
     T_CHECK(c && c[17] > 1 && c[16] == 0); /* the first values have it set */
     mango_net_destroy(n);
@@ -100,7 +100,7 @@ static void t_train_start_branches(void)
     for (int i = 0; i < 2; i++) {
         n = NULL;
         T_OK(mango_net_parse(&n, text[i], (mango_idx)strlen(text[i]), NULL, &e), &e);
-        T_OK(mango_train_init(n, i ? MANGO_TRAIN_NET : MANGO_TRAIN_SNGAN, 3), NULL);
+        T_OK(mango_train_init(n, i ? MANGO_TRAIN_NET : MANGO_TRAIN_SNGAN, 3, NULL), NULL);
         c = mango_net_param(n, "k.weight", NULL, NULL);
         T_CHECK(c && c[1] != 0);
         T_CHECK((mango_train_latent_classes(n, 3, 0) > 0) == i);
@@ -255,8 +255,24 @@ static void t_train_start_not_wider(void)
     mango_net_destroy(c);
 }
 
+/* Letters and digits are not mirrored, pictures in colour are. */
+static void t_train_start_mirror(void)
+{
+    static const char *const spec[] = {"vqvae", "vqvae,in=1x28x28"};
+    for (int k = 0; k < 2; k++) {
+        mango_net *net = NULL;
+        mango_err e = {""};
+        mango_train_options o;
+        T_OK_OR_RETURN(mango_net_zoo(&net, spec[k], NULL, &e), &e);
+        T_OK(mango_train_defaults(MANGO_TRAIN_VQVAE, net, &o, sizeof o, NULL), NULL);
+        T_EQ(o.flip, k == 0);
+        mango_net_destroy(net);
+    }
+}
+
 void t_train_start(void)
 {
+    T_CASE(t_train_start_mirror);
     T_CASE(t_train_start_classes);
     T_CASE(t_train_start_branches);
     T_CASE(t_train_start_borrow);

@@ -24,6 +24,8 @@ int t_train_open(t_train_rig *r, mango_train_kind kind, const char *text);
 int t_train_make(t_train_rig *r, mango_train_kind kind);
 /* All epochs from where it stands, then finish. */
 int t_train_run(t_train_rig *r);
+/* An epoch and its figures. */
+mango_status t_train_epoch(mango_trainer *t, mango_train_row *row, mango_err *err);
 void t_train_close(t_train_rig *r);
 int t_train_equal(const mango_net *a, const mango_net *b); /* bit for bit */
 

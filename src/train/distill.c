@@ -22,8 +22,8 @@ static mango_status distill_fits(const mango_trainer *t, const mango_net *u, man
 
 mango_status mango_trainer_teach(mango_trainer *t, const mango_net *teacher, mango_err *err)
 {
-    MGI_REQUIRE(t && teacher);
     mgi_tape_options o;
+    MGI_CHECK(err, t && teacher, "mango_trainer_teach: t or teacher is NULL");
     if (!t->kind->taught)
         return mgi_fail(err, MANGO_E_ARG, "a teacher is for classifiers only");
     if (t->teacher || t->update > 0)

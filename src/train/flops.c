@@ -27,8 +27,3 @@ double mgi_trainer_flops(const mango_trainer *t)
 {
     return mgi_tape_flops(t->tape, t->o.batch, 1);
 }
-
-double mango_trainer_flops(const mango_trainer *t)
-{
-    return t->kind->flops(t);
-}

@@ -92,11 +92,14 @@ static void init_norm(mango_net *net, int i, int loud)
     }
 }
 
-mango_status mango_train_init(mango_net *net, mango_train_kind kind, uint64_t seed)
+mango_status mango_train_init(mango_net *net, mango_train_kind kind, uint64_t seed,
+                              mango_err *err)
 {
     const mgi_trainer_kind *k = mgi_trainer_kind_of(kind);
-    MGI_REQUIRE(net && k);
-    MGI_TRY(mgi_net_alloc_params(net));
+    MGI_CHECK(err, net && k, "mango_train_init: net is NULL, or no such kind of training");
+    const mango_status st = mgi_net_alloc_params(net);
+    if (st < 0)
+        return mgi_fail(err, st, "%s: no first values: %s", net->arch, mango_status_text(st));
     for (int i = 0; i < net->n_nodes; i++) {
         const mgi_node *n = &net->node[i];
         mango_rng r;
@@ -149,7 +152,9 @@ static int relu_norm(mango_net *net, int i)
 mango_idx mango_train_from_relu(mango_net *net)
 {
     mango_idx changed = 0;
-    for (int i = 0; net && i < net->n_nodes; i++)
+    if (!net)
+        return -1;
+    for (int i = 0; i < net->n_nodes; i++)
         if (net->node[i].kind == MGI_BATCHNORM)
             changed += relu_norm(net, i);
     return changed;
@@ -213,24 +218,32 @@ double mango_train_latent_classes(mango_net *net, mango_idx classes, int learned
 
 /* ---- recipes ------------------------------------------------------------- */
 
-void mango_train_defaults(mango_train_options *o, mango_train_kind kind, const mango_net *net)
+mango_status mango_train_defaults(mango_train_kind kind, const mango_net *net,
+                                  mango_train_options *o, size_t size, mango_err *err)
 {
-    memset(o, 0, sizeof *o);
-    o->seed = 1;
-    o->T = 1;
-    o->schedule = MANGO_LR_COSINE;
-    o->momentum = 0.9;
-    o->nesterov = 1;
-    o->beta1 = 0.9;
-    o->beta2 = 0.999;
-    o->eps = 1e-8;
-    o->lr_every = 30;
-    o->lr_factor = 0.1;
-    o->readout_scale = 1;
-    o->distill = 0.5;
-    o->temperature = 2;
-    o->n_dis = 1;
-    mgi_trainer_kind_of(kind)->recipe(o, net);
+    const mgi_trainer_kind *k = mgi_trainer_kind_of(kind);
+    mango_train_options own;
+    MGI_CHECK(err, k, "mango_train_defaults: no such kind of training");
+    MGI_CHECK(err, net || kind != MANGO_TRAIN_NET, "mango_train_defaults: net is NULL");
+    memset(&own, 0, sizeof own);
+    own.seed = 1;
+    own.T = 1;
+    own.schedule = MANGO_LR_COSINE;
+    own.momentum = 0.9;
+    own.nesterov = 1;
+    own.beta1 = 0.9;
+    own.beta2 = 0.999;
+    own.eps = 1e-8;
+    own.lr_every = 30;
+    own.lr_factor = 0.1;
+    own.readout_scale = 1;
+    own.distill = 0.5;
+    own.temperature = 2;
+    own.n_dis = 1;
+    k->recipe(&own, net);
+    MGI_CHECK(err, mgi_options_out(o, size, &own, sizeof own) >= 0,
+              "mango_train_defaults: o is NULL or its size is not sizeof *o");
+    return MANGO_OK;
 }
 
 typedef struct init_range {
@@ -238,10 +251,10 @@ typedef struct init_range {
     double value, lo, hi;
 } init_range;
 
-mango_status mango_train_check(const mango_train_options *o, mango_train_kind kind, mango_err *err)
+/* Are the options in their ranges? */
+static mango_status init_check(const mango_train_options *o, const mgi_trainer_kind *k,
+                             mango_err *err)
 {
-    const mgi_trainer_kind *k = mgi_trainer_kind_of(kind);
-    MGI_CHECK(err, o && k, "mango_train_check: no such kind of training, or no options");
     const init_range r[] = {
         {"epochs", (double)o->epochs, 1, 100000}, {"batch", (double)o->batch, 1, 4096},
         {"T", (double)o->T, 1, 4096},             {"limit", (double)o->limit, 0, 1e9},
@@ -267,6 +280,26 @@ mango_status mango_train_check(const mango_train_options *o, mango_train_kind ki
     if (!k->mixes && o->mixup > 0)
         return mgi_fail(err, MANGO_E_ARG, "option mixup is for classifiers only");
     return MANGO_OK;
+}
+
+mango_status mgi_train_options_in(mango_train_options *own, const mango_train_options *o,
+                                  mango_train_kind kind, const mango_net *net, mango_err *err)
+{
+    const mgi_trainer_kind *k = mgi_trainer_kind_of(kind);
+    if (net || kind != MANGO_TRAIN_NET)
+        MGI_TRY(mango_train_defaults(kind, net, own, sizeof *own, err));
+    else
+        memset(own, 0, sizeof *own);
+    MGI_TRY(mgi_options_in(own, sizeof *own, o, "mango_train_defaults", err));
+    return init_check(own, k, err);
+}
+
+mango_status mango_train_check(const mango_train_options *o, mango_train_kind kind, mango_err *err)
+{
+    mango_train_options own;
+    MGI_CHECK(err, o && mgi_trainer_kind_of(kind),
+              "mango_train_check: no such kind of training, or no options");
+    return mgi_train_options_in(&own, o, kind, NULL, err);
 }
 
 static void init_put(mgi_str *s, const char *name, double v)

@@ -189,7 +189,7 @@ static void resume_texts(const mango_trainer *t, mgi_str *options, mgi_str *grap
 
 mango_status mango_trainer_save(const mango_trainer *t, const char *path, mango_err *err)
 {
-    MGI_REQUIRE(t && path);
+    MGI_CHECK(err, t && path, "mango_trainer_save: t or path is NULL");
     mango_status st = MANGO_E_MEM;
     mgi_str options, graph, numbers;
     mgi_resume k = {RESUME_WRITE, NULL, NULL, err, path};
@@ -261,7 +261,7 @@ static mango_status resume_same(const mango_trainer *t, const mgi_tensors *f, co
 
 mango_status mango_trainer_resume(mango_trainer *t, const char *path, mango_err *err)
 {
-    MGI_REQUIRE(t && path);
+    MGI_CHECK(err, t && path, "mango_trainer_resume: t or path is NULL");
     mgi_tensors f;
     mango_status st;
     MGI_TRY(mgi_tensors_read(&f, path, &t->al, err));

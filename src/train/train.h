@@ -42,6 +42,7 @@ typedef enum mango_schedule {
 } mango_schedule;
 
 typedef struct mango_train_options {
+    size_t size;            /* set by mango_train_defaults                         */
     uint64_t seed;
     mango_idx epochs, batch;
     mango_idx T;            /* steps while training; 1 when nothing spikes         */
@@ -82,22 +83,26 @@ typedef struct mango_train_options {
                                where the levels of its codes lie, not from N(0,1)  */
 } mango_train_options;
 
-/* mango_train_defaults - a recipe that works for this kind and network. */
-MANGO_API void mango_train_defaults(mango_train_options *o, mango_train_kind kind,
-                                    const mango_net *net);
+/* mango_train_defaults - a recipe that works for this kind and network.
+ *   net   in  NULL: none in particular, not for MANGO_TRAIN_NET
+ *   size  in  sizeof *o */
+MANGO_API mango_status mango_train_defaults(mango_train_kind kind, const mango_net *net,
+                                            mango_train_options *o, size_t size,
+                                            mango_err *err);
 /* mango_train_check - MANGO_OK, or MANGO_E_ARG with the field named in err. */
 MANGO_API mango_status mango_train_check(const mango_train_options *o, mango_train_kind kind,
                                          mango_err *err);
 /* mango_train_init - random first values for every parameter, chosen by what
  * reads a layer: batch-normed convolutions He (fan out), others as PyTorch;
  * norms before LIF neurons start higher, so that neurons fire. */
-MANGO_API mango_status mango_train_init(mango_net *net, mango_train_kind kind, uint64_t seed);
+MANGO_API mango_status mango_train_init(mango_net *net, mango_train_kind kind, uint64_t seed,
+                                        mango_err *err);
 /* mango_train_from_relu - a spiking network holds the values of its twin with
  * ReLUs (mango_net_borrow): its batch-norms are scaled and shifted, so that a
  * ReLU's zero lies a little under the neuron's threshold for a constant input,
  * X_thr = U_thr (1 - beta) in the leak form, U_thr - U_reset or that over tau in
  * the tau form. A good place to begin a spiking training from, no more: it has
- * to be trained on. Returns how many norms were changed. */
+ * to be trained on. Returns how many norms were changed, -1 for NULL. */
 MANGO_API mango_idx mango_train_from_relu(mango_net *net);
 
 /* mango_train_latent_classes - before a generator learns classes (see dsc of
@@ -176,17 +181,17 @@ MANGO_API mango_status mango_trainer_teach(mango_trainer *t, const mango_net *te
 MANGO_API mango_status mango_trainer_step(mango_trainer *t, mango_err *err);
 /* mango_trainer_epoch - the rest of this epoch, then the look at `val`.
  *   on_step  in  called after each update; non-zero stops. NULL: none
- * Returns MANGO_OK with *row filled, or MANGO_STOP_USER, after which the
+ * Returns MANGO_OK and there is a row more, or MANGO_STOP_USER, after which the
  * trainer can be saved and goes on later from there. */
 typedef int (*mango_train_watch)(void *ud, const mango_trainer *t);
 MANGO_API mango_status mango_trainer_epoch(mango_trainer *t, mango_train_watch on_step, void *ud,
-                                           mango_train_row *row, mango_err *err);
+                                           mango_err *err);
 /* mango_trainer_finish - put the averaged weights into the network, estimate
  * running statistics again and add reference codes, as the options ask. Once,
  * after the last epoch. */
 MANGO_API mango_status mango_trainer_finish(mango_trainer *t, mango_err *err);
 
-typedef struct mango_train_state {
+typedef struct mango_trainer_info {
     mango_idx epoch, epochs;     /* complete; wanted            */
     mango_idx step, steps;       /* in this epoch; of one epoch */
     double loss;                 /* of the last update          */
@@ -194,13 +199,13 @@ typedef struct mango_train_state {
     mango_idx best_epoch;
     mango_idx tape_bytes;        /* memory planned for T steps  */
     int segments;                /* 1: nothing is computed twice */
-} mango_train_state;
-MANGO_API void mango_trainer_state(const mango_trainer *t, mango_train_state *s);
-/* mango_trainer_flops - floating-point operations that one update asks for: two
- * for each multiply-add of convolutions and linear layers, forward and both
- * gradients, without the padding; spikes that are skipped count, a teacher's
- * answers do not. */
-MANGO_API double mango_trainer_flops(const mango_trainer *t);
+    double flops;                /* floating-point operations that one update asks for: two for
+                                    each multiply-add of convolutions and linear layers, forward
+                                    and both gradients, without the padding; spikes that are
+                                    skipped count, a teacher's answers do not */
+} mango_trainer_info;
+MANGO_API mango_status mango_trainer_get(const mango_trainer *t, mango_trainer_info *info,
+                                         size_t size);
 
 /* mango_trainer_save - everything: parameters, moments, averages, position, as
  * one safetensors file, written beside the target and renamed.
@@ -209,14 +214,18 @@ MANGO_API double mango_trainer_flops(const mango_trainer *t);
 MANGO_API mango_status mango_trainer_save(const mango_trainer *t, const char *path,
                                           mango_err *err);
 MANGO_API mango_status mango_trainer_resume(mango_trainer *t, const char *path, mango_err *err);
-/* Curves so far: rows 0..n-1, valid until the next call on t. */
-MANGO_API const mango_train_row *mango_trainer_rows(const mango_trainer *t, mango_idx *n);
+/* Curves so far: how many rows, one for each epoch that is complete, -1 for NULL; row i,
+ * MANGO_E_ARG where there is none. */
+MANGO_API mango_idx mango_trainer_rows(const mango_trainer *t);
+MANGO_API mango_status mango_trainer_row(const mango_trainer *t, mango_idx i,
+                                         mango_train_row *row, size_t size);
 
 /* mango_trainer_sample - VQVAE: n pictures of `val` (or of the training data)
  * rebuilt; SNGAN: n fixed latents drawn. rgb out (n,3,H,W) in [0,1]. Uses the
- * averaged weights when there are any. source out: what VQVAE rebuilt, or NULL. */
+ * averaged weights when there are any. source out: what VQVAE rebuilt, or NULL.
+ * MANGO_E_UNSUPPORTED for a kind without pictures, see mango_train_kind_get. */
 MANGO_API mango_status mango_trainer_sample(mango_trainer *t, mango_idx n, float *rgb,
-                                            float *source);
+                                            float *source, mango_err *err);
 /* mango_trainer_snapshot - the network with averaged weights as a weights file. */
 MANGO_API mango_status mango_trainer_snapshot(mango_trainer *t, const char *path,
                                               const char *dtype, mango_err *err);

@@ -128,7 +128,9 @@ static mango_status trainer_prepare(mango_trainer *t, mango_err *err)
     MGI_TRY(mgi_optim_new(&t->opt, t->net, &t->o));
     if (t->o.ema > 0)
         MGI_TRY(mgi_average_new(&t->avg, t->net));
-    return t->kind->prepare(t, err);
+    MGI_TRY(t->kind->prepare(t, err));
+    t->flops = t->kind->flops(t);
+    return MANGO_OK;
 }
 
 mango_status mango_trainer_create(mango_trainer **out, mango_train_kind kind, mango_net *net,
@@ -137,9 +139,13 @@ mango_status mango_trainer_create(mango_trainer **out, mango_train_kind kind, ma
                                   mango_err *err)
 {
     const mgi_trainer_kind *k = mgi_trainer_kind_of(kind);
-    MGI_REQUIRE(out && net && data && o && k && k->info.judged == (dsc != NULL));
+    mango_train_options own;
+    MGI_CHECK(err, out && net && data && o, "mango_trainer_create: t, net, data or options is NULL");
     *out = NULL;
-    MGI_TRY(mango_train_check(o, kind, err));
+    MGI_CHECK(err, k, "mango_trainer_create: no such kind of training");
+    MGI_CHECK(err, k->info.judged == (dsc != NULL), "mango_trainer_create: %s is trained %s a second network",
+              k->info.name, k->info.judged ? "with" : "without");
+    MGI_TRY(mgi_train_options_in(&own, o, kind, net, err));
     for (int p = 0; p < net->n_params; p++)
         if (!net->param[p].v)
             return mgi_fail(err, MANGO_E_STATE, "parameter %s has no values yet",
@@ -152,18 +158,17 @@ mango_status mango_trainer_create(mango_trainer **out, mango_train_kind kind, ma
         return mgi_fail(err, MANGO_E_MEM, "no memory for a trainer");
     t->al = a;
     t->kind = k;
-    t->o = *o;
+    t->o = own;
     t->net = net;
     t->dsc = dsc;
     t->data = data;
     t->val = val;
     t->best = MGI_NAN;
     t->vq = t->vq_in = -1;
-    mango_err own;
-    own.text[0] = 0;
-    const mango_status st = trainer_prepare(t, &own);
+    mango_err why = {""};
+    const mango_status st = trainer_prepare(t, &why);
     if (st < 0) {
-        mgi_fail(err, st, "%s", own.text[0] ? own.text : "no memory for a trainer");
+        mgi_fail(err, st, "%s", why.text[0] ? why.text : "no memory for a trainer");
         mango_trainer_destroy(t);
         return st;
     }
@@ -285,7 +290,7 @@ mango_status mgi_trainer_nonfinite(mango_trainer *t, mgi_tape *tape, const float
 
 mango_status mango_trainer_step(mango_trainer *t, mango_err *err)
 {
-    MGI_REQUIRE(t);
+    MGI_CHECK(err, t, "mango_trainer_step: t is NULL");
     if (t->epoch >= t->o.epochs || t->step >= t->steps)
         return mgi_fail(err, MANGO_E_STATE, "no step left in this epoch");
     MGI_TRY(t->kind->update(t, err));
@@ -296,9 +301,10 @@ mango_status mango_trainer_step(mango_trainer *t, mango_err *err)
     return MANGO_OK;
 }
 
-static mango_status trainer_close(mango_trainer *t, mango_train_row *r, mango_err *err)
+static mango_status trainer_close(mango_trainer *t, mango_err *err)
 {
     const double n = (double)t->steps;
+    mango_train_row *r = &t->row[t->epoch];
     r->epoch = t->epoch + 1;
     r->lr = trainer_lr_of(t, MGI_MAX(t->update - 1, 0));
     r->loss = t->sum[0] / n;
@@ -315,7 +321,6 @@ static mango_status trainer_close(mango_trainer *t, mango_train_row *r, mango_er
         t->best = r->val_score;
         t->best_epoch = r->epoch;
     }
-    t->row[t->epoch] = *r;
     t->epoch++;
     t->step = 0;
     t->ordered = 0;
@@ -324,9 +329,9 @@ static mango_status trainer_close(mango_trainer *t, mango_train_row *r, mango_er
 }
 
 mango_status mango_trainer_epoch(mango_trainer *t, mango_train_watch on_step, void *ud,
-                                 mango_train_row *row, mango_err *err)
+                                 mango_err *err)
 {
-    MGI_REQUIRE(t && row);
+    MGI_CHECK(err, t, "mango_trainer_epoch: t is NULL");
     if (t->epoch >= t->o.epochs)
         return mgi_fail(err, MANGO_E_STATE, "all %ld epochs are done", (long)t->o.epochs);
     while (t->step < t->steps) {
@@ -334,28 +339,37 @@ mango_status mango_trainer_epoch(mango_trainer *t, mango_train_watch on_step, vo
         if (on_step && on_step(ud, t))
             return MANGO_STOP_USER;
     }
-    memset(row, 0, sizeof *row);
-    return trainer_close(t, row, err);
+    return trainer_close(t, err);
 }
 
-void mango_trainer_state(const mango_trainer *t, mango_train_state *s)
+mango_status mango_trainer_get(const mango_trainer *t, mango_trainer_info *info, size_t size)
 {
-    memset(s, 0, sizeof *s);
-    s->epoch = t->epoch;
-    s->epochs = t->o.epochs;
-    s->step = t->step;
-    s->steps = t->steps;
-    s->loss = t->last;
-    s->best = t->best;
-    s->best_epoch = t->best_epoch;
-    s->tape_bytes = mgi_tape_bytes(t->tape);
-    s->segments = t->tape->segments;
+    MGI_REQUIRE(t && info && size > 0);
+    const mango_trainer_info own = {.epoch = t->epoch,
+                                    .epochs = t->o.epochs,
+                                    .step = t->step,
+                                    .steps = t->steps,
+                                    .loss = t->last,
+                                    .best = t->best,
+                                    .best_epoch = t->best_epoch,
+                                    .tape_bytes = mgi_tape_bytes(t->tape),
+                                    .segments = t->tape->segments,
+                                    .flops = t->flops};
+    mgi_info_out(info, size, &own, sizeof own);
+    return MANGO_OK;
 }
 
-const mango_train_row *mango_trainer_rows(const mango_trainer *t, mango_idx *n)
+mango_idx mango_trainer_rows(const mango_trainer *t)
 {
-    *n = t->epoch;
-    return t->row;
+    return t ? t->epoch : -1;
+}
+
+mango_status mango_trainer_row(const mango_trainer *t, mango_idx i, mango_train_row *row,
+                               size_t size)
+{
+    MGI_REQUIRE(t && i >= 0 && i < t->epoch && row && size > 0);
+    mgi_info_out(row, size, &t->row[i], sizeof t->row[i]);
+    return MANGO_OK;
 }
 
 /* ---- at the end -------------------------------------------------------------- */
@@ -373,7 +387,7 @@ void mgi_trainer_rgb(const mango_trainer *t, mango_idx n, const float *x, float 
 
 mango_status mango_trainer_finish(mango_trainer *t, mango_err *err)
 {
-    MGI_REQUIRE(t);
+    MGI_CHECK(err, t, "mango_trainer_finish: t is NULL");
     for (int p = 0; t->o.ema > 0 && p < t->net->n_params; p++)
         memcpy(t->net->param[p].v, t->avg.of[p], (size_t)t->net->param[p].count * sizeof(float));
     return t->kind->finish ? t->kind->finish(t, err) : MANGO_OK;
@@ -382,7 +396,7 @@ mango_status mango_trainer_finish(mango_trainer *t, mango_err *err)
 mango_status mango_trainer_snapshot(mango_trainer *t, const char *path, const char *dtype,
                                     mango_err *err)
 {
-    MGI_REQUIRE(t && path && dtype);
+    MGI_CHECK(err, t && path && dtype, "mango_trainer_snapshot: t, path or dtype is NULL");
     for (int p = 0; t->o.ema > 0 && p < t->net->n_params; p++) {
         float *w = t->net->param[p].v;
         t->net->param[p].v = t->avg.of[p];
@@ -397,8 +411,14 @@ mango_status mango_trainer_snapshot(mango_trainer *t, const char *path, const ch
     return st;
 }
 
-mango_status mango_trainer_sample(mango_trainer *t, mango_idx n, float *rgb, float *source)
+mango_status mango_trainer_sample(mango_trainer *t, mango_idx n, float *rgb, float *source,
+                                  mango_err *err)
 {
-    MGI_REQUIRE(t && n > 0 && n <= t->o.batch && rgb);
-    return t->kind->sample ? t->kind->sample(t, n, rgb, source, NULL) : MANGO_E_UNSUPPORTED;
+    MGI_CHECK(err, t && rgb, "mango_trainer_sample: t or rgb is NULL");
+    MGI_CHECK(err, n > 0 && n <= t->o.batch, "mango_trainer_sample: %ld pictures; expected 1 to %ld",
+              (long)n, (long)t->o.batch);
+    if (!t->kind->sample)
+        return mgi_fail(err, MANGO_E_UNSUPPORTED, "a training of kind %s draws no pictures",
+                        t->kind->info.name);
+    return t->kind->sample(t, n, rgb, source, err);
 }

@@ -179,6 +179,7 @@ struct mango_trainer {
     mango_idx best_epoch;
     int ordered;                    /* order[] is this epoch's */
     mango_train_row *row;           /* (epochs) */
+    double flops;                   /* of an update */
     /* VQ-VAE */
     int vq, vq_in;                  /* nodes */
     double variance;                /* of the data as the network sees it */
@@ -224,6 +225,10 @@ MGI_FN double mgi_tape_flops(const mgi_tape *t, mango_idx b, int back);
 /* Of one update of a kind that has one network. */
 MGI_FN double mgi_trainer_flops(const mango_trainer *t);
 
+/* init.c: the caller's options over the defaults of this header, checked. */
+MGI_FN mango_status mgi_train_options_in(mango_train_options *own, const mango_train_options *o,
+                                         mango_train_kind kind, const mango_net *net,
+                                         mango_err *err);
 /* Options as text, "key=value" a line, for the resume file. */
 MGI_FN void mgi_train_text(const mango_train_options *o, mgi_str *s);
 

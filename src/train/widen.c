@@ -69,7 +69,7 @@ static void widen_param(mgi_param *a, const mgi_param *b, mgi_kind kind, mango_r
 mango_status mango_train_widen(mango_net *net, const mango_net *from, uint64_t seed,
                                mango_idx *set, mango_err *err)
 {
-    MGI_REQUIRE(net && from && set);
+    MGI_CHECK(err, net && from && set, "mango_train_widen: net, from or set is NULL");
     *set = 0;
     for (int i = 0; i < net->n_nodes; i++)
         if (net->node[i].kind == MGI_CONCAT)

@@ -68,10 +68,11 @@ mango_status train_curves_seconds(train_job *j, mango_idx epochs, mango_err *err
 
 /* ---- writing ------------------------------------------------------------------------ */
 
-static void curves_line(mgi_str *s, const mango_train_row *r, double seconds)
+static void curves_line(mgi_str *s, const train_job *j, mango_idx e)
 {
-    const double v[] = {r->loss, r->score, r->val_loss, r->val_score, r->lr, r->extra};
-    mgi_str_printf(s, "%td\t", r->epoch);
+    const mango_train_row r = train_row(j, e);
+    const double v[] = {r.loss, r.score, r.val_loss, r.val_score, r.lr, r.extra};
+    mgi_str_printf(s, "%td\t", r.epoch);
     for (mango_idx k = 0; k < MGI_COUNT(v); k++) {
         if (v[k] == v[k])
             mgi_str_float(s, v[k]);
@@ -79,7 +80,7 @@ static void curves_line(mgi_str *s, const mango_train_row *r, double seconds)
             mgi_str_puts(s, "-");
         mgi_str_puts(s, "\t");
     }
-    mgi_str_printf(s, "%.1f\n", seconds);
+    mgi_str_printf(s, "%.1f\n", j->seconds[e]);
 }
 
 static mango_status curves_append(train_job *j, mgi_str *s, mango_err *err)
@@ -92,12 +93,11 @@ static mango_status curves_append(train_job *j, mgi_str *s, mango_err *err)
 mango_status train_curves_write(train_job *j, mango_err *err)
 {
     mgi_str s;
-    mango_idx n;
-    const mango_train_row *r = mango_trainer_rows(j->t, &n);
+    const mango_idx n = mango_trainer_rows(j->t);
     mgi_str_init(&s, NULL);
     curves_head(&s, &j->is);
     for (mango_idx e = 0; e < n; e++)
-        curves_line(&s, &r[e], j->seconds[e]);
+        curves_line(&s, j, e);
     const mango_status st = mgi_applog_cut(&j->curves, 0, err);
     if (st < 0) {
         mgi_str_free(&s);
@@ -109,9 +109,7 @@ mango_status train_curves_write(train_job *j, mango_err *err)
 mango_status train_curves_add(train_job *j, mango_err *err)
 {
     mgi_str s;
-    mango_idx n;
-    const mango_train_row *r = mango_trainer_rows(j->t, &n);
     mgi_str_init(&s, NULL);
-    curves_line(&s, &r[n - 1], j->seconds[n - 1]);
+    curves_line(&s, j, mango_trainer_rows(j->t) - 1);
     return curves_append(j, &s, err);
 }

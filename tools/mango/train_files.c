@@ -6,6 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+mango_trainer_info train_at(const train_job *j)
+{
+    mango_trainer_info s;
+    memset(&s, 0, sizeof s);
+    mango_trainer_get(j->t, &s, sizeof s);
+    return s;
+}
+
+mango_train_row train_row(const train_job *j, mango_idx e)
+{
+    mango_train_row r;
+    memset(&r, 0, sizeof r);
+    mango_trainer_row(j->t, e, &r, sizeof r);
+    return r;
+}
+
 mango_status train_files_name(train_job *j, mango_err *err)
 {
     const struct {
@@ -22,15 +38,15 @@ mango_status train_files_name(train_job *j, mango_err *err)
 static mango_status files_chart(const train_job *j, mango_err *err)
 {
     static const char *const name[][2] = {{"training", "test"}, {"discriminator", "generator"}};
-    mango_idx n;
-    const mango_train_row *r = mango_trainer_rows(j->t, &n);
+    const mango_idx n = mango_trainer_rows(j->t);
     const int gan = j->is.judged;
     double *y = calloc((size_t)(2 * n), sizeof *y);
     if (!y)
         return MANGO_E_MEM;
     for (mango_idx e = 0; e < n; e++) {
-        y[e] = gan ? r[e].loss : r[e].score;
-        y[n + e] = gan ? r[e].score : r[e].val_score;
+        const mango_train_row r = train_row(j, e);
+        y[e] = gan ? r.loss : r.score;
+        y[n + e] = gan ? r.score : r.val_score;
     }
     const svg_series s[2] = {{name[gan][0], n, NULL, y, NULL, NULL, SVG_LINE, 0},
                              {name[gan][1], n, NULL, y + n, NULL, NULL, SVG_LINE, 0}};

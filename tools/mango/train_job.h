@@ -30,6 +30,10 @@ typedef struct train_job {
     train_speed speed;
 } train_job;
 
+/* Where it stands; the figures of epoch e, from 0. */
+mango_trainer_info train_at(const train_job *j);
+mango_train_row train_row(const train_job *j, mango_idx e);
+
 /* ---- train_curves.c: W.tsv, a line an epoch ------------------------------------- */
 /* Opens it for this process alone, so that one training at a time works on a W:
  * MANGO_E_STATE when another one does. */

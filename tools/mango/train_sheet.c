@@ -36,7 +36,7 @@ mango_status train_sheet(mango_trainer *t, const mango_net *net, const mango_net
     mango_status st = MANGO_E_MEM;
     if (!x || !rgb)
         goto done;
-    MGI_TRY_TO(mango_trainer_sample(t, n, x, dsc ? NULL : x + n * e));
+    MGI_TRY_TO(mango_trainer_sample(t, n, x, dsc ? NULL : x + n * e, err));
     sheet_fill(p, n, pairs, x, rgb);
     MGI_TRY_TO(image_sheet(&so, pairs ? 2 * n : n, p->W, p->H, rgb, &sheet, &W, &H));
     MGI_TRY_TO(image_save(path, W, H, sheet, err));

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "train_speed.h"
 #include <stdlib.h>
+#include <string.h>
 
 enum { SPEED_N = 1024, SPEED_TIMES = 8 };
 
@@ -44,7 +45,10 @@ mango_status train_speed_report(const train_speed *s, cli *c, const mango_traine
         return MANGO_OK;
     if (speed_sgemm(&sgemm) < 0)
         return mgi_fail(err, MANGO_E_MEM, "no memory to measure SGEMM");
-    const double n = (double)s->updates, flops = mango_trainer_flops(t);
+    mango_trainer_info info;
+    memset(&info, 0, sizeof info);
+    mango_trainer_get(t, &info, sizeof info);
+    const double n = (double)s->updates, flops = info.flops;
     const double rate = n * (double)pictures / s->spent, gflops = 1e-9 * n * flops / s->spent;
     cli_print(c, "speed: %.1f pictures/s, %.1f GFLOP/s in updates of %.2f GFLOP, %.0f %% of SGEMM's %.1f\n",
               rate, gflops, 1e-9 * flops, 100 * gflops / sgemm, sgemm);

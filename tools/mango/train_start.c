@@ -7,7 +7,7 @@ mango_status train_zoo(mango_net **net, const char *spec, mango_train_kind kind,
                        mango_err *err)
 {
     MGI_TRY(mango_net_zoo(net, strncmp(spec, "zoo:", 4) ? spec : spec + 4, NULL, err));
-    return mango_train_init(*net, kind, seed);
+    return mango_train_init(*net, kind, seed, err);
 }
 
 mango_status train_trained(mango_net **net, const char *option, const char *path, mango_err *err)

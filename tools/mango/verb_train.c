@@ -87,7 +87,7 @@ static mango_status train_options(train_job *j, mango_err *err)
     static const char *const optimizers[] = {"sgd", "adam", "adamw"};
     static const char *const schedules[] = {"constant", "cosine", "linear", "step"};
     mango_train_options *o = &j->o;
-    mango_train_defaults(o, j->kind, j->net);
+    MGI_TRY(mango_train_defaults(j->kind, j->net, o, sizeof *o, err));
     for (int k = 0; k < TRAIN_NUMBERS; k++) {
         unsigned char *at = (unsigned char *)o + train_numbers[k].at;
         const mango_idx whole = j->v[k] == j->v[k] ? (mango_idx)j->v[k] : 0;
@@ -181,8 +181,6 @@ static mango_status train_judge(train_job *j, mango_err *err)
  * files that belong to that place are written, for a stop may have come before them. */
 static mango_status train_begin(train_job *j, mango_err *err)
 {
-    mango_train_state s;
-    mango_idx n;
     MGI_TRY(train_curves_open(j, err)); /* refuses what cannot be written, too */
     MGI_TRY(train_has_checkpoint(j, err));
     if (!j->resume)
@@ -192,16 +190,14 @@ static mango_status train_begin(train_job *j, mango_err *err)
         mgi_applog_drop(&j->curves, j->tsv);
         return st;
     }
-    mango_trainer_state(j->t, &s);
-    MGI_TRY(train_curves_seconds(j, s.epoch, err));
+    MGI_TRY(train_curves_seconds(j, mango_trainer_rows(j->t), err));
     MGI_TRY(train_curves_write(j, err));
-    const mango_train_row *r = mango_trainer_rows(j->t, &n);
-    return n > 0 && s.step == 0 ? train_files_epoch(j, &r[n - 1], err) : MANGO_OK;
+    const mango_train_row r = train_row(j, mango_trainer_rows(j->t) - 1);
+    return r.epoch > 0 && train_at(j).step == 0 ? train_files_epoch(j, &r, err) : MANGO_OK;
 }
 
 static mango_status train_open(train_job *j, mango_err *err)
 {
-    mango_train_state s;
     MGI_TRY(train_files_name(j, err));
     MGI_TRY(train_has_checkpoint(j, err));
     MGI_TRY(train_start(&j->net, j->arch || j->from ? j->arch : j->is.arch, j->from,
@@ -216,7 +212,7 @@ static mango_status train_open(train_job *j, mango_err *err)
     if (!j->seconds)
         return MANGO_E_MEM;
     MGI_TRY(train_begin(j, err));
-    mango_trainer_state(j->t, &s);
+    const mango_trainer_info s = train_at(j);
     cli_note(j->c, "%s on %s: %td epochs of %td updates, batch %td, T %td, lr %g, memory %.0f MiB%s",
              cli_info(j->net).arch, j->data_name, s.epochs, s.steps, j->o.batch, j->o.T, j->o.lr,
              (double)s.tape_bytes / 1048576, s.segments > 1 ? ", parts computed twice" : "");
@@ -229,10 +225,10 @@ static mango_status train_open(train_job *j, mango_err *err)
 static int train_watch(void *ud, const mango_trainer *t)
 {
     train_job *j = ud;
-    mango_train_state s;
+    const mango_trainer_info s = train_at(j);
     char text[96];
     train_speed_step(&j->speed);
-    mango_trainer_state(t, &s);
+    (void)t;
     snprintf(text, sizeof text, "updates  epoch %td of %td  loss %.4f", s.epoch + 1, s.epochs, s.loss);
     cli_progress(j->c, j->since, j->done0, (double)(s.epoch * s.steps + s.step),
                  (double)(s.epochs * s.steps), text);
@@ -258,9 +254,7 @@ static void train_line(train_job *j, const mango_train_row *r)
 
 static mango_status train_epochs(train_job *j, mango_err *err)
 {
-    mango_train_state s;
-    mango_train_row row;
-    mango_trainer_state(j->t, &s);
+    mango_trainer_info s = train_at(j);
     j->since = cli_now();
     if (s.epoch == 0 && s.step == 0) {
         const mango_train_row zero = {0, NAN, NAN, NAN, NAN, j->o.lr, 0};
@@ -269,7 +263,7 @@ static mango_status train_epochs(train_job *j, mango_err *err)
     while (s.epoch < s.epochs) {
         j->mark = cli_now();
         train_speed_begin(&j->speed);
-        const mango_status st = mango_trainer_epoch(j->t, train_watch, j, &row, err);
+        const mango_status st = mango_trainer_epoch(j->t, train_watch, j, err);
         if (st == MANGO_STOP_USER) {
             cli_progress_end(j->c);
             MGI_TRY(mango_trainer_save(j->t, j->ckpt, err));
@@ -282,8 +276,9 @@ static mango_status train_epochs(train_job *j, mango_err *err)
                                : mgi_fail(err, st, "%.180s; no checkpoint yet", e.text);
         }
         MGI_TRY(st);
-        j->seconds[row.epoch - 1] = cli_now() - j->mark;
-        mango_trainer_state(j->t, &s);
+        s = train_at(j);
+        const mango_train_row row = train_row(j, s.epoch - 1);
+        j->seconds[s.epoch - 1] = cli_now() - j->mark;
         MGI_TRY(mango_trainer_save(j->t, j->ckpt, err));
         MGI_TRY(train_curves_add(j, err));
         MGI_TRY(train_files_epoch(j, &row, err));
@@ -296,10 +291,9 @@ static mango_status train_epochs(train_job *j, mango_err *err)
 
 static mango_status train_finish(train_job *j, mango_err *err)
 {
-    mango_idx n;
-    const mango_train_row *r = mango_trainer_rows(j->t, &n);
+    const mango_train_row r = train_row(j, mango_trainer_rows(j->t) - 1);
     MGI_TRY(mango_trainer_finish(j->t, err));
-    MGI_TRY(train_files_provenance(j, &r[n - 1]));
+    MGI_TRY(train_files_provenance(j, &r));
     if (j->dsc) { /* what a further training starts from, with --from and --from-dsc */
         MGI_TRY(mango_net_meta_set(j->dsc, "train.command", j->command));
         MGI_TRY(mango_net_save(j->dsc, j->dsc_out, j->dtype, err));
@@ -310,15 +304,13 @@ static mango_status train_finish(train_job *j, mango_err *err)
 static mango_status train_report(train_job *j, mango_err *err)
 {
     mgi_str s;
-    mango_idx n;
-    mango_train_state st;
-    const mango_train_row *r = mango_trainer_rows(j->t, &n);
-    mango_trainer_state(j->t, &st);
+    const mango_trainer_info st = train_at(j);
+    const mango_train_row r = train_row(j, st.epoch - 1);
     mgi_str_init(&s, NULL);
-    mgi_str_printf(&s, "{\"epochs\":%td,\"loss\":", n);
-    mgi_str_float(&s, r[n - 1].loss);
+    mgi_str_printf(&s, "{\"epochs\":%td,\"loss\":", st.epoch);
+    mgi_str_float(&s, r.loss);
     const char *const name[] = {"score", "val_score", "best"};
-    const double v[] = {r[n - 1].score, r[n - 1].val_score, st.best};
+    const double v[] = {r.score, r.val_score, st.best};
     for (int k = 0; k < 3; k++) {
         mgi_str_printf(&s, ",\"%s\":", name[k]);
         if (v[k] == v[k])
