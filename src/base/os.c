@@ -44,6 +44,56 @@ MGI_FN int mgi_os_save(const char *path, const void *p, mango_idx n)
     return ENOSYS;
 }
 
+MGI_FN FILE *mgi_os_log(const char *path, int create, int *made)
+{
+    (void)path, (void)create;
+    *made = 0;
+    errno = ENOSYS;
+    return NULL;
+}
+
+MGI_FN int mgi_os_cut(FILE *f, int64_t n)
+{
+    (void)f, (void)n;
+    errno = ENOSYS;
+    return 0;
+}
+
+MGI_FN void mgi_os_drop(FILE *f, const char *path)
+{
+    (void)f, (void)path;
+}
+
+MGI_FN mango_idx mgi_os_size(FILE *f)
+{
+    (void)f;
+    return 0;
+}
+
+MGI_FN int mgi_os_kind(const char *path)
+{
+    (void)path;
+    return 0;
+}
+
+MGI_FN mgi_os_folder *mgi_os_folder_open(const char *path)
+{
+    (void)path;
+    errno = ENOSYS;
+    return NULL;
+}
+
+MGI_FN const char *mgi_os_folder_next(mgi_os_folder *d)
+{
+    (void)d;
+    return NULL;
+}
+
+MGI_FN void mgi_os_folder_close(mgi_os_folder *d)
+{
+    (void)d;
+}
+
 MGI_FN int mgi_os_sync(FILE *f)
 {
     (void)f;

@@ -20,6 +20,24 @@ MGI_FN FILE *mgi_os_open(const char *path);
  * beside the target, under which the next one takes over what a killed process left. */
 MGI_FN int mgi_os_save(const char *path, const void *p, mango_idx n);
 
+/* mgi_os_log - open for reading and appending, for this process alone as long as it is
+ * open; NULL with errno set, EAGAIN when another one has it or has just removed it.
+ * create: it may be made; *made: it was. */
+MGI_FN FILE *mgi_os_log(const char *path, int create, int *made);
+MGI_FN int mgi_os_cut(FILE *f, int64_t n); /* keep n bytes; false with errno set */
+/* Close it and remove it, if it can be while nobody else comes in between. */
+MGI_FN void mgi_os_drop(FILE *f, const char *path);
+
+/* Bytes an open file says it has; 0 for pipes and devices, -1 for a folder. */
+MGI_FN mango_idx mgi_os_size(FILE *f);
+/* 0: nothing there, 1: a file, 2: a folder, 3: something else, a pipe say. */
+MGI_FN int mgi_os_kind(const char *path);
+/* The names in a folder, in no order: open gives NULL with errno set, next NULL at the end. */
+typedef struct mgi_os_folder mgi_os_folder;
+MGI_FN mgi_os_folder *mgi_os_folder_open(const char *path);
+MGI_FN const char *mgi_os_folder_next(mgi_os_folder *d);
+MGI_FN void mgi_os_folder_close(mgi_os_folder *d);
+
 /* What was written to f goes down to the disk; false with errno set. */
 MGI_FN int mgi_os_sync(FILE *f);
 

@@ -3,6 +3,7 @@
 #include "os.h"
 #if !defined(_WIN32) && !defined(MANGO_NO_FILES)
 #include "hash.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -346,6 +347,84 @@ MGI_FN int mgi_os_sync(FILE *f)
     const int why = os_sync(fileno(f));
     errno = why;
     return why == 0;
+}
+
+MGI_FN mango_idx mgi_os_size(FILE *f)
+{
+    struct stat s;
+    if (fstat(fileno(f), &s) != 0)
+        return 0;
+    if (S_ISDIR(s.st_mode))
+        return -1;
+    if (!S_ISREG(s.st_mode) || s.st_size < 0)
+        return 0;
+    return s.st_size > PTRDIFF_MAX - 1 ? PTRDIFF_MAX - 1 : (mango_idx)s.st_size;
+}
+
+MGI_FN int mgi_os_kind(const char *path)
+{
+    struct stat s;
+    if (stat(path, &s) != 0)
+        return 0;
+    return S_ISDIR(s.st_mode) ? 2 : S_ISREG(s.st_mode) ? 1 : 3;
+}
+
+/* ---- a log ---- */
+/* The file at path, locked, as a stream; NULL with errno set. */
+static FILE *os_log_stream(int fd, const char *path)
+{
+    struct stat here, there;
+    if (os_lock(fd) && fstat(fd, &here) == 0 && stat(path, &there) == 0 &&
+        here.st_dev == there.st_dev && here.st_ino == there.st_ino)
+        return fdopen(fd, "a+b");
+    errno = EAGAIN; /* another one has it, or removed it meanwhile */
+    return NULL;
+}
+
+MGI_FN FILE *mgi_os_log(const char *path, int create, int *made)
+{
+    const int how = O_RDWR | O_APPEND | O_CLOEXEC;
+    int fd = create ? open(path, how | O_CREAT | O_EXCL, OS_OURS) : -1;
+    *made = fd >= 0;
+    if (fd < 0 && (!create || errno == EEXIST))
+        fd = open(path, how);
+    if (fd < 0)
+        return NULL;
+    FILE *f = os_log_stream(fd, path);
+    const int why = errno;
+    if (!f)
+        close(fd);
+    errno = why;
+    return f;
+}
+
+MGI_FN int mgi_os_cut(FILE *f, int64_t n)
+{
+    return ftruncate(fileno(f), (off_t)n) == 0;
+}
+
+MGI_FN void mgi_os_drop(FILE *f, const char *path)
+{
+    remove(path); /* still locked: whoever opens it now sees that it is gone */
+    fclose(f);
+}
+
+/* ---- folders ---- */
+/* struct mgi_os_folder is DIR by another name. */
+MGI_FN mgi_os_folder *mgi_os_folder_open(const char *path)
+{
+    return (mgi_os_folder *)(void *)opendir(path);
+}
+
+MGI_FN const char *mgi_os_folder_next(mgi_os_folder *d)
+{
+    const struct dirent *e = readdir((DIR *)(void *)d);
+    return e ? e->d_name : NULL;
+}
+
+MGI_FN void mgi_os_folder_close(mgi_os_folder *d)
+{
+    closedir((DIR *)(void *)d);
 }
 
 #undef OS_PATH

@@ -3,6 +3,7 @@
 #include "os.h"
 #if defined(_WIN32) && !defined(MANGO_NO_FILES)
 #include "hash.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <io.h>
@@ -105,6 +106,70 @@ MGI_FN int mgi_os_save(const char *path, const void *p, mango_idx n)
     if (why != 0)
         remove(name);
     return why;
+}
+
+MGI_FN mango_idx mgi_os_size(FILE *f)
+{
+    struct _stat64 s;
+    if (_fstat64(_fileno(f), &s) != 0)
+        return 0;
+    if ((s.st_mode & _S_IFMT) == _S_IFDIR)
+        return -1;
+    if ((s.st_mode & _S_IFMT) != _S_IFREG || s.st_size < 0)
+        return 0;
+    return s.st_size > PTRDIFF_MAX - 1 ? PTRDIFF_MAX - 1 : (mango_idx)s.st_size;
+}
+
+MGI_FN int mgi_os_kind(const char *path)
+{
+    struct _stat64 s;
+    if (_stat64(path, &s) != 0)
+        return 0;
+    const int kind = s.st_mode & _S_IFMT;
+    return kind == _S_IFDIR ? 2 : kind == _S_IFREG ? 1 : 3;
+}
+
+/* ---- a log ---- */
+MGI_FN FILE *mgi_os_log(const char *path, int create, int *made)
+{
+    const int how = _O_RDWR | _O_APPEND | _O_BINARY, mode = _S_IREAD | _S_IWRITE;
+    int fd = -1;
+    *made = create && _sopen_s(&fd, path, how | _O_CREAT | _O_EXCL, _SH_DENYWR, mode) == 0;
+    if (!*made && (!create || errno == EEXIST))
+        (void)_sopen_s(&fd, path, how, _SH_DENYWR, mode);
+    if (fd >= 0)
+        return _fdopen(fd, "a+b");
+    errno = errno == EACCES && _access(path, 6) == 0 ? EAGAIN : errno;
+    return NULL;
+}
+
+MGI_FN int mgi_os_cut(FILE *f, int64_t n)
+{
+    return _chsize_s(_fileno(f), n) == 0;
+}
+
+MGI_FN void mgi_os_drop(FILE *f, const char *path)
+{
+    fclose(f); /* an open file cannot be removed */
+    remove(path);
+}
+
+/* ---- folders ---- */
+/* struct mgi_os_folder is DIR by another name. */
+MGI_FN mgi_os_folder *mgi_os_folder_open(const char *path)
+{
+    return (mgi_os_folder *)(void *)opendir(path);
+}
+
+MGI_FN const char *mgi_os_folder_next(mgi_os_folder *d)
+{
+    const struct dirent *e = readdir((DIR *)(void *)d);
+    return e ? e->d_name : NULL;
+}
+
+MGI_FN void mgi_os_folder_close(mgi_os_folder *d)
+{
+    closedir((DIR *)(void *)d);
 }
 
 #undef OS_PATH

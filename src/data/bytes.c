@@ -1,7 +1,6 @@
 /* bytes.c - loads of any alignment and byte order, and gzip (RFC 1952).
  * SPDX-License-Identifier: MIT */
 #include "bytes.h"
-#include <sys/stat.h>
 
 MGI_FN uint32_t mgi_le16(const unsigned char *p)
 {
@@ -32,19 +31,9 @@ MGI_FN int mgi_little_endian(void)
     return b[0] == 1;
 }
 
-MGI_FN int mgi_path_exists(const char *path)
-{
-    struct stat s;
-    if (stat(path, &s) != 0)
-        return 0;
-    if (S_ISDIR(s.st_mode))
-        return 2;
-    return S_ISREG(s.st_mode) ? 1 : 3;
-}
-
 MGI_FN mango_status mgi_path_ends(const char *path, mango_err *err)
 {
-    if (mgi_path_exists(path) != 3)
+    if (mgi_os_kind(path) != 3)
         return MANGO_OK;
     return mgi_fail(err, MANGO_E_IO, "%s: a pipe or device, a regular file was expected", path);
 }

@@ -5,6 +5,7 @@
 #define MGI_BYTES_H
 
 #include "../base/hash.h"
+#include "../base/os.h"
 #include "../base/real.h"
 #include "../base/text.h"
 #include "data.h"
@@ -48,9 +49,6 @@ MGI_FN mango_status mgi_pytorch_take(mango_pytorch **out, unsigned char *image,
 /* mgi_name_ok - are these 1 to max bytes of UTF-8 without control bytes? */
 MGI_FN int mgi_name_ok(const unsigned char *s, mango_idx n, mango_idx max);
 
-/* mgi_path_exists - 0: nothing there, 1: a regular file, 2: a folder, 3: something that
- * may never end or never begin: a pipe, a device, a socket. Links are followed. */
-MGI_FN int mgi_path_exists(const char *path);
 /* mgi_path_ends - MANGO_E_IO when path is a pipe, device or socket: files that a folder
  * brings along are asked before they are opened, as nobody may be writing. */
 MGI_FN mango_status mgi_path_ends(const char *path, mango_err *err);

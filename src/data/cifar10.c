@@ -48,7 +48,7 @@ static mango_status cifar_names(mango_data *d, const char *path, mango_err *err)
     unsigned char *p = NULL;
     mango_idx n = 0, k = 0, at = 0;
     MGI_TRY(mgi_data_classes(d, 10, official, err));
-    if (mgi_path_exists(path) != 1)
+    if (mgi_os_kind(path) != 1)
         return MANGO_OK;
     MGI_TRY(mgi_file_read(path, 4096, &d->al, &p, &n, err));
     for (mango_idx i = 0; i <= n && k <= 10; i++) {

@@ -102,7 +102,7 @@ static mango_status dataset_load(mango_data *d, const char *root, mango_err *err
     if (strcmp(d->split, "train") && strcmp(d->split, "test") && strcmp(d->name, "folder"))
         return mgi_fail(err, MANGO_E_NAME, "%s has no split '%s'; train or test expected",
                         d->name, d->split);
-    if (mgi_path_exists(root) != 2)
+    if (mgi_os_kind(root) != 2)
         return mgi_fail(err, MANGO_E_IO, "%s: no such folder", root);
     if (!strcmp(d->name, "cifar10"))
         return mgi_data_cifar10(d, root, err);

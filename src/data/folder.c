@@ -2,7 +2,6 @@
  * (SYNSET_name.JPEG: each synset is a class; other names: no labels).
  * SPDX-License-Identifier: MIT */
 #include "dataset.h"
-#include <dirent.h>
 #include <stdlib.h>
 
 /* A growing list of names: one block of text, offsets into it. */
@@ -90,32 +89,32 @@ static mango_status folder_scan(const mango_alloc *al, const char *base, const c
 {
     mango_status st = MANGO_OK;
     mgi_str path;
-    DIR *handle;
-    struct dirent *e;
+    mgi_os_folder *handle;
+    const char *name;
     mgi_str_init(&path, al);
     mgi_str_printf(&path, "%s/%s", base, dir);
-    handle = path.bad ? NULL : opendir(path.p);
+    handle = path.bad ? NULL : mgi_os_folder_open(path.p);
     if (path.bad)
         st = mgi_fail(err, MANGO_E_MEM, "%s/%s: out of memory", base, dir);
     else if (!handle)
         st = mgi_fail(err, MANGO_E_IO, "%s/%s: cannot list this folder", base, dir);
-    while (st >= 0 && (e = readdir(handle)) != NULL) {
-        if (e->d_name[0] == '.')
+    while (st >= 0 && (name = mgi_os_folder_next(handle)) != NULL) {
+        if (name[0] == '.')
             continue;
-        if (folder_is_picture(e->d_name)) {
+        if (folder_is_picture(name)) {
             if (!folders)
-                st = folder_add(out, dir, e->d_name, err);
+                st = folder_add(out, dir, name, err);
             continue;
         }
         path.n = 0;
-        mgi_str_printf(&path, "%s/%s/%s", base, dir, e->d_name);
+        mgi_str_printf(&path, "%s/%s/%s", base, dir, name);
         if (path.bad)
             st = mgi_fail(err, MANGO_E_MEM, "%s/%s: out of memory", base, dir);
-        else if (folders && mgi_path_exists(path.p) == 2)
-            st = folder_add(out, "", e->d_name, err);
+        else if (folders && mgi_os_kind(path.p) == 2)
+            st = folder_add(out, "", name, err);
     }
     if (handle)
-        closedir(handle);
+        mgi_os_folder_close(handle);
     mgi_str_free(&path);
     return st >= 0 ? folder_sort(out, err) : st;
 }
@@ -221,7 +220,7 @@ static mango_status folder_root(mango_data *d, const char *root, mango_err *err)
     for (int i = 0; i < 2 && !found; i++) {
         s.n = 0;
         mgi_str_printf(&s, "%s/%s", root, sub[i]);
-        found = !s.bad && mgi_path_exists(s.p) == 2;
+        found = !s.bad && mgi_os_kind(s.p) == 2;
     }
     const int bad = s.bad;
     const int fits = mgi_copy(d->root, (mango_idx)sizeof d->root, found ? s.p : root);

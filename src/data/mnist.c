@@ -17,7 +17,7 @@ static mango_status mnist_find(mgi_str *s, const char *root, const char *prefix,
                        dash[i / 2][1], rank, ext[i % 2]);
         if (s->bad)
             return mgi_fail(err, MANGO_E_MEM, "%s: out of memory", root);
-        if (mgi_path_exists(s->p) == 1)
+        if (mgi_os_kind(s->p) == 1)
             return MANGO_OK;
     }
     return mgi_fail(err, MANGO_E_IO, "%s: no %s-%s-idx%d-ubyte or %s-%s-idx%d-ubyte.gz there",
