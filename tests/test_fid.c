@@ -118,9 +118,9 @@ static void t_fid_moments(void)
     mango_moments *m = t_fid_new(DIM), *cut = t_fid_new(DIM);
     T_REQUIRE(m && cut);
     T_EQ(mango_moments_count(m), 0);
-    T_STATUS(mango_moments_get(m, mean, cov), MANGO_E_STATE);
-    T_STATUS(mango_moments_add(m, N, x), MANGO_OK);
-    T_STATUS(mango_moments_get(m, mean, cov), MANGO_OK);
+    T_STATUS(mango_moments_get(m, mean, cov, NULL), MANGO_E_STATE);
+    T_STATUS(mango_moments_add(m, N, x, NULL), MANGO_OK);
+    T_STATUS(mango_moments_get(m, mean, cov, NULL), MANGO_OK);
     for (mango_idx i = 0; i < DIM; i++) { /* against two passes */
         double a = 0.0;
         for (mango_idx k = 0; k < N; k++)
@@ -136,9 +136,9 @@ static void t_fid_moments(void)
         }
     }
     for (mango_idx k = 0, step = 1; k < N; k += step, step = MGI_MIN(step + 9, N - k)) {
-        T_STATUS(mango_moments_add(cut, step, x + k * DIM), MANGO_OK);
+        T_STATUS(mango_moments_add(cut, step, x + k * DIM, NULL), MANGO_OK);
         if (k > 0) /* looking changes nothing */
-            T_STATUS(mango_moments_get(cut, mean2, cov2), MANGO_OK);
+            T_STATUS(mango_moments_get(cut, mean2, cov2, NULL), MANGO_OK);
     }
     T_EQ(mango_moments_count(cut), N);
     T_MEM(mean2, mean, sizeof mean);
@@ -156,22 +156,22 @@ static void t_fid_merge(void)
     double mean[DIM], cov[DIM * DIM], mean2[DIM], cov2[DIM * DIM];
     t_fid_draw(4, N, DIM, 3.0, x);
     mango_moments *all = t_fid_new(DIM), *other = t_fid_new(DIM + 1);
-    T_STATUS(mango_moments_add(all, N, x), MANGO_OK);
-    T_STATUS(mango_moments_get(all, mean, cov), MANGO_OK);
+    T_STATUS(mango_moments_add(all, N, x, NULL), MANGO_OK);
+    T_STATUS(mango_moments_get(all, mean, cov, NULL), MANGO_OK);
     for (mango_idx c = 0; c < MGI_COUNT(cut); c++) {
         mango_moments *a = t_fid_new(DIM), *b = t_fid_new(DIM);
-        T_STATUS(mango_moments_add(a, cut[c], x), MANGO_OK);
-        T_STATUS(mango_moments_add(b, N - cut[c], x + cut[c] * DIM), MANGO_OK);
-        T_STATUS(mango_moments_merge(a, b), MANGO_OK);
+        T_STATUS(mango_moments_add(a, cut[c], x, NULL), MANGO_OK);
+        T_STATUS(mango_moments_add(b, N - cut[c], x + cut[c] * DIM, NULL), MANGO_OK);
+        T_STATUS(mango_moments_merge(a, b, NULL), MANGO_OK);
         T_EQ(mango_moments_count(a), N);
         T_EQ(mango_moments_count(b), N - cut[c]);
-        T_STATUS(mango_moments_get(a, mean2, cov2), MANGO_OK);
+        T_STATUS(mango_moments_get(a, mean2, cov2, NULL), MANGO_OK);
         for (int i = 0; i < DIM; i++)
             T_REL(mean2[i], mean[i], 1e-13);
         for (int i = 0; i < DIM * DIM; i++)
             T_NEAR(cov2[i], cov[i], 1e-11);
-        T_STATUS(mango_moments_merge(a, a), MANGO_E_ARG);
-        T_STATUS(mango_moments_merge(a, other), MANGO_E_SHAPE);
+        T_STATUS(mango_moments_merge(a, a, NULL), MANGO_E_ARG);
+        T_STATUS(mango_moments_merge(a, other, NULL), MANGO_E_SHAPE);
         mango_moments_destroy(a);
         mango_moments_destroy(b);
     }
@@ -189,14 +189,14 @@ static void t_fid_refused(void)
     T_STATUS(mango_moments_create(&m, 4097, NULL, &err), MANGO_E_ARG);
     T_CHECK(m == NULL);
     m = t_fid_new(2);
-    T_STATUS(mango_moments_add(m, 3, x), MANGO_E_NONFINITE);
+    T_STATUS(mango_moments_add(m, 3, x, NULL), MANGO_E_NONFINITE);
     x[4] = -INFINITY;
-    T_STATUS(mango_moments_add(m, 3, x), MANGO_E_NONFINITE);
+    T_STATUS(mango_moments_add(m, 3, x, NULL), MANGO_E_NONFINITE);
     T_EQ(mango_moments_count(m), 0);
-    T_STATUS(mango_moments_add(m, -1, x), MANGO_E_ARG);
-    T_STATUS(mango_moments_add(m, 1, NULL), MANGO_E_ARG);
+    T_STATUS(mango_moments_add(m, -1, x, NULL), MANGO_E_ARG);
+    T_STATUS(mango_moments_add(m, 1, NULL, NULL), MANGO_E_ARG);
     T_STATUS(mango_fid(m, b, NULL, &fid, NULL, &err), MANGO_E_SHAPE);
-    T_STATUS(mango_moments_add(m, 1, x), MANGO_OK);
+    T_STATUS(mango_moments_add(m, 1, x, NULL), MANGO_OK);
     T_STATUS(mango_fid(m, m, NULL, &fid, NULL, &err), MANGO_E_STATE);
     T_CHECK(strstr(err.text, "at least 2") != NULL);
     mango_moments_destroy(m);
@@ -215,7 +215,7 @@ static mango_moments *t_fid_set(mango_idx d, mango_idx r, const double *L, const
     for (mango_idx k = 0; m && k < 2 * r; k++) {
         for (mango_idx i = 0; i < d; i++)
             x[i] = (float)((mu ? mu[i] : 0.0) + (k % 2 ? -s : s) * L[i * r + k / 2]);
-        T_STATUS(mango_moments_add(m, 1, x), MANGO_OK);
+        T_STATUS(mango_moments_add(m, 1, x, NULL), MANGO_OK);
     }
     return m;
 }
@@ -288,8 +288,8 @@ static void t_fid_equal(void)
     for (mango_idx n = 2; n <= 90; n += 22) { /* singular covariances too */
         mango_moments *a = t_fid_new(40), *b = t_fid_new(40);
         double fid, means;
-        T_STATUS(mango_moments_add(a, n, x), MANGO_OK);
-        T_STATUS(mango_moments_add(b, n, x), MANGO_OK);
+        T_STATUS(mango_moments_add(a, n, x, NULL), MANGO_OK);
+        T_STATUS(mango_moments_add(b, n, x, NULL), MANGO_OK);
         T_STATUS(mango_fid(a, b, NULL, &fid, &means, NULL), MANGO_OK);
         T_NEAR(fid, 0.0, 1e-11); /* traces are about 1000 */
         T_CHECK(means == 0.0);
@@ -391,7 +391,7 @@ static void t_fid_units(void)
             for (mango_idx i = 0; i < N; i++) {
                 for (mango_idx j = 0; j < D; j++)
                     y[j] = ldexpf(x[k][i * D + j], e);
-                T_STATUS(mango_moments_add(m[k], 1, y), MANGO_OK);
+                T_STATUS(mango_moments_add(m[k], 1, y, NULL), MANGO_OK);
             }
         }
         T_STATUS(mango_fid(m[0], m[1], NULL, &fid, NULL, NULL), MANGO_OK);
@@ -412,10 +412,10 @@ static double t_fid_big(int threads, double *cov)
     mango_set_threads(threads);
     mango_moments *a = t_fid_new(D), *b = t_fid_new(D);
     t_fid_draw(31, N, D, 0.0, x);
-    T_STATUS(mango_moments_add(a, N, x), MANGO_OK);
+    T_STATUS(mango_moments_add(a, N, x, NULL), MANGO_OK);
     t_fid_draw(32, N, D, 0.1, x);
-    T_STATUS(mango_moments_add(b, N, x), MANGO_OK);
-    T_STATUS(mango_moments_get(b, mean, cov), MANGO_OK);
+    T_STATUS(mango_moments_add(b, N, x, NULL), MANGO_OK);
+    T_STATUS(mango_moments_get(b, mean, cov, NULL), MANGO_OK);
     T_STATUS(mango_fid(a, b, NULL, &fid, NULL, NULL), MANGO_OK);
     mango_moments_destroy(a);
     mango_moments_destroy(b);
@@ -444,9 +444,9 @@ static mango_status t_fid_once(void *ud, const mango_alloc *al)
     if (st == MANGO_OK)
         st = mango_moments_create(&b, 2, al, NULL);
     if (st == MANGO_OK)
-        st = mango_moments_add(a, 3, x);
+        st = mango_moments_add(a, 3, x, NULL);
     if (st == MANGO_OK)
-        st = mango_moments_merge(b, a);
+        st = mango_moments_merge(b, a, NULL);
     if (st == MANGO_OK)
         st = mango_fid(a, b, al, &fid, NULL, NULL);
     mango_moments_destroy(a);

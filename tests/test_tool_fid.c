@@ -82,7 +82,7 @@ static double t_tool_fid_direct(void)
                     (float)t_tool_fid_value(s, k, i) / 255.0f;
         T_STATUS(mango_moments_create(&m[s], 16, NULL, NULL), MANGO_OK);
         T_STATUS(mango_plan_run(plan, T_TOOL_FID_N, x), MANGO_OK);
-        T_STATUS(mango_moments_add(m[s], T_TOOL_FID_N, y), MANGO_OK);
+        T_STATUS(mango_moments_add(m[s], T_TOOL_FID_N, y, NULL), MANGO_OK);
     }
     T_STATUS(mango_fid(m[0], m[1], NULL, &fid, NULL, NULL), MANGO_OK);
     mango_plan_destroy(plan);

@@ -32,7 +32,7 @@ struct mango_moments {
 mango_status mango_moments_create(mango_moments **m, mango_idx dim, const mango_alloc *al,
                                   mango_err *err)
 {
-    MGI_REQUIRE(m);
+    MGI_CHECK(err, m, "mango_moments_create: a place for the result expected");
     *m = NULL;
     if (dim < 1 || dim > FID_MAX_DIM)
         return mgi_fail(err, MANGO_E_ARG, "moments: %td features, expected 1..%d", dim,
@@ -41,7 +41,8 @@ mango_status mango_moments_create(mango_moments **m, mango_idx dim, const mango_
     mango_moments *x = mgi_new(&a, 1, sizeof *x);
     if (!x)
         return mgi_fail(err, MANGO_E_MEM, "moments: out of memory");
-    x->al = a, x->dim = dim;
+    x->al = a;
+    x->dim = dim;
     mgi_arena_init(&x->arena, &a);
     mgi_arena_plan(&x->arena, dim, sizeof(double));
     mgi_arena_plan(&x->arena, dim * dim, sizeof(double));
@@ -116,22 +117,25 @@ static void fid_push(mango_moments *m, const float *x)
     m->waiting = 0;
 }
 
-mango_status mango_moments_add(mango_moments *m, mango_idx n, const float *x)
+mango_status mango_moments_add(mango_moments *m, mango_idx n, const float *x, mango_err *err)
 {
-    MGI_REQUIRE(m && n >= 0 && (n == 0 || x));
+    MGI_CHECK(err, m && n >= 0 && (n == 0 || x),
+              "mango_moments_add: moments and their vectors expected");
     for (mango_idx i = 0; i < n * m->dim; i++)
         if (!(fabsf(x[i]) <= FLT_MAX))
-            return MANGO_E_NONFINITE;
+            return mgi_fail(err, MANGO_E_NONFINITE,
+                            "moments: feature %td of vector %td is NaN or infinite", i % m->dim,
+                            i / m->dim);
     for (mango_idx k = 0; k < n; k++)
         fid_push(m, x + k * m->dim);
     return MANGO_OK;
 }
 
-mango_status mango_moments_merge(mango_moments *m, const mango_moments *from)
+mango_status mango_moments_merge(mango_moments *m, const mango_moments *from, mango_err *err)
 {
-    MGI_REQUIRE(m && from && m != from);
+    MGI_CHECK(err, m && from && m != from, "mango_moments_merge: two sets of vectors expected");
     if (m->dim != from->dim)
-        return MANGO_E_SHAPE;
+        return mgi_fail(err, MANGO_E_SHAPE, "moments: %td features to %td", from->dim, m->dim);
     if (m->waiting > 0 && from->n > 0) {
         fid_fold(m, m->mean, m->M);
         m->n += m->waiting;
@@ -153,15 +157,17 @@ mango_status mango_moments_merge(mango_moments *m, const mango_moments *from)
 
 mango_idx mango_moments_count(const mango_moments *m)
 {
-    return m ? m->n + m->waiting : 0;
+    return m ? m->n + m->waiting : -1;
 }
 
-mango_status mango_moments_get(const mango_moments *m, double *mean, double *cov)
+mango_status mango_moments_get(const mango_moments *m, double *mean, double *cov,
+                               mango_err *err)
 {
-    MGI_REQUIRE(m && mean && cov);
+    MGI_CHECK(err, m && mean && cov,
+              "mango_moments_get: moments and places for mean and covariance expected");
     const mango_idx dim = m->dim, count = m->n + m->waiting;
     if (count < 2)
-        return MANGO_E_STATE;
+        return mgi_fail(err, MANGO_E_STATE, "moments: %td vectors, at least 2 expected", count);
     memcpy(mean, m->mean, (size_t)dim * sizeof *mean);
     memcpy(cov, m->M, (size_t)(dim * dim) * sizeof *cov);
     if (m->waiting > 0)
@@ -213,10 +219,10 @@ static mango_status fid_distance(const mango_moments *a, const mango_moments *b,
 {
     const mango_idx n = a->dim;
     double *m1 = v, *m2 = v + n, *l = v + 2 * n, *work = v + 3 * n, traces, roots = 0.0;
-    MGI_TRY(mango_moments_get(a, m1, X));
+    MGI_TRY(mango_moments_get(a, m1, X, NULL));
     traces = fid_trace(n, X);
     MGI_TRY(mgi_eigen(n, X, l, V, work));
-    MGI_TRY(mango_moments_get(b, m2, X));
+    MGI_TRY(mango_moments_get(b, m2, X, NULL));
     traces += fid_trace(n, X);
     const mango_idx r = fid_product(n, l, V, X, P);
     if (r > 0)
@@ -233,7 +239,7 @@ static mango_status fid_distance(const mango_moments *a, const mango_moments *b,
 mango_status mango_fid(const mango_moments *a, const mango_moments *b,
                        const mango_alloc *al, double *fid, double *means, mango_err *err)
 {
-    MGI_REQUIRE(a && b && fid);
+    MGI_CHECK(err, a && b && fid, "mango_fid: two sets and a place for the distance expected");
     const mango_idx n = a->dim, cells = n * n;
     if (b->dim != n)
         return mgi_fail(err, MANGO_E_SHAPE, "fid: %td features against %td", n, b->dim);

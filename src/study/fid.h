@@ -29,15 +29,18 @@ MANGO_API mango_status mango_moments_create(mango_moments **m, mango_idx dim,
  * The result has the same bits however the vectors are cut into calls.
  * Returns  MANGO_E_NONFINITE for NaN or infinity in x; then none is added.
  * Memory   none allocated.  Threads  one call at a time on m, reading included. */
-MANGO_API mango_status mango_moments_add(mango_moments *m, mango_idx n, const float *x);
+MANGO_API mango_status mango_moments_add(mango_moments *m, mango_idx n, const float *x,
+                                         mango_err *err);
 /* mango_moments_merge - as if the vectors of `from` came after those of m, but
  * for rounding. `from` stays as it is. MANGO_E_SHAPE when dim differs. */
-MANGO_API mango_status mango_moments_merge(mango_moments *m, const mango_moments *from);
-MANGO_API mango_idx mango_moments_count(const mango_moments *m);
+MANGO_API mango_status mango_moments_merge(mango_moments *m, const mango_moments *from,
+                                           mango_err *err);
+MANGO_API mango_idx mango_moments_count(const mango_moments *m); /* -1 for NULL */
 /* mango_moments_get - MANGO_E_STATE for fewer than 2 vectors.
  *   mean  out  (dim)
  *   cov   out  (dim,dim), divided by count - 1 */
-MANGO_API mango_status mango_moments_get(const mango_moments *m, double *mean, double *cov);
+MANGO_API mango_status mango_moments_get(const mango_moments *m, double *mean, double *cov,
+                                         mango_err *err);
 MANGO_API void mango_moments_destroy(mango_moments *m); /* NULL is fine */
 
 /* mango_fid - the Frechet distance between two sets.

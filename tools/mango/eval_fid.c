@@ -214,7 +214,7 @@ static mango_status fid_side(fid_job *j, int set, mango_err *err)
         MGI_TRY(data ? fid_load(j, data, at, B, err) : fid_draw(j, at, B, err));
         mango_status st = mango_plan_run(j->look, B, j->rgb);
         if (st >= 0)
-            st = mango_moments_add(j->m[set], B, j->feature);
+            st = mango_moments_add(j->m[set], B, j->feature, err);
         if (st < 0)
             return mgi_fail(err, st, "%s, pictures %td to %td: %s", j->o->features, at,
                             at + B - 1, mango_status_text(st));
