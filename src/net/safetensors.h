@@ -58,8 +58,6 @@ MGI_FN mango_status mgi_tensor_floats(const mgi_tensor *t, int finite, float *ou
  * floats, which is what mgi_tensor_floats makes of them. */
 MGI_FN int mgi_file_halves_finite(mango_idx n, const unsigned char *raw);
 MGI_FN void mgi_file_halves(mango_idx n, const unsigned char *raw, float *out);
-/* Integer and BOOL tensors, every value must fit 32 bits. */
-MGI_FN mango_status mgi_tensor_ints(const mgi_tensor *t, int32_t *out, mango_err *err);
 
 /* Writing: add metadata and tensors (data is copied on add), then save once,
  * which empties the writer. The first failing call is remembered, so callers
@@ -71,8 +69,6 @@ MGI_FN mango_status mgi_writer_new(mgi_tensor_writer **w, const mango_alloc *al)
 MGI_FN mango_status mgi_writer_meta(mgi_tensor_writer *w, const char *key, const char *value);
 MGI_FN mango_status mgi_writer_add(mgi_tensor_writer *w, const char *name, mgi_dtype dtype,
                                    int rank, const mango_idx *shape, const float *v);
-MGI_FN mango_status mgi_writer_add_i32(mgi_tensor_writer *w, const char *name, int rank,
-                                       const mango_idx *shape, const int32_t *v);
 /* Bytes already in the file's form, for tensors that are only carried along. */
 MGI_FN mango_status mgi_writer_add_raw(mgi_tensor_writer *w, const char *name, mgi_dtype dtype,
                                        int rank, const mango_idx *shape, const void *raw);

@@ -454,20 +454,4 @@ MGI_FN mango_status mgi_tensor_floats(const mgi_tensor *t, int finite, float *ou
     return MANGO_OK;
 }
 
-MGI_FN mango_status mgi_tensor_ints(const mgi_tensor *t, int32_t *out, mango_err *err)
-{
-    if (!wt_is_int(t->dtype))
-        return mgi_fail(err, MANGO_E_FORMAT, "tensor '%.80s' is of type %s, expected integers",
-                        t->name, mgi_dtype_name(t->dtype));
-    for (mango_idx i = 0; i < t->count; i++) {
-        const int64_t v = wt_int(t, i);
-        if (v > INT32_MAX || v < INT32_MIN)
-            return mgi_fail(err, MANGO_E_FORMAT,
-                            "tensor '%.80s': value %.0f at index %td does not fit 32 bits",
-                            t->name, (double)v, i);
-        out[i] = (int32_t)v;
-    }
-    return MANGO_OK;
-}
-
 #undef WT_BLOCK

@@ -129,18 +129,6 @@ MGI_FN mango_status mgi_writer_add(mgi_tensor_writer *w, const char *name, mgi_d
     return MANGO_OK;
 }
 
-MGI_FN mango_status mgi_writer_add_i32(mgi_tensor_writer *w, const char *name, int rank,
-                                       const mango_idx *shape, const int32_t *v)
-{
-    mango_idx count = 0;
-    wt_out *o = wt_push(w, name, MGI_I32, rank, shape, &count);
-    if (!o)
-        return w->st;
-    for (mango_idx i = 0; i < count; i++)
-        wt_store(o->data + 4 * i, (uint32_t)v[i], 4);
-    return MANGO_OK;
-}
-
 MGI_FN mango_status mgi_writer_add_raw(mgi_tensor_writer *w, const char *name, mgi_dtype dtype,
                                        int rank, const mango_idx *shape, const void *raw)
 {
