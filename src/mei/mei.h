@@ -295,6 +295,12 @@ MANGO_API mango_status mango_session_create(mango_session **s, const mango_modes
  * With a journal of format 1 values must come in the order of their ids (else
  * MANGO_E_STATE), one batch at a time.
  *
+ * mango_session_offer - codes I (K,d) of the caller's own: a start that is known to be
+ * good, the codes of real pictures, the best of a neighbouring neuron. They come out of
+ * mango_session_ask as if the optimizer had proposed them, with the ids (K) that this
+ * tells, and it learns from them; one that is known already keeps its id and is shown
+ * no more. MANGO_E_ARG for a level out of range; then nothing is taken.
+ *
  * mango_session_again - give out anew what was given out and not told, for example
  * when it was lost: ids (n), or all with id NULL. A resumed session does so by itself.
  *
@@ -303,6 +309,8 @@ MANGO_API mango_status mango_session_ask(mango_session *s, mango_idx cap, mango_
                                          uint64_t *id, mango_idx *I);
 MANGO_API mango_status mango_session_tell(mango_session *s, mango_idx n, const uint64_t *id,
                                           const double *y);
+MANGO_API mango_status mango_session_offer(mango_session *s, mango_idx K, const mango_idx *I,
+                                           uint64_t *id);
 MANGO_API mango_status mango_session_again(mango_session *s, mango_idx n, const uint64_t *id);
 /* mango_session_note - a line in the journal, {"note":{key:value}}: it keeps its place
  * between the others and changes nothing. */

@@ -27,7 +27,10 @@ static mango_status session_over(const mango_session *s)
  * the last batch repeats codes that are out, or the journal is of one batch at a time. */
 static int session_blocked(const mango_session *s)
 {
-    const mgi_proposals *last = s->n_open > 0 ? s->batch + s->n_open - 1 : NULL;
+    mango_idx i = s->n_open - 1;
+    while (i >= 0 && s->batch[i].offered)
+        i--;
+    const mgi_proposals *last = i >= 0 ? s->batch + i : NULL;
     return s->shown + s->out >= s->budget || (last && last->first == last->end) ||
            (last && s->format == 1);
 }
@@ -97,6 +100,30 @@ mango_status mango_session_tell(mango_session *s, mango_idx n, const uint64_t *i
         MGI_TRY(mgi_session_write_tell(s, n, id, y));
     for (mango_idx i = 0; i < n; i++)
         MGI_TRY(mgi_session_take(s, (mango_idx)id[i], y[i]));
+    return MANGO_OK;
+}
+
+mango_status mango_session_offer(mango_session *s, mango_idx K, const mango_idx *I,
+                                 uint64_t *id)
+{
+    MGI_REQUIRE(s);
+    MGI_CHECK(&s->err, K >= 0 && (K == 0 || (I && id)),
+              "mango_session_offer: codes and room for ids expected");
+    MGI_TRY(s->dead);
+    for (mango_idx e = 0; e < K * s->d; e++)
+        MGI_CHECK(&s->err, I[e] >= 0 && I[e] < s->n[e % s->d],
+                  "mango_session_offer: code %td has level %td in mode %td, expected 0..%td",
+                  e / s->d, I[e], e % s->d, s->n[e % s->d] - 1);
+    if (s->journal.log.f && s->format == 1)
+        return mgi_fail(&s->err, MANGO_E_STATE,
+                        "mango_session_offer: a journal of format 1 has no offers");
+    for (mango_idx k = 0; k < K; k += s->cap) {
+        const mango_idx m = MGI_MIN(s->cap, K - k);
+        if (mgi_session_reserve(s) < 0)
+            return mgi_fail(&s->err, MANGO_E_MEM, "session: out of memory");
+        MGI_TRY(mgi_session_write_offer(s, m, I + k * s->d));
+        MGI_TRY(mgi_session_offer(s, m, I + k * s->d, id + k));
+    }
     return MANGO_OK;
 }
 

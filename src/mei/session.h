@@ -13,9 +13,10 @@
 #include "journal.h"
 #include "mei.h"
 
-/* The proposals of one ask of the optimizer, until it is told all their values. */
+/* The proposals of one ask of the optimizer, or codes that the caller offers, until the
+ * optimizer is told all their values. */
 typedef struct mgi_proposals {
-    mango_idx number;     /* of the ask                                        */
+    int offered;          /* 1: by the caller                                  */
     mango_idx first, end; /* rows of the cache that are new with it            */
     mango_idx waiting;    /* of these: not whole yet                           */
     mango_idx shared;     /* proposals whose rows, of batches before, are not  */
@@ -28,6 +29,7 @@ typedef struct mgi_proposals {
 struct mango_session {
     mango_alloc al;
     mango_idx d, total;       /* modes; codes of the space, PTRDIFF_MAX: many */
+    mango_idx *n;             /* (d) levels */
     mango_opt *opt;
     mango_evaluator f;
     void *ud;
@@ -68,8 +70,13 @@ struct mango_session {
 
 /* ---- session_batch.c */
 MGI_FN int mgi_session_better(const mango_session *s, double y, double than);
+/* Memory for one more batch, taken before anything changes. */
+MGI_FN mango_status mgi_session_reserve(mango_session *s);
 /* Ask the optimizer for one more batch. A batch without new codes is told at once. */
 MGI_FN mango_status mgi_session_batch(mango_session *s);
+/* The same with K <= s->cap codes of the caller's own; ids (K) of them, may be NULL. */
+MGI_FN mango_status mgi_session_offer(mango_session *s, mango_idx K, const mango_idx *I,
+                                      uint64_t *id);
 /* Presentations to be had from the open batches, at most `most`: ids, codes (K,d). */
 MGI_FN mango_idx mgi_session_hand(mango_session *s, mango_idx most, uint64_t *id,
                                   mango_idx *I);
@@ -83,6 +90,8 @@ MGI_FN void mgi_session_free_batches(mango_session *s);
 
 /* ---- session_lines.c */
 MGI_FN mango_status mgi_session_write_ask(mango_session *s, mango_idx first);
+MGI_FN mango_status mgi_session_write_offer(mango_session *s, mango_idx K,
+                                            const mango_idx *I);
 MGI_FN mango_status mgi_session_write_tell(mango_session *s, mango_idx n, const uint64_t *id,
                                            const double *y);
 MGI_FN mango_status mgi_session_write_note(mango_session *s, const char *key,

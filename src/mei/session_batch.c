@@ -44,8 +44,7 @@ MGI_FN void mgi_session_free_batches(mango_session *s)
     mgi_del(&s->al, s->batch, s->n_batch, sizeof *s->batch);
 }
 
-/* Enough for one more batch, taken before anything changes. */
-static mango_status batch_reserve(mango_session *s)
+MGI_FN mango_status mgi_session_reserve(mango_session *s)
 {
     MGI_TRY(mgi_cache_reserve(&s->cache, s->cap));
     if (s->n_open == s->n_batch) {
@@ -130,7 +129,7 @@ static void batch_rows(mango_session *s, mgi_proposals *b)
 
 MGI_FN mango_status mgi_session_batch(mango_session *s)
 {
-    if (batch_reserve(s) < 0)
+    if (mgi_session_reserve(s) < 0)
         return mgi_fail(&s->err, MANGO_E_MEM, "session: out of memory");
     const mango_status st = batch_stall(s);
     if (st != MANGO_OK)
@@ -140,7 +139,8 @@ MGI_FN mango_status mgi_session_batch(mango_session *s)
     if (mango_opt_ask_ids(s->opt, s->cap, &b->K, b->I, b->id) < 0)
         return mgi_fail(&s->err, MANGO_E_STATE, "%s", mango_opt_error(s->opt));
     batch_rows(s, b);
-    b->number = s->asks++;
+    b->offered = 0;
+    s->asks++;
     s->n_open++;
     if (b->waiting > 0) {
         s->stalled = s->dry = 0;
@@ -149,6 +149,23 @@ MGI_FN mango_status mgi_session_batch(mango_session *s)
     s->stalled++;
     s->silent++;
     return b->shared > 0 ? MANGO_OK : batch_tell(s, s->n_open - 1);
+}
+
+MGI_FN mango_status mgi_session_offer(mango_session *s, mango_idx K, const mango_idx *I,
+                                      uint64_t *id)
+{
+    mgi_proposals *b = s->batch + s->n_open;
+    memcpy(b->I, I, (size_t)(K * s->d) * sizeof *I);
+    b->K = K;
+    b->offered = 1;
+    batch_rows(s, b);
+    for (mango_idx k = 0; k < K; k++) {
+        b->id[k] = MANGO_UNASKED;
+        if (id)
+            id[k] = (uint64_t)b->row[k];
+    }
+    s->n_open++;
+    return b->waiting + b->shared > 0 ? MANGO_OK : batch_tell(s, s->n_open - 1);
 }
 
 /* ---- hand out ------------------------------------------------------------- */

@@ -5,6 +5,8 @@
  *                                                      Q, Q+1, ...
  *            {"tell":P,"id":[...],"y":[...]}           values, after P earlier ones; null:
  *                                                      missing. An id may come again
+ *            {"offer":[[...],...]}                     codes of the caller's own; those that
+ *                                                      are new have the next ids
  *            {"note":{"key":"text"}}                   of the caller; changes nothing
  * The order of the lines is the order in which things happened, and all the state there
  * is. Batches without a new code follow from the rest: they leave no line unless a tell
@@ -26,6 +28,13 @@ static mango_status lines_write(mango_session *s, int now)
     return st;
 }
 
+/* Level j of a code: the first opens it, the last closes it. */
+static void lines_level(mango_session *s, int more, mango_idx j, long level)
+{
+    mgi_str_printf(&s->line, "%s%ld%s", j ? "," : more ? ",[" : "[", level,
+                   j == s->d - 1 ? "]" : "");
+}
+
 MGI_FN mango_status mgi_session_write_ask(mango_session *s, mango_idx first)
 {
     const mgi_cache *c = &s->cache;
@@ -37,12 +46,34 @@ MGI_FN mango_status mgi_session_write_ask(mango_session *s, mango_idx first)
     if (s->format > 1)
         mgi_str_printf(&s->line, ",\"first\":%lld", (long long)first);
     mgi_str_puts(&s->line, ",\"codes\":[");
-    for (mango_idx i = first; i < c->n; i++)
+    for (mango_idx i = first; i < c->n; i++) {
+        const int32_t *code = c->code + i * s->d;
         for (mango_idx j = 0; j < s->d; j++)
-            mgi_str_printf(&s->line, "%s%ld%s", j ? "," : i > first ? ",[" : "[",
-                           (long)c->code[i * s->d + j], j == s->d - 1 ? "]" : "");
+            lines_level(s, i > first, j, (long)code[j]);
+    }
     mgi_str_puts(&s->line, "]");
     return lines_write(s, 0);
+}
+
+/* Batches that left no line, which what comes now must not change places with. */
+static mango_status lines_silent(mango_session *s)
+{
+    return s->format > 1 && s->silent > 0 ? mgi_session_write_ask(s, s->cache.n) : MANGO_OK;
+}
+
+MGI_FN mango_status mgi_session_write_offer(mango_session *s, mango_idx K,
+                                            const mango_idx *I)
+{
+    if (!s->journal.log.f)
+        return MANGO_OK;
+    MGI_TRY(lines_silent(s));
+    s->line.n = 0;
+    mgi_str_puts(&s->line, "{\"offer\":[");
+    for (mango_idx k = 0; k < K; k++)
+        for (mango_idx j = 0; j < s->d; j++)
+            lines_level(s, k > 0, j, (long)I[k * s->d + j]);
+    mgi_str_puts(&s->line, "]");
+    return lines_write(s, 1);
 }
 
 MGI_FN mango_status mgi_session_write_tell(mango_session *s, mango_idx n, const uint64_t *id,
@@ -50,8 +81,7 @@ MGI_FN mango_status mgi_session_write_tell(mango_session *s, mango_idx n, const 
 {
     if (!s->journal.log.f)
         return MANGO_OK;
-    if (s->format > 1 && s->silent > 0)
-        MGI_TRY(mgi_session_write_ask(s, s->cache.n));
+    MGI_TRY(lines_silent(s));
     s->line.n = 0;
     if (s->format == 1) {
         mgi_str_printf(&s->line, "{\"tell\":%lld,\"first\":%lld", (long long)s->asks - 1,
@@ -192,6 +222,39 @@ static mango_status lines_tell(mango_session *s)
     return ok ? st : lines_other(s, "the next values expected");
 }
 
+/* The codes of an offer into s->J; how many, -1: not what is expected. */
+static mango_idx lines_offered(mango_session *s, const mgi_json *j)
+{
+    const mgi_json_value *codes = mgi_json_get(j, j->v, "offer");
+    mango_idx n = 0;
+    if (codes->kind != MGI_JSON_ARRAY || codes->n < 1 || codes->n > s->cap)
+        return -1;
+    for (mango_idx r = codes->child; r >= 0; r = j->v[r].next) {
+        if (j->v[r].kind != MGI_JSON_ARRAY || j->v[r].n != s->d)
+            return -1;
+        for (mango_idx e = j->v[r].child; e >= 0; e = j->v[e].next, n++) {
+            const mgi_json_value *v = j->v + e;
+            if (!v->is_int || v->i < 0 || v->i >= s->n[n % s->d])
+                return -1;
+            s->J[n] = (mango_idx)v->i;
+        }
+    }
+    return codes->n;
+}
+
+static mango_status lines_offer(mango_session *s)
+{
+    mgi_json j;
+    MGI_TRY(mgi_journal_next(&s->journal, "offer", &j, &s->err));
+    const mango_idx K = lines_offered(s, &j);
+    mgi_json_free(&j);
+    if (K < 0)
+        return lines_other(s, "codes of the space expected");
+    if (mgi_session_reserve(s) < 0)
+        return mgi_fail(&s->err, MANGO_E_MEM, "session: out of memory");
+    return mgi_session_offer(s, K, s->J, NULL);
+}
+
 static mango_status lines_note(mango_session *s)
 {
     mgi_json j;
@@ -218,6 +281,8 @@ static mango_status lines_next(mango_session *s)
         return lines_ask(s, s->cache.n);
     if (mgi_journal_is(&s->journal, "note"))
         return lines_note(s);
+    if (mgi_journal_is(&s->journal, "offer"))
+        return lines_offer(s);
     return lines_tell(s);
 }
 

@@ -241,7 +241,7 @@ static mango_status session_journal_open(mango_session *s, const mango_modes *m,
 
 /* ---- create and destroy --------------------------------------------------- */
 
-static mango_status session_memory(mango_session *s, mango_err *err)
+static mango_status session_memory(mango_session *s, const mango_idx *n, mango_err *err)
 {
     mango_idx cells, all;
     if (!mgi_mul(s->cap, s->d, &cells) || !mgi_mul(s->ahead, s->d, &all))
@@ -250,12 +250,14 @@ static mango_status session_memory(mango_session *s, mango_err *err)
     s->told = mgi_new(&s->al, s->cap, sizeof *s->told);
     s->id = mgi_new(&s->al, s->cap, sizeof *s->id);
     s->J = mgi_new(&s->al, cells, sizeof *s->J);
+    s->n = mgi_new(&s->al, s->d, sizeof *s->n);
     s->y = mgi_new(&s->al, s->cap, sizeof *s->y);
     s->aI = mgi_new(&s->al, all, sizeof *s->aI);
     s->ay = mgi_new(&s->al, s->ahead, sizeof *s->ay);
     s->peek = mgi_new(&s->al, s->ahead > 0 ? cells : 0, sizeof *s->peek);
-    if (!s->told || !s->id || !s->J || !s->y || !s->aI || !s->ay || !s->peek)
+    if (!s->n || !s->told || !s->id || !s->J || !s->y || !s->aI || !s->ay || !s->peek)
         return mgi_fail(err, MANGO_E_MEM, "session: out of memory");
+    memcpy(s->n, n, (size_t)s->d * sizeof *n);
     return MANGO_OK;
 }
 
@@ -272,7 +274,7 @@ static mango_status session_build(mango_session *s, const mango_modes *m,
         s->total = PTRDIFF_MAX;
     if (o->ahead > s->cap && !o->repeat && o->shows == 1 && info.oblivious)
         s->ahead = o->ahead;
-    MGI_TRY(session_memory(s, err));
+    MGI_TRY(session_memory(s, m->n, err));
     return o->journal ? session_journal_open(s, m, o, err) : MANGO_OK;
 }
 
@@ -308,6 +310,7 @@ static void session_del(mango_session *s, int drop)
     mgi_del(&al, s->told, s->cap, sizeof *s->told);
     mgi_del(&al, s->id, s->cap, sizeof *s->id);
     mgi_del(&al, s->J, cells, sizeof *s->J);
+    mgi_del(&al, s->n, s->d, sizeof *s->n);
     mgi_del(&al, s->y, s->cap, sizeof *s->y);
     mgi_del(&al, s->aI, s->ahead * s->d, sizeof *s->aI);
     mgi_del(&al, s->ay, s->ahead, sizeof *s->ay);
