@@ -21,10 +21,24 @@
 
 #include "base.h"
 #include <assert.h>
+#include <float.h>
 #include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
+
+/* The same bits everywhere: each + - * / of floats and doubles is rounded once, to its
+ * own type, in the order written. */
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "the same bits everywhere are part of the contract: build without -ffast-math"
+#endif
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
+#if defined(__i386__)
+#error "x87 arithmetic gives other digits: build with -msse2 -mfpmath=sse"
+#else
+#error "floats are evaluated in a wider type: build with -fexcess-precision=fast or -std=gnu99"
+#endif
+#endif
 
 /* MGI_FN: private across files; extern in src/, static in mango.h. */
 #ifndef MGI_FN

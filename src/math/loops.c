@@ -247,9 +247,11 @@ static void loops_few_base(mango_idx m, mango_idx n, const uint32_t *from, const
                            const float *b, mango_idx nr, float *c, mango_idx ldc)
 {
     for (mango_idx i = 0; i < m; i++, c += ldc)
-        for (uint32_t k = from[i]; k < from[i + 1]; k++)
+        for (uint32_t k = from[i]; k < from[i + 1]; k++) {
+            const float *row = b + (mango_idx)e[k].at * nr;
             for (mango_idx j = 0; j < n; j++)
-                c[j] = mgi_fmaf(e[k].v, b[e[k].at * nr + j], c[j]);
+                c[j] = mgi_fmaf(e[k].v, row[j], c[j]);
+        }
 }
 
 /* ---- the instances --------------------------------------------------------- */

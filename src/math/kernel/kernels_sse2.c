@@ -1,4 +1,4 @@
-/* kernels_sse2.c - the kernel table for every x86-64: tiles of 4 x 4. There is
+/* kernels_sse2.c - the kernel table for every x86 with SSE2: tiles of 4 x 4. There is
  * no fma instruction; x2_fma makes it exactly, through double.
  * SPDX-License-Identifier: MIT */
 #include "kernels.h"
@@ -161,16 +161,25 @@ static void x2_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_
     mgi_ref_tile_half(mgi_kernels_sse2(), m, n, a, ntap, tap, b, c, ldc, load);
 }
 
+/* In 32 bits GCC would hold pairs of floats in MMX registers: the plain loop there. */
+#if defined(__x86_64__)
+#define X2_TANH mgi_sse2_tanh
+#else
+#define X2_TANH mgi_ref_tanh
+#endif
+
 static const mgi_kernels x2_table = {"sse2", 4, 4, x2_tile, x2_outer, mgi_ref_finish, mgi_ref_add,
                                      x2_axpy, mgi_ref_relu, mgi_ref_maximum, x2_scale_shift,
                                      mgi_ref_mix, mgi_lif_ref, x2_gather, mgi_ref_lif_bits,
-                                     x2_gather_int8, mgi_ref_drain, x2_tile_half, mgi_sse2_tanh,
+                                     x2_gather_int8, mgi_ref_drain, x2_tile_half, X2_TANH,
                                      mgi_ref_widen};
 
 MGI_FN const mgi_kernels *mgi_kernels_sse2(void)
 {
     return &x2_table;
 }
+
+#undef X2_TANH
 
 #else
 
