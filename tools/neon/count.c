@@ -132,7 +132,10 @@ static void count_lif(void)
     mango_lif_preset("snntorch", &p);
     const mgi_lif_rule rule = mgi_lif_lower(&p);
     count_begin("LIF step, 64 channels", (double)n, "neuron");
-    mgi_kernels_get()->lif_bits(n / 64, 64, &rule, X, U, S);
+    for (mango_idx i = 0; i < n / 64; i++) {
+        const mgi_lif_run q = {.T = 1, .n = 64, .X = X + 64 * i, .U = U + 64 * i, .S = S + i};
+        mgi_kernels_get()->lif_bits(&rule, &q);
+    }
     count_end();
     free(X);
     free(U);
