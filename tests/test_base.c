@@ -125,6 +125,10 @@ static void t_base_threads(void)
     mango_set_threads(0);
     T_CHECK(mango_threads() >= 1);
     mango_set_threads(were);
+    T_EQ(mgi_threads_busy(0.001, 100.0), -1); /* too short to tell */
+    T_EQ(mgi_threads_busy(0.1, 1.0), 0);
+    T_EQ(mgi_threads_busy(0.1, 4.0), -1);
+    T_EQ(mgi_threads_busy(0.1, 30.0), 1);
 }
 
 /* ---- random numbers ---- */

@@ -1,6 +1,7 @@
 /* plan.c - decides everything about a reading of a network before the first
  * query; plan_run.c answers queries.
  * SPDX-License-Identifier: MIT */
+#include "../base/threads.h"
 #include "plan.h"
 
 /* ---- create ---------------------------------------------------------------------- */
@@ -90,6 +91,7 @@ mango_status mango_plan_create(mango_plan **plan, const mango_net *net,
     MGI_CHECK(err, plan && net && options, "mango_plan_create: plan, net or options is NULL");
     *plan = NULL;
     mango_plan_options o;
+    mgi_threads_look();
     MGI_TRY(mango_plan_defaults(&o, sizeof o));
     MGI_TRY(mgi_options_in(&o, sizeof o, options, "mango_plan", err));
     const mango_alloc a = mgi_alloc_get(al);

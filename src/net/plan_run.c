@@ -1,6 +1,7 @@
 /* plan_run.c - answers queries with a plan, without allocating: in chunks of
  * inputs and of time, or in slices of time that the caller asks for.
  * SPDX-License-Identifier: MIT */
+#include "../base/threads.h"
 #include "plan.h"
 
 static mango_status run_check_input(mango_plan *p, mango_idx B, const float *x)
@@ -65,6 +66,7 @@ static void run_time(mango_plan *p, mango_idx from, mango_idx until)
 static int run_threads(const mango_plan *p)
 {
     const int threads = mango_threads();
+    mgi_threads_look();
     if (threads > p->threads)
         mango_set_threads(p->threads);
     return threads;

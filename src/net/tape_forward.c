@@ -1,5 +1,6 @@
 /* tape_forward.c - the forward steps of a tape.
  * SPDX-License-Identifier: MIT */
+#include "../base/threads.h"
 #include "tape.h"
 
 /* An operator that both executors run alike. */
@@ -45,6 +46,7 @@ static int forward_finite(mango_idx n, const float *x)
 mango_status mgi_tape_forward(mgi_tape *t, mango_idx b, const float *x)
 {
     MGI_REQUIRE(t && x && b > 0 && b <= t->o.B);
+    mgi_threads_look();
     t->b = b;
     t->bad = -1;
     for (int i = 0; i < t->net->n_nodes; i++)
