@@ -165,7 +165,7 @@ static void t_train_batches(void)
     int a[4], b[4];
     const mango_idx index[4] = {5, 6, 7, 8};
     const float scale[3] = {2, 2, 2}, shift[3] = {-1, -1, -1};
-    mgi_batch B = {4, 3, 8, 8, x, a, b, 1};
+    mgi_batch B = {4, 3, 8, 8, x, a, b, 1, NULL};
     T_REQUIRE(d != NULL);
     T_OK(mango_train_defaults(MANGO_TRAIN_VQVAE, NULL, &o, sizeof o, NULL), NULL);
     o.mixup = 0.5;

@@ -28,6 +28,7 @@
 
 #define SPC_ROWS 128      /* rows of a tile, at most                             */
 #define SPC_OUT 64        /* outputs of a tile                                   */
+#define SPC_SUMS (SPC_ROWS * (SPC_OUT + MGI_INT8_OUT / 2)) /* floats of a thread */
 #define SPC_WINDOW 64     /* words of a window that is looked at for repetition  */
 #define SPC_WIDEN 262144  /* floats widened at a time on the dense way, about    */
 #define SPC_GRAIN 65536   /* additions below which one thread does it            */
@@ -51,6 +52,7 @@ typedef struct spc_job {
     mango_idx times, lanes, groups; /* parts of T, B and O               */
     uint64_t *word;          /* (y,x,word,lane,time,nb*tb): sorted words */
     uint8_t *row, *many;     /* ... their maps in a tile; how many words */
+    float *sums;             /* SPC_SUMS of each thread                  */
 } spc_job;
 
 typedef struct spc_tile {
@@ -305,13 +307,12 @@ static void spc_fire(const spc_job *j, const spc_tile *u)
     }
 }
 
+/* sums: SPC_SUMS floats, a tile's sums, and those of 16 bits behind them. */
 static void spc_item(const spc_job *j, mango_idx group, mango_idx pos, mango_idx lane,
-                     mango_idx time)
+                     mango_idx time, float *sums)
 {
     const mgi_convgeo *g = &j->g;
     const mango_idx nr = j->k->nr;
-    float space[SPC_ROWS * SPC_OUT + 16];
-    int16_t low[SPC_ROWS * MGI_INT8_OUT];
     spc_tile u;
     u.pos = pos;
     u.iy = pos / g->OW * g->sh - g->py;
@@ -322,15 +323,15 @@ static void spc_item(const spc_job *j, mango_idx group, mango_idx pos, mango_idx
     u.panel = u.o0 / nr;
     u.panels = mgi_ceil_div(u.n, nr);
     u.wide = j->int8 ? MGI_INT8_OUT : u.panels * nr;
-    u.acc = space + (64 - (uintptr_t)(void *)space % 64) % 64 / sizeof *space;
+    u.acc = sums;
     u.rows = u.B * u.T;
     for (mango_idx i = 0; i < u.rows; i++)
         u.row[i] = (uint16_t)i;
     if (j->lif && j->lif->repeats)
         spc_different(j, &u);
-    u.low = low;
+    u.low = (int16_t *)(void *)(sums + SPC_ROWS * SPC_OUT);
     if (j->int8)
-        memset(low, 0, (size_t)(u.rows * u.wide) * sizeof *low);
+        memset(u.low, 0, (size_t)(u.rows * u.wide) * sizeof *u.low);
     spc_sum(j, &u, lane * j->times + time);
     if (j->int8)
         spc_scale(j, &u);
@@ -351,11 +352,13 @@ static void spc_parts(spc_job *j)
     j->groups = mgi_ceil_div(j->g.O, SPC_OUT);
 }
 
-/* Floats for the sorted words of N maps; parts of T and B waste a third at most. */
+/* Floats for the sums of all threads, on a line, and for the sorted words of N maps;
+ * parts of T and B waste a third at most. */
 static mango_idx spc_sorted(const mgi_conv *c, mango_idx N)
 {
     const mango_idx n = c->H * c->W * mgi_bits_words(c->C) * (N + N / 2 + SPC_ROWS);
-    return (n * (mango_idx)(sizeof(uint64_t) + 2) + 16) / (mango_idx)sizeof(float) + 1;
+    const mango_idx words = n * (mango_idx)(sizeof(uint64_t) + 2) / (mango_idx)sizeof(float);
+    return SPC_LINE + mango_threads() * SPC_SUMS + words + 1;
 }
 
 /* Membranes go from step to step, so all steps of an input stay with one thread;
@@ -365,14 +368,17 @@ static void spc_gather(spc_job *j, float *work)
     const mango_idx HW = j->g.OH * j->g.OW, n = j->groups * HW * j->lanes;
     const mango_idx words = j->g.H * j->g.W * j->words, parts = j->lanes * j->times;
     const double adds = j->active * (double)(j->g.kh * j->g.kw * j->g.O);
-    j->word = (uint64_t *)(void *)(work + (uintptr_t)(void *)work / sizeof *work % 2);
+    const mango_idx off = (mango_idx)((uintptr_t)(void *)work / sizeof *work % SPC_LINE);
+    j->sums = work + (SPC_LINE - off) % SPC_LINE;
+    j->word = (uint64_t *)(void *)(j->sums + mango_threads() * SPC_SUMS);
     j->row = (uint8_t *)(void *)(j->word + words * parts * j->nb * j->tb);
     j->many = j->row + words * parts * j->nb * j->tb;
     spc_sort_all(j);
     MGI_OMP(parallel for schedule(dynamic) if (n > 1 && adds >= SPC_GRAIN))
     for (mango_idx i = 0; i < n; i++)
         for (mango_idx t = 0; t < j->times; t++)
-            spc_item(j, i / j->lanes / HW, i / j->lanes % HW, i % j->lanes, t);
+            spc_item(j, i / j->lanes / HW, i / j->lanes % HW, i % j->lanes, t,
+                     mgi_thread_scratch(j->sums, SPC_SUMS));
     (void)adds;
 }
 
@@ -483,6 +489,7 @@ MGI_FN void mgi_bits_conv_lif(const mgi_conv *c, mango_idx N, const uint64_t *x,
 
 #undef SPC_ROWS
 #undef SPC_OUT
+#undef SPC_SUMS
 #undef SPC_WINDOW
 #undef SPC_WIDEN
 #undef SPC_GRAIN

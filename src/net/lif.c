@@ -7,7 +7,7 @@
 #include "../math/loops.h"
 #include "lifrule.h"
 
-#define LIF_BLOCK 4096 /* neurons; their state stays in the first-level cache */
+#define LIF_BLOCK 2048 /* neurons; their state stays in the first-level cache */
 
 mango_status mango_lif_preset(const char *name, mango_lif *rule)
 {

@@ -8,7 +8,7 @@
 #include "plan.h"
 
 #define FOLD_LARGE (1 << 18) /* weights that do not stay in cache */
-#define FOLD_PART 16384      /* weights that are folded at a time */
+#define FOLD_PART 6144       /* weights that are folded at a time, on the stack */
 
 /* Scratch for one step's weights. */
 typedef struct mgi_fold {

@@ -3,8 +3,6 @@
 #include "trainer.h"
 #include "../base/real.h"
 
-#define AUG_MAX (256 * 256 * 3) /* bytes of a picture decoded on the stack */
-
 typedef struct aug_change {
     mango_idx dy, dx;         /* shift of the crop, -pad..pad */
     int flip;
@@ -54,20 +52,19 @@ mango_status mgi_batch_fill(mgi_batch *B, const mango_data *data, const mango_id
 {
     const mango_idx e = B->C * B->H * B->W;
     float table[3][256];
+    const unsigned char *px = mango_data_pixels(data);
     int bad = 0;
-    MGI_REQUIRE(e <= AUG_MAX || mango_data_pixels(data));
     for (int c = 0; c < 3; c++)
         for (int v = 0; v < 256; v++)
             table[c][v] = (float)v / 255.0f * scale[c] + shift[c];
     MGI_OMP(parallel for reduction(+ : bad))
     for (mango_idx k = 0; k < B->b; k++) {
-        unsigned char own[AUG_MAX];
-        const unsigned char *px = mango_data_pixels(data);
+        unsigned char *own = px ? NULL : B->pixels + k * e;
         aug_change a;
         memset(&a, 0, sizeof a);
         if (random)
             a = aug_draw(o, epoch, index[k], B->H, B->W);
-        bad += mango_data_picture(data, index[k], px ? NULL : own, &B->label[k], NULL) < 0;
+        bad += mango_data_picture(data, index[k], own, &B->label[k], NULL) < 0;
         aug_place(B, &a, px ? px + index[k] * e : own, (const float(*)[256])table, B->x + k * e);
     }
     B->lam = 1;
@@ -103,4 +100,3 @@ void mgi_batch_mixup(mgi_batch *B, const mango_train_options *o, mango_idx updat
             x[i] = lam * x[i] + (1.0f - lam) * next[i];
     }
 }
-#undef AUG_MAX

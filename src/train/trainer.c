@@ -95,6 +95,12 @@ static mango_status trainer_data(mango_trainer *t, mango_err *err)
     return MANGO_OK;
 }
 
+/* Are all pictures in memory, decoded? */
+static int trainer_in_memory(const mango_trainer *t)
+{
+    return mango_data_pixels(t->data) && (!t->val || mango_data_pixels(t->val));
+}
+
 static mango_status trainer_buffers(mango_trainer *t, mango_err *err)
 {
     const mgi_node *n = mgi_trainer_pictures(t);
@@ -107,6 +113,8 @@ static mango_status trainer_buffers(mango_trainer *t, mango_err *err)
     t->batch.H = n->H;
     t->batch.W = n->W;
     t->batch.x = mgi_new(&t->al, t->o.batch * e, sizeof(float));
+    if (!trainer_in_memory(t))
+        t->batch.pixels = mgi_new(&t->al, t->o.batch * e, 1);
     t->batch.label = mgi_new(&t->al, t->o.batch, sizeof(int));
     t->batch.label2 = mgi_new(&t->al, t->o.batch, sizeof(int));
     t->order = mgi_new(&t->al, t->info.count, sizeof *t->order);
@@ -116,9 +124,10 @@ static mango_status trainer_buffers(mango_trainer *t, mango_err *err)
         t->n_work = MGI_MAX(t->n_work, 4 * t->net->node[i].C * t->net->node[i].H *
                                            (t->net->node[i].H == 1 ? 1 : 0));
     t->work = mgi_new(&t->al, t->n_work, sizeof *t->work);
-    return t->batch.x && t->batch.label && t->batch.label2 && t->order && t->row && t->work
-               ? MANGO_OK
-               : MANGO_E_MEM;
+    const int pixels = t->batch.pixels || trainer_in_memory(t);
+    const int labels = t->batch.label && t->batch.label2;
+    return t->batch.x && pixels && labels && t->order && t->row && t->work ? MANGO_OK
+                                                                           : MANGO_E_MEM;
 }
 
 static mango_status trainer_prepare(mango_trainer *t, mango_err *err)
@@ -195,6 +204,7 @@ void mango_trainer_destroy(mango_trainer *t)
         t->kind->free(t);
     mgi_del(&a, t->batch.x, t->o.batch * e, sizeof(float));
     mgi_del(&a, t->seen, t->o.batch * e, sizeof(float));
+    mgi_del(&a, t->batch.pixels, t->o.batch * e, 1);
     mgi_del(&a, t->batch.label, t->o.batch, sizeof(int));
     mgi_del(&a, t->batch.label2, t->o.batch, sizeof(int));
     mgi_del(&a, t->order, t->info.count, sizeof *t->order);

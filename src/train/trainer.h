@@ -90,6 +90,7 @@ typedef struct mgi_batch {
     float *x;         /* (b,H,W,C), normalized */
     int *label, *label2;
     double lam;       /* of mixup; 1: none */
+    unsigned char *pixels; /* (b,C,H,W) as read, of data that is not in memory, else NULL */
 } mgi_batch;
 /* Pictures index[0..b-1] of data into the batch, changed at random as o asks
  * when `random`; stream by (epoch, picture). shift, scale: x = rgb*scale[c] + shift[c]. */
