@@ -21,11 +21,12 @@ static const cli_doc mei_doc = {
     "A query that --early-stop cuts is told to the optimizer, and noted in the journal, as\n"
     "missing (null): it learns from the elite alone, which is the same for R = 1. Such a\n"
     "code costs a query again when it comes again.\n",
-    "  mango mei --gen sngan_cifar10 --net snn_conv_cifar10 --target spiking1:3 --budget 1000 --T 20 --out mei-3\n"
-    "  mango mei --gen sngan_cifar10 --net snn_conv_cifar10 --target spiking1:3 --budget 5000 --T 20 --out mei-3 "
-    "--resume\n"
-    "  mango mei --gen sngan_cifar10 --net spiking_resnet18_cifar10 --target layer4.1.sn2:17 --opt tt --out "
-    "mei-17\n"};
+    "  mango mei --gen sngan_cifar10 --net snn_conv_cifar10 --target spiking1:3 --budget 1000 "
+    "--T 20 --out mei-3\n"
+    "  mango mei --gen sngan_cifar10 --net snn_conv_cifar10 --target spiking1:3 --budget 5000 "
+    "--T 20 --out mei-3 --resume\n"
+    "  mango mei --gen sngan_cifar10 --net spiking_resnet18_cifar10 --target layer4.1.sn2:17 "
+    "--opt tt --out mei-17\n"};
 
 typedef struct mei_job {
     const char *gen_name, *net_name, *fill, *target, *opt, *opt_set, *out;
@@ -258,7 +259,8 @@ static void mei_tell(mei_job *j, cli *c)
               j->target, si.best, si.queries, si.cached, j->run.seconds, j->run.opt_seconds,
               j->out);
     if (mgi_is_finite(j->run.as_is))
-        cli_print(c, "with the weights as they are the best picture gives %.6g\n", j->run.as_is);
+        cli_print(c, "with the weights as they are the best picture gives %.6g\n",
+                  j->run.as_is);
     if (j->early > 0)
         cli_print(c, "stopped early: %td queries; %.1f%% of the network's steps saved\n",
                   j->run.info.stopped,
@@ -307,6 +309,13 @@ static void mei_optimizers(const char *usual, char *text, size_t cap)
         n += (size_t)snprintf(text + n, cap - n, "%s%s%s", i ? ", " : "", p.name,
                               strcmp(p.name, usual) ? "" : " (default)");
     }
+}
+
+static void mei_end(mei_job *j)
+{
+    mango_search_destroy(j->search);
+    mango_net_destroy(j->net);
+    mango_net_destroy(j->gen);
 }
 
 int verb_mei(int argc, char **argv)
@@ -368,8 +377,6 @@ int verb_mei(int argc, char **argv)
     if (st >= 0)
         mei_tell(&j, &c);
     rc = st < 0 ? cli_fail(&c, st, &err) : st == MANGO_STOP_USER ? CLI_INTERRUPTED : CLI_OK;
-    mango_search_destroy(j.search);
-    mango_net_destroy(j.net);
-    mango_net_destroy(j.gen);
+    mei_end(&j);
     return rc;
 }
