@@ -18,7 +18,8 @@ static void t_compute_kernels(void)
     T_STATUS(mango_kernels_get(NULL, sizeof info), MANGO_E_ARG);
     T_EQ(mango_peak(3), 3.0 * 128 * info.rows * info.columns * mango_threads());
     T_EQ(mango_peak(0), -1);
-    const double one[2] = {mango_exp(1.0), mgi_exp(1.0)}, two[2] = {mango_log(2.0), mgi_log(2.0)};
+    const double one[2] = {mango_exp(1.0), mgi_exp(1.0)},
+                 two[2] = {mango_log(2.0), mgi_log(2.0)};
     T_CHECK(one[0] == one[1] && two[0] == two[1]);
 }
 
@@ -48,7 +49,8 @@ static void t_compute_conv(void)
     mango_conv *c = NULL;
     mango_conv_info info = {0};
     mango_err err = {""};
-    static float w[O * C * 9], x[N * H * W * C], y[N * H * W * O], z[N * H * W * O], want[N * H * W * O];
+    static float w[O * C * 9], x[N * H * W * C], y[N * H * W * O], z[N * H * W * O],
+        want[N * H * W * O];
     static uint64_t bits[N * H * W * WORDS];
     mango_fill_u("w", 1, MGI_COUNT(w), w);
     mango_fill_u("x", 1, MGI_COUNT(x), x);
@@ -61,7 +63,16 @@ static void t_compute_conv(void)
     T_EQ(info.H, 4);
     T_EQ(info.W, 6);
     T_EQ(info.macs, 70.0 * 33 * (2 + 3 + 3 + 2) * (2 + 3 + 3 + 3 + 3 + 2));
-    mgi_conv plain = {.C = C, .H = H, .W = W, .O = O, .kh = 3, .kw = 3, .sh = 2, .sw = 1, .ph = 1, .pw = 1};
+    mgi_conv plain = {.C = C,
+                      .H = H,
+                      .W = W,
+                      .O = O,
+                      .kh = 3,
+                      .kw = 3,
+                      .sh = 2,
+                      .sw = 1,
+                      .ph = 1,
+                      .pw = 1};
     T_REQUIRE(mgi_conv_shape(&plain));
     mgi_conv_forward_ref(&plain, N, x, w, NULL, want);
     T_STATUS(mango_conv_run(c, x, y), MANGO_OK);
@@ -83,7 +94,8 @@ static void t_compute_conv(void)
 /* What all values of the input cost together is what the layer costs. */
 static void t_compute_uses(void)
 {
-    static const char *const spec[] = {"snn_conv,width=0.25", "resnet18,width=0.25", "vqvae,width=0.25"};
+    static const char *const spec[] = {"snn_conv,width=0.25", "resnet18,width=0.25",
+                                       "vqvae,width=0.25"};
     mango_err err = {""};
     for (mango_idx k = 0; k < MGI_COUNT(spec); k++) {
         mango_net *n = NULL;

@@ -19,9 +19,11 @@ static double t_fork_once(void)
     mango_fill_u("input", 5, MGI_COUNT(x), x);
     mango_plan_defaults(&o, sizeof o);
     o.batch = 4, o.raw = 1;
-    if (mango_net_zoo(&n, "resnet18,width=0.25", NULL, NULL) >= 0 && mango_net_fill(n, 7, 1) >= 0) {
+    if (mango_net_zoo(&n, "resnet18,width=0.25", NULL, NULL) >= 0 &&
+        mango_net_fill(n, 7, 1) >= 0) {
         const mango_reading r = {mango_net_layers(n) - 1, MANGO_READ_MEAN, y};
-        if (mango_plan_create(&p, n, &o, 1, &r, NULL, NULL) >= 0 && mango_plan_run(p, 4, x) >= 0)
+        if (mango_plan_create(&p, n, &o, 1, &r, NULL, NULL) >= 0 &&
+            mango_plan_run(p, 4, x) >= 0)
             sum = 0;
     }
     for (mango_idx i = 0; i < MGI_COUNT(y); i++)

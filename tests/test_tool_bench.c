@@ -103,7 +103,8 @@ static double t_tool_bench_needed(double *rate)
                   (double)(n * T_BENCH_T * T_BENCH_B);
         free(S);
     }
-    T_STATUS(mango_net_layer(net, 1, &after, sizeof after), MANGO_OK); /* conv0: once, no spikes */
+    T_STATUS(mango_net_layer(net, 1, &after, sizeof after),
+             MANGO_OK); /* conv0: once, no spikes */
     mango_net_destroy(net);
     return sum / T_BENCH_B + (double)(after.C * after.H * after.W) * 75;
 }

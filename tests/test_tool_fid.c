@@ -152,41 +152,55 @@ static void t_tool_fid_refuses(void)
 /* An SN-GAN keeps its discriminator, which a further training starts from. */
 static void t_tool_fid_train(void)
 {
-    const char *const train = "train sngan --data folder --root fid --batch 4 --n-dis 1 --epochs 1 "
-                              "--no-test --quiet";
+    const char *const train =
+        "train sngan --data folder --root fid --batch 4 --n-dis 1 --epochs 1 "
+        "--no-test --quiet";
     char command[400];
     t_tool_fid_make();
-    snprintf(command, sizeof command, "%s --arch sngan,width=0.04 --dsc sngan_dsc,width=0.07 --out g.st",
-             train);
+    snprintf(command, sizeof command,
+             "%s --arch sngan,width=0.04 --dsc sngan_dsc,width=0.07 --out g.st", train);
     t_tool_is(command, 0, NULL);
-    snprintf(command, sizeof command, "%s --from g.st --from-dsc g.st.dsc --grid 1 --lr-dis 1e-4 --out h.st",
-             train);
+    snprintf(command, sizeof command,
+             "%s --from g.st --from-dsc g.st.dsc --grid 1 --lr-dis 1e-4 --out h.st", train);
     t_tool_is(command, 0, NULL);
     T_CHECK(t_exists(t_work("h.st.dsc")));
     t_tool_is("info h.st.dsc", 0, "sngan_dsc");
-    snprintf(command, sizeof command, "%s --arch sngan,width=0.04 --dsc sngan_dsc,width=0.07,classes=2 --widen --from g.st --from-dsc g.st.dsc --out l.st",
+    snprintf(command, sizeof command,
+             "%s --arch sngan,width=0.04 --dsc sngan_dsc,width=0.07,classes=2 --widen "
+             "--from g.st --from-dsc g.st.dsc --out l.st",
              train);
     t_tool_is(command, 0, NULL);
     t_tool_is("info l.st", 0, "train.latent_classes");
-    t_tool_is("eval --features zoo:resnet18,width=0.05,classes=2 --fill 7,1 --data folder --root fid --gen l.st --json",
+    t_tool_is("eval --features zoo:resnet18,width=0.05,classes=2 --fill 7,1 --data folder "
+              "--root fid --gen l.st --json",
               0, "\"named\":");
-    t_tool_is("eval --features zoo:resnet18,width=0.05,classes=2 --fill 7,1 --data folder --root fid --gen l.st", 0,
-              "% of the drawn pictures are named as the class");
-    snprintf(command, sizeof command, "%s --arch sngan,width=0.04,classes=2 --dsc sngan_dsc,width=0.07,classes=2 --from l.st --out n.st", train);
+    t_tool_is("eval --features zoo:resnet18,width=0.05,classes=2 --fill 7,1 --data folder "
+              "--root fid --gen l.st",
+              0, "% of the drawn pictures are named as the class");
+    snprintf(command, sizeof command,
+             "%s --arch sngan,width=0.04,classes=2 --dsc sngan_dsc,width=0.07,classes=2 "
+             "--from l.st --out n.st",
+             train);
     t_tool_is(command, 0, NULL);
     t_tool_is("info n.st", 0, "class_softmax");
-    t_tool_is("eval --features zoo:resnet18,width=0.05,classes=2 --fill 7,1 --data folder --root fid --gen n.st --json",
+    t_tool_is("eval --features zoo:resnet18,width=0.05,classes=2 --fill 7,1 --data folder "
+              "--root fid --gen n.st --json",
               0, "\"named\":");
     snprintf(command, sizeof command, "%s --from n.st --from-dsc g.st.dsc --out m.st", train);
     t_tool_refuses(command, 3, "sngan draws 2 classes, sngan_dsc answers for 1");
-    snprintf(command, sizeof command, "%s --from g.st --dsc sngan_dsc,width=0.07,classes=3 --out m.st", train);
+    snprintf(command, sizeof command,
+             "%s --from g.st --dsc sngan_dsc,width=0.07,classes=3 --out m.st", train);
     t_tool_refuses(command, 3, "each of 3 classes; folder has 2");
-    snprintf(command, sizeof command, "%s --from g.st --from-dsc nothing.dsc --out i.st", train);
-    t_tool_refuses(command, 3, "nothing.dsc");
-    snprintf(command, sizeof command, "%s --arch sngan,width=0.07 --widen --from g.st --from-dsc g.st.dsc --out j.st",
+    snprintf(command, sizeof command, "%s --from g.st --from-dsc nothing.dsc --out i.st",
              train);
+    t_tool_refuses(command, 3, "nothing.dsc");
+    snprintf(
+        command, sizeof command,
+        "%s --arch sngan,width=0.07 --widen --from g.st --from-dsc g.st.dsc --out j.st",
+        train);
     t_tool_is(command, 0, NULL);
-    snprintf(command, sizeof command, "%s --arch sngan,width=0.04 --widen --from j.st --out k.st", train);
+    snprintf(command, sizeof command,
+             "%s --arch sngan,width=0.04 --widen --from j.st --out k.st", train);
     t_tool_refuses(command, 3, "is not a widened one");
     snprintf(command, sizeof command, "%s --arch sngan,width=0.04 --widen --out k.st", train);
     t_tool_refuses(command, 3, "--widen needs");
@@ -200,17 +214,21 @@ static void t_tool_fid_taught(void)
         const char *options, *says;
     } bad[] = {{"--distill 0.5", "--distill is of no use without --teacher"},
                {"--temperature 4", "--temperature is of no use without --teacher"},
-               {"--teacher zoo:resnet18,width=0.05,classes=2", "has no weights; expected a trained network"},
+               {"--teacher zoo:resnet18,width=0.05,classes=2",
+                "has no weights; expected a trained network"},
                {"--from zoo:resnet18", "--from zoo:resnet18: has no weights"},
                {"--teacher nothing.st", "nothing.st"},
                {"--teacher weights.st", "weights.st"}};
     char command[400];
     t_tool_fid_make();
     t_write(t_work("weights.st"), "no weights", 10);
-    snprintf(command, sizeof command, "%s --arch resnet18,width=0.05,classes=2 --out a.st", train);
+    snprintf(command, sizeof command, "%s --arch resnet18,width=0.05,classes=2 --out a.st",
+             train);
     t_tool_is(command, 0, NULL);
     snprintf(command, sizeof command,
-             "%s --arch snn_conv,width=0.05,classes=2 --T 2 --teacher a.st --distill 0.7 --out b.st", train);
+             "%s --arch snn_conv,width=0.05,classes=2 --T 2 --teacher a.st --distill 0.7 "
+             "--out b.st",
+             train);
     t_tool_is(command, 0, NULL);
     t_tool_is("info b.st", 0, "--teacher a.st --distill 0.7");
     mango_net *b = NULL; /* what was measured on b is not said of its child */
@@ -226,7 +244,8 @@ static void t_tool_fid_taught(void)
     T_CHECK(said && !strcmp(said, "not measured"));
     mango_net_destroy(b);
     for (mango_idx i = 0; i < MGI_COUNT(bad); i++) {
-        snprintf(command, sizeof command, "%s --arch snn_conv,width=0.05,classes=2 %s --out c.st", train,
+        snprintf(command, sizeof command,
+                 "%s --arch snn_conv,width=0.05,classes=2 %s --out c.st", train,
                  bad[i].options);
         t_tool_refuses(command, 3, bad[i].says);
     }

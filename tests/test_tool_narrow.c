@@ -40,7 +40,8 @@ static void t_tool_narrow_mei(void)
     mgi_json j;
     t_ran r = t_tool_run(T_TNAR_MEI "--int8-weights --out n8");
     T_REQUIRE(t_json(&r, &j));
-    T_REQUIRE(t_tnar_run("--T 20 --input n8/best.png --int8-weights", "spiking1.rate", 64, narrow));
+    T_REQUIRE(t_tnar_run("--T 20 --input n8/best.png --int8-weights", "spiking1.rate", 64,
+                         narrow));
     T_REQUIRE(t_tnar_run("--T 20 --input n8/best.png", "spiking1.rate", 64, as_is));
     T_CHECK(t_json_number(&j, "best") == (double)narrow[3] && narrow[3] > 0.0f);
     T_CHECK(t_json_number(&j, "best_as_is") == (double)as_is[3]);
@@ -59,7 +60,8 @@ static void t_tool_narrow_mei(void)
     t_tool_is("mei --gen " T_GEN " --net " T_NET " --fill 7,2 --target spiking1:3 --T 20 --opt "
               "tt-b --budget 70 --quiet --resume --out n8",
               3, "notes");
-    t_tool_is("bench speed --net " T_NET " --fill 7,2 --T 5 --seconds 0.01 --int8-weights --json",
+    t_tool_is("bench speed --net " T_NET
+              " --fill 7,2 --T 5 --seconds 0.01 --int8-weights --json",
               0, "\"int8_weights\":1");
 }
 

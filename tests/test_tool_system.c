@@ -73,13 +73,15 @@ static void t_system_signals(void)
 /* Started without a descriptor, as a daemon may be: no message goes into the journal. */
 static void t_system_closed(void)
 {
-    static const char *const closed[] = {"CLOSE=2", "CLOSE=1", "CLOSE=0", "CLOSE=0 CLOSE=1 CLOSE=2"};
+    static const char *const closed[] = {"CLOSE=2", "CLOSE=1", "CLOSE=0",
+                                         "CLOSE=0 CLOSE=1 CLOSE=2"};
     for (mango_idx i = 0; i < MGI_COUNT(closed); i++) {
         char command[300], out[24], journal[40];
         mango_idx n = 0, lines = 0;
         snprintf(out, sizeof out, "closed%d", (int)i);
-        snprintf(command, sizeof command, "%s " T_MEI " --budget 100000000 --opt random --out %s",
-                 closed[i], out); /* not quiet: it has something to say in the end */
+        snprintf(command, sizeof command,
+                 "%s " T_MEI " --budget 100000000 --opt random --out %s", closed[i],
+                 out); /* not quiet: it has something to say in the end */
         const long pid = t_tool_start(command);
         t_system_wait(out);
         t_tool_signal(pid, SIGTERM);
@@ -103,8 +105,10 @@ static void t_system_reasons(void)
 {
     static const char *const w[][2] = {
         {"run --net " T_NET " --fill 7,1 --fill-input 1 --out /dev/full", "No space left"},
-        {"LIMIT=100 run --net " T_NET " --fill 7,1 --fill-input 1 --out y", "y: File too large"},
-        {"LIMIT=300 decode --gen " T_GEN " --fill 7,1 --codes c.npy --out d", "File too large"},
+        {"LIMIT=100 run --net " T_NET " --fill 7,1 --fill-input 1 --out y",
+         "y: File too large"},
+        {"LIMIT=300 decode --gen " T_GEN " --fill 7,1 --codes c.npy --out d",
+         "File too large"},
         {"LIMIT=100 " T_MEI " --budget 9 --out m", "File too large"},
     };
     const int32_t code[64] = {0};
@@ -112,7 +116,8 @@ static void t_system_reasons(void)
     T_STATUS(mango_npy_write(t_work("c.npy"), MANGO_NPY_I4, 2, shape, code, NULL), MANGO_OK);
     for (mango_idx i = t_exists("/dev/full") ? 0 : 1; i < MGI_COUNT(w); i++)
         t_tool_is(w[i][0], 1, w[i][1]);
-    t_tool_refuses("run --net " T_NET " --fill 7,1 --fill-input 1 --out none/y", 3, "No such file");
+    t_tool_refuses("run --net " T_NET " --fill 7,1 --fill-input 1 --out none/y", 3,
+                   "No such file");
 }
 
 /* Outputs: through a link, with a name of 254 bytes; a pipe is no file to replace. */
@@ -142,15 +147,18 @@ static void t_system_words(void)
 {
     static const char text[] = "mango-graph 1\nnet arch=a\"b\\c\nz input - shape=3\n"
                                "say\"it relu z\n";
-    static const char *const bad[] = {"\xe2\x80\xae", "\xe2\x81\xa6", "\xe2\x80\x8b", "\xef\xbb\xbf",
-                                      "\xc2\x9b",     "\xc2\xad",     "\x1b",         "\xf3\xa0\x80\x81"};
+    static const char *const bad[] = {"\xe2\x80\xae", "\xe2\x81\xa6",    "\xe2\x80\x8b",
+                                      "\xef\xbb\xbf", "\xc2\x9b",        "\xc2\xad",
+                                      "\x1b",         "\xf3\xa0\x80\x81"};
     mango_net *net = NULL;
     mango_err err = {""};
     mgi_json j;
     T_OK_OR_RETURN(mango_net_parse(&net, text, (mango_idx)sizeof text - 1, NULL, &err), &err);
-    T_OK(mango_net_meta_set(net, "note",
-                            "\xe2\x80\xae\xe2\x81\xa6\xe2\x80\x8b\xef\xbb\xbf\xc2\x9b\xc2\xad\x1b"
-                            "\xf3\xa0\x80\x81 and \"this\" \xc3\xa4"), &err);
+    T_OK(mango_net_meta_set(
+             net, "note",
+             "\xe2\x80\xae\xe2\x81\xa6\xe2\x80\x8b\xef\xbb\xbf\xc2\x9b\xc2\xad\x1b"
+             "\xf3\xa0\x80\x81 and \"this\" \xc3\xa4"),
+         &err);
     T_OK(mango_net_save(net, t_work("words.safetensors"), "F16", &err), &err);
     mango_net_destroy(net);
     t_ran r = t_tool_run("info words.safetensors --json");

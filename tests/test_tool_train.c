@@ -8,13 +8,16 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define T_TOOL_TRAIN "train vqvae --arch vqvae,width=0.125 --data folder --root ppm --batch 4 --threads 1 --quiet "
+#define T_TOOL_TRAIN                                                                       \
+    "train vqvae --arch vqvae,width=0.125 --data folder --root ppm --batch 4 --threads 1 " \
+    "--quiet "
 
 /* ppm/SPLIT/{cat,dog}/x.ppm, eight different pictures each. */
 static void t_tool_train_data(void)
 {
-    static const char *const folder[] = {"ppm",          "ppm/test",      "ppm/train",    "ppm/test/cat",
-                                         "ppm/test/dog", "ppm/train/cat", "ppm/train/dog"};
+    static const char *const folder[] = {"ppm",          "ppm/test",     "ppm/train",
+                                         "ppm/test/cat", "ppm/test/dog", "ppm/train/cat",
+                                         "ppm/train/dog"};
     unsigned char ppm[13 + 3072 + 1] = "P6\n32 32\n255\n";
     char name[64];
     for (mango_idx i = 0; i < MGI_COUNT(folder); i++)
@@ -42,8 +45,8 @@ static void t_tool_train_copy(const char *from, const char *to, mango_idx less)
  * the curves half written, chart, sheet, tracked and final weights missing. */
 static void t_tool_train_gap(void)
 {
-    static const char *const lost[] = {"g.safetensors", "g_002.safetensors", "g.safetensors.svg",
-                                       "g.safetensors.png"};
+    static const char *const lost[] = {"g.safetensors", "g_002.safetensors",
+                                       "g.safetensors.svg", "g.safetensors.png"};
     char kept[40];
     t_tool_train_data();
     if (!t_tool_is(T_TOOL_TRAIN "--epochs 2 --track 1,2 --out g.safetensors", 0, "epoch 2/2"))
@@ -54,8 +57,10 @@ static void t_tool_train_gap(void)
         remove(t_work(lost[i]));
     }
     t_tool_train_copy("g.safetensors.tsv", "kept.tsv", 0);
-    t_tool_train_copy("kept.tsv", "g.safetensors.tsv", 3); /* half of the seconds, no end of line */
-    t_tool_is(T_TOOL_TRAIN "--epochs 2 --track 1,2 --out g.safetensors --resume", 0, "weights: g.safetensors");
+    t_tool_train_copy("kept.tsv", "g.safetensors.tsv",
+                      3); /* half of the seconds, no end of line */
+    t_tool_is(T_TOOL_TRAIN "--epochs 2 --track 1,2 --out g.safetensors --resume", 0,
+              "weights: g.safetensors");
     for (mango_idx i = 0; i < MGI_COUNT(lost); i++) {
         snprintf(kept, sizeof kept, "kept%d", (int)i);
         if (!T_CHECK(t_exists(t_work(lost[i]))))
@@ -99,7 +104,8 @@ static void t_tool_train_twice(void)
         T_EQ(r.rc, 130);
     t_ran_free(&r);
     t_tool_refuses(T_TOOL_TRAIN "--epochs 600 --out w.st", 3, "is there already");
-    t_tool_refuses(T_TOOL_TRAIN "--epochs 600 --out none.st --resume", 3, "no checkpoint to go on from");
+    t_tool_refuses(T_TOOL_TRAIN "--epochs 600 --out none.st --resume", 3,
+                   "no checkpoint to go on from");
 }
 
 void t_tool_train(void)

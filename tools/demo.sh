@@ -9,7 +9,8 @@ MANGO=${MANGO:-build/mango}
 OUT=${OUT:-build/demo}
 GEN=${GEN:-weights/sngan_cifar10.safetensors}
 NET=${NET:-weights/spiking_resnet18_cifar10.safetensors}
-TARGETS=${TARGETS:-layer1.0.sn1:5 layer1.1.sn2:20 layer2.1.sn2:40 layer3.1.sn2:100 layer4.1.sn2:17 class:1}
+depths='layer1.0.sn1:5 layer1.1.sn2:20 layer2.1.sn2:40 layer3.1.sn2:100 layer4.1.sn2:17'
+TARGETS=${TARGETS:-$depths class:1}
 BUDGET=${BUDGET:-1500}
 T=${T:-20}
 page=$OUT/index.html
@@ -28,15 +29,22 @@ left() { time_text $((($(date +%s) - start) * (count - $1) / $1)); }
 
 # show DONE: the page of the units so far; until all are there it looks again by itself.
 show() {
+    gen=$(text "$(basename "$GEN" .safetensors)")
+    net=$(text "$(basename "$NET" .safetensors)")
+    more=
+    [ "$1" -eq 0 ] || more=", about $(left "$1") left"
     {
-        echo '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>MANGO demo</title>'
+        echo '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        echo '<title>MANGO demo</title>'
         [ "$1" -ge "$count" ] || echo '<meta http-equiv="refresh" content="5">'
-        echo '<style>body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color-scheme:light dark}'
-        echo 'figure{display:inline-block;margin:0 1em 1em 0}img{width:192px;image-rendering:pixelated}</style></head><body>'
-        echo "<h1>Most exciting pictures</h1><p>Found with tt-b in $BUDGET queries among the pictures that $(text "$(basename "$GEN" .safetensors)") can draw,"
-        echo "for neurons of $(text "$(basename "$NET" .safetensors)") from shallow to deep. A click opens the report.</p>"
+        echo '<style>body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;'
+        echo 'padding:0 1em;color-scheme:light dark}figure{display:inline-block;'
+        echo 'margin:0 1em 1em 0}img{width:192px;image-rendering:pixelated}</style></head>'
+        echo "<body><h1>Most exciting pictures</h1><p>Found with tt-b in $BUDGET queries"
+        echo "among the pictures that $gen can draw, for neurons of $net from shallow to"
+        echo "deep. A click opens the report.</p>"
         cat "$figures"
-        [ "$1" -ge "$count" ] || echo "<p>$1 of $count found$([ "$1" -eq 0 ] || echo ", about $(left "$1") left").</p>"
+        [ "$1" -ge "$count" ] || echo "<p>$1 of $count found$more.</p>"
         echo '</body></html>'
     } >"$page.new"
     mv "$page.new" "$page"
@@ -57,9 +65,12 @@ show 0
 echo "a page grows with each picture: $page"
 for target in $TARGETS; do
     folder=$(echo "$target" | tr ':/' '--')
-    echo "$((done + 1)) of $count: $target$([ "$done" -eq 0 ] || echo ", all in about $(left "$done")")"
+    more=
+    [ "$done" -eq 0 ] || more=", all in about $(left "$done")"
+    echo "$((done + 1)) of $count: $target$more"
     rm -rf "${OUT:?}/$folder"
-    found=$("$MANGO" mei --gen "$GEN" --net "$NET" --target "$target" --opt tt-b --budget "$BUDGET" --T "$T" --out "$OUT/$folder" --json)
+    found=$("$MANGO" mei --gen "$GEN" --net "$NET" --target "$target" --opt tt-b \
+        --budget "$BUDGET" --T "$T" --out "$OUT/$folder" --json)
     best=$(echo "$found" | sed 's/^{"best":\([^,]*\),.*/\1/')
     figure "$target" "$folder" "$best" >>"$figures"
     done=$((done + 1))

@@ -26,7 +26,8 @@ typedef struct mgi_applog {
 /* mgi_applog_open - open and lock. create 0: a file that is not there is no error,
  * l->f stays NULL; create 1: it is made, and refused if it holds anything.
  * Returns MANGO_E_STATE when another process has it. */
-MGI_FN mango_status mgi_applog_open(mgi_applog *l, const char *path, int create, mango_err *err);
+MGI_FN mango_status mgi_applog_open(mgi_applog *l, const char *path, int create,
+                                    mango_err *err);
 /* The next *n <= cap bytes of what it holds, from its start on; 0 only at its end. */
 MGI_FN mango_status mgi_applog_read(mgi_applog *l, mango_idx cap, void *p, mango_idx *n,
                                     mango_err *err);

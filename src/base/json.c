@@ -374,7 +374,8 @@ void mgi_json_free(mgi_json *j)
     j->n = j->cap = j->text_size = 0;
 }
 
-const mgi_json_value *mgi_json_get(const mgi_json *j, const mgi_json_value *obj, const char *key)
+const mgi_json_value *mgi_json_get(const mgi_json *j, const mgi_json_value *obj,
+                                   const char *key)
 {
     if (!obj || obj->kind != MGI_JSON_OBJECT)
         return NULL;

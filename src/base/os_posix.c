@@ -229,7 +229,9 @@ static int os_fill(int fd, const struct stat *old, const void *p, mango_idx n)
     if (why == 0 && old) {
         if (fchown(fd, (uid_t)-1, old->st_gid) != 0)
             errno = 0; /* another group's: the mode alone */
-        why = fchmod(fd, old->st_mode & 0777) == 0 || errno == ENOTSUP || errno == EPERM ? 0 : errno;
+        why = fchmod(fd, old->st_mode & 0777) == 0 || errno == ENOTSUP || errno == EPERM
+                  ? 0
+                  : errno;
     }
     return why ? why : os_sync(fd);
 }

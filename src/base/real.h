@@ -7,7 +7,8 @@
 #include "mgi.h"
 
 /* Double versions. Error bounds, which tests/test_base.c checks: 1 ulp of the
- * result for all (2 for erf, and where exp or pow is subnormal). Inf and NaN follow C99 Annex F. */
+ * result for all (2 for erf, and where exp or pow is subnormal). Inf and NaN follow
+ * C99 Annex F. */
 MGI_FN double mgi_exp(double x);
 MGI_FN double mgi_log(double x);
 MGI_FN double mgi_sin2pi(double x);   /* sin(2 pi x); exact at multiples of 1/4 */

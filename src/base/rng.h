@@ -25,9 +25,9 @@ MANGO_API uint32_t mango_rng_u32(mango_rng *r);
 MANGO_API uint64_t mango_rng_u64(mango_rng *r);
 MANGO_API double mango_rng_uniform(mango_rng *r);            /* [0,1), 53 bits       */
 MANGO_API float mango_rng_uniformf(mango_rng *r);            /* [0,1), 24 bits       */
-MANGO_API double mango_rng_normal(mango_rng *r);             /* N(0,1), Box-Muller on own log, sin, cos */
+MANGO_API double mango_rng_normal(mango_rng *r);             /* N(0,1), Box-Muller   */
 MANGO_API mango_idx mango_rng_int(mango_rng *r, mango_idx n); /* 0..n-1 without bias; n >= 1 */
-MANGO_API void mango_rng_perm(mango_rng *r, mango_idx n, mango_idx *p); /* permutation of 0..n-1 */
+MANGO_API void mango_rng_perm(mango_rng *r, mango_idx n, mango_idx *p); /* of 0..n-1 */
 
 #ifdef __cplusplus
 }

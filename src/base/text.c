@@ -354,7 +354,12 @@ void mgi_near(const char *name, mango_idx n, const char *const *names, char *out
 MGI_FN int mgi_utf8(const unsigned char *p, mango_idx n)
 {
     const unsigned c = p[0];
-    const int len = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+    const int len = c < 0x80   ? 1
+                    : c < 0xc2 ? 0
+                    : c < 0xe0 ? 2
+                    : c < 0xf0 ? 3
+                    : c < 0xf5 ? 4
+                               : 0;
     if (len > n)
         return 0;
     for (int i = 1; i < len; i++)

@@ -81,7 +81,8 @@ void cli_json(cli *c, mgi_str *object);
 /* "key":"value" of such an object; whatever the value holds, the object stays JSON. */
 void cli_quote(mgi_str *s, const char *key, const char *value);
 /* What a terminal would obey or hide (controls, marks of direction, of zero width,
- * broken UTF-8) becomes '?', byte for byte, but for the bytes in `keep`. All messages and results pass through it. */
+ * broken UTF-8) becomes '?', byte for byte, but for the bytes in `keep`. All messages and
+ * results pass through it. */
 void cli_escape(char *text, const char *keep);
 /* Flush stdout: CLI_FAILURE instead of CLI_OK, with a message, when it is full. */
 int cli_close(cli *c, int code);

@@ -135,7 +135,8 @@ static mango_status cli_net_any(mango_net **net, const char *what, const char *f
                 err, MANGO_E_FORMAT,
                 "%s: a PyTorch checkpoint; `mango import` makes a weights file of it",
                 path);
-        return give ? mango_net_open(net, path, NULL, err) : mango_net_load(net, path, NULL, err);
+        return give ? mango_net_open(net, path, NULL, err)
+                    : mango_net_load(net, path, NULL, err);
     }
     if (!fill)
         return mgi_fail(err, MANGO_E_ARG, "%s has no weights: give --fill SEED,GAIN", what);

@@ -468,7 +468,7 @@ static void svg_names(mgi_str *s, const svg_plot *p)
         svg_name(s, p, of[i], x[i] + 9.0, y[i] + 4.0, "start");
 }
 
-/* ---- the whole ---------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------- */
 
 /* Colours as plain values, not variables: many viewers of SVG know no variables. */
 #define SVG_LIGHT                                                                          \

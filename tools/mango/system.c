@@ -100,7 +100,8 @@ void sys_on_stop(void (*f)(int))
         a.sa_flags = (int)SA_RESTART; /* no write fails for it */
         if (stop[i].once)
             a.sa_flags = (int)(SA_RESTART | SA_RESETHAND);
-        if (stop[i].once || sigaction(stop[i].sig, NULL, &was) != 0 || was.sa_handler != SIG_IGN)
+        if (stop[i].once || sigaction(stop[i].sig, NULL, &was) != 0 ||
+            was.sa_handler != SIG_IGN)
             sigaction(stop[i].sig, &a, NULL);
     }
 }

@@ -85,7 +85,8 @@ static void curves_line(mgi_str *s, const train_job *j, mango_idx e)
 
 static mango_status curves_append(train_job *j, mgi_str *s, mango_err *err)
 {
-    const mango_status st = s->bad ? MANGO_E_MEM : mgi_applog_append(&j->curves, s->p, s->n, 1, err);
+    const mango_status st =
+        s->bad ? MANGO_E_MEM : mgi_applog_append(&j->curves, s->p, s->n, 1, err);
     mgi_str_free(s);
     return st;
 }

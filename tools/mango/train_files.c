@@ -27,7 +27,11 @@ mango_status train_files_name(train_job *j, mango_err *err)
     const struct {
         char *to;
         const char *end;
-    } f[] = {{j->ckpt, "ckpt"}, {j->tsv, "tsv"}, {j->svg, "svg"}, {j->png, "png"}, {j->dsc_out, "dsc"}};
+    } f[] = {{j->ckpt, "ckpt"},
+             {j->tsv, "tsv"},
+             {j->svg, "svg"},
+             {j->png, "png"},
+             {j->dsc_out, "dsc"}};
     for (int k = 0; k < (int)MGI_COUNT(f); k++)
         if (snprintf(f[k].to, sizeof j->ckpt, "%s.%s", j->out, f[k].end) >= (int)sizeof j->ckpt)
             return mgi_fail(err, MANGO_E_NAME, "--out: the path is too long");
@@ -65,7 +69,8 @@ static mango_status files_chart(const train_job *j, mango_err *err)
 mango_status train_files_provenance(train_job *j, const mango_train_row *r)
 {
     char number[64], hex[65], score[64];
-    for (mango_idx k = 0; k < cli_info(j->net).metas; k++) { /* figures of the weights that it started from */
+    for (mango_idx k = 0; k < cli_info(j->net).metas;
+         k++) { /* figures of the weights that it started from */
         const char *key = "", *value;
         mango_net_meta_at(j->net, k, &key, &value);
         if (!strncmp(key, "eval.", 5))
@@ -89,7 +94,8 @@ mango_status train_files_provenance(train_job *j, const mango_train_row *r)
         MGI_TRY(mango_net_meta_set(j->net, "train.val_accuracy_layer",
                                    j->o.readout[0] ? j->o.readout
                                                    : cli_layer(j->net, -1).name));
-    if (j->dsc && cli_layer(j->dsc, -1).C > 1) { /* the largest of so many first values of a latent */
+    if (j->dsc &&
+        cli_layer(j->dsc, -1).C > 1) { /* the largest of so many first values of a latent */
         snprintf(number, sizeof number, "%td", cli_layer(j->dsc, -1).C);
         MGI_TRY(mango_net_meta_set(j->net, CLI_LATENT_CLASSES, number));
     }
@@ -124,7 +130,8 @@ mango_status train_files_track(train_job *j, const mango_train_row *r, mango_err
         return MANGO_OK;
     const size_t n = strlen(j->out), ext = strlen(".safetensors");
     const int cut = n > ext && !strcmp(j->out + n - ext, ".safetensors");
-    snprintf(path, sizeof path, "%.*s_%03td.safetensors", (int)(cut ? n - ext : n), j->out, r->epoch);
+    snprintf(path, sizeof path, "%.*s_%03td.safetensors", (int)(cut ? n - ext : n), j->out,
+             r->epoch);
     MGI_TRY(train_files_provenance(j, r));
     return mango_trainer_snapshot(j->t, path, j->dtype, err);
 }

@@ -12,7 +12,8 @@ typedef struct train_job {
     cli *c;
     mango_train_kind kind;
     mango_train_kind_info is; /* of this kind */
-    const char *data_name, *root, *arch, *dsc_arch, *out, *from, *from_dsc, *teacher_path, *track;
+    const char *data_name, *root, *arch, *dsc_arch, *out, *from, *from_dsc, *teacher_path,
+        *track;
     const char *optimizer, *schedule;
     const char *readout, *dtype;
     int resume, no_val, widen;

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 
 /* Pictures i of n from planes, with `pairs` the i-th copy below its original. */
-static void sheet_fill(const mango_layer *p, mango_idx n, int pairs, const float *x, unsigned char *rgb)
+static void sheet_fill(const mango_layer *p, mango_idx n, int pairs, const float *x,
+                       unsigned char *rgb)
 {
     const mango_idx e = p->C * p->H * p->W, px = 3 * p->H * p->W;
     for (mango_idx i = 0; i < n; i++) {
@@ -27,7 +28,8 @@ mango_status train_sheet(mango_trainer *t, const mango_net *net, const mango_net
     const mango_idx e = p->C * p->H * p->W, px = 3 * p->H * p->W;
     const mango_idx classes = dsc ? cli_layer(dsc, -1).C : 1; /* a column each */
     const mango_idx columns = classes > 1 && classes <= 16 ? classes : 8;
-    const mango_idx most = MGI_MIN(batch, dsc ? 64 : 32), n = most > columns ? most / columns * columns : most;
+    const mango_idx most = MGI_MIN(batch, dsc ? 64 : 32),
+                    n = most > columns ? most / columns * columns : most;
     const int pairs = !dsc && n % 8 == 0;
     const image_sheet_options so = {MGI_MIN(n, columns), 2, 2, NULL};
     float *x = calloc((size_t)(2 * n * e), sizeof *x);

@@ -50,7 +50,9 @@ mango_status train_speed_report(const train_speed *s, cli *c, const mango_traine
     mango_trainer_get(t, &info, sizeof info);
     const double n = (double)s->updates, flops = info.flops;
     const double rate = n * (double)pictures / s->spent, gflops = 1e-9 * n * flops / s->spent;
-    cli_print(c, "speed: %.1f pictures/s, %.1f GFLOP/s in updates of %.2f GFLOP, %.0f %% of SGEMM's %.1f\n",
+    cli_print(c,
+              "speed: %.1f pictures/s, %.1f GFLOP/s in updates of %.2f GFLOP, %.0f %% of "
+              "SGEMM's %.1f\n",
               rate, gflops, 1e-9 * flops, 100 * gflops / sgemm, sgemm);
     const char *const name[] = {"pictures_per_s", "gflops", "gflop_per_update", "sgemm_gflops"};
     const double v[] = {rate, gflops, 1e-9 * flops, sgemm};

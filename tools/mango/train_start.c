@@ -10,10 +10,12 @@ mango_status train_zoo(mango_net **net, const char *spec, mango_train_kind kind,
     return mango_train_init(*net, kind, seed, err);
 }
 
-mango_status train_trained(mango_net **net, const char *option, const char *path, mango_err *err)
+mango_status train_trained(mango_net **net, const char *option, const char *path,
+                           mango_err *err)
 {
     if (!strncmp(path, "zoo:", 4))
-        return mgi_fail(err, MANGO_E_ARG, "%s %.100s: has no weights; expected a trained network's file",
+        return mgi_fail(err, MANGO_E_ARG,
+                        "%s %.100s: has no weights; expected a trained network's file",
                         option, path);
     return cli_net(net, path, NULL, err);
 }
@@ -32,7 +34,8 @@ mango_status train_start(mango_net **net, const char *arch, const char *from, in
     mango_net *old = NULL;
     mango_idx set = 0;
     if (widen && (!arch || !from))
-        return mgi_fail(err, MANGO_E_ARG, "--widen needs a wider architecture and the weights to start from");
+        return mgi_fail(err, MANGO_E_ARG,
+                        "--widen needs a wider architecture and the weights to start from");
     if (!arch)
         return train_trained(net, "--from", from, err);
     MGI_TRY(train_zoo(net, arch, kind, seed, err));
@@ -46,7 +49,8 @@ mango_status train_start(mango_net **net, const char *arch, const char *from, in
         cli_note(c, "%td norms moved to the neurons' threshold", mango_train_from_relu(*net));
     const char *classes = mango_net_meta_get(old, CLI_LATENT_CLASSES);
     start_branch(*net, old, classes != NULL);
-    const mango_status kept = classes ? mango_net_meta_set(*net, CLI_LATENT_CLASSES, classes) : MANGO_OK;
+    const mango_status kept =
+        classes ? mango_net_meta_set(*net, CLI_LATENT_CLASSES, classes) : MANGO_OK;
     mango_net_destroy(old);
     MGI_TRY(st);
     MGI_TRY(kept);
@@ -54,17 +58,21 @@ mango_status train_start(mango_net **net, const char *arch, const char *from, in
         return MANGO_E_MEM;
     if (set == 0)
         return mgi_fail(err, MANGO_E_SHAPE,
-                        "--from %.150s: no parameter has a name and shape of --arch %.60s", from, arch);
-    cli_note(c, "%td of %td parameters from %s%s", set, mango_net_params(*net), from, widen ? ", widened" : "");
+                        "--from %.150s: no parameter has a name and shape of --arch %.60s",
+                        from, arch);
+    cli_note(c, "%td of %td parameters from %s%s", set, mango_net_params(*net), from,
+             widen ? ", widened" : "");
     return MANGO_OK;
 }
 
 void train_classes(mango_net *gen, const mango_net *dsc, cli *c)
 {
     const mango_idx K = cli_layer(dsc, -1).C;
-    if (K < 2 || mango_net_meta_get(gen, CLI_LATENT_CLASSES) || cli_info(gen).latent_classes >= 0)
+    if (K < 2 || mango_net_meta_get(gen, CLI_LATENT_CLASSES) ||
+        cli_info(gen).latent_classes >= 0)
         return;
     const double gain = mango_train_latent_classes(gen, K, 0);
     if (gain > 0)
-        cli_note(c, "the first %td latents stand for classes: %.3g times as loud as before", K, gain);
+        cli_note(c, "the first %td latents stand for classes: %.3g times as loud as before",
+                 K, gain);
 }

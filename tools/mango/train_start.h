@@ -11,7 +11,8 @@
 mango_status train_zoo(mango_net **net, const char *spec, mango_train_kind kind, uint64_t seed,
                        mango_err *err);
 /* The trained network of a file that `option` named. */
-mango_status train_trained(mango_net **net, const char *option, const char *path, mango_err *err);
+mango_status train_trained(mango_net **net, const char *option, const char *path,
+                           mango_err *err);
 /* arch alone: random values by `seed`. from alone: that network. Both: the
  * architecture, with the values of `from` wherever name and shape are the same;
  * where LIF layers take the place of ReLUs the norms before them are moved;

@@ -15,7 +15,8 @@ static const cli_doc decode_doc = {
     "(B,C,H,W) in [0,1]; --sheet puts the first hundred side by side into one more "
     "picture.\n"
     "Pixels have 8 bits, as `mei` shows them.\n",
-    "  mango decode --gen sngan_cifar10 --codes mei-3/codes.npy --limit 100 --out pictures --sheet "
+    "  mango decode --gen sngan_cifar10 --codes mei-3/codes.npy --limit 100 --out pictures "
+    "--sheet "
     "all.png\n"};
 
 typedef struct decode_job {

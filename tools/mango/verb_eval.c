@@ -21,17 +21,23 @@ static const cli_doc eval_doc = {
     "data\n"
     "compares the training pictures instead: real against real, the least to expect. Only\n"
     "figures for the same classifier, layer and number of pictures can be compared.\n"
-    "For a generator that learned classes: how many of its pictures the classifier names as\n"
+    "For a generator that learned classes: how many of its pictures the classifier names "
+    "as\n"
     "the class that their latent asks for, too.\n"
-    "--compare, with weights in fewer bits, runs the same pictures with the weights as they "
+    "--compare, with weights in fewer bits, runs the same pictures with the weights as "
+    "they "
     "are, too,\n"
-    "and tells for each spiking layer both mean rates, the mean change of a unit's activation,\n"
+    "and tells for each spiking layer both mean rates, the mean change of a unit's "
+    "activation,\n"
     "and its correlation over the pictures: the mean and the least of the layer's units.\n",
     "  mango eval --net snn_conv_cifar10 --data cifar10 --root data/cifar10 --T 50\n"
-    "  mango eval --net snn_conv_cifar10 --data cifar10 --root data/cifar10 --int8-weights --compare\n"
+    "  mango eval --net snn_conv_cifar10 --data cifar10 --root data/cifar10 --int8-weights "
+    "--compare\n"
     "  mango eval --gen vqvae_cifar10 --data cifar10 --root data/cifar10 --limit 1000\n"
-    "  mango eval --gen sngan_cifar10 --features resnet18_cifar10 --data cifar10 --root data/cifar10\n"
-    "  mango eval --gen data --features resnet18_cifar10 --data cifar10 --root data/cifar10\n"};
+    "  mango eval --gen sngan_cifar10 --features resnet18_cifar10 --data cifar10 --root "
+    "data/cifar10\n"
+    "  mango eval --gen data --features resnet18_cifar10 --data cifar10 --root "
+    "data/cifar10\n"};
 
 typedef struct eval_job {
     const char *net_name, *gen_name, *fill, *data_name, *root, *split;
@@ -295,7 +301,9 @@ int verb_eval(int argc, char **argv)
         {"--features", CLI_STR, &f.features, 0, 0, "N",
          "classifier for the feature distance: file or name", 0},
         {"--layer", CLI_STR, &f.layer, 0, 0, "L",
-         "features: means over this layer's channels (default: the last linear layer's input)", 0},
+         "features: means over this layer's channels (default: the last linear layer's "
+         "input)",
+         0},
         {"--codes", CLI_STR, &f.codes, 0, 0, "D",
          "features: uniform, on the search's grid, or normal (default but for a codebook)",
          0},

@@ -13,9 +13,11 @@ static const cli_doc run_doc = {
     "normalized. Vectors (a generator's latent) are (B,C). The VQ-VAE also takes a tensor\n"
     "`codes` (B,H*W) and then only decodes.\n"
     "Writes `L.rate` (batch, channels; mean over space and time) for spiking layers, `L`\n"
-    "(batch, ...; mean over time) for others, `L.spikes` (T, batch, ...), `L.codes` (batch, H*W)\n"
+    "(batch, ...; mean over time) for others, `L.spikes` (T, batch, ...), `L.codes` "
+    "(batch, H*W)\n"
     "for a vector quantizer, and `output`.\n",
-    "  mango run --net snn_conv_cifar10 --input best.png --T 20 --record spiking1 --out y.safetensors\n"
+    "  mango run --net snn_conv_cifar10 --input best.png --T 20 --record spiking1 --out "
+    "y.safetensors\n"
     "  mango run --net zoo:resnet18,width=0.25 --fill 7,1 --fill-input 7 --batch 2 "
     "--record all --out y.safetensors\n"};
 

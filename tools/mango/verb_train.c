@@ -10,15 +10,22 @@
 static const cli_doc train_doc = {
     "train", "train a network, a VQ-VAE or an SN-GAN",
     "mango train net|vqvae|sngan --data NAME --root DIR --out W [options]",
-    "Leaves the weights W (float16, with graph and provenance), the curves W.tsv and W.svg, for\n"
-    "generators a sheet W.png (SN-GAN: and the discriminator W.dsc, see --from-dsc), and after\n"
-    "each epoch the checkpoint W.ckpt, from which --resume goes on bit for bit. ^C saves in the\n"
+    "Leaves the weights W (float16, with graph and provenance), the curves W.tsv and "
+    "W.svg, for\n"
+    "generators a sheet W.png (SN-GAN: and the discriminator W.dsc, see --from-dsc), and "
+    "after\n"
+    "each epoch the checkpoint W.ckpt, from which --resume goes on bit for bit. ^C saves "
+    "in the\n"
     "middle of an epoch. Options that are not given follow a recipe for the kind and\n"
-    "architecture, printed at the start. An SN-GAN with classes (--arch sngan,classes=10) draws\n"
+    "architecture, printed at the start. An SN-GAN with classes (--arch sngan,classes=10) "
+    "draws\n"
     "the class that stands at the place of the largest of a latent's first values.\n",
-    "  mango train net --arch spiking_resnet18 --data cifar10 --root data/cifar10 --T 2 --out sr18.safetensors\n"
-    "  mango train vqvae --data cifar10 --root data/cifar10 --epochs 20 --out vae.safetensors\n"
-    "  mango train sngan --arch sngan,width=0.25,classes=10 --data cifar10 --root data/cifar10 --out gan.safetensors\n"
+    "  mango train net --arch spiking_resnet18 --data cifar10 --root data/cifar10 --T 2 "
+    "--out sr18.safetensors\n"
+    "  mango train vqvae --data cifar10 --root data/cifar10 --epochs 20 --out "
+    "vae.safetensors\n"
+    "  mango train sngan --arch sngan,width=0.25,classes=10 --data cifar10 --root "
+    "data/cifar10 --out gan.safetensors\n"
     "  mango train net --arch snn_conv ... --out snn.safetensors --resume\n"};
 
 /* Options of the trainer that are numbers. Not given: NaN, as the recipe says. */
@@ -35,9 +42,11 @@ static const train_number train_numbers[] = {
     {"--epochs", TRAIN_WHOLE, TRAIN_AT(epochs), 1, 100000, "epochs"},
     {"--batch", TRAIN_WHOLE, TRAIN_AT(batch), 1, 4096, "pictures an update"},
     {"--T", TRAIN_WHOLE, TRAIN_AT(T), 1, 4096, "steps while training"},
-    {"--bn-T", TRAIN_WHOLE, TRAIN_AT(bn_T), 0, 4096, "estimate running statistics again at X steps"},
+    {"--bn-T", TRAIN_WHOLE, TRAIN_AT(bn_T), 0, 4096,
+     "estimate running statistics again at X steps"},
     {"--limit", TRAIN_WHOLE, TRAIN_AT(limit), 0, 1e9, "pictures an epoch (all)"},
-    {"--test-limit", TRAIN_WHOLE, TRAIN_AT(val_limit), 0, 1e9, "test pictures looked at (all)"},
+    {"--test-limit", TRAIN_WHOLE, TRAIN_AT(val_limit), 0, 1e9,
+     "test pictures looked at (all)"},
     {"--lr", TRAIN_REAL, TRAIN_AT(lr), 0, 1000, "learning rate"},
     {"--warmup", TRAIN_REAL, TRAIN_AT(warmup), 0, 1e5, "epochs of linear rise"},
     {"--lr-every", TRAIN_REAL, TRAIN_AT(lr_every), 1e-3, 1e6, "step schedule: epochs"},
@@ -46,25 +55,33 @@ static const train_number train_numbers[] = {
     {"--nesterov", TRAIN_INT, TRAIN_AT(nesterov), 0, 1, "0 or 1"},
     {"--beta1", TRAIN_REAL, TRAIN_AT(beta1), 0, 0.99999, "of Adam"},
     {"--beta2", TRAIN_REAL, TRAIN_AT(beta2), 0, 0.999999, "of Adam"},
-    {"--weight-decay", TRAIN_REAL, TRAIN_AT(weight_decay), 0, 10, "not on norms and biases"},
+    {"--weight-decay", TRAIN_REAL, TRAIN_AT(weight_decay), 0, 10,
+     "not on norms and biases"},
     {"--clip", TRAIN_REAL, TRAIN_AT(clip), 0, 1e9, "largest norm of the gradient; 0: none"},
     {"--smoothing", TRAIN_REAL, TRAIN_AT(smoothing), 0, 0.99, "of labels"},
-    {"--distill", TRAIN_REAL, TRAIN_AT(distill), 0, 1, "share of the teacher in the loss (0.5)"},
+    {"--distill", TRAIN_REAL, TRAIN_AT(distill), 0, 1,
+     "share of the teacher in the loss (0.5)"},
     {"--temperature", TRAIN_REAL, TRAIN_AT(temperature), 0.1, 100,
      "both logits are divided by X where they are compared (2)"},
     {"--ema", TRAIN_REAL, TRAIN_AT(ema), 0, 0.999999, "decay of averaged weights; 0: none"},
-    {"--crop-pad", TRAIN_WHOLE, TRAIN_AT(crop_pad), 0, 64, "random crop after padding by X"},
+    {"--crop-pad", TRAIN_WHOLE, TRAIN_AT(crop_pad), 0, 64,
+     "random crop after padding by X"},
     {"--flip", TRAIN_INT, TRAIN_AT(flip), 0, 1, "mirror at random, 0 or 1"},
     {"--cutout", TRAIN_WHOLE, TRAIN_AT(cutout), 0, 256, "side of a zeroed square"},
     {"--mixup", TRAIN_REAL, TRAIN_AT(mixup), 0, 1, "blend pictures, Beta(X,X)"},
     {"--readout-scale", TRAIN_REAL, TRAIN_AT(readout_scale), 1e-6, 1e6,
      "logits = X times the readout's mean over T"},
     {"--commitment", TRAIN_REAL, TRAIN_AT(commitment), 0, 100, "VQ-VAE (0.25)"},
-    {"--decay", TRAIN_REAL, TRAIN_AT(decay), 0, 0.99999, "VQ-VAE: of the codebook's averages (0.99)"},
-    {"--revive", TRAIN_REAL, TRAIN_AT(revive), 0, 1, "VQ-VAE: codes used less than X of the mean"},
-    {"--reference", TRAIN_WHOLE, TRAIN_AT(reference), 0, 100000, "VQ-VAE: encoded pictures in the file (1000)"},
-    {"--n-dis", TRAIN_WHOLE, TRAIN_AT(n_dis), 1, 100, "SN-GAN: updates of D for one of G (5)"},
-    {"--lr-dis", TRAIN_REAL, TRAIN_AT(lr_dis), 0, 1000, "SN-GAN: learning rate of D (that of G)"},
+    {"--decay", TRAIN_REAL, TRAIN_AT(decay), 0, 0.99999,
+     "VQ-VAE: of the codebook's averages (0.99)"},
+    {"--revive", TRAIN_REAL, TRAIN_AT(revive), 0, 1,
+     "VQ-VAE: codes used less than X of the mean"},
+    {"--reference", TRAIN_WHOLE, TRAIN_AT(reference), 0, 100000,
+     "VQ-VAE: encoded pictures in the file (1000)"},
+    {"--n-dis", TRAIN_WHOLE, TRAIN_AT(n_dis), 1, 100,
+     "SN-GAN: updates of D for one of G (5)"},
+    {"--lr-dis", TRAIN_REAL, TRAIN_AT(lr_dis), 0, 1000,
+     "SN-GAN: learning rate of D (that of G)"},
     {"--grid", TRAIN_REAL, TRAIN_AT(grid), 0, 1,
      "SN-GAN: share of latents drawn evenly from [-4,4], as codes are, not from N(0,1)"},
 };
@@ -105,9 +122,11 @@ static mango_status train_options(train_job *j, mango_err *err)
     const int opt = j->optimizer ? train_word(optimizers, 3, j->optimizer) : (int)o->optimizer;
     const int sch = j->schedule ? train_word(schedules, 4, j->schedule) : (int)o->schedule;
     if (opt < 0)
-        return mgi_fail(err, MANGO_E_ARG, "--optimizer %.40s; expected sgd, adam or adamw", j->optimizer);
+        return mgi_fail(err, MANGO_E_ARG, "--optimizer %.40s; expected sgd, adam or adamw",
+                        j->optimizer);
     if (sch < 0)
-        return mgi_fail(err, MANGO_E_ARG, "--schedule %.40s; expected constant, cosine, linear or step",
+        return mgi_fail(err, MANGO_E_ARG,
+                        "--schedule %.40s; expected constant, cosine, linear or step",
                         j->schedule);
     o->optimizer = (mango_optimizer)opt;
     o->schedule = (mango_schedule)sch;
@@ -141,13 +160,14 @@ static mango_status train_teach(train_job *j, mango_err *err)
         if (!j->teacher_path && j->v[k] == j->v[k] &&
             (train_numbers[k].at == offsetof(mango_train_options, distill) ||
              train_numbers[k].at == offsetof(mango_train_options, temperature)))
-            return mgi_fail(err, MANGO_E_ARG, "%s is of no use without --teacher", train_numbers[k].name);
+            return mgi_fail(err, MANGO_E_ARG, "%s is of no use without --teacher",
+                            train_numbers[k].name);
     if (!j->teacher_path)
         return MANGO_OK;
     MGI_TRY(train_trained(&j->teacher, "--teacher", j->teacher_path, err));
     MGI_TRY(mango_trainer_teach(j->t, j->teacher, err));
-    cli_note(j->c, "teacher %s: %g of the loss, at temperature %g", cli_info(j->teacher).arch, j->o.distill,
-             j->o.temperature);
+    cli_note(j->c, "teacher %s: %g of the loss, at temperature %g",
+             cli_info(j->teacher).arch, j->o.distill, j->o.temperature);
     return MANGO_OK;
 }
 
@@ -158,10 +178,14 @@ static mango_status train_has_checkpoint(const train_job *j, mango_err *err)
     if (f)
         fclose(f);
     else if (j->resume)
-        return mgi_fail(err, MANGO_E_IO, "%.150s: there is no checkpoint to go on from", j->ckpt);
+        return mgi_fail(err, MANGO_E_IO, "%.150s: there is no checkpoint to go on from",
+                        j->ckpt);
     if (!f || j->resume)
         return MANGO_OK;
-    return mgi_fail(err, MANGO_E_ARG, "%.150s is there already: --resume goes on with it; to begin anew remove it or name another --out", j->ckpt);
+    return mgi_fail(err, MANGO_E_ARG,
+                    "%.150s is there already: --resume goes on with it; to begin anew "
+                    "remove it or name another --out",
+                    j->ckpt);
 }
 
 /* The discriminator; nothing said: one with an answer for each class that is drawn. */
@@ -206,16 +230,19 @@ static mango_status train_open(train_job *j, mango_err *err)
         MGI_TRY(train_judge(j, err));
     MGI_TRY(train_options(j, err));
     MGI_TRY(train_data(j, err));
-    MGI_TRY(mango_trainer_create(&j->t, j->kind, j->net, j->dsc, j->data, j->val, &j->o, NULL, err));
+    MGI_TRY(mango_trainer_create(&j->t, j->kind, j->net, j->dsc, j->data, j->val, &j->o,
+                                 NULL, err));
     MGI_TRY(train_teach(j, err));
     j->seconds = calloc((size_t)j->o.epochs, sizeof *j->seconds);
     if (!j->seconds)
         return MANGO_E_MEM;
     MGI_TRY(train_begin(j, err));
     const mango_trainer_info s = train_at(j);
-    cli_note(j->c, "%s on %s: %td epochs of %td updates, batch %td, T %td, lr %g, memory %.0f MiB%s",
-             cli_info(j->net).arch, j->data_name, s.epochs, s.steps, j->o.batch, j->o.T, j->o.lr,
-             (double)s.tape_bytes / 1048576, s.segments > 1 ? ", parts computed twice" : "");
+    cli_note(
+        j->c,
+        "%s on %s: %td epochs of %td updates, batch %td, T %td, lr %g, memory %.0f MiB%s",
+        cli_info(j->net).arch, j->data_name, s.epochs, s.steps, j->o.batch, j->o.T, j->o.lr,
+        (double)s.tape_bytes / 1048576, s.segments > 1 ? ", parts computed twice" : "");
     j->done0 = (double)(s.epoch * s.steps + s.step);
     return MANGO_OK;
 }
@@ -229,7 +256,8 @@ static int train_watch(void *ud, const mango_trainer *t)
     char text[96];
     train_speed_step(&j->speed);
     (void)t;
-    snprintf(text, sizeof text, "updates  epoch %td of %td  loss %.4f", s.epoch + 1, s.epochs, s.loss);
+    snprintf(text, sizeof text, "updates  epoch %td of %td  loss %.4f", s.epoch + 1,
+             s.epochs, s.loss);
     cli_progress(j->c, j->since, j->done0, (double)(s.epoch * s.steps + s.step),
                  (double)(s.epochs * s.steps), text);
     return cli_interrupted();
@@ -247,8 +275,9 @@ static void train_line(train_job *j, const mango_train_row *r)
         snprintf(test, sizeof test, "  test %.*f", digits, r->val_score);
     if (j->is.samples)
         snprintf(extra, sizeof extra, "  %s %.4g", name[5], r->extra);
-    cli_print(j->c, "epoch %td/%td  %s %.4f  %s %.*f%s  lr %.4g%s  %.0f s, %.0f s left\n", r->epoch,
-              j->o.epochs, name[0], r->loss, name[1], digits, r->score, test, r->lr, extra, took, left);
+    cli_print(j->c, "epoch %td/%td  %s %.4f  %s %.*f%s  lr %.4g%s  %.0f s, %.0f s left\n",
+              r->epoch, j->o.epochs, name[0], r->loss, name[1], digits, r->score, test,
+              r->lr, extra, took, left);
     fflush(stdout);
 }
 
@@ -271,8 +300,9 @@ static mango_status train_epochs(train_job *j, mango_err *err)
         }
         if (st == MANGO_E_NONFINITE) {
             mango_err e = *err;
-            return s.epoch > 0 ? mgi_fail(err, st, "%.150s; last good checkpoint: %.80s (epoch %td)", e.text,
-                                          j->ckpt, s.epoch)
+            return s.epoch > 0 ? mgi_fail(err, st,
+                                          "%.150s; last good checkpoint: %.80s (epoch %td)",
+                                          e.text, j->ckpt, s.epoch)
                                : mgi_fail(err, st, "%.180s; no checkpoint yet", e.text);
         }
         MGI_TRY(st);
@@ -387,25 +417,38 @@ int verb_train(int argc, char **argv)
     j.dtype = "F16";
     train_remember(&j, argc, argv);
     const cli_opt word[] = {
-        {"--data", CLI_STR, &j.data_name, 0, 0, "NAME", "cifar10, mnist, fashion-mnist or folder", 1},
+        {"--data", CLI_STR, &j.data_name, 0, 0, "NAME",
+         "cifar10, mnist, fashion-mnist or folder", 1},
         {"--root", CLI_STR, &j.root, 0, 0, "DIR", "where the data set lies", 1},
         {"--out", CLI_STR, &j.out, 0, 0, "W", "weights file to write", 1},
-        {"--arch", CLI_STR, &j.arch, 0, 0, "SPEC", "zoo specification, for example snn_conv,width=0.5", 0},
-        {"--dsc", CLI_STR, &j.dsc_arch, 0, 0, "SPEC", "discriminator (sngan_dsc, with the classes of the generator)", 0},
-        {"--from", CLI_STR, &j.from, 0, 0, "W", "start from these weights; with --arch: where name and shape agree", 0},
-        {"--from-dsc", CLI_STR, &j.from_dsc, 0, 0, "W", "SN-GAN: discriminator to start from, an earlier W.dsc", 0},
-        {"--widen", CLI_FLAG, &j.widen, 0, 0, NULL, "spread the values of --from over a wider --arch, which then answers alike", 0},
-        {"--teacher", CLI_STR, &j.teacher_path, 0, 0, "W", "classifier: learn from the answers of this trained network too", 0},
-        {"--resume", CLI_FLAG, &j.resume, 0, 0, NULL, "go on from the checkpoint W.ckpt", 0},
-        {"--track", CLI_STR, &j.track, 0, 0, "LIST", "keep weights of these epochs, 0,1,2-5", 0},
+        {"--arch", CLI_STR, &j.arch, 0, 0, "SPEC",
+         "zoo specification, for example snn_conv,width=0.5", 0},
+        {"--dsc", CLI_STR, &j.dsc_arch, 0, 0, "SPEC",
+         "discriminator (sngan_dsc, with the classes of the generator)", 0},
+        {"--from", CLI_STR, &j.from, 0, 0, "W",
+         "start from these weights; with --arch: where name and shape agree", 0},
+        {"--from-dsc", CLI_STR, &j.from_dsc, 0, 0, "W",
+         "SN-GAN: discriminator to start from, an earlier W.dsc", 0},
+        {"--widen", CLI_FLAG, &j.widen, 0, 0, NULL,
+         "spread the values of --from over a wider --arch, which then answers alike", 0},
+        {"--teacher", CLI_STR, &j.teacher_path, 0, 0, "W",
+         "classifier: learn from the answers of this trained network too", 0},
+        {"--resume", CLI_FLAG, &j.resume, 0, 0, NULL, "go on from the checkpoint W.ckpt",
+         0},
+        {"--track", CLI_STR, &j.track, 0, 0, "LIST",
+         "keep weights of these epochs, 0,1,2-5", 0},
         {"--report-speed", CLI_FLAG, &j.speed.on, 0, 0, NULL,
          "at the end: pictures/s, GFLOP/s of the updates, their part of SGEMM's", 0},
-        {"--no-test", CLI_FLAG, &j.no_val, 0, 0, NULL, "do not look at the test pictures", 0},
+        {"--no-test", CLI_FLAG, &j.no_val, 0, 0, NULL, "do not look at the test pictures",
+         0},
         {"--dtype", CLI_STR, &j.dtype, 0, 0, "D", "F16 (default) or F32", 0},
         {"--optimizer", CLI_STR, &j.optimizer, 0, 0, "O", "sgd, adam or adamw", 0},
-        {"--schedule", CLI_STR, &j.schedule, 0, 0, "S", "constant, cosine, linear or step", 0},
-        {"--readout", CLI_STR, &j.readout, 0, 0, "L", "layer that the loss reads (the output)", 0},
-        {"--memory", CLI_REAL, &j.memory, 1, 1e6, "MIB", "cap (4096); parts are computed twice to fit", 0},
+        {"--schedule", CLI_STR, &j.schedule, 0, 0, "S", "constant, cosine, linear or step",
+         0},
+        {"--readout", CLI_STR, &j.readout, 0, 0, "L",
+         "layer that the loss reads (the output)", 0},
+        {"--memory", CLI_REAL, &j.memory, 1, 1e6, "MIB",
+         "cap (4096); parts are computed twice to fit", 0},
     };
     cli_opt opt[MGI_COUNT(word) + TRAIN_NUMBERS];
     memcpy(opt, word, sizeof word);
