@@ -284,6 +284,23 @@ static int eval_distance(cli *c, const eval_job *j, eval_fid_options *f)
     return eval_fid(c, f);
 }
 
+/* Options that do not go together: the exit code, or -1. */
+static int eval_usage(cli *c, const eval_job *j, const eval_fid_options *f)
+{
+    const int narrow = j->half || j->int8;
+    if (!j->net_name == !j->gen_name)
+        return cli_usage(c, "one of --net and --gen is needed");
+    if (narrow && f->features)
+        return cli_usage(c, "--features takes the weights as they are");
+    if (j->beside && (!narrow || !j->net_name))
+        return cli_usage(c, "--compare goes with --net and --int8-weights or --half-weights");
+    if (f->features && !j->gen_name)
+        return cli_usage(c, "--features goes with --gen");
+    if (!f->features && (f->layer || f->codes))
+        return cli_usage(c, "--layer and --codes go with --features");
+    return -1;
+}
+
 int verb_eval(int argc, char **argv)
 {
     cli c;
@@ -327,18 +344,11 @@ int verb_eval(int argc, char **argv)
     int rc = cli_parse(&c, &eval_doc, opt, (int)MGI_COUNT(opt), 0, argc, argv);
     if (rc >= 0)
         return rc;
-    if (!j.net_name == !j.gen_name)
-        return cli_usage(&c, "one of --net and --gen is needed");
-    if ((j.half || j.int8) && f.features)
-        return cli_usage(&c, "--features takes the weights as they are");
-    if (j.beside && (!(j.half || j.int8) || !j.net_name))
-        return cli_usage(&c, "--compare goes with --net and --int8-weights or --half-weights");
-    if (f.features && j.gen_name)
+    rc = eval_usage(&c, &j, &f);
+    if (rc >= 0)
+        return rc;
+    if (f.features)
         return eval_distance(&c, &j, &f);
-    if (f.features || f.layer || f.codes)
-        return cli_usage(&c, "%s",
-                         f.features ? "--features goes with --gen"
-                                    : "--layer and --codes go with --features");
     cli_catch_signals();
     mango_status st = eval_all(&j, &c, &err);
     rc = st < 0 ? cli_fail(&c, st, &err) : cli_interrupted() ? CLI_INTERRUPTED : CLI_OK;
