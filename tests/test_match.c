@@ -284,7 +284,8 @@ static mango_status t_match_cycle(void *ud, const mango_alloc *al)
     mango_archive *a = NULL;
     mango_match *m = NULL;
     mango_net *net = NULL;
-    const char text[] = "mango-graph 1\nnet arch=a\nx input - shape=3\ny linear x out=2 bias=0\n";
+    const char text[] = "mango-graph 1\nnet arch=a\nx input - shape=3\n"
+                        "y linear x out=2 bias=0\n";
     mango_status st = mango_archive_open(&a, ud, NULL, al, NULL);
     if (st >= 0)
         st = mango_net_parse(&net, text, (mango_idx)sizeof text - 1, al, NULL);

@@ -43,7 +43,8 @@ static void t_pic_ppm(const char *name, int colours)
     s.n = 0;
     t_pic_put(&s, "P6\n32 32\n255\n", 13);
     for (mango_idx i = 0; i < T_PIC * T_PIC * 3; i++)
-        t_pic_number(&s, t_pic_value(i / 3 / T_PIC, i / 3 % T_PIC, (int)(i % 3), colours), 1, 0);
+        t_pic_number(&s, t_pic_value(i / 3 / T_PIC, i / 3 % T_PIC, (int)(i % 3), colours), 1,
+                     0);
     t_write(t_work(name), s.b, (size_t)s.n);
 }
 
@@ -52,10 +53,12 @@ static void t_pic_same(const char *name, const char *ppm)
 {
     char command[256];
     snprintf(command, sizeof command,
-             "run --net " T_NET " --fill 7,1 --input %s --T 1 --record conv0 --out a.out", name);
+             "run --net " T_NET " --fill 7,1 --input %s --T 1 --record conv0 --out a.out",
+             name);
     t_tool_is(command, 0, "1 inputs");
     snprintf(command, sizeof command,
-             "run --net " T_NET " --fill 7,1 --input %s --T 1 --record conv0 --out b.out", ppm);
+             "run --net " T_NET " --fill 7,1 --input %s --T 1 --record conv0 --out b.out",
+             ppm);
     t_tool_is(command, 0, "1 inputs");
     t_same_file("a.out", "b.out");
 }

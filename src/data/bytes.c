@@ -101,20 +101,10 @@ MGI_FN mango_status mgi_gunzip(const unsigned char *in, mango_idx n, mango_idx l
 
 MGI_FN int mgi_name_ok(const unsigned char *s, mango_idx n, mango_idx max)
 {
-    for (mango_idx i = 0; i < n; i++) {
-        int more = s[i] < 0x80                   ? 0
-                   : s[i] >= 0xc2 && s[i] < 0xe0 ? 1
-                   : s[i] >= 0xe0 && s[i] < 0xf0 ? 2
-                   : s[i] >= 0xf0 && s[i] < 0xf5 ? 3
-                                                 : -1;
-        if (s[i] < 32 || s[i] == 127 || more < 0 || more >= n - i)
+    for (mango_idx i = 0, len = 0; i < n; i += len) {
+        len = mgi_utf8(s + i, n - i);
+        if (len == 0 || s[i] < 32 || s[i] == 127)
             return 0;
-        if ((s[i] == 0xe0 && s[i + 1] < 0xa0) || (s[i] == 0xed && s[i + 1] > 0x9f) ||
-            (s[i] == 0xf0 && s[i + 1] < 0x90) || (s[i] == 0xf4 && s[i + 1] > 0x8f))
-            return 0;
-        for (; more > 0; more--)
-            if ((s[++i] & 0xc0) != 0x80)
-                return 0;
     }
     return n >= 1 && n <= max;
 }

@@ -70,7 +70,8 @@ MANGO_API mango_status mango_gunzip(const unsigned char *in, mango_idx n, mango_
  *   o      in  NULL: the defaults, no codecs
  *
  * Array sets are held in memory, 8 bits a value; "folder" holds names and
- * decodes in mango_data_picture; a name there that is a pipe or device is refused. Order: that of the files; folders sorted by name, bytewise.
+ * decodes in mango_data_picture; a name there that is a pipe or device is refused.
+ * Order: that of the files; folders sorted by name, bytewise.
  * Returns  MANGO_E_NAME, _IO, _FORMAT, _LIMIT, _SHAPE, _UNSUPPORTED, _MEM. */
 MANGO_API mango_status mango_data_open(mango_data **data, const char *name,
                                        const char *root, const char *split,

@@ -20,7 +20,10 @@ MGI_FN mango_status mgi_data_reserve(mango_data *d, mango_idx count, mango_idx C
         return mgi_fail(err, MANGO_E_LIMIT,
                         "%s: %ld pictures of %ldx%ldx%ld: none, or too many to hold",
                         d->name, (long)count, (long)C, (long)H, (long)W);
-    d->count = count, d->C = C, d->H = H, d->W = W;
+    d->count = count;
+    d->C = C;
+    d->H = H;
+    d->W = W;
     d->pixels = (unsigned char *)mgi_new(&d->al, bytes, 1);
     d->labels = (int *)mgi_new(&d->al, count, sizeof(int));
     if (!d->pixels || !d->labels)

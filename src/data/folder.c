@@ -75,8 +75,10 @@ static int folder_is_picture(const char *name)
         return 0;
     for (mango_idx i = 0; i < MGI_COUNT(ext); i++) {
         const char *a = dot + 1, *b = ext[i];
-        while (*a && *b && (*a | 32) == *b)
-            a++, b++;
+        while (*a && *b && (*a | 32) == *b) {
+            a++;
+            b++;
+        }
         if (!*a && !*b)
             return 1;
     }
@@ -201,7 +203,8 @@ static mango_status folder_tree(mango_data *d, const folder_list *dirs, folder_l
     }
     if (st >= 0)
         st = folder_take(d, files, err);
-    for (mango_idx i = (k = 0); st >= 0 && i < d->count; i++) {
+    k = 0;
+    for (mango_idx i = 0; st >= 0 && i < d->count; i++) {
         while (i >= end[k])
             k++;
         d->labels[i] = (int)k;

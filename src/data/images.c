@@ -131,7 +131,8 @@ static mango_idx images_centre(mango_idx side, mango_idx crop)
 static void images_scaled(mango_idx H, mango_idx W, mango_idx resize, mango_idx *h,
                           mango_idx *w)
 {
-    *h = H, *w = W;
+    *h = H;
+    *w = W;
     if (resize > 0 && resize != MGI_MIN(H, W)) {
         *w = W <= H ? resize : resize * W / H;
         *h = W <= H ? resize * H / W : resize;
@@ -156,7 +157,8 @@ mango_status mango_image_fit(mango_idx H, mango_idx W, mango_idx C, const unsign
                         "a picture of %tdx%td, shrunk to %tdx%td, cannot be cut to %tdx%td", W,
                         H, w, h, crop, crop);
     if (h != H || w != W) {
-        size[1] = h, size[2] = w;
+        size[1] = h;
+        size[2] = w;
         if (!mgi_prod(3, size, &bytes) || bytes > MGI_FILE_MAX)
             return mgi_fail(err, MANGO_E_LIMIT, "a picture of %tdx%td is too large", w, h);
         scaled = (unsigned char *)mgi_new(&al, bytes, 1);

@@ -283,11 +283,20 @@ static int npy_value(const mango_npy *a, mango_idx i, double *v, int64_t *k)
     int16_t i2;
     int32_t i4;
     switch (a->type) {
-    case MANGO_NPY_F4: memcpy(&f4, p, 4), *v = (double)f4; break;
+    case MANGO_NPY_F4:
+        memcpy(&f4, p, 4);
+        *v = (double)f4;
+        break;
     case MANGO_NPY_F8: memcpy(v, p, 8); break;
     case MANGO_NPY_I1: *k = p[0] < 128 ? p[0] : p[0] - 256; break;
-    case MANGO_NPY_I2: memcpy(&i2, p, 2), *k = i2; break;
-    case MANGO_NPY_I4: memcpy(&i4, p, 4), *k = i4; break;
+    case MANGO_NPY_I2:
+        memcpy(&i2, p, 2);
+        *k = i2;
+        break;
+    case MANGO_NPY_I4:
+        memcpy(&i4, p, 4);
+        *k = i4;
+        break;
     case MANGO_NPY_I8: memcpy(k, p, 8); break;
     default: *k = p[0]; break;
     }
@@ -338,7 +347,8 @@ mango_status mango_npy_write(const char *path, mango_npy_type type, int rank,
     mango_idx count, bytes;
     mango_status st;
     mgi_str s;
-    MGI_CHECK(err, path && (rank == 0 || shape), "mango_npy_write: a path and a shape expected");
+    MGI_CHECK(err, path && (rank == 0 || shape),
+              "mango_npy_write: a path and a shape expected");
     if (type < 0 || type >= MANGO_NPY_TYPES || rank < 0 || rank > MGI_RANK_MAX ||
         !mgi_prod(rank, shape, &count) || !mgi_mul(count, npy_types[type].size, &bytes))
         return mgi_fail(err, MANGO_E_ARG, "%s: no such .npy type, rank or shape", path);

@@ -64,7 +64,9 @@ MGI_FN mango_status mgi_pickle_link(mgi_pickle *k, int32_t container, int32_t ke
                             sizeof *k->cell, "too many items"));
     mgi_pk_cell *c = &k->cell[k->n_cell];
     mgi_pk_value *to = &k->v[container];
-    c->k = key, c->v = v, c->next = -1;
+    c->k = key;
+    c->v = v;
+    c->next = -1;
     if (to->head < 0)
         to->head = (int32_t)k->n_cell;
     else
@@ -400,8 +402,10 @@ static mango_status pk_import(mgi_pickle *k, int from_stack)
         MGI_TRY(pk_pop(k, &a));
         if (k->v[a].kind != MGI_PK_STRING || k->v[b].kind != MGI_PK_STRING)
             return mgi_pickle_bad(k, MANGO_E_FORMAT, "an import whose name is no string");
-        module = k->v[a].s, n_module = k->v[a].n;
-        name = k->v[b].s, n_name = k->v[b].n;
+        module = k->v[a].s;
+        n_module = k->v[a].n;
+        name = k->v[b].s;
+        n_name = k->v[b].n;
     } else {
         MGI_TRY(pk_line(k, &module, &n_module));
         MGI_TRY(pk_line(k, &name, &n_name));
@@ -490,7 +494,10 @@ static mango_status pk_step(mgi_pickle *k, int op)
 MGI_FN mango_status mgi_pickle_run(mgi_pickle *k, const unsigned char *p, mango_idx n,
                                    int32_t *root, mango_idx *used, mango_err *err)
 {
-    k->p = p, k->n = n, k->at = 0, k->err = err;
+    k->p = p;
+    k->n = n;
+    k->at = 0;
+    k->err = err;
     k->n_stack = k->n_mark = k->n_memo = 0;
     while (k->at < n && k->at < MGI_PK_BYTES_MAX) {
         int op = p[k->at++];

@@ -19,7 +19,7 @@ typedef enum mgi_pk_kind {
     MGI_PK_LIST, /* n items from cell head on */
     MGI_PK_DICT, /* n pairs from cell head on */
     MGI_PK_NAME, /* an imported name: i is one of mgi_pk_name */
-    MGI_PK_STORAGE, /* i numel, what dtype, s and n key, view offset in head's place: see below */
+    MGI_PK_STORAGE, /* i numel, what dtype, s and n key, view offset in head's place */
     MGI_PK_TENSOR, /* i offset in elements, what storage, head sizes, tail strides (values) */
     MGI_PK_OPAQUE /* known to be harmless and of no use here */
 } mgi_pk_kind;

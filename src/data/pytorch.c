@@ -68,8 +68,12 @@ static mango_status ptc_add_storage(mango_pytorch *c, const unsigned char *key,
     MGI_TRY(mgi_pickle_grow(&c->pk, &c->storage, &c->cap_storage, c->n_storage + 1,
                             PTC_STORAGES, sizeof *c->storage, "too many storages"));
     ptc_storage *s = &c->storage[c->n_storage++];
-    s->key = key, s->n_key = n_key, s->p = p, s->bytes = bytes;
-    s->owned = NULL, s->n_owned = 0;
+    s->key = key;
+    s->n_key = n_key;
+    s->p = p;
+    s->bytes = bytes;
+    s->owned = NULL;
+    s->n_owned = 0;
     return MANGO_OK;
 }
 
@@ -456,7 +460,9 @@ MGI_FN mango_status mgi_pytorch_take(mango_pytorch **out, unsigned char *image, 
     mgi_zip_free(&c->zip);
     mgi_del(al, c->pkl_owned, c->pkl_size + 1, 1);
     c->pkl_owned = NULL;
-    c->what = NULL, c->codecs = NULL, c->err = NULL;
+    c->what = NULL;
+    c->codecs = NULL;
+    c->err = NULL;
     if (st < 0)
         mango_pytorch_destroy(c);
     else

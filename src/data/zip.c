@@ -41,7 +41,9 @@ static mango_status zip_end(const mgi_zip *z, mango_idx *count, mango_idx *from,
     const unsigned char *p = z->bytes + end;
     if (mgi_le16(p + 4) || mgi_le16(p + 6) || mgi_le16(p + 8) != mgi_le16(p + 10))
         return zip_bad(err, what, end, "several disks");
-    n = mgi_le16(p + 10), size = mgi_le32(p + 12), offset = mgi_le32(p + 16);
+    n = mgi_le16(p + 10);
+    size = mgi_le32(p + 12);
+    offset = mgi_le32(p + 16);
     *to = end;
     if (zip_sig(z, locator, ZIP_LOCATOR, 6, 7)) {
         *to = locator - ZIP_END64;
@@ -55,7 +57,9 @@ static mango_status zip_end(const mgi_zip *z, mango_idx *count, mango_idx *from,
             (size != 0xffffffffu && size != mgi_le64(q + 40)) ||
             (offset != 0xffffffffu && offset != mgi_le64(q + 48)))
             return zip_bad(err, what, *to, "zip64 and plain directory ends disagree");
-        n = mgi_le64(q + 32), size = mgi_le64(q + 40), offset = mgi_le64(q + 48);
+        n = mgi_le64(q + 32);
+        size = mgi_le64(q + 40);
+        offset = mgi_le64(q + 48);
     }
     if (n < 1 || n > MGI_ZIP_ENTRIES)
         return mgi_fail(err, MANGO_E_LIMIT, "%s: %llu zip entries, 1 to %d expected", what,
@@ -152,7 +156,9 @@ static mango_status zip_central(const mgi_zip *z, mgi_zip_entry *e, mango_idx *a
     e->flags = (int)mgi_le16(p + 8);
     e->method = (int)mgi_le16(p + 10);
     e->crc = mgi_le32(p + 16);
-    e->packed = zip_size(packed), e->size = zip_size(size), e->start = zip_size(start);
+    e->packed = zip_size(packed);
+    e->size = zip_size(size);
+    e->start = zip_size(start);
     if (e->packed < 0 || e->size < 0 || e->start < 0)
         return mgi_fail(err, MANGO_E_LIMIT, "%s: a zip entry beyond 1 GiB", what);
     if ((e->flags & 1) || (e->method != 0 && e->method != 8))

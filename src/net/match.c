@@ -31,9 +31,11 @@ typedef enum match_field {
 static const struct {
     const char *tail;
     match_field field;
-} match_fields[] = {{"threshold", MATCH_THRESHOLD},     {"beta", MATCH_BETA},
-                    {"graded_spikes_factor", MATCH_GRADED}, {"reset_mechanism_val", MATCH_RESET},
-                    {"w", MATCH_PLIF},       {"mem", MATCH_STATE}};
+} match_fields[] = {
+    {"threshold", MATCH_THRESHOLD},         {"beta", MATCH_BETA}, {"w", MATCH_PLIF},
+    {"graded_spikes_factor", MATCH_GRADED}, {"mem", MATCH_STATE},
+    {"reset_mechanism_val", MATCH_RESET},
+};
 
 /* The LIF layer whose field `name` is: that with this prefix of parameters, or, when
  * foreign, that with the longest name which this one ends in. -1: none. */
@@ -169,8 +171,8 @@ static void match_shape(char out[48], int rank, const mango_idx *shape)
         used += snprintf(out + used, (size_t)(48 - used), k ? "x%td" : "%td", shape[k]);
 }
 
-static void match_param(const mgi_param *p, mango_idx at, const mgi_offer *o, match_list *missing,
-                        match_list *wrong)
+static void match_param(const mgi_param *p, mango_idx at, const mgi_offer *o,
+                        match_list *missing, match_list *wrong)
 {
     char have[48], want[48];
     if (at < 0) {
@@ -184,8 +186,8 @@ static void match_param(const mgi_param *p, mango_idx at, const mgi_offer *o, ma
     match_note(wrong, "%s is %s, expected %s", p->name, have, want);
 }
 
-MGI_FN mango_status mgi_params_match(const mango_net *n, mango_idx count, const mgi_offer *offer,
-                                     mango_idx *map, mango_err *err)
+MGI_FN mango_status mgi_params_match(const mango_net *n, mango_idx count,
+                                     const mgi_offer *offer, mango_idx *map, mango_err *err)
 {
     match_list missing = {"", 0, 0}, left = {"", 0, 0}, wrong = {"", 0, 0};
     for (mango_idx k = 0; k < count; k++)

@@ -70,7 +70,8 @@ mango_status mango_archive_open(mango_archive **out, const char *path,
     const mango_alloc al = mgi_alloc_get(alloc);
     unsigned char *image = NULL;
     mango_idx size = 0;
-    MGI_CHECK(err, out && path, "mango_archive_open: a place for the result and a path expected");
+    MGI_CHECK(err, out && path,
+              "mango_archive_open: a place for the result and a path expected");
     *out = NULL;
     MGI_TRY(mgi_file_read(path, MGI_FILE_MAX, &al, &image, &size, err));
     mango_archive *a = mgi_new(&al, 1, sizeof *a);
@@ -172,8 +173,9 @@ mango_status mango_archive_import(const mango_archive *a, mango_net *net, const 
     o.ud = (void *)(uintptr_t)a; /* read only */
     o.prefix = prefix;
     const mango_status st = mango_net_match(net, &o, match, &sub);
-    return st < 0 ? mgi_fail(err, st, st == MANGO_E_SHAPE ? "%s %s" : "%s: %s", a->path, sub.text)
-                  : st;
+    if (st < 0)
+        mgi_fail(err, st, st == MANGO_E_SHAPE ? "%s %s" : "%s: %s", a->path, sub.text);
+    return st;
 }
 
 mango_status mango_archive_write(const char *path, mango_idx n, const mango_offer *offers,

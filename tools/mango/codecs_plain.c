@@ -103,7 +103,9 @@ static const char *plain_bmp_head(plain_bmp *b, const unsigned char *p, mango_id
     b->bits = p[28] | p[29] << 8;
     if (b->bits != 1 && b->bits != 4 && b->bits != 8 && b->bits != 24 && b->bits != 32)
         return "a BMP of other bits than 1, 4, 8, 24 or 32";
-    b->shift[0] = 16, b->shift[1] = 8, b->shift[2] = 0;
+    b->shift[0] = 16;
+    b->shift[1] = 8;
+    b->shift[2] = 0;
     if (packed != 0 && !(packed == 3 && b->bits == 32))
         return "a compressed BMP";
     if (packed == 3 && !plain_bmp_masks(b, p, n))

@@ -16,9 +16,11 @@ static int import_three(const char *v, float out[3])
         if (!mgi_parse_real(part, &d))
             return 0;
         out[i] = (float)d;
-        if (!v[n] && i == 0)
-            out[1] = out[2] = out[0], i = 2;
-        else if ((v[n] == ',') != (i < 2))
+        if (!v[n] && i == 0) {
+            out[1] = out[2] = out[0];
+            return 1;
+        }
+        if ((v[n] == ',') != (i < 2))
             return 0;
         v += n + (v[n] == ',');
     }
