@@ -49,6 +49,8 @@ static void t_tool_exec(const char *command, const char *tool)
             const struct rlimit limit = {most, most};
             if (strcmp(w, "LIMIT") == 0)
                 setrlimit(RLIMIT_FSIZE, &limit);
+            else if (strcmp(w, "IGNORE") == 0)
+                signal((int)most, SIG_IGN);
             else if (strcmp(w, "CLOSE") == 0)
                 close((int)most);
             else if (strcmp(w, "STDOUT") == 0)

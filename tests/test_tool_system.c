@@ -70,6 +70,24 @@ static void t_system_signals(void)
     }
 }
 
+/* What nohup ignores stays ignored. */
+static void t_system_nohup(void)
+{
+    const struct timespec pause = {0, 300000000};
+    mango_idx n = 0;
+    const long pid = t_tool_start("IGNORE=1 " T_LONG " --out nohup"); /* 1: SIGHUP */
+    t_system_wait("nohup");
+    t_tool_signal(pid, SIGHUP);
+    nanosleep(&pause, NULL);
+    char *p = t_system_text("nohup/run.json", &n);
+    T_CHECK(p && strstr(p, "\"state\":\"running\""));
+    t_system_free(p, n);
+    t_tool_signal(pid, SIGTERM);
+    t_ran r = t_tool_end(pid);
+    T_EQ(r.rc, 130);
+    t_ran_free(&r);
+}
+
 /* Started without a descriptor, as a daemon may be: no message goes into the journal. */
 static void t_system_closed(void)
 {
@@ -223,6 +241,7 @@ void t_tool_system(void)
         return;
     }
     T_CASE(t_system_signals);
+    T_CASE(t_system_nohup);
     T_CASE(t_system_closed);
     T_CASE(t_system_reasons);
     T_CASE(t_system_outputs);

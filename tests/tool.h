@@ -20,8 +20,8 @@ typedef struct t_ran {
 
 /* Start `NAME=VALUE ... VERB arguments` (split at spaces; no quoting, but ~ stands
  * for a space and @ for an empty word); -1 on failure. LIMIT=BYTES
- * caps the files it writes, CLOSE=N closes a descriptor, STDOUT=PATH is where its
- * output goes. */
+ * caps the files it writes, CLOSE=N closes a descriptor, IGNORE=N has a signal
+ * ignored, STDOUT=PATH is where its output goes. */
 long t_tool_start(const char *command);
 void t_tool_signal(long pid, int sig);
 /* Wait for it; the output of the last started one is read. */
