@@ -206,8 +206,95 @@ static void t_net_steps(void)
     mango_net_destroy(n);
 }
 
+/* The values of layer `at` by a plan of its own. */
+static void t_net_read(const mango_net *n, const char *layer, const float *x, float *y)
+{
+    mango_err err = {""};
+    mango_plan *p = NULL;
+    mango_plan_options o;
+    mango_reading r = {0, MANGO_READ_MEAN, y};
+    mango_plan_defaults(&o, sizeof o);
+    T_OK(mango_net_find(n, layer, &r.layer, &err), &err);
+    T_OK(mango_plan_create(&p, n, &o, 1, &r, NULL, &err), &err);
+    T_OK(mango_plan_run(p, 1, x), NULL);
+    mango_plan_destroy(p);
+}
+
+/* Aimed at one layer after another a plan gives the bits of plans made for each, packs
+ * what it has not packed yet, and stays as it was when an aim is refused. */
+static void t_net_aim(void)
+{
+    static const char *const at[] = {"b", "c2", "s", "f", "v", "c1", "f", "r"};
+    static const char graph[] =
+        T_NET_HEAD "x input - shape=3x9x9\nc1 conv x out=6 kernel=3 pad=1\n"
+                   "b batchnorm c1\nr relu b\nu upsample r mode=nearest\n"
+                   "c2 conv u out=5 kernel=3 pad=1\ns lif c2 beta=0.5\n"
+                   "c3 conv s out=7 kernel=3\nv vq c3 codes=11\nf linear v out=4\n";
+    static float x[243], y[4000], want[4000];
+    mango_err err = {""};
+    mango_plan *p = NULL;
+    mango_plan_options o;
+    mango_idx bytes[MGI_COUNT(at)];
+    mango_net *n = t_net_parse(graph);
+    mango_reading r = {0, MANGO_READ_MEAN, y};
+    T_OK(mango_net_fill(n, 3, 1), NULL);
+    mango_fill_u("aim.x", 1, 243, x);
+    mango_plan_defaults(&o, sizeof o);
+    T_OK_OR_RETURN(mango_plan_create(&p, n, &o, 1, &r, NULL, &err), &err);
+    for (mango_idx i = 0; i < MGI_COUNT(at); i++) {
+        mango_layer l;
+        T_OK(mango_net_find(n, at[i], &r.layer, &err), &err);
+        T_OK(mango_plan_aim(p, 1, &r, &err), &err);
+        T_STATUS(mango_net_layer(n, r.layer, &l, sizeof l), MANGO_OK);
+        T_OK(mango_plan_run(p, 1, x), NULL);
+        t_net_read(n, at[i], x, want);
+        T_MEM(y, want, (size_t)(l.C * l.H * l.W) * sizeof *y);
+        mango_plan_info info;
+        T_STATUS(mango_plan_get(p, &info, sizeof info), MANGO_OK);
+        bytes[i] = info.weights;
+    }
+    T_CHECK(bytes[0] > 0 && bytes[1] > bytes[0] && bytes[2] == bytes[1] && bytes[3] > bytes[2]);
+    T_CHECK(bytes[6] == bytes[5]); /* the second aim at f packs nothing */
+    r.layer = 99;
+    T_STATUS(mango_plan_aim(p, 1, &r, &err), MANGO_E_ARG);
+    memset(y, 0, sizeof y);
+    T_OK(mango_plan_run(p, 1, x), NULL); /* still at r */
+    t_net_read(n, "r", x, want);
+    T_MEM(y, want, 6 * 81 * sizeof *y);
+    T_STATUS(mango_plan_aim(NULL, 1, &r, &err), MANGO_E_ARG);
+    mango_plan_destroy(p);
+    mango_net_destroy(n);
+}
+
+static mango_status t_net_aim_all(void *ud, const mango_alloc *al)
+{
+    const mango_net *n = ud;
+    float y[128];
+    mango_plan *p = NULL;
+    mango_plan_options o;
+    mango_reading r = {1, MANGO_READ_MEAN, y};
+    mango_plan_defaults(&o, sizeof o);
+    mango_status st = mango_plan_create(&p, n, &o, 1, &r, al, NULL);
+    r.layer = 2;
+    if (st == MANGO_OK)
+        st = mango_plan_aim(p, 1, &r, NULL);
+    mango_plan_destroy(p);
+    return st;
+}
+
+static void t_net_aim_oom(void)
+{
+    mango_net *n = t_net_parse("mango-graph 1\nnet arch=a\nx input - shape=2x4x4\n"
+                               "c conv x out=3 kernel=3\nf linear c out=5\n");
+    T_OK(mango_net_fill(n, 3, 1), NULL);
+    T_CHECK(t_oom_sweep(t_net_aim_all, n) > 8);
+    mango_net_destroy(n);
+}
+
 void t_net(void)
 {
+    T_CASE(t_net_aim);
+    T_CASE(t_net_aim_oom);
     T_CASE(t_net_public);
     T_CASE(t_net_rule_scalars);
     T_CASE(t_net_negative_variance);

@@ -262,6 +262,13 @@ MANGO_API mango_status mango_plan_start(mango_plan *plan, mango_idx B, const flo
 MANGO_API mango_status mango_plan_advance(mango_plan *plan, mango_idx steps);
 MANGO_API mango_status mango_plan_keep(mango_plan *plan, mango_idx n, const mango_idx *which);
 
+/* mango_plan_aim - other readings of the same net by the same options. Only steps that the
+ * plan did not have before are packed; what was packed stays for later aims. A sliced
+ * run ends. Returns and fails as mango_plan_create, and then the plan is as it was;
+ * MANGO_E_STATE also for weights that a net gave away unpacked. */
+MANGO_API mango_status mango_plan_aim(mango_plan *plan, mango_idx n_readings,
+                                      const mango_reading *readings, mango_err *err);
+
 /* mango_plan_output - another buffer for a reading, from the next run on. */
 MANGO_API mango_status mango_plan_output(mango_plan *plan, mango_idx reading, float *out);
 
@@ -273,7 +280,8 @@ typedef struct mango_plan_info {
     mango_idx T, steps;      /* T of the options or the net; steps that are run: T, or 1
                                 when nothing that is needed depends on time            */
     mango_idx batch, readings;
-    mango_idx bytes;         /* mango_plan_bytes                                       */
+    mango_idx bytes;         /* mango_plan_bytes, arena and packed weights             */
+    mango_idx weights;       /* packed weights alone, those of earlier aims too        */
     double macs;             /* mango_plan_macs                                        */
 } mango_plan_info;
 MANGO_API mango_status mango_plan_get(const mango_plan *plan, mango_plan_info *info, size_t size);

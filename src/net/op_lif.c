@@ -89,7 +89,7 @@ static void lif_step_values(mango_plan *p, const mgi_step *s, float *S)
         for (mango_idx j = 0; j < m && p->t0 == 0; j++)
             U[i + j] = U0;
         for (mango_idx t = 0; t < p->t; t++)
-            p->k->lif(m, &rule, X + t * stride + i, U + i, S + t * n + i);
+            p->cpu->k->lif(m, &rule, X + t * stride + i, U + i, S + t * n + i);
     }
 }
 
@@ -115,7 +115,7 @@ static void lif_step_words(mango_plan *p, const mgi_step *s, uint64_t *S)
                                .ldS = rows * words};
         for (mango_idx j = 0; j < q.n && p->t0 == 0; j++)
             q.U[j] = U0;
-        p->k->lif_bits(&rule, &q);
+        p->cpu->k->lif_bits(&rule, &q);
     }
 }
 

@@ -64,10 +64,11 @@ static mango_status plan_readings(mango_plan *p, mango_idx n, const mango_readin
     return MANGO_OK;
 }
 
-static mango_status plan_build(mango_plan *p, const mango_plan_options *o, mango_idx n,
-                               const mango_reading *r, mango_err *err)
+/* Everything that the options and readings decide, and a backend made ready for it. */
+static mango_status plan_build(mango_plan *p, mango_idx n, const mango_reading *r,
+                               mango_err *err)
 {
-    MGI_TRY(plan_options(p, o, err));
+    MGI_TRY(plan_options(p, &p->o, err));
     MGI_TRY(plan_readings(p, n, r, err));
     p->node = mgi_new(&p->al, p->net->n_nodes, sizeof *p->node);
     if (!p->node)
@@ -76,11 +77,19 @@ static mango_status plan_build(mango_plan *p, const mango_plan_options *o, mango
     MGI_TRY(mgi_plan_graph(p, err));
     MGI_TRY(mgi_plan_steps(p, err));
     MGI_TRY(mgi_plan_chunks(p, err));
-    mgi_arena_plan(&p->maps, p->arena_bytes, 1);
-    if (mgi_arena_commit(&p->maps) < 0 || !mgi_arena_take(&p->maps, p->arena_bytes, 1))
-        return mgi_fail(err, MANGO_E_MEM, "no memory for an arena of %lld bytes",
-                        (long long)p->arena_bytes);
-    return mgi_plan_pack(p, err);
+    return p->backend->prepare(p, err);
+}
+
+/* What plan_build made, but for what the backend keeps. */
+static void plan_unbuild(mango_plan *p)
+{
+    const mango_alloc *a = &p->al;
+    mgi_del(a, p->order, p->cap_bufs, sizeof *p->order);
+    mgi_del(a, p->place, p->cap_bufs, sizeof *p->place);
+    mgi_del(a, p->buf, p->cap_bufs, sizeof *p->buf);
+    mgi_del(a, p->step, p->cap_steps, sizeof *p->step);
+    mgi_del(a, p->node, p->net->n_nodes, sizeof *p->node);
+    mgi_del(a, p->reading, p->n_readings, sizeof *p->reading);
 }
 
 mango_status mango_plan_create(mango_plan **plan, const mango_net *net,
@@ -100,11 +109,12 @@ mango_status mango_plan_create(mango_plan **plan, const mango_net *net,
         return mgi_fail(err, MANGO_E_MEM, "no memory for a plan");
     p->al = a;
     p->net = net;
-    p->k = mgi_kernels_get();
+    p->o = o;
     p->threads = mango_threads();
-    mgi_arena_init(&p->maps, &a);
-    mgi_arena_init(&p->weights, &a);
-    const mango_status st = plan_build(p, &o, n_readings, readings, err);
+    p->backend = &mgi_backend_cpu;
+    mango_status st = p->backend->open(p, err);
+    if (st == MANGO_OK)
+        st = plan_build(p, n_readings, readings, err);
     if (st < 0) {
         mango_plan_destroy(p);
         return st;
@@ -118,19 +128,33 @@ void mango_plan_destroy(mango_plan *p)
     if (!p)
         return;
     const mango_alloc a = p->al;
-    mgi_arena_free(&p->weights);
-    mgi_arena_free(&p->maps);
-    mgi_del(&a, p->order, p->cap_bufs, sizeof *p->order);
-    mgi_del(&a, p->place, p->cap_bufs, sizeof *p->place);
-    if (p->buf)
-        mgi_del(&a, p->buf, p->cap_bufs, sizeof *p->buf);
-    if (p->step)
-        mgi_del(&a, p->step, p->cap_steps, sizeof *p->step);
-    if (p->node)
-        mgi_del(&a, p->node, p->net->n_nodes, sizeof *p->node);
-    if (p->reading)
-        mgi_del(&a, p->reading, p->n_readings, sizeof *p->reading);
+    p->backend->close(p);
+    plan_unbuild(p);
     mgi_del(&a, p, 1, sizeof *p);
+}
+
+/* The new lists are made beside the old ones, which stay when that fails. */
+mango_status mango_plan_aim(mango_plan *p, mango_idx n_readings, const mango_reading *readings,
+                            mango_err *err)
+{
+    MGI_CHECK(err, p, "mango_plan_aim: plan is NULL");
+    MGI_TRY(p->backend->ready(p, err));
+    mango_plan q;
+    memset(&q, 0, sizeof q);
+    q.al = p->al;
+    q.net = p->net;
+    q.o = p->o;
+    q.threads = mango_threads();
+    q.backend = p->backend;
+    q.cpu = p->cpu;
+    const mango_status st = plan_build(&q, n_readings, readings, err);
+    if (st < 0) {
+        plan_unbuild(&q);
+        return st;
+    }
+    plan_unbuild(p);
+    *p = q;
+    return MANGO_OK;
 }
 
 const char *mango_plan_error(const mango_plan *p)
@@ -140,7 +164,7 @@ const char *mango_plan_error(const mango_plan *p)
 
 mango_idx mango_plan_bytes(const mango_plan *p)
 {
-    return p ? p->arena_bytes + mgi_arena_bytes(&p->weights) : 0;
+    return p ? p->arena_bytes + p->backend->weights(p) : 0;
 }
 
 mango_status mango_plan_get(const mango_plan *p, mango_plan_info *info, size_t size)
@@ -151,6 +175,7 @@ mango_status mango_plan_get(const mango_plan *p, mango_plan_info *info, size_t s
                                .batch = p->B,
                                .readings = p->n_readings,
                                .bytes = mango_plan_bytes(p),
+                               .weights = p->backend->weights(p),
                                .macs = p->macs};
     mgi_info_out(info, size, &o, sizeof o);
     return MANGO_OK;
@@ -188,7 +213,7 @@ MGI_FN void mgi_plan_describe(const mango_plan *p, mgi_str *s)
     mgi_str_printf(
         s, "plan T=%lld batch=%lld chunk=%lldx%lld arena=%lld weights=%lld macs=%.0f\n",
         (long long)p->T, (long long)p->B, (long long)p->Tc, (long long)p->Bc,
-        (long long)p->arena_bytes, (long long)mgi_arena_bytes(&p->weights), p->macs);
+        (long long)p->arena_bytes, (long long)p->backend->weights(p), p->macs);
     for (int i = 0; i < p->n_steps; i++) {
         const mgi_step *q = &p->step[i];
         const mgi_node *g = &p->net->node[q->end];

@@ -23,6 +23,7 @@
 #define MGI_PLAN_H
 
 #include "../math/spikes.h"
+#include "backend.h"
 #include "graph.h"
 #include "place.h"
 
@@ -77,6 +78,8 @@ struct mgi_step {
     int residual;     /* node whose value is added at the end, -1: none     */
     int relu;
     mango_idx n;      /* values of one map that this step writes            */
+    int fresh;        /* its weights are packed for this plan, not for an earlier aim */
+    int may_half;     /* its weights may be held as halves                  */
     int bits;         /* it writes them as bits: spikes for consumers that take these */
     int fused;        /* of a LIF: the step of a convolution over bits whose currents
                          only it uses, run in the same pass, at the place of the LIF;
@@ -119,6 +122,7 @@ struct mango_plan {
     const mango_net *net;
     mango_idx T, B, memory, slice;
     int from, raw, half, int8;
+    mango_plan_options o;  /* as given, for another aim      */
     mgi_plan_node *node;   /* (net->n_nodes)                 */
     mgi_step *step;
     int n_steps, cap_steps, first_dynamic;
@@ -130,10 +134,10 @@ struct mango_plan {
     int n_readings;
     mango_idx Bc, Tc;      /* inputs and steps of a chunk    */
     mango_idx arena_bytes;
-    mgi_arena maps, weights;
+    const mgi_backend *backend;
+    mgi_cpu *cpu;          /* what the CPU's backend keeps */
     double macs;
     int threads;           /* scratch is planned for so many */
-    const mgi_kernels *k;
     mango_err err;         /* of the last call that failed */
     const float *x;        /* the run under way: input, its batch, */
     mango_idx run_B;       /* and the chunk: inputs b0..b0+b-1,    */

@@ -218,12 +218,60 @@ static void fold_vq(mgi_fold *f, const mgi_step *s, const mgi_node *g)
     mgi_conv_pack(&s->conv, f->w, s->packed);
 }
 
+/* ---- what was packed before --------------------------------------------------- */
+
+/* Do two steps need the same packed weights? Whether these are halves was decided
+ * for the first. */
+static int pack_same(const mgi_step *a, const mgi_step *b)
+{
+    const mgi_conv *c = &a->conv, *d = &b->conv;
+    return a->head == b->head && a->op == b->op && a->bn == b->bn && a->reshape == b->reshape &&
+           a->after == b->after && a->up == b->up && a->may_half == b->may_half &&
+           a->bias_n == b->bias_n && a->after_n == b->after_n && c->C == d->C && c->H == d->H &&
+           c->W == d->W && c->O == d->O && c->kh == d->kh && c->kw == d->kw && c->sh == d->sh &&
+           c->sw == d->sw && c->ph == d->ph && c->pw == d->pw &&
+           c->transposed == d->transposed && c->winograd == d->winograd && c->int8 == d->int8;
+}
+
+static int pack_needs(const mgi_step *s)
+{
+    return s->packed_n || s->bias_n || s->after_n;
+}
+
+/* Takes over what an earlier aim packed; false: nothing like it. */
+static int pack_again(const mango_plan *p, mgi_step *s)
+{
+    for (int i = 0; i < p->cpu->n_packed; i++) {
+        const mgi_step *q = &p->cpu->packed[i];
+        if (!pack_same(q, s))
+            continue;
+        s->conv.half = q->conv.half;
+        s->packed_n = q->packed_n;
+        s->packed = q->packed;
+        s->bias = q->bias;
+        s->scale = q->scale;
+        s->after_scale = q->after_scale;
+        s->after_shift = q->after_shift;
+        return 1;
+    }
+    return 0;
+}
+
+static int pack_is_new(const mgi_step *s)
+{
+    return pack_needs(s) && !s->packed && !s->bias && !s->after_scale;
+}
+
+/* ---- all steps ------------------------------------------------------------------- */
+
 static mango_status fold_step(mgi_fold *f, mgi_step *s, mango_err *err)
 {
     const mango_plan *p = f->p;
     const mgi_node *g = &p->net->node[s->packed ? s->op : s->head];
     if (s->head == p->from)
         return g->kind == MGI_VQ ? plan_filled(p, g->weight, err) : MANGO_OK;
+    if (pack_needs(s) && !s->fresh)
+        return MANGO_OK; /* an earlier aim did */
     const int with[] = {s->packed ? s->op : s->head, s->bn, s->after};
     for (int j = 0; j < 3; j++) {
         const int i = with[j];
@@ -236,7 +284,7 @@ static mango_status fold_step(mgi_fold *f, mgi_step *s, mango_err *err)
         MGI_TRY(plan_filled(p, q->var_p, err));
         MGI_TRY(mgi_check_variance(p->net, i, err));
     }
-    if (!s->packed && !s->bias)
+    if (!s->fresh)
         return MANGO_OK;
     if (s->after >= 0)
         fold_batchnorm(p, &p->net->node[s->after], s->after_scale, s->after_shift);
@@ -256,7 +304,7 @@ static mango_status fold_plan(const mango_plan *p, mgi_fold *f, mgi_arena *a)
     for (int i = 0; i < p->n_steps; i++) {
         const mgi_step *s = &p->step[i];
         const mgi_node *g = &p->net->node[s->op];
-        if (!s->packed_n)
+        if (!s->packed_n || !s->fresh)
             continue;
         const mango_idx n = p->net->param[g->weight].count;
         f->rows = MGI_MAX(f->rows, MGI_MAX(s->bias_n, p->net->param[g->weight].shape[0]));
@@ -279,28 +327,62 @@ static mango_status fold_plan(const mango_plan *p, mgi_fold *f, mgi_arena *a)
     return MANGO_OK;
 }
 
-/* One arena for all packed weights, biases, scales and shifts. */
-static mango_status plan_weights_alloc(mango_plan *p)
+/* One arena for all that is packed anew: weights, biases, scales and shifts. */
+static mango_status pack_alloc(mango_plan *p, mgi_arena *a)
 {
     for (int i = 0; i < p->n_steps; i++) {
-        mgi_arena_plan(&p->weights, p->step[i].packed_n, sizeof(float));
+        const mgi_step *s = &p->step[i];
+        if (!pack_is_new(s))
+            continue;
+        mgi_arena_plan(a, s->packed_n, sizeof(float));
         for (int j = 0; j < 2; j++) {
-            mgi_arena_plan(&p->weights, p->step[i].bias_n, sizeof(float));
-            mgi_arena_plan(&p->weights, p->step[i].after_n, sizeof(float));
+            mgi_arena_plan(a, s->bias_n, sizeof(float));
+            mgi_arena_plan(a, s->after_n, sizeof(float));
         }
     }
-    MGI_TRY(mgi_arena_commit(&p->weights));
+    MGI_TRY(mgi_arena_commit(a));
     for (int i = 0; i < p->n_steps; i++) {
         mgi_step *s = &p->step[i];
-        float *w = mgi_arena_take(&p->weights, s->packed_n, sizeof(float));
-        float *b = mgi_arena_take(&p->weights, s->bias_n, sizeof(float));
-        float *c = mgi_arena_take(&p->weights, s->bias_n, sizeof(float));
+        s->fresh = pack_is_new(s);
+        if (!s->fresh)
+            continue;
+        float *w = mgi_arena_take(a, s->packed_n, sizeof(float));
+        float *b = mgi_arena_take(a, s->bias_n, sizeof(float));
+        float *c = mgi_arena_take(a, s->bias_n, sizeof(float));
         s->packed = s->packed_n ? w : NULL;
         s->bias = s->bias_n ? b : NULL;
         s->scale = s->bias_n ? c : NULL;
-        s->after_scale = mgi_arena_take(&p->weights, s->after_n, sizeof(float));
-        s->after_shift = mgi_arena_take(&p->weights, s->after_n, sizeof(float));
+        s->after_scale = mgi_arena_take(a, s->after_n, sizeof(float));
+        s->after_shift = mgi_arena_take(a, s->after_n, sizeof(float));
     }
+    return MANGO_OK;
+}
+
+/* Room to remember `fresh` steps and one more block. */
+static mango_status pack_room(mango_plan *p, int fresh)
+{
+    mgi_cpu *c = p->cpu;
+    mgi_step *steps = mgi_new(&p->al, c->n_packed + fresh, sizeof *steps);
+    mgi_arena *blocks = mgi_new(&p->al, c->n_blocks + 1, sizeof *blocks);
+    if (!steps || !blocks) {
+        if (steps)
+            mgi_del(&p->al, steps, c->n_packed + fresh, sizeof *steps);
+        if (blocks)
+            mgi_del(&p->al, blocks, c->n_blocks + 1, sizeof *blocks);
+        return MANGO_E_MEM;
+    }
+    if (c->packed) {
+        memcpy(steps, c->packed, (size_t)c->n_packed * sizeof *steps);
+        mgi_del(&p->al, c->packed, c->n_packed, sizeof *steps);
+    }
+    if (c->block) {
+        memcpy(blocks, c->block, (size_t)c->n_blocks * sizeof *blocks);
+        mgi_del(&p->al, c->block, c->n_blocks, sizeof *blocks);
+    }
+    c->packed = steps;
+    c->block = blocks;
+    c->n_packed += fresh;
+    c->n_blocks++;
     return MANGO_OK;
 }
 
@@ -311,7 +393,7 @@ static void fold_release(const mango_plan *p, int op, int next)
     const mgi_node *g = &p->net->node[op];
     int needed = !p->net->given || !mgi_is_matmul(g->kind);
     for (int i = next; !needed && i < p->n_steps; i++)
-        needed = p->step[i].packed_n && p->step[i].op == op;
+        needed = p->step[i].packed_n && p->step[i].fresh && p->step[i].op == op;
     if (!needed)
         mgi_param_release(p->net, g->weight);
 }
@@ -320,31 +402,43 @@ static void fold_release(const mango_plan *p, int op, int next)
  * itself where that changes nothing and is faster, which is where each weight is
  * a half already, as in a file of F16, and is used once an input: reading such
  * weights is what a large linear layer spends its time on. */
-static void plan_halves(mango_plan *p)
+static void pack_halves(const mango_plan *p, mgi_step *s)
 {
+    const mgi_param *w = &p->net->param[p->net->node[s->op].weight];
+    const int once = s->conv.OH * s->conv.OW == 1 && s->packed_n >= FOLD_LARGE;
+    const int as_is = s->bn < 0 && s->up == MGI_UP_NONE && !p->net->node[s->op].spectral;
+    s->conv.half = p->half ||
+                   (once && as_is && (w->half || (w->v && mgi_halves_exact(w->count, w->v))));
+    s->packed_n = mgi_conv_packed(&s->conv);
+}
+
+/* What each step can take from an earlier aim; how many it leaves to be packed. */
+static int pack_reuse(mango_plan *p)
+{
+    int fresh = 0;
     for (int i = 0; i < p->n_steps; i++) {
         mgi_step *s = &p->step[i];
         const mgi_node *g = &p->net->node[s->op];
-        if (!s->packed_n || !mgi_is_matmul(g->kind) || s->conv.transposed ||
-            s->conv.winograd || s->conv.int8 || (s->op == s->head && mgi_plan_is_bits(p, g->in[0])))
+        s->may_half = s->packed_n && mgi_is_matmul(g->kind) && !s->conv.transposed &&
+                      !s->conv.winograd && !s->conv.int8 &&
+                      !(s->op == s->head && mgi_plan_is_bits(p, g->in[0]));
+        if (!pack_needs(s) || pack_again(p, s))
             continue;
-        const mgi_param *w = &p->net->param[g->weight];
-        const int once = s->conv.OH * s->conv.OW == 1 && s->packed_n >= FOLD_LARGE;
-        const int as_is = s->bn < 0 && s->up == MGI_UP_NONE && !g->spectral;
-        s->conv.half = p->half || (once && as_is &&
-                                   (w->half || (w->v && mgi_halves_exact(w->count, w->v))));
-        s->packed_n = mgi_conv_packed(&s->conv);
+        if (s->may_half)
+            pack_halves(p, s);
+        fresh++;
     }
+    return fresh;
 }
 
-MGI_FN mango_status mgi_plan_pack(mango_plan *p, mango_err *err)
+/* Packs all fresh steps into block a. */
+static mango_status pack_steps(mango_plan *p, mgi_arena *a, mango_err *err)
 {
-    mango_status st = MANGO_OK;
+    mango_status st;
     mgi_fold f = {.p = p};
     mgi_arena scratch;
     mgi_arena_init(&scratch, &p->al);
-    plan_halves(p);
-    st = plan_weights_alloc(p);
+    st = pack_alloc(p, a);
     if (st >= 0)
         st = fold_plan(p, &f, &scratch);
     if (st < 0) {
@@ -360,6 +454,29 @@ MGI_FN mango_status mgi_plan_pack(mango_plan *p, mango_err *err)
 done:
     mgi_arena_free(&scratch);
     return st;
+}
+
+MGI_FN mango_status mgi_plan_pack(mango_plan *p, mango_err *err)
+{
+    mgi_arena a;
+    const int fresh = pack_reuse(p);
+    mgi_arena_init(&a, &p->al);
+    mango_status st = pack_steps(p, &a, err);
+    if (st >= 0 && fresh > 0) {
+        st = pack_room(p, fresh);
+        if (st < 0)
+            mgi_fail(err, st, "no memory for a plan");
+    }
+    if (st < 0 || fresh == 0) {
+        mgi_arena_free(&a);
+        return st;
+    }
+    p->cpu->block[p->cpu->n_blocks - 1] = a;
+    int at = p->cpu->n_packed - fresh;
+    for (int i = 0; i < p->n_steps; i++)
+        if (p->step[i].fresh)
+            p->cpu->packed[at++] = p->step[i];
+    return MANGO_OK;
 }
 
 #undef FOLD_LARGE

@@ -18,7 +18,7 @@ static void read_count(const mango_plan *p, mango_idx n, const float *x, float *
         if (p->t0 == 0)
             memset(sum + i, 0, (size_t)m * sizeof *sum);
         for (mango_idx t = 0; t < p->t; t++)
-            p->k->add(m, sum + i, x + t * n + i, sum + i);
+            p->cpu->k->add(m, sum + i, x + t * n + i, sum + i);
     }
 }
 

@@ -28,20 +28,8 @@ static mango_status run_check(mango_plan *p, mango_idx B, const float *x)
     MGI_CHECK(&p->err, B >= 1 && B <= p->B, "%td inputs: expected 1..%td", B, p->B);
     for (int r = 0; r < p->n_readings; r++)
         MGI_CHECK(&p->err, p->reading[r].out, "reading %d has no buffer", r);
-    if (p->k != mgi_kernels_get())
-        return mgi_fail(&p->err, MANGO_E_STATE,
-                        "the plan's weights were packed for another kernel set");
+    MGI_TRY(p->backend->ready(p, &p->err));
     return run_check_input(p, B, x);
-}
-
-static void run_steps(mango_plan *p, int first, int last)
-{
-    for (int i = first; i < last; i++) {
-        mgi_step_run(p, &p->step[i]);
-        for (int r = 0; r < p->n_readings; r++)
-            if (p->reading[r].step == i)
-                mgi_reading_take(p, &p->reading[r]);
-    }
 }
 
 /* What does not depend on time, for the inputs of a chunk. */
@@ -49,7 +37,7 @@ static void run_static(mango_plan *p)
 {
     p->t0 = 0;
     p->t = 1;
-    run_steps(p, 0, p->first_dynamic);
+    p->backend->run(p, 0, p->first_dynamic);
 }
 
 /* Time steps from .. until-1 of the inputs of a chunk; then readings are due. */
@@ -58,7 +46,7 @@ static void run_time(mango_plan *p, mango_idx from, mango_idx until)
     p->until = until;
     for (p->t0 = from; p->t0 < until && p->first_dynamic < p->n_steps; p->t0 += p->Tc) {
         p->t = MGI_MIN(p->Tc, until - p->t0);
-        run_steps(p, p->first_dynamic, p->n_steps);
+        p->backend->run(p, p->first_dynamic, p->n_steps);
     }
 }
 
@@ -109,8 +97,9 @@ mango_status mango_plan_start(mango_plan *p, mango_idx B, const float *x)
 mango_status mango_plan_advance(mango_plan *p, mango_idx steps)
 {
     MGI_REQUIRE(p);
-    if (p->at < 0 || p->k != mgi_kernels_get())
+    if (p->at < 0)
         return mgi_fail(&p->err, MANGO_E_STATE, "the plan is not started");
+    MGI_TRY(p->backend->ready(p, &p->err));
     MGI_CHECK(&p->err, steps >= 1 && steps <= p->T - p->at, "%td steps: expected 1..%td", steps,
               p->T - p->at);
     const int threads = run_threads(p);
@@ -120,7 +109,6 @@ mango_status mango_plan_advance(mango_plan *p, mango_idx steps)
     return MANGO_OK;
 }
 
-/* The inputs at which[0..n-1] move to the front of every value that lasts. */
 mango_status mango_plan_keep(mango_plan *p, mango_idx n, const mango_idx *which)
 {
     MGI_REQUIRE(p);
@@ -134,14 +122,7 @@ mango_status mango_plan_keep(mango_plan *p, mango_idx n, const mango_idx *which)
     for (int r = 0; r < p->n_readings && n < p->b; r++)
         MGI_CHECK(&p->err, p->reading[r].what != MANGO_READ_SPIKES,
                   "reading %d is of every step: no input can be dropped", r);
-    for (int j = 0; j < p->n_bufs; j++) {
-        const mgi_buf *u = &p->buf[j];
-        const size_t each = (size_t)u->n * mgi_elem_size(u->elem);
-        unsigned char *at = mgi_plan_at(p, j);
-        for (mango_idx i = 0; u->carried && i < n; i++)
-            if (which[i] != i)
-                memmove(at + (size_t)i * each, at + (size_t)which[i] * each, each);
-    }
+    p->backend->keep(p, n, which);
     p->run_B = p->b = n;
     return MANGO_OK;
 }

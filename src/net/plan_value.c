@@ -6,7 +6,7 @@
 
 MGI_FN void *mgi_plan_at(const mango_plan *p, int buf)
 {
-    return p->maps.base + p->buf[buf].offset;
+    return p->cpu->maps.base + p->buf[buf].offset;
 }
 
 MGI_FN int mgi_plan_source(const mango_plan *p, int node)
