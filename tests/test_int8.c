@@ -302,7 +302,7 @@ static void t_int8_same_bits(void)
     float *want = t_int8_read(net, o, "f1", "input", NULL);
     for (mango_idx i = 0; i < MGI_COUNT(beside); i++) {
         mango_set_threads(1 + (int)i % 2);
-        o.memory = i == 5 ? 300000 : 0;
+        o.memory = i == 5 ? 340000 : 0;
         float *got = t_int8_read(net, o, "f1", beside[i], NULL);
         T_MEM(got, want, bytes);
         free(got);
