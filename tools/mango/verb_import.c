@@ -11,7 +11,13 @@ static const cli_doc import_doc = {
     "they\n"
     "are or with one prefix stripped or added throughout. Parameters that are missing, "
     "left\n"
-    "over or of the wrong shape are listed, and nothing is written.\n",
+    "over or of the wrong shape are listed, and nothing is written. A neuron's scalars set "
+    "its\n"
+    "rule: threshold, beta, reset_mechanism_val (snnTorch), w (SpikingJelly's "
+    "ParametricLIF);\n"
+    "one that no rule can honour is refused by name. The content says what a file is; a "
+    "pipe\n"
+    "is read, too.\n",
     "  mango import snn_cifar10.pt --arch snn_conv --out snn.safetensors\n"
     "  mango import ckpt.pth --arch resnet18 --prefix module --out r18.safetensors\n"
     "  mango import net.pt --arch snn_conv --set mean=0.5,0.5,0.5,std=0.5,0.5,0.5,T=50 "

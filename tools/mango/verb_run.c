@@ -8,7 +8,8 @@ static const cli_doc run_doc = {
     "run", "run a network on inputs, record its layers",
     "mango run --net N (--input X | --fill-input SEED --batch B) [options] --out "
     "Y.safetensors",
-    "Inputs: a picture (PNG, JPEG, BMP, PPM), pictures as .npy (float in [0,1] or uint8,\n"
+    "Inputs: a picture (PNG, JPEG, BMP, PPM, PGM; alpha is dropped; colour becomes\n"
+    "luminance for a network of one channel), pictures as .npy (float in [0,1] or uint8,\n"
     "(C,H,W) or (B,C,H,W)), or a .safetensors with one tensor `input` (B,...), already\n"
     "normalized. Vectors (a generator's latent) are (B,C). The VQ-VAE also takes a tensor\n"
     "`codes` (B,H*W) and then only decodes.\n"
