@@ -1,6 +1,9 @@
 /* test_session.c - ask and tell by id: any order, late, in part, several batches open,
  * several presentations; journals of format 1.
  * SPDX-License-Identifier: MIT */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
 #include "session.h"
 #if defined(__linux__)
 #include <signal.h>

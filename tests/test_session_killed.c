@@ -1,6 +1,9 @@
 /* test_session_killed.c - a session told from two threads in random order, late and in
  * part, killed at random moments, resumes to the same bytes.
  * SPDX-License-Identifier: MIT */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
 #include "session.h"
 #if (defined(__linux__) || defined(__APPLE__)) && !defined(__SANITIZE_THREAD__)
 #define T_SESSION_KILLS 1
