@@ -354,7 +354,7 @@ int verb_mei(int argc, char **argv)
         {"--stop-at", CLI_REAL, &j.stop_at, -1e30, 1e30, "Y",
          "stop when the best reaches Y", 0},
         {"--batch", CLI_INT, &j.batch, 1, 4096, "B",
-         "pictures evaluated at once (default 10)", 0},
+         "pictures evaluated at once (default 10; with --early-stop the codes of a batch)", 0},
         {"--early-stop", CLI_REAL, &j.early, 1e-3, 1, "R",
          "stop queries that cannot be of the elite when the rest of a query makes at most "
          "R spikes per step; 1 is certain and finds the same pictures (default: off)",
