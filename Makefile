@@ -114,16 +114,17 @@ asan ubsan tsan:
 cross-aarch64 := aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu qemu-aarch64 qemu-user
 cross-armv7   := arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf qemu-arm qemu-user
 cross-riscv64 := riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu qemu-riscv64 qemu-user
-cross-i686    := i686-linux-gnu-gcc gcc-i686-linux-gnu qemu-i386 qemu-user
-cross-s390x   := s390x-linux-gnu-gcc gcc-s390x-linux-gnu qemu-s390x qemu-user
+cross-i686    := i686-linux-gnu-gcc gcc-i686-linux-gnu qemu-i386 qemu-user CFLAGS=-msse2\ -mfpmath=sse
+cross-s390x   := s390x-linux-gnu-gcc gcc-s390x-linux-gnu qemu-s390x qemu-user CFLAGS=-fexcess-precision=fast
 cross-mingw   := x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64 wine wine OMP=-fopenmp
 cross-musl    := musl-gcc musl-tools env coreutils OMP=
+cross-tests   := base text lif loops ops opt tt plan weights objective data train # seconds under an emulator
 cross = $(word $(1),$(cross-$*))
 cross-%: all $(BUILD)/runner
 	$(Q)sh tools/deps.sh $(call cross,1):$(call cross,2) $(call cross,3):$(call cross,4)
 	$(Q)mkdir -p $(BUILD)/$@ && ln -sfn /usr/include/stb $(BUILD)/$@/stb
 	$(SUB) BUILD=$(BUILD)/$@ CC=$(call cross,1) LDFLAGS=-static STB="-idirafter $(BUILD)/$@" $(wordlist 5,9,$(cross-$*)) \
-	  command $(if $(filter qemu-%,$(call cross,3)),$(BUILD)/$@/runner)
+	  TESTS="$(cross-tests:%=tests/test_%.c)" command $(if $(filter qemu-%,$(call cross,3)),$(BUILD)/$@/runner)
 	$(Q)sh tools/cross.sh $(BUILD) $@ $(call cross,3)
 fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(ONE)/mango.h

@@ -16,7 +16,8 @@ say() { # what is wrong, one a line, on stdin
 files=$(find src tools tests -name '*.[ch]' | sort)
 
 # shellcheck disable=SC2086
-wc -l $files | awk '$2 != "total" && $1 > 600 { print $2 ": " $1 " lines, at most 600" }' | say || bad=1
+wc -l $files | grep -v ' total$' |
+    awk '$1 > 600 { print $2 ": " $1 " lines, at most 600" }' | say || bad=1
 # shellcheck disable=SC2046
 grep -nE '^.{97,}' $(find src tools -name '*.[ch]' -o -name '*.sh' | sort) |
     sed 's/^\([^:]*:[0-9]*\):.*/\1: over 96 columns/' | say || bad=1

@@ -2,7 +2,7 @@
 #   sh tools/cross.sh BUILD NAME EMULATOR    BUILD/mango against BUILD/NAME/mango
 # Self-test, a search, a network run and a training, file by file; then the tests: for
 # another processor the library's modules that take seconds, for Windows and musl the
-# command's. CROSS_TESTS: other modules.
+# command's.
 # SPDX-License-Identifier: MIT
 set -eu
 build=$1 name=$2 emulator=$3
@@ -27,9 +27,14 @@ rm -rf "$work"
 mkdir -p "$work/here" "$work/there"
 
 
+run() { # FOLDER COMMAND ARGUMENTS
+    folder=$1
+    shift
+    (cd "$folder" && "$@" >>log 2>&1) || { tail "$folder/log"; exit 1; }
+}
 both() { # ARGUMENTS: here and there
-    (cd "$work/here" && "$top/$build/mango" "$@" >>log 2>&1) || { tail "$work/here/log"; exit 1; }
-    (cd "$work/there" && "$top/$build/$name/command" "$@" >>log 2>&1) || { tail "$work/there/log"; exit 1; }
+    run "$work/here" "$top/$build/mango" "$@"
+    run "$work/there" "$top/$build/$name/command" "$@"
 }
 same() { # FILES
     for f in "$@"; do
@@ -57,12 +62,11 @@ echo "  $name: the same files as here"
 MANGO_TEST_FAST=1
 export MANGO_TEST_FAST
 if [ -x "$build/$name/runner" ]; then
-    for module in ${CROSS_TESTS:-base text lif ops opt tt plan objective data}; do
-        "$emulator" "$build/$name/runner" "$module" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
-    done
+    "$emulator" "$build/$name/runner" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 else
-    for module in ${CROSS_TESTS:-$(cd tests && ls test_tool_*.c | sed 's/test_//; s/\.c//')}; do
-        MANGO_TOOL=$build/$name/command "$build/runner" "$module" >"$work/log" 2>&1 ||
+    for module in tests/test_tool_*.c; do
+        module=${module#tests/test_}
+        MANGO_TOOL=$build/$name/command "$build/runner" "${module%.c}" >"$work/log" 2>&1 ||
             { cat "$work/log"; exit 1; }
     done
 fi
