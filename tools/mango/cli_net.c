@@ -39,8 +39,8 @@ static int cli_try(const char *dir, const char *name, char *path, mango_idx cap)
     return 0;
 }
 
-/* weights/ beside the program: PROGRAM/../weights and PROGRAM/../../weights. */
-static void cli_program_dir(int up, char *dir, size_t cap)
+/* A folder so many names up from the program's own file. */
+static void cli_program_dir(int up, const char *folder, char *dir, size_t cap)
 {
     char exe[3000];
     dir[0] = 0;
@@ -48,18 +48,22 @@ static void cli_program_dir(int up, char *dir, size_t cap)
         return;
     for (int i = 0; i < up && strrchr(exe, '/'); i++)
         *strrchr(exe, '/') = 0;
-    snprintf(dir, cap, "%s/weights", exe);
+    snprintf(dir, cap, "%s/%s", exe, folder);
 }
 
 static int cli_search(const char *name, char *path, mango_idx cap)
 {
+    static const struct {
+        int up;
+        const char *folder;
+    } beside[] = {{1, "weights"}, {2, "weights"}, {2, "share/mango/weights"}};
     char dir[3072];
     const char *env = getenv("MANGO_WEIGHTS");
     if (cli_try("", name, path, cap) || (env && *env && cli_try(env, name, path, cap)) ||
         cli_try("weights", name, path, cap))
         return 1;
-    for (int up = 1; up <= 2; up++) {
-        cli_program_dir(up, dir, sizeof dir);
+    for (mango_idx i = 0; i < MGI_COUNT(beside); i++) {
+        cli_program_dir(beside[i].up, beside[i].folder, dir, sizeof dir);
         if (dir[0] && cli_try(dir, name, path, cap))
             return 1;
     }
