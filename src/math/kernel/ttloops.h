@@ -19,8 +19,10 @@
 #define MGI_TT_B2 0.999
 #define MGI_TT_EPS 1e-8f
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && defined(__OPTIMIZE__)
 #define MGI_TT_INLINE static inline __attribute__((always_inline))
+#elif defined(__GNUC__) /* without optimization gcc cannot inline a function passed on */
+#define MGI_TT_INLINE static inline
 #else
 #define MGI_TT_INLINE static
 #endif
