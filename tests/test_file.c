@@ -200,6 +200,8 @@ static void t_file_pipes(void)
     T_CHECK(read(fd, got, 3) == 2 && !strcmp(got, "cd"));
     close(fd);
     T_CHECK(stat(path, &s) == 0 && S_ISFIFO(s.st_mode));
+    mgi_applog log;
+    T_STATUS(mgi_applog_open(&log, path, 0, &err), MANGO_E_IO);
 }
 
 /* A path like /dev/fd/N is that descriptor, at its place. */

@@ -377,8 +377,12 @@ static FILE *os_log_stream(int fd, const char *path)
 {
     struct stat here, there;
     if (os_lock(fd) && fstat(fd, &here) == 0 && stat(path, &there) == 0 &&
-        here.st_dev == there.st_dev && here.st_ino == there.st_ino)
-        return fdopen(fd, "a+b");
+        here.st_dev == there.st_dev && here.st_ino == there.st_ino) {
+        if (!S_ISFIFO(here.st_mode))
+            return fdopen(fd, "a+b");
+        errno = ESPIPE; /* it cannot be read again */
+        return NULL;
+    }
     errno = EAGAIN; /* another one has it, or removed it meanwhile */
     return NULL;
 }
