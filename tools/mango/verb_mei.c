@@ -227,8 +227,11 @@ static mango_status mei_search(mei_job *j, mango_err *err)
     j->since = cli_now();
     st = mango_search_run(j->search);
     cli_progress_end(j->c);
-    if (st < 0)
+    if (st < 0) {
+        j->run.state = "failed";
+        (void)mei_save_run(&j->run, NULL); /* a full disk may have no room for it either */
         return mgi_fail(err, st, "%s", mango_search_error(j->search));
+    }
     j->run.seconds = cli_now() - j->since;
     j->run.eval_seconds = j->eval_seconds;
     j->run.opt_seconds = j->run.seconds - j->eval_seconds;
