@@ -46,8 +46,7 @@ $(GEN)/flags: FORCE # another compiler or other flags: all is built again
 	$(call list,%s,$(ALL_FLAGS))
 $(GEN)/prefix: FORCE
 	$(call list,%s,$(call quote,$(PREFIX)))
-$(BUILD)/src/math/%.o: OPT := -O3
-$(BUILD)/src/net/safetensors_read.o $(BUILD)/src/net/plan_pack.o: OPT := -O3
+$(BUILD)/src/%.o: OPT := -O3
 $(BUILD)/src/%.o: src/%.c $(GEN)/flags
 	$(call compile)
 $(BUILD)/tools/%.o: tools/%.c $(GEN)/flags

@@ -196,8 +196,8 @@ static mango_status pk_long(mgi_pickle *k, int width)
 /* Decimal text: I, L, F. 01 and 00 are booleans. Floats are not needed. */
 static mango_status pk_text_number(mgi_pickle *k, int op)
 {
-    const unsigned char *s;
-    mango_idx n;
+    const unsigned char *s = NULL;
+    mango_idx n = 0;
     char z[32];
     int64_t i;
     MGI_TRY(pk_line(k, &s, &n));
@@ -349,7 +349,7 @@ static mango_status pk_slot(mgi_pickle *k, int op, mango_idx *slot)
 {
     const unsigned char *p;
     if (op == 'p' || op == 'g') {
-        int32_t v;
+        int32_t v = 0;
         MGI_TRY(pk_text_number(k, 'L'));
         MGI_TRY(pk_pop(k, &v));
         *slot = k->v[v].i < 0 || k->v[v].i >= MGI_PK_VALUES_MAX ? -1 : (mango_idx)k->v[v].i;
@@ -393,8 +393,8 @@ static mango_status pk_op_memo(mgi_pickle *k, int op)
 /* An imported name, from two lines of text or two strings of the stack. */
 static mango_status pk_import(mgi_pickle *k, int from_stack)
 {
-    const unsigned char *module, *name;
-    mango_idx n_module, n_name;
+    const unsigned char *module = NULL, *name = NULL;
+    mango_idx n_module = 0, n_name = 0;
     mgi_pk_name id = MGI_PK_OF_OPAQUE;
     int32_t a = 0, b = 0, dtype = 0, v;
     if (from_stack) {
