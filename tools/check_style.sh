@@ -31,6 +31,13 @@ for f in $files; do
         /^$/ { note = 0 }' "$f"
 done | say || bad=1
 
+# Intrinsics, target attributes and what asks the processor: in math/kernel and cuda alone.
+pattern='_mm[0-9]*_[a-z]|mmintrin\.h|immintrin\.h|arm_neon\.h|cpuid\.h|__builtin_cpu_'
+pattern="$pattern|attribute__\(\(target|\<v[a-z0-9_]*q_(n_)?[fsu](8|16|32|64)|float32x4_t"
+# shellcheck disable=SC2046
+grep -nE "$pattern" $(find src tools -name '*.[ch]' ! -path 'src/math/kernel/*' ! -path 'src/cuda/*') |
+    sed 's/^\([^:]*:[0-9]*\):.*/\1: intrinsics outside src\/math\/kernel/' | say || bad=1
+
 # The command sees what a user of mango.h sees, and of the private headers src/base alone.
 public=$(sed -n 's/^public  *//p' src/FILES)
 for f in tools/mango/*.[ch]; do

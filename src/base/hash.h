@@ -9,11 +9,11 @@
  * pieces in order. */
 MGI_FN uint32_t mgi_crc32(uint32_t crc, const void *p, mango_idx n);
 
-/* The rounds of SHA-256 over n blocks of 64 bytes (sha256.c): in plain C, and
- * the fastest that this processor has. Both give the same bits. */
+/* The rounds of SHA-256 over n blocks of 64 bytes, in plain C, and their 64 constants.
+ * math/kernel/sha256.h has faster ones. */
 typedef void (*mgi_sha256_fn)(uint32_t H[8], const unsigned char *p, mango_idx n);
 MGI_FN void mgi_sha256_ref(uint32_t H[8], const unsigned char *p, mango_idx n);
-MGI_FN mgi_sha256_fn mgi_sha256_best(void);
+MGI_FN const uint32_t *mgi_sha256_k(void);
 
 /* A running MD5 (RFC 1321) or SHA-256 (FIPS 180-4): init, add any number of
  * pieces, then end writes the lower-case hex digest, NUL-terminated. */

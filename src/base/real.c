@@ -300,11 +300,6 @@ float mgi_expf(float x)
     return (float)mgi_exp((double)x);
 }
 
-float mgi_logf(float x)
-{
-    return (float)mgi_log((double)x);
-}
-
 float mgi_tanhf(float x)
 {
     const double a = x < 0.0f ? -(double)x : (double)x, z = a * a;

@@ -18,7 +18,6 @@ MGI_FN double mgi_pow(double x, double y); /* x > 0; NaN otherwise, but x^0 = 1 
 /* Single versions: the double one rounded, which is the correctly rounded
  * result but for 1e-7 of cases. */
 MGI_FN float mgi_expf(float x);
-MGI_FN float mgi_logf(float x);
 MGI_FN float mgi_tanhf(float x);
 /* fma on floats with a single rounding on every target. */
 MGI_FN float mgi_fmaf(float a, float b, float c);

@@ -1,5 +1,5 @@
-/* conv_geometry.h - private to conv.c, conv_pack.c and conv_grad.c: a convolution cut
- * into stride phases, each an ordinary convolution without holes.
+/* conv_geometry.h - a convolution cut into stride phases, each an ordinary
+ * convolution without holes.
  *
  *   iy = ty*sh - py + ky,  ty = 0..TH-1,  ky = 0..kh-1        (the same in x)
  *   oy = oy0 + ty*osy

@@ -85,15 +85,6 @@ MGI_FN mango_idx mgi_pack_size(mango_idx K, mango_idx N)
     return K * mgi_round_up(N, nr);
 }
 
-MGI_FN void mgi_pack(mango_idx K, mango_idx N, const float *B, mango_idx sk, mango_idx sn,
-                     float *P)
-{
-    const mango_idx nr = mgi_kernels_get()->nr, panels = mgi_ceil_div(N, nr);
-    MGI_OMP(parallel for if (K * N >= MGI_GRAIN))
-    for (mango_idx p = 0; p < panels; p++)
-        pack_panel(K, MGI_MIN(nr, N - p * nr), nr, B + p * nr * sn, sk, sn, P + p * nr * K);
-}
-
 /* ---- the cut ------------------------------------------------------------- */
 /* One product: blocks of C, `down` by `across`. */
 typedef struct gemm_job {

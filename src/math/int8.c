@@ -113,23 +113,4 @@ MGI_FN void mgi_int8_forward_ref(const mgi_conv *c, mango_idx N, const float *x,
 
 /* ---- the plain kernels ----------------------------------------------------------- */
 
-MGI_FN void mgi_ref_gather_int8(const mgi_active *a, const int8_t *b, int16_t *acc)
-{
-    for (mango_idx i = 0; i < a->m; i++)
-        for (uint64_t w = a->x[i]; w; w &= w - 1) {
-            const int8_t *q = b + mgi_bits_first(w) * MGI_INT8_OUT;
-            int16_t *s = acc + a->row[i] * MGI_INT8_OUT;
-            for (mango_idx j = 0; j < MGI_INT8_OUT; j++)
-                s[j] = (int16_t)(s[j] + q[j]);
-        }
-}
-
-MGI_FN void mgi_ref_drain(mango_idx n, int16_t *h, float *acc)
-{
-    for (mango_idx i = 0; i < n; i++) {
-        acc[i] += (float)h[i];
-        h[i] = 0;
-    }
-}
-
 #undef INT8_ROUND

@@ -30,11 +30,8 @@ MGI_FN void mgi_gemm(int opa, int opb, mango_idx M, mango_idx N, mango_idx K, co
 MGI_FN void mgi_gemm_ref(int opa, int opb, mango_idx M, mango_idx N, mango_idx K,
                          const float *A, mango_idx lda, const float *B, mango_idx ldb,
                          float *C, mango_idx ldc, int load);
-/* B packed in panels of nr columns for the kernel table in force: size in
- * floats, packing from row-major (K,N) by element strides, and use. */
+/* Floats of a (K,N) matrix in panels of nr columns, for the kernel table in force. */
 MGI_FN mango_idx mgi_pack_size(mango_idx K, mango_idx N);
-MGI_FN void mgi_pack(mango_idx K, mango_idx N, const float *B, mango_idx sk, mango_idx sn,
-                     float *P);
 
 /* ---- half.c ------------------------------------------------------------- */
 /* Half precision, to nearest even, 65504 for all that is larger. Widening is exact. */

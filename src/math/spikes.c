@@ -7,43 +7,6 @@ MGI_FN mango_idx mgi_bits_words(mango_idx C)
     return mgi_ceil_div(C, 64);
 }
 
-/* ---- the plain kernels ----------------------------------------------------- */
-MGI_FN void mgi_ref_gather(mango_idx nr, mango_idx panels, const mgi_active *a,
-                           const float *b, mango_idx pitch, float *acc)
-{
-    for (mango_idx i = 0; i < a->m; i++)
-        for (mango_idx c = 0; c < 64; c++) {
-            float *s = acc + a->row[i] * panels * nr;
-            for (mango_idx p = 0; p < panels && (a->x[i] >> c & 1); p++)
-                for (mango_idx j = 0; j < nr; j++)
-                    s[p * nr + j] += b[p * pitch + c * nr + j];
-        }
-}
-
-MGI_FN void mgi_ref_lif_part(mango_idx j, const mgi_lif_rule *r, const mgi_lif_run *q)
-{
-    for (mango_idx t = 0; t < q->T && j < q->n; t++) {
-        const float *X = q->X + (q->row ? q->row[t] : t) * q->ldX;
-        uint64_t *S = q->S + t * q->ldS;
-        *S = j == 0 ? 0 : *S & (((uint64_t)1 << j) - 1);
-        for (mango_idx i = j; i < q->n; i++) {
-            float x = q->bias ? X[i] + q->bias[i] : X[i];
-            if (q->res)
-                x += q->res[t * q->ldres + i];
-            if (q->bits)
-                x += (float)(q->bits[t * q->ldbits] >> i & 1);
-            const float H = mgi_lif_charge(r, q->U[i], x);
-            *S |= (uint64_t)mgi_lif_fires(r, H) << i;
-            q->U[i] = mgi_lif_leave(r, q->U[i], H);
-        }
-    }
-}
-
-MGI_FN void mgi_ref_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q)
-{
-    mgi_ref_lif_part(0, r, q);
-}
-
 /* ---- widening and counting ------------------------------------------------- */
 MGI_FN void mgi_bits_expand(mango_idx rows, mango_idx C, const uint64_t *x, float *y)
 {

@@ -1,8 +1,8 @@
 /* digest.c - which network is it: SHA-256 of graph and parameters.
  * SPDX-License-Identifier: MIT */
 #include "../base/file.h"
-#include "../base/hash.h"
 #include "../base/real.h"
+#include "../math/kernel/sha256.h"
 #include "graph.h"
 
 MGI_FN mango_status mgi_digest_begin(const mango_net *n, const mango_alloc *al, mgi_hash *h)
@@ -13,7 +13,7 @@ MGI_FN mango_status mgi_digest_begin(const mango_net *n, const mango_alloc *al, 
     if (st == MANGO_OK && text.bad)
         st = MANGO_E_MEM;
     if (st == MANGO_OK) {
-        mgi_sha256_init(h);
+        mgi_sha256_start(h);
         mgi_hash_add(h, text.p, text.n);
     }
     mgi_str_free(&text);
@@ -67,7 +67,7 @@ MGI_FN void mgi_digest_end(const mango_net *n, mgi_hash *h, char hex[65])
 static void digest_as_halves(const mango_net *net, char hex[65])
 {
     mgi_hash h;
-    mgi_sha256_init(&h);
+    mgi_sha256_start(&h);
     for (int p = 0; p < net->n_params; p++)
         for (mango_idx i = 0; i < net->param[p].count; i++) {
             const uint16_t v = mgi_to_f16(net->param[p].v[i]);

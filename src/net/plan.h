@@ -44,7 +44,6 @@ MGI_FN size_t mgi_elem_size(mgi_elem e);
 typedef enum mgi_scope {
     MGI_PER_INPUT, /* n values for each of the b inputs of a chunk   */
     MGI_PER_MAP,   /* n values for each of its t*b maps              */
-    MGI_FIXED,     /* n values                                       */
     MGI_WORK       /* scratch of the step `first`, see mgi_step_work */
 } mgi_scope;
 

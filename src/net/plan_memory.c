@@ -24,9 +24,8 @@ static int plan_size(const mango_plan *p, mgi_buf *u, mango_idx b, mango_idx t)
     if (u->scope == MGI_WORK) {
         const mgi_step *s = &p->step[u->first];
         n = mgi_step_work(p, s, s->dynamic ? maps : b);
-    } else if (u->scope != MGI_FIXED) {
-        if (!mgi_mul(n, u->scope == MGI_PER_INPUT ? b : maps, &n))
-            return 0;
+    } else if (!mgi_mul(n, u->scope == MGI_PER_INPUT ? b : maps, &n)) {
+        return 0;
     }
     if (!mgi_mul(n, (mango_idx)mgi_elem_size(u->elem), &n) ||
         !mgi_add(n, PLAN_ALIGN - 1, &n))

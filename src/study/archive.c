@@ -1,8 +1,8 @@
 /* archive.c - files of named tensors: one reading, two formats, one list.
  * SPDX-License-Identifier: MIT */
 #include "archive.h"
-#include "../base/hash.h"
 #include "../data/bytes.h"
+#include "../math/kernel/sha256.h"
 #include "../net/safetensors.h"
 
 struct mango_archive {
@@ -63,6 +63,14 @@ static mango_status archive_list(mango_archive *a, mango_err *err)
     return MANGO_OK;
 }
 
+static void archive_digest(const unsigned char *image, mango_idx size, char hex[65])
+{
+    mgi_hash h;
+    mgi_sha256_start(&h);
+    mgi_hash_add(&h, image, size);
+    mgi_hash_end(&h, hex);
+}
+
 mango_status mango_archive_open(mango_archive **out, const char *path,
                                 const mango_codecs *codecs, const mango_alloc *alloc,
                                 mango_err *err)
@@ -81,7 +89,7 @@ mango_status mango_archive_open(mango_archive **out, const char *path,
     }
     a->al = al;
     mgi_copy(a->path, (mango_idx)sizeof a->path, path);
-    mgi_sha256(image, size, a->sha256);
+    archive_digest(image, size, a->sha256);
     mango_status st = archive_parse(a, image, size, path, codecs, err);
     if (st >= 0)
         st = archive_list(a, err);

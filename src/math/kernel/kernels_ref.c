@@ -5,11 +5,9 @@
  * SPDX-License-Identifier: MIT */
 #include "kernels.h"
 #include "../../base/real.h"
-#include "../ops.h"
 
 #define REF_MR 4
 #define REF_NR 16
-#define REF_WIDE 1024 /* floats widened at a time */
 
 #if defined(__GNUC__)
 #define REF_BODY static inline __attribute__((always_inline)) void
@@ -85,66 +83,10 @@ REF_BODY ref_scale_shift(int hw, mango_idx rows, mango_idx nb, const float *s, c
             y[i] = REF_FMA(hw, s[i], x[i], t[i]);
 }
 
-MGI_FN void mgi_ref_finish(mango_idx m, mango_idx n, const float *acc, mango_idx ldacc,
-                       const mango_idx *off, const float *bias, const float *res, int relu,
-                       float *y)
-{
-    for (mango_idx i = 0; i < m; i++)
-        for (mango_idx j = 0; j < n; j++) {
-            float v = acc[i * ldacc + j];
-            if (bias)
-                v += bias[j];
-            if (res)
-                v += res[off[i] + j];
-            y[off[i] + j] = relu && !(v > 0.0f) ? 0.0f : v;
-        }
-}
-
-MGI_FN void mgi_ref_add(mango_idx n, const float *x, const float *y, float *z)
-{
-    for (mango_idx i = 0; i < n; i++)
-        z[i] = x[i] + y[i];
-}
-
-MGI_FN void mgi_ref_relu(mango_idx n, const float *x, float *y)
-{
-    for (mango_idx i = 0; i < n; i++)
-        y[i] = x[i] > 0.0f ? x[i] : 0.0f;
-}
-
-MGI_FN void mgi_ref_maximum(mango_idx n, const float *x, float *y)
-{
-    for (mango_idx i = 0; i < n; i++)
-        y[i] = x[i] > y[i] ? x[i] : y[i];
-}
-
-MGI_FN void mgi_ref_mix(mango_idx n, const float *x, const float *y, float *z)
-{
-    for (mango_idx i = 0; i < n; i++)
-        z[i] = 0.75f * x[i] + 0.25f * y[i];
-}
-
 static void ref_gather(mango_idx panels, const mgi_active *a, const float *b,
                        mango_idx pitch, float *acc)
 {
     mgi_ref_gather(REF_NR, panels, a, b, pitch, acc);
-}
-
-/* Rows of a panel are widened, some at a time, for the tile of floats. */
-MGI_FN void mgi_ref_tile_half(const mgi_kernels *k, mango_idx m, mango_idx n,
-                              const float *const *a, mango_idx ntap, const mgi_tap *tap,
-                              const uint16_t *b, float *c, mango_idx ldc, int load)
-{
-    float wide[REF_WIDE];
-    const mango_idx nr = k->nr, rows = REF_WIDE / nr;
-    for (mango_idx i = 0; !load && i < m; i++)
-        memset(c + i * ldc, 0, (size_t)n * sizeof *c);
-    for (mango_idx t = 0; t < ntap; t++)
-        for (mango_idx i = 0; i < tap[t].n; i += rows) {
-            const mgi_tap run = {tap[t].a + i, 0, MGI_MIN(rows, tap[t].n - i)};
-            mgi_from_halves(run.n * nr, b + (tap[t].b + i) * nr, wide);
-            k->tile(m, n, a, 1, &run, wide, c, ldc, 1);
-        }
 }
 
 static void ref_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
@@ -204,7 +146,6 @@ MGI_FN const mgi_kernels *mgi_kernels_ref(void)
 
 #undef REF_MR
 #undef REF_NR
-#undef REF_WIDE
 #undef REF_BODY
 #undef REF_HW
 #undef REF_ALWAYS_HW

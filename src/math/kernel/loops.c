@@ -5,9 +5,9 @@
  * where it pays, so that no branch is left inside. `omp simd` asks for vectors
  * at -O2, too; the iterations are independent, so the order is not at stake.
  * SPDX-License-Identifier: MIT */
-#include "loops.h"
-#include "../base/real.h"
-#include "spikes.h" /* mgi_bits_first */
+#include "../loops.h"
+#include "../../base/real.h"
+#include "../spikes.h" /* mgi_bits_first */
 #include <math.h> /* sqrtf: correctly rounded everywhere */
 
 #if defined(__GNUC__)

@@ -2,7 +2,7 @@
  * columns written, with the instructions that every x86-64 and every AArch64
  * has. Values are moved, never computed, so this is not part of a kernel set.
  * SPDX-License-Identifier: MIT */
-#include "transpose.h"
+#include "../transpose.h"
 
 #if defined(__SSE2__)
 #include <xmmintrin.h>

@@ -1,5 +1,4 @@
-/* winograd_ref.c - the tile transforms in plain C, and which set goes with
- * which kernel table.
+/* winograd_ref.c - the tile transforms in plain C.
  * SPDX-License-Identifier: MIT */
 #include "winobody.h"
 
@@ -17,20 +16,6 @@ MGI_WINO_SET(mgi_wino_ref, static);
 MGI_FN const mgi_winograd_set *mgi_winograd_ref(void)
 {
     return &mgi_wino_ref_set;
-}
-
-MGI_FN const mgi_winograd_set *mgi_winograd_get(const mgi_kernels *k)
-{
-    const mgi_winograd_set *s = NULL;
-    if (k == mgi_kernels_avx512())
-        s = mgi_winograd_avx512();
-    else if (k == mgi_kernels_avx2())
-        s = mgi_winograd_avx2();
-    else if (k == mgi_kernels_sse2())
-        s = mgi_winograd_sse2();
-    else if (k == mgi_kernels_neon())
-        s = mgi_winograd_neon();
-    return s ? s : mgi_winograd_ref();
 }
 
 #undef WINO_T
