@@ -323,7 +323,7 @@ static void t_ops_pointwise(void)
 }
 
 /* Targets stand in the metadata: "... crossentropy targets 1,0,9,4". */
-static mango_idx t_ops_targets(int32_t *label, mango_idx most)
+static mango_idx t_ops_targets(int *label, mango_idx most)
 {
     const char *text = mgi_tensors_meta(&t_ops_file, "inputs"),
                *key = "crossentropy targets ";
@@ -333,22 +333,26 @@ static mango_idx t_ops_targets(int32_t *label, mango_idx most)
         return 0;
     for (at += strlen(key); n < most && *at >= '0' && *at <= '9'; at += *at == ',') {
         char *end;
-        label[n++] = (int32_t)strtol(at, &end, 10);
+        label[n++] = (int)strtol(at, &end, 10);
         at = end;
     }
     return n;
 }
 
+/* What classifiers are trained on (losses.c). */
 static void t_ops_crossentropy(void)
 {
     const char *op = "crossentropy";
-    int32_t label[64];
+    double work[256];
+    mango_idx hits = 0;
+    int label[64];
     t_ops_io io;
     if (!t_ops_load(op, &io))
         return;
-    T_REQUIRE(io.in.N <= 64 && t_ops_targets(label, 64) == io.in.N);
+    T_REQUIRE(io.in.N <= 64 && io.in.C <= 64 && t_ops_targets(label, 64) == io.in.N);
     t_ops_scale(io.in.n, 3.0f, io.x);
-    io.y[0] = (float)mgi_crossentropy(io.in.N, io.in.C, io.x, label, 0.0, io.dx);
+    const mgi_labels l = {label, NULL, 1, 0};
+    io.y[0] = (float)mgi_loss_classes(1, io.in.N, io.in.C, 1, io.x, &l, io.dx, &hits, work);
     t_ops_scale(io.in.n, 3.0f * io.dy[0], io.dx);
     t_ops_expect_both(op, &io);
 }

@@ -164,11 +164,9 @@ MGI_FN void mgi_relu(mango_idx n, const float *x, float *y); /* y may be x */
 MGI_FN void mgi_relu_backward(mango_idx n, const float *y, const float *dy, float *dx); /* dx = y > 0 ? dy : 0 */
 MGI_FN void mgi_tanh(mango_idx n, const float *x, float *y);
 MGI_FN void mgi_tanh_backward(mango_idx n, const float *y, const float *dy, float *dx);
-/* Rows of C: y = softmax(x); loss and gradient of mean cross-entropy. */
+/* Rows of C: y = softmax(x). */
 MGI_FN void mgi_softmax(mango_idx R, mango_idx C, const float *x, float *y);
 MGI_FN void mgi_softmax_backward(mango_idx R, mango_idx C, const float *y, const float *dy, float *dx);
-MGI_FN double mgi_crossentropy(mango_idx R, mango_idx C, const float *x, const int32_t *label,
-                               double smoothing, float *dx /* or NULL */);
 /* (N,C,H,W) <-> (N,H,W,C) */
 MGI_FN void mgi_to_nhwc(mango_idx N, mango_idx C, mango_idx HW, const float *x, float *y);
 MGI_FN void mgi_to_nchw(mango_idx N, mango_idx C, mango_idx HW, const float *x, float *y);

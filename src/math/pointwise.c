@@ -79,36 +79,6 @@ MGI_FN void mgi_softmax_backward(mango_idx R, mango_idx C, const float *y, const
     }
 }
 
-/* One row: -sum_c q[c] log p[c] with q = (1 - smoothing) [c = k] + smoothing/C,
- * p = softmax(x); g (or NULL) = (p - q)/R, its share of the mean's gradient. */
-static double pointwise_entropy(mango_idx R, mango_idx C, const float *x, mango_idx k,
-                                double smoothing, float *g)
-{
-    const double top = (double)pointwise_max(C, x), even = smoothing / (double)C;
-    double sum = 0.0, loss = 0.0;
-    for (mango_idx c = 0; c < C; c++)
-        sum += mgi_exp((double)x[c] - top);
-    const double log_sum = mgi_log(sum);
-    for (mango_idx c = 0; c < C; c++) {
-        const double z = (double)x[c] - top, q = even + (c == k ? 1.0 - smoothing : 0.0);
-        if (q > 0.0)
-            loss += q * (log_sum - z);
-        if (g)
-            g[c] = (float)((mgi_exp(z) / sum - q) / (double)R);
-    }
-    return loss;
-}
-
-MGI_FN double mgi_crossentropy(mango_idx R, mango_idx C, const float *x,
-                               const int32_t *label, double smoothing, float *dx)
-{
-    double loss = 0.0;
-    for (mango_idx r = 0; r < R; r++)
-        loss +=
-            pointwise_entropy(R, C, x + r * C, label[r], smoothing, dx ? dx + r * C : NULL);
-    return R > 0 ? loss / (double)R : 0.0;
-}
-
 #define POINTWISE_TILE 16
 
 /* y (N,B,A) = x (N,A,B) with the last two axes exchanged, some rows at a time. */
