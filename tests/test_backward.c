@@ -533,7 +533,8 @@ static void t_backward_vq(void)
             for (int k = 0; k < 7; k++) {
                 d = 0;
                 for (int c = 0; c < 4; c++)
-                    d += ((double)z[c] - (double)E[k * 4 + c]) * ((double)z[c] - (double)E[k * 4 + c]);
+                    d += ((double)z[c] - (double)E[k * 4 + c]) *
+                         ((double)z[c] - (double)E[k * 4 + c]);
                 if (d < best) {
                     best = d;
                     at = k;

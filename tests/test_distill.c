@@ -37,7 +37,9 @@ static void t_distill_knows(void)
         for (int i = 0; i < T_TR_N; i++)
             label[i] = (mango_data_labels(r.data)[i] + 1) % 3;
         mango_data_destroy(r.data);
-        T_OK(mango_data_make(&r.data, "wrong", T_TR_N, 3, T_TR_S, T_TR_S, 3, px, label, NULL, &r.err), &r.err);
+        T_OK(mango_data_make(&r.data, "wrong", T_TR_N, 3, T_TR_S, T_TR_S, 3, px, label,
+                             NULL, &r.err),
+             &r.err);
         r.o.epochs = 12;
         r.o.ema = 0;
         r.o.distill = 1;
@@ -97,7 +99,8 @@ static void t_distill_resume(void)
     mango_train_row row;
     const int before = mango_threads();
     const char *path = t_tmp("taught.ckpt");
-    mango_net *teacher = t_train_parse(t_train_snn, MANGO_TRAIN_NET), *other = t_distill_teacher(1);
+    mango_net *teacher = t_train_parse(t_train_snn, MANGO_TRAIN_NET),
+              *other = t_distill_teacher(1);
     const int ok = t_train_open(&a, MANGO_TRAIN_NET, t_train_ann) &
                    t_train_open(&b, MANGO_TRAIN_NET, t_train_ann) &
                    t_train_open(&c, MANGO_TRAIN_NET, t_train_ann);
@@ -138,10 +141,13 @@ static void t_distill_refuses(void)
     static const char gray[] = "mango-graph 1\nnet arch=t_gray\ninput input - shape=1x8x8\n"
                                "g globalavg input\nf linear g out=3 bias=1\n";
     t_train_rig r, v;
-    mango_net *t4 = t_train_parse(four, MANGO_TRAIN_NET), *t1 = t_train_parse(gray, MANGO_TRAIN_NET);
+    mango_net *t4 = t_train_parse(four, MANGO_TRAIN_NET),
+              *t1 = t_train_parse(gray, MANGO_TRAIN_NET);
     mango_net *good = t_train_parse(t_train_snn, MANGO_TRAIN_NET), *empty = NULL;
-    T_OK(mango_net_parse(&empty, t_train_snn, (mango_idx)strlen(t_train_snn), NULL, NULL), NULL);
-    if (t_train_open(&r, MANGO_TRAIN_NET, t_train_ann) & t_train_open(&v, MANGO_TRAIN_VQVAE, t_train_vae) &&
+    T_OK(mango_net_parse(&empty, t_train_snn, (mango_idx)strlen(t_train_snn), NULL, NULL),
+         NULL);
+    if (t_train_open(&r, MANGO_TRAIN_NET, t_train_ann) &
+            t_train_open(&v, MANGO_TRAIN_VQVAE, t_train_vae) &&
         t_train_make(&r, MANGO_TRAIN_NET) && t_train_make(&v, MANGO_TRAIN_VQVAE)) {
         T_STATUS(mango_trainer_teach(r.t, t4, &r.err), MANGO_E_SHAPE);
         T_CHECK(strstr(r.err.text, "t_four answers with 4x1x1 values, expected 3") != NULL);
@@ -174,8 +180,8 @@ static mango_status t_distill_oom(void *ud, const mango_alloc *al)
 {
     const t_distill_oom_ud *u = ud;
     mango_trainer *t = NULL;
-    mango_status st = mango_trainer_create(&t, MANGO_TRAIN_NET, u->r->net, NULL, u->r->data, NULL,
-                                           &u->r->o, al, &u->r->err);
+    mango_status st = mango_trainer_create(&t, MANGO_TRAIN_NET, u->r->net, NULL, u->r->data,
+                                           NULL, &u->r->o, al, &u->r->err);
     if (st >= 0)
         st = mango_trainer_teach(t, u->teacher, &u->r->err);
     mango_trainer_destroy(t);

@@ -57,7 +57,8 @@ static void t_gelu_close(const float *got, int slope)
 static void t_gelu_values(void)
 {
     float x[T_GELU_N], y[T_GELU_N];
-    mango_net *net = t_gelu_net("mango-graph 1\nnet arch=t_gelu\nin input - shape=26\ng gelu in\n");
+    mango_net *net =
+        t_gelu_net("mango-graph 1\nnet arch=t_gelu\nin input - shape=26\ng gelu in\n");
     const mango_reading r = {1, MANGO_READ_MEAN, y};
     mango_plan *p = NULL;
     mgi_tape *t = NULL;
@@ -73,7 +74,8 @@ static void t_gelu_values(void)
         t_gelu_close(y, 0);
     mgi_tape_defaults(&o);
     o.input_grad = 1;
-    if (T_OK(mgi_tape_new(&t, net, &o, NULL, &e), &e) && T_OK(mgi_tape_forward(t, 1, x), NULL)) {
+    if (T_OK(mgi_tape_new(&t, net, &o, NULL, &e), &e) &&
+        T_OK(mgi_tape_forward(t, 1, x), NULL)) {
         T_MEM(mgi_tape_value(t, -1, NULL), y, sizeof y);
         for (int i = 0; i < T_GELU_N; i++)
             mgi_tape_dout(t)[i] = 1;
@@ -119,9 +121,10 @@ static double t_gelu_loss(mgi_tape *t, const float *x, int back)
 /* Gradients of a small network in which its value is read twice, by differences. */
 static void t_gelu_gradient(void)
 {
-    mango_net *net = t_gelu_net("mango-graph 1\nnet arch=t_gelu\nin input - shape=2x4x4\n"
-                                "c conv in out=3 kernel=3 pad=1\ng gelu c\nd conv g out=3 kernel=3 pad=1\n"
-                                "h gelu d\na add h,g\nf linear a out=2\n");
+    mango_net *net = t_gelu_net(
+        "mango-graph 1\nnet arch=t_gelu\nin input - shape=2x4x4\n"
+        "c conv in out=3 kernel=3 pad=1\ng gelu c\nd conv g out=3 kernel=3 pad=1\n"
+        "h gelu d\na add h,g\nf linear a out=2\n");
     float x[64];
     mgi_tape *t = NULL;
     mgi_tape_options o;
@@ -131,7 +134,8 @@ static void t_gelu_gradient(void)
     mango_fill_u("x", 4, 64, x);
     mgi_tape_defaults(&o);
     o.B = 2;
-    if (T_OK(mgi_tape_new(&t, net, &o, NULL, NULL), NULL) && T_OK(mgi_grads_new(&g, net), NULL)) {
+    if (T_OK(mgi_tape_new(&t, net, &o, NULL, NULL), NULL) &&
+        T_OK(mgi_grads_new(&g, net), NULL)) {
         mgi_tape_set_grads(t, &g);
         t_gelu_loss(t, x, 1);
         for (int p = 0; p < net->n_params; p++) {

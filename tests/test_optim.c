@@ -34,7 +34,8 @@ static void t_optim_schedules(void)
 /* One parameter matrix and one bias under each rule, against the equations. */
 static void t_optim_rule(mango_optimizer kind)
 {
-    static const char text[] = "mango-graph 1\nnet arch=t\nin input - shape=2\nf linear in out=2 bias=1\n";
+    static const char text[] =
+        "mango-graph 1\nnet arch=t\nin input - shape=2\nf linear in out=2 bias=1\n";
     mango_net *net = t_optim_parse(text, MANGO_TRAIN_NET);
     mango_train_options o;
     mgi_optim p;
@@ -44,7 +45,8 @@ static void t_optim_rule(mango_optimizer kind)
     o.weight_decay = 0.1;
     o.clip = 0;
     T_REQUIRE(mgi_optim_new(&p, net, &o) == MANGO_OK);
-    double w[2] = {(double)net->param[0].v[0], (double)net->param[1].v[0]}, m[2] = {0, 0}, v[2] = {0, 0};
+    double w[2] = {(double)net->param[0].v[0], (double)net->param[1].v[0]}, m[2] = {0, 0},
+           v[2] = {0, 0};
     for (int k = 1; k <= 3; k++) {
         for (mango_idx i = 0; i < p.g.n; i++)
             p.g.flat[i] = (float)(0.3 * k);
@@ -79,7 +81,8 @@ static void t_optim_optimizers(void)
 
 static void t_optim_clipping(void)
 {
-    static const char text[] = "mango-graph 1\nnet arch=t\nin input - shape=2\nf linear in out=2 bias=0\n";
+    static const char text[] =
+        "mango-graph 1\nnet arch=t\nin input - shape=2\nf linear in out=2 bias=0\n";
     mango_net *net = t_optim_parse(text, MANGO_TRAIN_NET);
     mango_train_options o;
     mgi_optim p;
@@ -174,15 +177,55 @@ static void t_optim_hinge(void)
     T_NEAR(dd[1], -0.5, 0);
     T_NEAR(dd[2], -0.5, 0);
     T_CHECK(dd[0] == 0.0f && dd[3] == 0.0f);
-    T_NEAR(mgi_loss_mismatch(2, 2, y, 0.5, d, dd), 0.5 * (3 + 1) / 2, 1e-7); /* the others, 2 and 0 */
+    T_NEAR(mgi_loss_mismatch(2, 2, y, 0.5, d, dd), 0.5 * (3 + 1) / 2,
+           1e-7); /* the others, 2 and 0 */
     T_NEAR(dd[0], 0.25, 0);
     T_NEAR(dd[1], -0.5, 0);
     T_NEAR(dd[3], 0.25, 0);
     T_CHECK(mgi_loss_mismatch(4, 1, NULL, 0.5, d, dd) == 0 && dd[0] == 0.25f);
 }
 
+/* Spectral norm of a known matrix, and its gradient by differences. */
+static void t_optim_spectral(void)
+{
+    static const char text[] =
+        "mango-graph 1\nnet arch=t\nin input - shape=3\nf linear in out=2 bias=0 sn=1\n";
+    mango_net *net = t_optim_parse(text, MANGO_TRAIN_SNGAN);
+    mgi_spectral s;
+    mgi_grads g;
+    const float c[6] = {0.3f, -1, 0.5f, 0.2f, 0.9f, -0.4f};
+    T_REQUIRE(net != NULL);
+    float *w = net->param[net->node[1].weight].v;
+    const float known[6] = {3, 0, 0, 0, 1, 0};
+    memcpy(w, known, sizeof known);
+    T_REQUIRE(mgi_spectral_new(&s, net, 1) == MANGO_OK && mgi_grads_new(&g, net) == MANGO_OK);
+    mgi_spectral_update(&s, 50);
+    T_NEAR(s.sigma[1], 3, 1e-5);
+    T_NEAR(s.wbar[0], 1, 1e-6);
+    mango_fill_u("w", 4, 6, w);
+    mgi_spectral_update(&s, 100);
+    memcpy(g.of[net->node[1].weight], c, sizeof c);
+    mgi_spectral_backward(&s, &g);
+    for (int i = 0; i < 6; i++) {
+        const float keep = w[i];
+        double L[2] = {0, 0};
+        for (int k = 0; k < 2; k++) {
+            w[i] = keep + (k ? -1e-3f : 1e-3f);
+            mgi_spectral_update(&s, 100);
+            for (int m = 0; m < 6; m++)
+                L[k] += (double)c[m] * (double)s.wbar[m];
+        }
+        w[i] = keep;
+        T_NEAR(g.of[net->node[1].weight][i], (L[0] - L[1]) / 2e-3, 3e-3);
+    }
+    mgi_grads_free(&g);
+    mgi_spectral_free(&s);
+    mango_net_destroy(net);
+}
+
 void t_optim(void)
 {
+    T_CASE(t_optim_spectral);
     T_CASE(t_optim_schedules);
     T_CASE(t_optim_optimizers);
     T_CASE(t_optim_clipping);

@@ -108,6 +108,41 @@ static void t_tool_train_twice(void)
                    "no checkpoint to go on from");
 }
 
+#if defined(SIGUSR1)
+/* Stopped by a signal, gone on, and the same bits as a training that was not. */
+static void t_tool_train_signal(int sig, const char *name)
+{
+    char command[400], file[40];
+    struct sigaction was;
+    if (sigaction(sig, NULL, &was) == 0 && was.sa_handler == SIG_IGN)
+        return; /* as under nohup: the tool leaves it ignored */
+    snprintf(command, sizeof command, T_TOOL_TRAIN "--epochs 16 --json --out %s", name);
+    const long pid = t_tool_start(command);
+    snprintf(file, sizeof file, "%s.tsv", name);
+    t_tool_train_wait(file);
+    t_tool_signal(pid, sig);
+    t_ran r = t_tool_end(pid);
+    if (!T_EQ(r.rc, 130))
+        printf("  signal %d: %s\n", sig, r.err);
+    t_ran_free(&r);
+    snprintf(command, sizeof command, T_TOOL_TRAIN "--epochs 16 --out %s --resume", name);
+    snprintf(file, sizeof file, "%s.ckpt", name);
+    if (t_tool_is(command, 0, "epoch 16/16"))
+        t_same_file(file, "whole.st.ckpt");
+}
+
+static void t_tool_train_signals(void)
+{
+    t_tool_train_data();
+    if (!t_tool_is(T_TOOL_TRAIN "--epochs 16 --out whole.st", 0, "epoch 16/16"))
+        return;
+    t_tool_train_signal(SIGHUP, "hup.st");
+    t_tool_train_signal(SIGUSR1, "usr1.st");
+    t_tool_train_signal(SIGUSR2, "usr2.st");
+    t_tool_train_signal(SIGTERM, "term.st");
+}
+#endif
+
 void t_tool_train(void)
 {
     if (!t_tool_works()) {
@@ -116,4 +151,7 @@ void t_tool_train(void)
     }
     T_CASE(t_tool_train_gap);
     T_CASE(t_tool_train_twice);
+#if defined(SIGUSR1)
+    T_CASE(t_tool_train_signals);
+#endif
 }

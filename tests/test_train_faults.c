@@ -22,15 +22,18 @@ static void t_train_faults_channels(void)
         mango_data_destroy(r.data);
         mango_data_destroy(r.val);
         r.val = NULL;
-        T_OK(mango_data_make(&r.data, "five", T_TR_N, 5, 8, 8, 0, px, NULL, NULL, &r.err), &r.err);
-        T_OK(mango_data_make(&r.val, "five", T_TR_N, 5, 8, 8, 0, px, NULL, NULL, &r.err), &r.err);
+        T_OK(mango_data_make(&r.data, "five", T_TR_N, 5, 8, 8, 0, px, NULL, NULL, &r.err),
+             &r.err);
+        T_OK(mango_data_make(&r.val, "five", T_TR_N, 5, 8, 8, 0, px, NULL, NULL, &r.err),
+             &r.err);
         r.o.ema = 0;
         if (t_train_make(&r, MANGO_TRAIN_VQVAE) &&
             T_OK(t_train_epoch(r.t, &row, &r.err), &r.err) &&
             T_OK(mango_trainer_sample(r.t, 4, rgb, source, NULL), NULL)) {
             double error = 0; /* of the rebuilt pictures, by hand */
             for (int i = 0; i < 4 * 5 * 64; i++) {
-                error += ((double)rgb[i] - (double)source[i]) * ((double)rgb[i] - (double)source[i]);
+                error += ((double)rgb[i] - (double)source[i]) *
+                         ((double)rgb[i] - (double)source[i]);
                 T_NEAR(source[i], px[i] / 255.0, 1e-6);
             }
             T_REL(row.val_score, error / (4 * 5 * 64), 0.5);
@@ -51,8 +54,9 @@ static void t_train_faults_quantizers(void)
     for (int k = 0; k < 2; k++) {
         t_train_rig r;
         if (t_train_open(&r, MANGO_TRAIN_VQVAE, text[k])) {
-            T_STATUS(mango_trainer_create(&r.t, MANGO_TRAIN_VQVAE, r.net, NULL, r.data, NULL, &r.o, NULL,
-                                          &r.err), MANGO_E_SHAPE);
+            T_STATUS(mango_trainer_create(&r.t, MANGO_TRAIN_VQVAE, r.net, NULL, r.data,
+                                          NULL, &r.o, NULL, &r.err),
+                     MANGO_E_SHAPE);
             T_CHECK(strstr(r.err.text, says[k]) != NULL);
         }
         t_train_close(&r);
@@ -60,8 +64,8 @@ static void t_train_faults_quantizers(void)
 }
 
 /* Decodes "pictures" of one byte, the grey of 8x8 pixels. */
-static int t_train_faults_grey(void *ud, const unsigned char *in, mango_idx n, mango_idx *W, mango_idx *H,
-                               unsigned char *rgb, mango_err *err)
+static int t_train_faults_grey(void *ud, const unsigned char *in, mango_idx n, mango_idx *W,
+                               mango_idx *H, unsigned char *rgb, mango_err *err)
 {
     (void)ud, (void)err;
     if (n != 1)
@@ -94,8 +98,9 @@ static void t_train_faults_unread(void)
         r.data = NULL;
         T_OK(mango_data_open(&r.data, "folder", dir, NULL, &o, NULL, &r.err), &r.err);
         t_write(path, "no", 2);
-        T_STATUS(mango_trainer_create(&r.t, MANGO_TRAIN_VQVAE, r.net, NULL, r.data, NULL, &r.o, NULL,
-                                      &r.err), MANGO_E_IO);
+        T_STATUS(mango_trainer_create(&r.t, MANGO_TRAIN_VQVAE, r.net, NULL, r.data, NULL,
+                                      &r.o, NULL, &r.err),
+                 MANGO_E_IO);
         T_CHECK(strstr(r.err.text, "folder: a picture cannot be read") != NULL);
     }
     t_train_close(&r);
@@ -122,8 +127,10 @@ static void t_train_faults_calls(void)
         const mango_status st[] = {
             mango_train_defaults(MANGO_TRAIN_NET, NULL, &none, sizeof none, &r.err),
             mango_train_check(&none, MANGO_TRAIN_NET, &r.err),
-            mango_trainer_create(&r.t, MANGO_TRAIN_NET, r.net, NULL, r.data, NULL, &none, NULL, &r.err),
-            mango_trainer_create(&r.t, MANGO_TRAIN_SNGAN, r.net, NULL, r.data, NULL, &r.o, NULL, &r.err),
+            mango_trainer_create(&r.t, MANGO_TRAIN_NET, r.net, NULL, r.data, NULL, &none,
+                                 NULL, &r.err),
+            mango_trainer_create(&r.t, MANGO_TRAIN_SNGAN, r.net, NULL, r.data, NULL, &r.o,
+                                 NULL, &r.err),
             mango_trainer_epoch(NULL, NULL, NULL, &r.err),
             mango_trainer_save(NULL, "x", &r.err)};
         for (mango_idx k = 0; k < MGI_COUNT(st); k++)

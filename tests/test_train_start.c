@@ -20,8 +20,10 @@ static void t_train_start_borrow(void)
     const float last = mango_net_param(b, "fc.weight", NULL, NULL)[0];
     T_CHECK(mango_net_borrow(b, a) == b->n_params - 2);
     T_CHECK(mango_net_param(b, "fc.weight", NULL, NULL)[0] == last);
-    T_CHECK(mango_net_param(b, "fc.weight", NULL, NULL)[0] != mango_net_param(a, "fc.weight", NULL, NULL)[0]);
-    T_CHECK(mango_net_param(b, "bn1.running_var", NULL, NULL)[5] == mango_net_param(a, "bn1.running_var", NULL, NULL)[5]);
+    T_CHECK(mango_net_param(b, "fc.weight", NULL, NULL)[0] !=
+            mango_net_param(a, "fc.weight", NULL, NULL)[0]);
+    T_CHECK(mango_net_param(b, "bn1.running_var", NULL, NULL)[5] ==
+            mango_net_param(a, "bn1.running_var", NULL, NULL)[5]);
     T_CHECK(mango_net_borrow(b, c) == 0 && mango_net_borrow(NULL, a) == -1);
     mango_net_destroy(a);
     mango_net_destroy(b);
@@ -41,12 +43,14 @@ static void t_train_start_classes(void)
     for (int k = 0; k < 4; k++)
         T_CHECK(mango_train_latent_classes(n, bad[k], 0) == 0);
     T_NEAR(mango_train_latent_classes(n, 4, 0), sqrt(3.0), 1e-12);
-    const float *a = mango_net_param(n, "l1.weight", NULL, NULL), *b = mango_net_param(was, "l1.weight", NULL, NULL);
+    const float *a = mango_net_param(n, "l1.weight", NULL, NULL),
+                *b = mango_net_param(was, "l1.weight", NULL, NULL);
     for (int o = 0; o < 40; o++)
         for (int k = 0; k < 16; k++)
             T_REL(a[o * 16 + k], (k < 4 ? sqrt(3.0) : 1.0) * (double)b[o * 16 + k], 1e-6);
     T_OK(mango_net_zoo(&none, "vqvae,hidden=32", NULL, NULL), NULL);
-    T_CHECK(mango_train_latent_classes(none, 4, 0) == 0 && mango_train_latent_classes(NULL, 4, 0) == 0);
+    T_CHECK(mango_train_latent_classes(none, 4, 0) == 0 &&
+            mango_train_latent_classes(NULL, 4, 0) == 0);
     mango_net_destroy(n);
     mango_net_destroy(was);
     mango_net_destroy(none);
@@ -65,12 +69,17 @@ static void t_train_start_branch(int learned)
     T_OK(mango_net_fill(was, 5, 1), NULL);
     T_CHECK(mango_train_latent_classes(n, 3, learned) == 0); /* the branch has 4 */
     T_NEAR(mango_train_latent_classes(n, 4, learned), gain, 1e-12);
-    const float *a = mango_net_param(n, "l1.weight", NULL, NULL), *b = mango_net_param(was, "l1.weight", NULL, NULL);
-    const float *c = mango_net_param(n, "class.weight", NULL, NULL), *v = mango_net_param(n, "l1_class.weight", NULL, NULL);
+    const float *a = mango_net_param(n, "l1.weight", NULL, NULL),
+                *b = mango_net_param(was, "l1.weight", NULL, NULL);
+    const float *c = mango_net_param(n, "class.weight", NULL, NULL),
+                *v = mango_net_param(n, "l1_class.weight", NULL, NULL);
     for (int o = 0; o < 40; o++)
         for (int k = 0; k < 16; k++) {
-            const double mean = ((double)b[o * 16] + (double)b[o * 16 + 1] + (double)b[o * 16 + 2] + (double)b[o * 16 + 3]) / 4;
-            T_REL(a[o * 16 + k], (k < 4 && learned ? 1 / gain : 1.0) * (double)b[o * 16 + k], 1e-6);
+            const double mean = ((double)b[o * 16] + (double)b[o * 16 + 1] +
+                                 (double)b[o * 16 + 2] + (double)b[o * 16 + 3]) /
+                                4;
+            T_REL(a[o * 16 + k],
+                  (k < 4 && learned ? 1 / gain : 1.0) * (double)b[o * 16 + k], 1e-6);
             if (k < 4)
                 T_NEAR(v[o * 4 + k], 3 * loud * ((double)b[o * 16 + k] - mean), 1e-6);
             if (o < 4)
@@ -91,11 +100,13 @@ static void t_train_start_branches(void)
     const float *c = mango_net_param(n, "class.weight", NULL, NULL);
     T_CHECK(c && c[17] > 1 && c[16] == 0); /* the first values have it set */
     mango_net_destroy(n);
-    /* A softmax beside a linear layer of another size is no such branch; nor one of a classifier. */
+    /* A softmax beside a linear layer of another size is no branch; nor a classifier's. */
     static const char *const text[] = {
-        "mango-graph 1\nnet arch=a\nx input - shape=8\nl1 linear x out=4 bias=1\nk linear x out=3 bias=0\n"
+        "mango-graph 1\nnet arch=a\nx input - shape=8\nl1 linear x out=4 bias=1\nk linear "
+        "x out=3 bias=0\n"
         "s softmax k\nv linear s out=64 bias=0\ny concat l1,v\n",
-        "mango-graph 1\nnet arch=b\nx input - shape=8\nl1 linear x out=4 bias=1\nk linear x out=3 bias=0\n"
+        "mango-graph 1\nnet arch=b\nx input - shape=8\nl1 linear x out=4 bias=1\nk linear "
+        "x out=3 bias=0\n"
         "s softmax k\nv linear s out=4 bias=0\ny add l1,v\n"};
     for (int i = 0; i < 2; i++) {
         n = NULL;
@@ -128,8 +139,8 @@ static void t_train_start_one(mango_net *n, mango_net *was, double X_thr)
         snprintf(w, sizeof w, "%s.weight", at[i].norm);
         snprintf(b, sizeof b, "%s.bias", at[i].norm);
         T_REL(t_train_start_value(n, w), X_thr * 0.7 * t_train_start_value(was, w), 1e-6);
-        T_NEAR(t_train_start_value(n, b), X_thr * (0.7 * t_train_start_value(was, b) + at[i].shift),
-               1e-6);
+        T_NEAR(t_train_start_value(n, b),
+               X_thr * (0.7 * t_train_start_value(was, b) + at[i].shift), 1e-6);
     }
 }
 
@@ -201,11 +212,12 @@ static void t_train_start_widened(void)
 {
     static const struct {
         const char *narrow, *wide, *reader; /* reader: weight whose inputs are copies */
-    } at[] = {{"sngan,width=0.0625", "sngan,width=0.09375", "block3.c1.weight"},
-              {"sngan,width=0.0625", "sngan,width=0.0625", "block3.c1.weight"},
-              {"resnet18,width=0.125", "resnet18,width=0.375", "layer2.0.conv1.weight"},
-              {"vqvae,hidden=32", "vqvae,hidden=48", "_pre_vq_conv.weight"},
-              {"snn_conv,width=0.05", "snn_conv,width=0.1,hidden=80", "features.linear1.weight"}};
+    } at[] = {
+        {"sngan,width=0.0625", "sngan,width=0.09375", "block3.c1.weight"},
+        {"sngan,width=0.0625", "sngan,width=0.0625", "block3.c1.weight"},
+        {"resnet18,width=0.125", "resnet18,width=0.375", "layer2.0.conv1.weight"},
+        {"vqvae,hidden=32", "vqvae,hidden=48", "_pre_vq_conv.weight"},
+        {"snn_conv,width=0.05", "snn_conv,width=0.1,hidden=80", "features.linear1.weight"}};
     for (mango_idx k = 0; k < MGI_COUNT(at); k++) {
         mango_net *a = NULL, *b = NULL;
         mango_idx n, m, set = 0;

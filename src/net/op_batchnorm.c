@@ -55,7 +55,8 @@ static mango_idx batchnorm_tape_work(const mgi_tape *t, int i, mango_idx rows)
 }
 
 /* By running statistics. */
-static void batchnorm_fixed(const mgi_tape *t, int i, const float *w, const float *b, float *work)
+static void batchnorm_fixed(const mgi_tape *t, int i, const float *w, const float *b,
+                            float *work)
 {
     const mgi_node *n = &t->net->node[i];
     const mgi_kernels *k = mgi_kernels_get();

@@ -165,7 +165,8 @@ static void conv_step(mango_plan *p, const mgi_step *s, void *y)
     }
     const mgi_epilogue e = {
         s->bias, s->residual < 0 ? NULL : mgi_plan_value(p, s->residual), s->relu};
-    mgi_conv_forward(&s->conv, mgi_step_maps(p, s), x, s->packed, &e, y, mgi_step_scratch(p, s));
+    mgi_conv_forward(&s->conv, mgi_step_maps(p, s), x, s->packed, &e, y,
+                     mgi_step_scratch(p, s));
 }
 
 static mango_idx conv_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps)
@@ -277,7 +278,8 @@ static mango_idx linear_backward_work(const mgi_tape *t, int i, mango_idx rows)
     const mgi_node *n = &t->net->node[i];
     const mango_idx K = n->conv.C;
     return mgi_round_up(n->C * K, MGI_TAPE_ALIGN) +
-           MGI_MAX(mgi_gemm_work(rows, K, n->C, 'n', 'n'), mgi_gemm_work(n->C, K, rows, 't', 'n'));
+           MGI_MAX(mgi_gemm_work(rows, K, n->C, 'n', 'n'),
+                   mgi_gemm_work(n->C, K, rows, 't', 'n'));
 }
 
 /* db[o] += sum over rows of dy, in double, rows ascending. */

@@ -6,7 +6,7 @@
 
 #define GELU_SQRT_HALF 0.70710678118654752440
 #define GELU_DENSITY 0.39894228040143267794 /* 1/sqrt(2 pi) */
-#define GELU_GRAIN 512                      /* values: an erf takes as long as a small product */
+#define GELU_GRAIN 512 /* values: an erf takes as long as a small product */
 
 static double gelu_phi(double x)
 {

@@ -10,9 +10,10 @@ static const mgi_attr input_attr[] = {
 static mango_status input_shape(const mango_net *n, mgi_node *q, mango_err *err)
 {
     if (n->input >= 0)
-        return mgi_fail(err, MANGO_E_UNSUPPORTED, "node %s: a second input beside '%s'", q->name,
-                        n->node[n->input].name);
+        return mgi_fail(err, MANGO_E_UNSUPPORTED, "node %s: a second input beside '%s'",
+                        q->name, n->node[n->input].name);
     return MANGO_OK; /* the attribute is the shape */
 }
 
-MGI_DATA const mgi_op mgi_op_input = {.name = "input", .attr = input_attr, .shape = input_shape};
+MGI_DATA const mgi_op mgi_op_input = {
+    .name = "input", .attr = input_attr, .shape = input_shape};

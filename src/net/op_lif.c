@@ -56,9 +56,11 @@ static mango_status lif_together(mgi_node *q, uint64_t seen, mango_err *err)
     mango_err sub;
     const int beta = mgi_attr_given(q, seen, "beta"), tau = mgi_attr_given(q, seen, "tau");
     if (beta && tau)
-        return mgi_fail(err, MANGO_E_FORMAT, "node %s: beta and tau exclude each other", q->name);
+        return mgi_fail(err, MANGO_E_FORMAT, "node %s: beta and tau exclude each other",
+                        q->name);
     if (!beta && !tau && !mgi_attr_given(q, seen, "preset"))
-        return mgi_fail(err, MANGO_E_FORMAT, "node %s: a lif needs preset, beta or tau", q->name);
+        return mgi_fail(err, MANGO_E_FORMAT, "node %s: a lif needs preset, beta or tau",
+                        q->name);
     if (beta)
         q->lif.tau = 0;
     if (q->lif.tau > 0)
@@ -157,8 +159,8 @@ static void lif_tape(mgi_tape *t, int i, int again, float *work)
     const mango_idx count = t->b * n->C * n->H * n->W;
     (void)again;
     (void)work;
-    mango_lif_run(&n->lif, t->o.T, count, t->val[n->in[0]], t->timed[n->in[0]] ? count : 0, NULL,
-                  t->val[i]);
+    mango_lif_run(&n->lif, t->o.T, count, t->val[n->in[0]], t->timed[n->in[0]] ? count : 0,
+                  NULL, t->val[i]);
 }
 
 static mango_idx lif_backward_work(const mgi_tape *t, int i, mango_idx rows)

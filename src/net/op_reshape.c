@@ -13,9 +13,10 @@ static mango_status reshape_shape(const mango_net *n, mgi_node *q, mango_err *er
     mango_idx have = 0, want = 0;
     const mango_idx a[3] = {x->C, x->H, x->W}, b[3] = {q->C, q->H, q->W};
     if (!mgi_prod(3, a, &have) || !mgi_prod(3, b, &want) || have != want)
-        return mgi_fail(err, MANGO_E_SHAPE,
-                        "node %s: input '%s' of shape %tdx%tdx%td does not fold into %tdx%tdx%td",
-                        q->name, x->name, x->C, x->H, x->W, q->C, q->H, q->W);
+        return mgi_fail(
+            err, MANGO_E_SHAPE,
+            "node %s: input '%s' of shape %tdx%tdx%td does not fold into %tdx%tdx%td",
+            q->name, x->name, x->C, x->H, x->W, q->C, q->H, q->W);
     return MANGO_OK;
 }
 

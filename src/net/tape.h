@@ -79,8 +79,9 @@ struct mgi_tape {
  * cutting does not fit. The net must outlive the tape; its parameters may
  * change between calls, its graph may not. */
 MGI_FN void mgi_tape_defaults(mgi_tape_options *o);
-MGI_FN mango_status mgi_tape_new(mgi_tape **out, const mango_net *net, const mgi_tape_options *o,
-                                 const mango_alloc *al, mango_err *err);
+MGI_FN mango_status mgi_tape_new(mgi_tape **out, const mango_net *net,
+                                 const mgi_tape_options *o, const mango_alloc *al,
+                                 mango_err *err);
 MGI_FN void mgi_tape_free(mgi_tape *t);
 MGI_FN mango_idx mgi_tape_bytes(const mgi_tape *t); /* the arena */
 
@@ -119,7 +120,8 @@ static inline mango_idx mgi_tape_rows(const mgi_tape *t, int node) /* b or T*b *
 /* tape_plan.c: flags, program, places; spare: floats of the gradient that a node hands
  * to an input which has got one already, the largest. */
 MGI_FN mango_status mgi_tape_plan(mgi_tape *t, mango_err *err);
-MGI_FN mango_idx mgi_tape_floats(const mgi_tape *t, int node); /* of the largest batch; -1: too many */
+MGI_FN mango_idx mgi_tape_floats(const mgi_tape *t,
+                                 int node); /* of the largest batch; -1: too many */
 MGI_FN mango_idx mgi_tape_spare(const mgi_tape *t, int node);
 /* tape_forward.c: one step, FORWARD or AGAIN. */
 MGI_FN void mgi_tape_make(mgi_tape *t, const mgi_tape_op *op);

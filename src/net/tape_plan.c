@@ -45,7 +45,8 @@ static void tape_mark(mgi_tape *t)
     for (int i = 0; i < net->n_nodes; i++) {
         const mgi_node *n = &net->node[i];
         t->timed[i] = n->kind == MGI_LIF;
-        t->wants[i] = t->o.train == 1 && (n->kind == MGI_INPUT ? t->o.input_grad : tape_has_params(n));
+        t->wants[i] = t->o.train == 1 &&
+                      (n->kind == MGI_INPUT ? t->o.input_grad : tape_has_params(n));
         for (int k = 0; k < n->n_in; k++) {
             t->timed[i] |= t->timed[n->in[k]];
             t->wants[i] |= t->wants[n->in[k]];
@@ -208,7 +209,8 @@ static void tape_again(const mgi_tape *t, int k, const int *held, int *again)
         const int reads =
             again[i] || (t->wants[i] && n->kind != MGI_INPUT && tape_op(t, i)->reads_x);
         for (int m = 0; reads && m < n->n_in; m++)
-            if (t->seg[n->in[m]] == k && !held[n->in[m]] && net->node[n->in[m]].kind != MGI_INPUT)
+            if (t->seg[n->in[m]] == k && !held[n->in[m]] &&
+                net->node[n->in[m]].kind != MGI_INPUT)
                 again[n->in[m]] = 1;
     }
 }
@@ -255,7 +257,8 @@ static void tape_program(mgi_tape *t, int K, int *cur, int *held, int *again)
 
 /* ---- the arena ----------------------------------------------------------- */
 
-static mango_status tape_too_large(const mgi_tape *t, mango_idx least, int segments, mango_err *err)
+static mango_status tape_too_large(const mgi_tape *t, mango_idx least, int segments,
+                                   mango_err *err)
 {
     if (least < 0)
         return mgi_fail(err, MANGO_E_LIMIT, "batch %ld and %ld steps are too large here",

@@ -9,8 +9,8 @@ typedef struct aug_change {
     mango_idx cy, cx, side;   /* cutout: centre and side      */
 } aug_change;
 
-static aug_change aug_draw(const mango_train_options *o, mango_idx epoch, mango_idx i, mango_idx H,
-                           mango_idx W)
+static aug_change aug_draw(const mango_train_options *o, mango_idx epoch, mango_idx i,
+                           mango_idx H, mango_idx W)
 {
     mango_rng r;
     aug_change a;
@@ -65,7 +65,8 @@ mango_status mgi_batch_fill(mgi_batch *B, const mango_data *data, const mango_id
         if (random)
             a = aug_draw(o, epoch, index[k], B->H, B->W);
         bad += mango_data_picture(data, index[k], own, &B->label[k], NULL) < 0;
-        aug_place(B, &a, px ? px + index[k] * e : own, (const float(*)[256])table, B->x + k * e);
+        aug_place(B, &a, px ? px + index[k] * e : own, (const float(*)[256])table,
+                  B->x + k * e);
     }
     B->lam = 1;
     return bad ? MANGO_E_IO : MANGO_OK;

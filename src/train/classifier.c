@@ -14,8 +14,9 @@ static mango_status classifier_readout(mango_trainer *t, int *node, mango_err *e
     }
     const mgi_node *n = &t->net->node[*node];
     if (n->H * n->W != 1 || n->C < t->info.classes)
-        return mgi_fail(err, MANGO_E_SHAPE, "layer %s is %ldx%ldx%ld; the loss needs %ld classes",
-                        n->name, (long)n->C, (long)n->H, (long)n->W, (long)t->info.classes);
+        return mgi_fail(err, MANGO_E_SHAPE,
+                        "layer %s is %ldx%ldx%ld; the loss needs %ld classes", n->name,
+                        (long)n->C, (long)n->H, (long)n->W, (long)t->info.classes);
     return MANGO_OK;
 }
 
@@ -52,8 +53,8 @@ static mango_status classifier_update(mango_trainer *t, mango_err *err)
                           t->o.smoothing};
     MGI_TRY(mgi_tape_forward(t->tape, b, t->batch.x));
     const float *v = mgi_tape_value(t->tape, -1, &rows);
-    t->last = mgi_loss_classes(rows / b, b, C, t->o.readout_scale, v, &l, mgi_tape_dout(t->tape),
-                               &hits, t->work);
+    t->last = mgi_loss_classes(rows / b, b, C, t->o.readout_scale, v, &l,
+                               mgi_tape_dout(t->tape), &hits, t->work);
     if (t->teacher)
         MGI_TRY(mgi_distill_add(t, b, &t->last));
     if (!mgi_is_finite(t->last))
@@ -147,7 +148,8 @@ static void classifier_recipe_readout(mango_train_options *o, const mango_net *n
         return;
     while (net->node[i].kind != MGI_LINEAR && net->node[i].n_in > 0)
         i = net->node[i].in[0];
-    if (net->node[i].kind == MGI_LINEAR && mgi_copy(o->readout, (mango_idx)sizeof o->readout, net->node[i].name))
+    if (net->node[i].kind == MGI_LINEAR &&
+        mgi_copy(o->readout, (mango_idx)sizeof o->readout, net->node[i].name))
         o->readout_scale = 10;
 }
 

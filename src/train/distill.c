@@ -7,16 +7,19 @@ static mango_status distill_fits(const mango_trainer *t, const mango_net *u, man
     const mgi_node *in = &u->node[u->input], *out = &u->node[u->output];
     const mgi_node *want = &t->net->node[t->net->input], *read = &t->net->node[t->tape->output];
     if (in->C != want->C || in->H != want->H || in->W != want->W)
-        return mgi_fail(err, MANGO_E_SHAPE, "teacher %s reads pictures of %ldx%ldx%ld, expected %ldx%ldx%ld",
+        return mgi_fail(err, MANGO_E_SHAPE,
+                        "teacher %s reads pictures of %ldx%ldx%ld, expected %ldx%ldx%ld",
                         u->arch, (long)in->C, (long)in->H, (long)in->W, (long)want->C,
                         (long)want->H, (long)want->W);
     if (out->H * out->W != 1 || out->C != read->C)
-        return mgi_fail(err, MANGO_E_SHAPE, "teacher %s answers with %ldx%ldx%ld values, expected %ld as layer %s",
-                        u->arch, (long)out->C, (long)out->H, (long)out->W, (long)read->C, read->name);
+        return mgi_fail(
+            err, MANGO_E_SHAPE,
+            "teacher %s answers with %ldx%ldx%ld values, expected %ld as layer %s", u->arch,
+            (long)out->C, (long)out->H, (long)out->W, (long)read->C, read->name);
     for (int p = 0; p < u->n_params; p++)
         if (!u->param[p].v)
-            return mgi_fail(err, MANGO_E_STATE, "teacher %s: parameter %s has no values", u->arch,
-                            u->param[p].name);
+            return mgi_fail(err, MANGO_E_STATE, "teacher %s: parameter %s has no values",
+                            u->arch, u->param[p].name);
     return MANGO_OK;
 }
 
@@ -35,7 +38,8 @@ mango_status mango_trainer_teach(mango_trainer *t, const mango_net *teacher, man
     o.train = 0;
     o.memory = mgi_trainer_memory(t);
     if (!t->seen &&
-        !(t->seen = mgi_new(&t->al, t->o.batch * t->batch.C * t->batch.H * t->batch.W, sizeof(float))))
+        !(t->seen = mgi_new(&t->al, t->o.batch * t->batch.C * t->batch.H * t->batch.W,
+                            sizeof(float))))
         return mgi_fail(err, MANGO_E_MEM, "no memory for a teacher");
     MGI_TRY(mgi_tape_new(&t->lesson, teacher, &o, &t->al, err));
     MGI_TRY(mango_net_digest(teacher, MANGO_DIGEST_HALVES, t->teacher_id));

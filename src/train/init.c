@@ -138,7 +138,8 @@ static int relu_norm(mango_net *net, int i)
         shift = net->node[k].in[0] == i ? 0.5 : 0;
         k = init_reader(net, k);
     }
-    const double X_thr = k >= 0 && net->node[k].kind == MGI_LIF ? relu_threshold(&net->node[k].lif) : 0;
+    const double X_thr =
+        k >= 0 && net->node[k].kind == MGI_LIF ? relu_threshold(&net->node[k].lif) : 0;
     if (X_thr <= 0 || n->weight < 0 || n->bias_p < 0)
         return 0;
     for (mango_idx c = 0; c < n->C; c++) {
@@ -168,7 +169,8 @@ mango_idx mango_train_from_relu(mango_net *net)
 /* The branch's first layer c and its second, v, with rows like W's of d columns. The
  * column of class k is what the latents' columns answered to its code,
  * V_k = INIT_CODE loud (W_k - mean W). */
-static void init_class_branch(mgi_param *c, mgi_param *v, mango_idx K, mango_idx d, double loud, const float *W)
+static void init_class_branch(mgi_param *c, mgi_param *v, mango_idx K, mango_idx d,
+                              double loud, const float *W)
 {
     memset(c->v, 0, (size_t)c->count * sizeof(float));
     for (mango_idx k = 0; k < K; k++)
@@ -186,28 +188,36 @@ static void init_class_branch(mgi_param *c, mgi_param *v, mango_idx K, mango_idx
 static mgi_param *init_class_columns(mango_net *net, int softmax, const mgi_param *p)
 {
     const int r = init_reader(net, softmax);
-    mgi_param *v = r >= 0 && net->node[r].kind == MGI_LINEAR ? &net->param[net->node[r].weight] : NULL;
-    return v && v->v && v->shape[0] == p->shape[0] && net->param[net->node[net->node[softmax].in[0]].weight].v ? v : NULL;
+    mgi_param *v =
+        r >= 0 && net->node[r].kind == MGI_LINEAR ? &net->param[net->node[r].weight] : NULL;
+    return v && v->v && v->shape[0] == p->shape[0] &&
+                   net->param[net->node[net->node[softmax].in[0]].weight].v
+               ? v
+               : NULL;
 }
 
 double mango_train_latent_classes(mango_net *net, mango_idx classes, int learned)
 {
-    const int s = net ? mgi_net_class_softmax(net) : -1, branch = s < 0 ? -1 : net->node[s].in[0];
+    const int s = net ? mgi_net_class_softmax(net) : -1,
+              branch = s < 0 ? -1 : net->node[s].in[0];
     int i = 0;
     while (net && i < net->n_nodes &&
-           !(net->node[i].kind == MGI_LINEAR && net->node[i].in[0] == net->input && i != branch))
+           !(net->node[i].kind == MGI_LINEAR && net->node[i].in[0] == net->input &&
+             i != branch))
         i++;
     if (!net || i == net->n_nodes || classes < 2 || classes >= net->node[i].conv.C ||
         (s >= 0 && classes != net->node[s].C) || !net->param[net->node[i].weight].v)
         return 0;
-    mgi_param *p = &net->param[net->node[i].weight], *v = s < 0 ? NULL : init_class_columns(net, s, p);
+    mgi_param *p = &net->param[net->node[i].weight],
+              *v = s < 0 ? NULL : init_class_columns(net, s, p);
     const mango_idx d = net->node[i].conv.C;
     if (s >= 0 && !v)
         return 0;
     const double gain = sqrt((double)(d - classes) / (double)classes);
     const double by = s < 0 ? learned ? 1 : gain : learned ? 1 / gain : 1;
     if (s >= 0)
-        init_class_branch(&net->param[net->node[branch].weight], v, classes, d, learned ? 1 : gain, p->v);
+        init_class_branch(&net->param[net->node[branch].weight], v, classes, d,
+                          learned ? 1 : gain, p->v);
     for (mango_idx o = 0; o < p->count / d; o++)
         for (mango_idx k = 0; k < classes; k++)
             p->v[o * d + k] = (float)(by * (double)p->v[o * d + k]);
@@ -294,7 +304,8 @@ mango_status mgi_train_options_in(mango_train_options *own, const mango_train_op
     return init_check(own, k, err);
 }
 
-mango_status mango_train_check(const mango_train_options *o, mango_train_kind kind, mango_err *err)
+mango_status mango_train_check(const mango_train_options *o, mango_train_kind kind,
+                               mango_err *err)
 {
     mango_train_options own;
     MGI_CHECK(err, o && mgi_trainer_kind_of(kind),

@@ -88,8 +88,8 @@ double mgi_loss_teacher(mango_idx T, mango_idx R, mango_idx C, double scale, con
     return loss / (double)R;
 }
 
-double mgi_loss_mse(mango_idx R, mango_idx C, const float *y, const float *x, double c, float *dy,
-                    double *per)
+double mgi_loss_mse(mango_idx R, mango_idx C, const float *y, const float *x, double c,
+                    float *dy, double *per)
 {
     const float a = (float)c;
     double sum = 0;
@@ -109,7 +109,8 @@ double mgi_loss_mse(mango_idx R, mango_idx C, const float *y, const float *x, do
     return sum / ((double)R * (double)C);
 }
 
-double mgi_loss_hinge(mango_idx n, mango_idx K, const int *y, const float *d, int real, float *dd)
+double mgi_loss_hinge(mango_idx n, mango_idx K, const int *y, const float *d, int real,
+                      float *dd)
 {
     const float sign = real ? -1.0f : 1.0f;
     double sum = 0;

@@ -36,7 +36,8 @@ double mgi_norm2(mango_idx n, const float *x)
         const mango_idx rest = full < 64 ? left % OPTIM_BLOCK : 0;
         MGI_OMP(parallel for if (left >= MGI_GRAIN))
         for (mango_idx k = 0; k < full; k += 4)
-            optim_squares(MGI_MIN(4, full - k), OPTIM_BLOCK, x + at + k * OPTIM_BLOCK, part + k);
+            optim_squares(MGI_MIN(4, full - k), OPTIM_BLOCK, x + at + k * OPTIM_BLOCK,
+                          part + k);
         if (rest > 0)
             optim_squares(1, rest, x + at + full * OPTIM_BLOCK, part + full);
         for (mango_idx k = 0; k < full + (rest > 0); k++)
@@ -76,11 +77,13 @@ void mgi_optim_free(mgi_optim *p)
     memset(p, 0, sizeof *p);
 }
 
-static void optim_param(const mgi_optim *p, const mango_train_options *o, int i, mgi_optim_rule r)
+static void optim_param(const mgi_optim *p, const mango_train_options *o, int i,
+                        mgi_optim_rule r)
 {
     const mgi_loops *loops = mgi_loops_get();
     const mgi_param *q = &p->net->param[i];
-    float *g = p->g.of[i], *m = p->m + (g - p->g.flat), *v = p->v ? p->v + (g - p->g.flat) : NULL;
+    float *g = p->g.of[i], *m = p->m + (g - p->g.flat),
+          *v = p->v ? p->v + (g - p->g.flat) : NULL;
     const mango_idx blocks = mgi_ceil_div(q->count, OPTIM_BLOCK);
     r.wd = q->rank > 1 ? (float)o->weight_decay : 0.0f;
     MGI_OMP(parallel for if (q->count >= MGI_GRAIN))

@@ -38,7 +38,8 @@ mango_status mgi_resume_array(mgi_resume *k, const char *group, const char *name
     if (k->pass == RESUME_WRITE) {
         if (!resume_finite(n, x))
             return mgi_fail(k->err, MANGO_E_NONFINITE,
-                            "%s: not written, %s holds values that are not finite", k->path, full);
+                            "%s: not written, %s holds values that are not finite", k->path,
+                            full);
         return mgi_writer_add(k->w, full, MGI_F32, 1, &n, x);
     }
     const mgi_tensor *t = mgi_tensors_find(k->f, full);
@@ -53,7 +54,8 @@ mango_status mgi_resume_array(mgi_resume *k, const char *group, const char *name
 mango_status mgi_resume_params(mgi_resume *k, const char *group, mango_net *net)
 {
     for (int p = 0; p < net->n_params; p++)
-        MGI_TRY(mgi_resume_array(k, group, net->param[p].name, net->param[p].count, net->param[p].v));
+        MGI_TRY(mgi_resume_array(k, group, net->param[p].name, net->param[p].count,
+                                 net->param[p].v));
     return MANGO_OK;
 }
 
@@ -113,8 +115,13 @@ enum { RESUME_HEAD = 8 + MGI_SUMS, RESUME_ROW = 7 };
 
 static void resume_numbers(const mango_trainer *t, mgi_str *s)
 {
-    const double head[8] = {(double)t->epoch, (double)t->step, (double)t->update, t->last, t->best,
-                            (double)t->best_epoch, (double)t->opt.updates,
+    const double head[8] = {(double)t->epoch,
+                            (double)t->step,
+                            (double)t->update,
+                            t->last,
+                            t->best,
+                            (double)t->best_epoch,
+                            (double)t->opt.updates,
                             (double)t->opt_d.updates};
     for (int i = 0; i < 8; i++)
         resume_put(s, head[i]);
@@ -145,8 +152,9 @@ static int resume_parse(mango_trainer *t, const char *z, int set)
     for (int i = 0; z && i < RESUME_HEAD; i++)
         z = resume_get(z, &head[i]);
     if (!z || !resume_count(head[0], (double)t->o.epochs, &n[0]) ||
-        !resume_count(head[1], (double)t->steps, &n[1]) || !resume_count(head[2], 1e12, &n[2]) ||
-        !resume_count(head[6], 1e12, &n[3]) || !resume_count(head[7], 1e12, &n[4]) ||
+        !resume_count(head[1], (double)t->steps, &n[1]) ||
+        !resume_count(head[2], 1e12, &n[2]) || !resume_count(head[6], 1e12, &n[3]) ||
+        !resume_count(head[7], 1e12, &n[4]) ||
         !resume_count(head[5], (double)t->o.epochs, &n[5]))
         return 0;
     for (mango_idx e = 0; e < n[0]; e++) {

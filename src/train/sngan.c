@@ -25,14 +25,17 @@ static mango_status sngan_fits(mango_trainer *t, mango_err *err)
                         t->net->arch, t->dsc->arch, (long)y->C, (long)y->H, (long)y->W,
                         (long)x->C, (long)x->H, (long)x->W);
     if (d->C > 1 && (d->C != t->info.classes || d->C > z->C * z->H * z->W))
-        return mgi_fail(err, MANGO_E_SHAPE,
-                        "%s has an answer for each of %ld classes; %s has %ld, and a latent %ld values",
-                        t->dsc->arch, (long)d->C, t->info.name, (long)t->info.classes,
-                        (long)(z->C * z->H * z->W));
+        return mgi_fail(
+            err, MANGO_E_SHAPE,
+            "%s has an answer for each of %ld classes; %s has %ld, and a latent %ld values",
+            t->dsc->arch, (long)d->C, t->info.name, (long)t->info.classes,
+            (long)(z->C * z->H * z->W));
     const int branch = mgi_net_class_softmax(t->net);
     if (branch >= 0 && t->net->node[branch].C != d->C)
-        return mgi_fail(err, MANGO_E_SHAPE, "%s draws %ld classes, %s answers for %ld; expected as many",
-                        t->net->arch, (long)t->net->node[branch].C, t->dsc->arch, (long)d->C);
+        return mgi_fail(err, MANGO_E_SHAPE,
+                        "%s draws %ld classes, %s answers for %ld; expected as many",
+                        t->net->arch, (long)t->net->node[branch].C, t->dsc->arch,
+                        (long)d->C);
     for (int p = 0; p < t->dsc->n_params; p++)
         if (!t->dsc->param[p].v)
             return mgi_fail(err, MANGO_E_STATE, "parameter %s of %s has no values yet",
@@ -101,7 +104,8 @@ static const int *sngan_classes(mango_trainer *t, mango_idx n)
     return t->batch.label2;
 }
 
-static mango_status sngan_discriminator(mango_trainer *t, mango_idx k, double lr, mango_err *err)
+static mango_status sngan_discriminator(mango_trainer *t, mango_idx k, double lr,
+                                        mango_err *err)
 {
     const mango_idx b = t->o.batch, e = t->batch.C * t->batch.H * t->batch.W;
     const mango_idx K = t->dsc->node[t->dsc->output].C;
@@ -120,13 +124,15 @@ static mango_status sngan_discriminator(mango_trainer *t, mango_idx k, double lr
     const float *d = mgi_tape_value(t->tape_d, -1, NULL);
     float *dd = mgi_tape_dout(t->tape_d);
     const int *real = t->batch.label, *fake = sngan_classes(t, b);
-    t->last = mgi_loss_hinge(b, K, real, d, 1, dd) + mgi_loss_hinge(b, K, fake, d + b * K, 0, dd + b * K) +
+    t->last = mgi_loss_hinge(b, K, real, d, 1, dd) +
+              mgi_loss_hinge(b, K, fake, d + b * K, 0, dd + b * K) +
               mgi_loss_mismatch(b, K, real, SNGAN_MISMATCH, d, dd);
     if (!mgi_is_finite(t->last))
         return mgi_trainer_nonfinite(t, t->tape_d, x, err);
     for (mango_idx i = 0; i < b; i++)
-        t->sum[2] += ((double)d[i * K + (K > 1 ? real[i] : 0)] - (double)d[(b + i) * K + fake[i]]) /
-                     (double)(b * t->o.n_dis);
+        t->sum[2] +=
+            ((double)d[i * K + (K > 1 ? real[i] : 0)] - (double)d[(b + i) * K + fake[i]]) /
+            (double)(b * t->o.n_dis);
     mgi_grads_zero(&t->opt_d.g);
     mgi_tape_backward(t->tape_d);
     mgi_spectral_backward(&t->sn, &t->opt_d.g);
@@ -156,7 +162,8 @@ static mango_status sngan_generator(mango_trainer *t, double lr, mango_err *err)
     if (!mgi_is_finite(loss))
         return mgi_trainer_nonfinite(t, t->tape, t->tmp, err);
     mgi_tape_backward(t->tape_g);
-    memcpy(mgi_tape_dout(t->tape), mgi_tape_input_grad(t->tape_g), (size_t)(b * e) * sizeof(float));
+    memcpy(mgi_tape_dout(t->tape), mgi_tape_input_grad(t->tape_g),
+           (size_t)(b * e) * sizeof(float));
     mgi_grads_zero(&t->opt.g);
     mgi_tape_backward(t->tape);
     if (mgi_optim_step(&t->opt, &t->o, lr) < 0)

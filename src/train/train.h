@@ -184,8 +184,8 @@ MANGO_API mango_status mango_trainer_step(mango_trainer *t, mango_err *err);
  * Returns MANGO_OK and there is a row more, or MANGO_STOP_USER, after which the
  * trainer can be saved and goes on later from there. */
 typedef int (*mango_train_watch)(void *ud, const mango_trainer *t);
-MANGO_API mango_status mango_trainer_epoch(mango_trainer *t, mango_train_watch on_step, void *ud,
-                                           mango_err *err);
+MANGO_API mango_status mango_trainer_epoch(mango_trainer *t, mango_train_watch on_step,
+                                           void *ud, mango_err *err);
 /* mango_trainer_finish - put the averaged weights into the network, estimate
  * running statistics again and add reference codes, as the options ask. Once,
  * after the last epoch. */

@@ -33,7 +33,8 @@ const mgi_node *mgi_trainer_pictures(const mango_trainer *t)
     return &t->net->node[t->kind->info.draws ? t->net->output : t->net->input];
 }
 
-static mango_status trainer_fits(const mango_trainer *t, const mango_data_info *d, mango_err *err)
+static mango_status trainer_fits(const mango_trainer *t, const mango_data_info *d,
+                                 mango_err *err)
 {
     const mgi_node *n = mgi_trainer_pictures(t);
     if (d->C != n->C || d->H != n->H || d->W != n->W)
@@ -90,7 +91,8 @@ static mango_status trainer_data(mango_trainer *t, mango_err *err)
     const mango_idx n = t->o.limit > 0 ? MGI_MIN(t->o.limit, t->info.count) : t->info.count;
     t->steps = n / t->o.batch;
     if (t->steps < 1)
-        return mgi_fail(err, MANGO_E_ARG, "batch %ld is larger than the %ld pictures of an epoch",
+        return mgi_fail(err, MANGO_E_ARG,
+                        "batch %ld is larger than the %ld pictures of an epoch",
                         (long)t->o.batch, (long)n);
     return MANGO_OK;
 }
@@ -104,10 +106,12 @@ static int trainer_in_memory(const mango_trainer *t)
 static mango_status trainer_buffers(mango_trainer *t, mango_err *err)
 {
     const mgi_node *n = mgi_trainer_pictures(t);
-    const mango_idx e = n->C * n->H * n->W, size[] = {4, (mango_idx)sizeof(float), t->o.batch, e};
+    const mango_idx e = n->C * n->H * n->W,
+                    size[] = {4, (mango_idx)sizeof(float), t->o.batch, e};
     mango_idx most;
     if (!mgi_prod(4, size, &most))
-        return mgi_fail(err, MANGO_E_LIMIT, "batches of %ld pictures of %ldx%ldx%ld are too large here",
+        return mgi_fail(err, MANGO_E_LIMIT,
+                        "batches of %ld pictures of %ldx%ldx%ld are too large here",
                         (long)t->o.batch, (long)n->C, (long)n->H, (long)n->W);
     t->batch.C = n->C;
     t->batch.H = n->H;
@@ -149,11 +153,13 @@ mango_status mango_trainer_create(mango_trainer **out, mango_train_kind kind, ma
 {
     const mgi_trainer_kind *k = mgi_trainer_kind_of(kind);
     mango_train_options own;
-    MGI_CHECK(err, out && net && data && o, "mango_trainer_create: t, net, data or options is NULL");
+    MGI_CHECK(err, out && net && data && o,
+              "mango_trainer_create: t, net, data or options is NULL");
     *out = NULL;
     MGI_CHECK(err, k, "mango_trainer_create: no such kind of training");
-    MGI_CHECK(err, k->info.judged == (dsc != NULL), "mango_trainer_create: %s is trained %s a second network",
-              k->info.name, k->info.judged ? "with" : "without");
+    MGI_CHECK(err, k->info.judged == (dsc != NULL),
+              "mango_trainer_create: %s is trained %s a second network", k->info.name,
+              k->info.judged ? "with" : "without");
     MGI_TRY(mgi_train_options_in(&own, o, kind, net, err));
     for (int p = 0; p < net->n_params; p++)
         if (!net->param[p].v)
@@ -292,10 +298,14 @@ mango_status mgi_trainer_nonfinite(mango_trainer *t, mgi_tape *tape, const float
     const int bad = tape->bad;
     tape->check = tape->frozen = 0;
     const char *where = bad >= 0 ? tape->net->node[bad].name : grad ? grad : "the loss";
-    return mgi_fail(err, MANGO_E_NONFINITE,
-                    "the loss or its gradient is not finite at step %ld of epoch %ld; first at %s%s",
-                    (long)t->step + 1, (long)t->epoch + 1,
-                    bad >= 0 ? "layer " : grad ? "the gradient of " : "", where);
+    return mgi_fail(
+        err, MANGO_E_NONFINITE,
+        "the loss or its gradient is not finite at step %ld of epoch %ld; first at %s%s",
+        (long)t->step + 1, (long)t->epoch + 1,
+        bad >= 0 ? "layer "
+        : grad   ? "the gradient of "
+                 : "",
+        where);
 }
 
 mango_status mango_trainer_step(mango_trainer *t, mango_err *err)
@@ -399,7 +409,8 @@ mango_status mango_trainer_finish(mango_trainer *t, mango_err *err)
 {
     MGI_CHECK(err, t, "mango_trainer_finish: t is NULL");
     for (int p = 0; t->o.ema > 0 && p < t->net->n_params; p++)
-        memcpy(t->net->param[p].v, t->avg.of[p], (size_t)t->net->param[p].count * sizeof(float));
+        memcpy(t->net->param[p].v, t->avg.of[p],
+               (size_t)t->net->param[p].count * sizeof(float));
     return t->kind->finish ? t->kind->finish(t, err) : MANGO_OK;
 }
 
@@ -425,8 +436,9 @@ mango_status mango_trainer_sample(mango_trainer *t, mango_idx n, float *rgb, flo
                                   mango_err *err)
 {
     MGI_CHECK(err, t && rgb, "mango_trainer_sample: t or rgb is NULL");
-    MGI_CHECK(err, n > 0 && n <= t->o.batch, "mango_trainer_sample: %ld pictures; expected 1 to %ld",
-              (long)n, (long)t->o.batch);
+    MGI_CHECK(err, n > 0 && n <= t->o.batch,
+              "mango_trainer_sample: %ld pictures; expected 1 to %ld", (long)n,
+              (long)t->o.batch);
     if (!t->kind->sample)
         return mgi_fail(err, MANGO_E_UNSUPPORTED, "a training of kind %s draws no pictures",
                         t->kind->info.name);

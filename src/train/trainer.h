@@ -68,8 +68,8 @@ MGI_FN double mgi_loss_classes(mango_idx T, mango_idx R, mango_idx C, double sca
  * 2015). Makes dv, the gradient of another loss, that of (1-a) times that loss
  * and a times this one. work: 4 C doubles. */
 MGI_FN double mgi_loss_teacher(mango_idx T, mango_idx R, mango_idx C, double scale,
-                               const float *v, mango_idx T_u, const float *u, double a, double tau,
-                               float *dv, double *work);
+                               const float *v, mango_idx T_u, const float *u, double a,
+                               double tau, float *dv, double *work);
 /* Mean of (y-x)^2; dy = c * (y-x) unless NULL. per (C): mean over each of the
  * C channels, channels last. */
 MGI_FN double mgi_loss_mse(mango_idx R, mango_idx C, const float *y, const float *x, double c,
@@ -81,8 +81,8 @@ MGI_FN double mgi_loss_hinge(mango_idx n, mango_idx K, const int *y, const float
                              float *dd);
 /* share times the mean over rows and their K - 1 other answers of max(0, 1+d): a
  * picture of another class is as wrong as a drawn one. Adds to dd; 0 when K is 1. */
-MGI_FN double mgi_loss_mismatch(mango_idx n, mango_idx K, const int *y, double share, const float *d,
-                                float *dd);
+MGI_FN double mgi_loss_mismatch(mango_idx n, mango_idx K, const int *y, double share,
+                                const float *d, float *dd);
 
 /* ---- augment.c ----------------------------------------------------------- */
 typedef struct mgi_batch {
@@ -141,7 +141,8 @@ typedef struct mgi_trainer_kind {
     mango_status (*look)(mango_trainer *t, mango_train_row *r, mango_err *err);
     /* The end of an epoch: `extra` of the row, and counts start again; NULL: sum[2]. */
     void (*close)(mango_trainer *t, mango_train_row *r);
-    mango_status (*sample)(mango_trainer *t, mango_idx n, float *rgb, float *source, mango_err *err);
+    mango_status (*sample)(mango_trainer *t, mango_idx n, float *rgb, float *source,
+                           mango_err *err);
     mango_status (*finish)(mango_trainer *t, mango_err *err);     /* NULL: nothing */
     /* What a resume file holds beside parameters, moments and averages; NULL: nothing. */
     mango_status (*keeps)(mgi_resume *k, mango_trainer *t);

@@ -122,7 +122,7 @@ static void vqvae_first_codes(mango_trainer *t, const float *z, mango_idx R)
         vqvae_set(t, k, z + mango_rng_int(&r, R) * n->C);
 }
 
-/* weight times the squared error in units of [0,1], from t->per, one channel after the other. */
+/* weight times the squared error in units of [0,1], from t->per, channel by channel. */
 static void vqvae_error_add(const mango_trainer *t, double weight, double *sum)
 {
     for (mango_idx c = 0; c < t->batch.C; c++) {
@@ -276,8 +276,8 @@ static mango_status vqvae_sample(mango_trainer *t, mango_idx n, float *rgb, floa
                                  mango_err *err)
 {
     const mango_idx all = t->val ? t->val_info.count : t->info.count;
-    MGI_CHECK(err, n <= all, "mango_trainer_sample: %ld pictures asked for, there are %ld", (long)n,
-              (long)all);
+    MGI_CHECK(err, n <= all, "mango_trainer_sample: %ld pictures asked for, there are %ld",
+              (long)n, (long)all);
     MGI_TRY(mgi_trainer_look(t, t->val ? t->val : t->data, 0, n, err));
     mgi_trainer_bind(t, t->eval);
     MGI_TRY(mgi_tape_forward(t->eval, n, t->batch.x));

@@ -42,7 +42,8 @@ static void widen_weight(const widen_axes *x, mango_rng *r, const float *w, floa
             for (mango_idx k = i; k < x->I2; k += x->I) {
                 const float share = (float)((0.01 + mango_rng_uniform(r)) / sum);
                 for (mango_idx t = 0; t < x->taps; t++)
-                    v[o * x->so2 + k * x->si2 + t] = share * w[o % x->O * x->so + i * x->si + t];
+                    v[o * x->so2 + k * x->si2 + t] =
+                        share * w[o % x->O * x->so + i * x->si + t];
             }
         }
 }
