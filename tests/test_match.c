@@ -304,6 +304,48 @@ static void t_match_memory(void)
         T_CHECK(t_oom_sweep(t_match_cycle, (void *)(uintptr_t)path) > 10);
 }
 
+/* A network's file with tensors added as a state dict has them. */
+static int t_match_file(const mango_net *net, const char *path, float threshold)
+{
+    static const unsigned char many[8] = {0, 0, 0, 0x80, 1}; /* over 2^24 */
+    static const float mem[6] = {7, 7, 7, 7, 7, 7};
+    static const mango_idx shape[2] = {1, 6};
+    mgi_tensor_writer *w = NULL;
+    mgi_str graph;
+    mango_err err = {""};
+    mgi_str_init(&graph, NULL);
+    if (mgi_writer_new(&w, NULL) < 0 || mgi_graph_write(net, &graph) < 0)
+        return 0;
+    mgi_writer_meta(w, "mango.graph", graph.p);
+    for (int i = 0; i < net->n_params; i++)
+        mgi_writer_add(w, net->param[i].name, MGI_F32, net->param[i].rank, net->param[i].shape,
+                       net->param[i].v);
+    mgi_writer_add_raw(w, "bn.num_batches_tracked", MGI_I64, 0, NULL, many);
+    mgi_writer_add(w, "features.spiking1.mem", MGI_F32, 2, shape, mem);
+    mgi_writer_add(w, "features.spiking1.threshold", MGI_F32, 0, NULL, &threshold);
+    const int ok = T_OK(mgi_writer_save(w, path, &err), &err);
+    mgi_writer_free(w);
+    mgi_str_free(&graph);
+    return ok;
+}
+
+/* A weights file may hold them too: rules are set, counters and membranes passed over. */
+static void t_match_loads(void)
+{
+    const char *path = t_tmp("state.safetensors");
+    mango_net *net = NULL, *back = NULL;
+    mango_err err = {""};
+    T_OK_OR_RETURN(mango_net_zoo(&net, "snn_conv,width=0.1", NULL, &err), &err);
+    T_OK(mango_net_fill(net, 3, 1), NULL);
+    if (t_match_file(net, path, 0.75f) &&
+        T_OK(mango_net_load(&back, path, NULL, &err), &err)) {
+        T_NEAR(t_match_rule(back, "spiking1")->U_thr, 0.75, 0);
+        T_NEAR(t_match_rule(back, "spiking0")->U_thr, t_match_rule(net, "spiking0")->U_thr, 0);
+    }
+    mango_net_destroy(back);
+    mango_net_destroy(net);
+}
+
 /* The command's --set: each key goes where it says. */
 static void t_match_settings(void)
 {
@@ -339,5 +381,6 @@ void t_match(void)
     T_CASE(t_match_pipe);
 #endif
     T_CASE(t_match_memory);
+    T_CASE(t_match_loads);
     T_CASE(t_match_settings);
 }

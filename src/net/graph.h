@@ -151,10 +151,11 @@ typedef struct mgi_offer {
 MGI_FN mango_status mgi_params_match(const mango_net *n, mango_idx count, const mgi_offer *offer,
                                      mango_idx *map, mango_err *err);
 /* Does a state dict of the source frameworks hold this beside the parameters?
- * num_batches_tracked, _ema_w, _ema_cluster_size, and the scalars of a neuron
- * rule: PREFIX.threshold, .beta, .graded_spikes_factor, .reset_mechanism_val
- * of a LIF layer. */
+ * num_batches_tracked, _ema_w, _ema_cluster_size, and what a LIF layer has: PREFIX.threshold,
+ * .beta, .graded_spikes_factor, .reset_mechanism_val, .w, .mem. */
 MGI_FN int mgi_param_foreign(const mango_net *n, const char *name);
+/* Is it a scalar of a rule: not a counter, an average or a membrane? */
+MGI_FN int mgi_is_rule(const mango_net *n, const char *name);
 /* Such a scalar into its layer's rule: true when name was one. *st: MANGO_OK,
  * or an error when the rule cannot hold the value. */
 MGI_FN int mgi_rule_scalar(mango_net *n, const char *name, double value, mango_status *st,

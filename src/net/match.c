@@ -67,6 +67,12 @@ static int match_neuron(const mango_net *n, const char *name, int foreign, match
     return best;
 }
 
+MGI_FN int mgi_is_rule(const mango_net *n, const char *name)
+{
+    match_field field;
+    return match_neuron(n, name, 1, &field) >= 0 && field != MATCH_STATE;
+}
+
 MGI_FN int mgi_param_foreign(const mango_net *n, const char *name)
 {
     static const char *const unused[] = {"num_batches_tracked", "_ema_w", "_ema_cluster_size"};

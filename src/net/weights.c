@@ -32,16 +32,16 @@ static mango_status load_rules(mango_net *n, const mgi_tensors *f, const char *e
 {
     mango_status st = MANGO_OK;
     for (mango_idx i = 0; st == MANGO_OK && i < f->n; i++) {
-        mgi_tensor first = f->t[i];
+        const mgi_tensor *t = &f->t[i];
         float v;
-        if (extra[i] || first.count == 0)
+        if (extra[i] || !mgi_is_rule(n, t->name))
             continue;
-        first.count = 1;
-        MGI_TRY(mgi_tensor_floats(&first, 0, &v, err));
-        if (mgi_rule_scalar(n, first.name, (double)v, &st, err) && f->t[i].count != 1)
+        if (t->count != 1)
             return mgi_fail(err, MANGO_E_UNSUPPORTED,
                             "%s has %td values, only one for all neurons of a layer is supported",
-                            first.name, f->t[i].count);
+                            t->name, t->count);
+        MGI_TRY(mgi_tensor_floats(t, 0, &v, err));
+        mgi_rule_scalar(n, t->name, (double)v, &st, err);
     }
     return st;
 }
