@@ -102,9 +102,19 @@ static mango_status sight_race(const mgi_sight *s, const mango_objective *o, man
 
 /* ---- plans ---------------------------------------------------------------- */
 
-/* The network, to the deepest target and no further. */
-static mango_status objective_plan(const mango_objective *o, const mgi_sight *s,
-                                   mango_plan **plan, mango_err *err)
+static mango_reading *objective_readings(const mango_objective *o, const mgi_sight *s)
+{
+    mango_reading *r = mgi_new(&o->al, s->n_looks, sizeof *r);
+    for (int i = 0; r && i < s->n_looks; i++) {
+        r[i].layer = s->look[i].layer;
+        r[i].what = s->look[i].what;
+        r[i].out = s->look[i].act;
+    }
+    return r;
+}
+
+/* The network, to the deepest target and no further: planned, or aimed anew. */
+static mango_status objective_plan(mango_objective *o, const mgi_sight *s, mango_err *err)
 {
     mango_plan_options p;
     MGI_TRY(mango_plan_defaults(&p, sizeof p));
@@ -114,16 +124,12 @@ static mango_status objective_plan(const mango_objective *o, const mgi_sight *s,
     p.int8 = o->opt.int8;
     p.T = o->T;
     p.slice = o->elite > 0 ? MGI_MAX(o->T / 2, 1) : 0;
-    mango_reading *r = mgi_new(&o->al, s->n_looks, sizeof *r);
+    mango_reading *r = objective_readings(o, s);
     if (!r)
         return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
-    for (int i = 0; i < s->n_looks; i++) {
-        r[i].layer = s->look[i].layer;
-        r[i].what = s->look[i].what;
-        r[i].out = s->look[i].act;
-    }
     const mango_status st =
-        mango_plan_create(plan, o->network, &p, s->n_looks, r, &o->al, err);
+        o->plan ? mango_plan_aim(o->plan, s->n_looks, r, err)
+                : mango_plan_create(&o->plan, o->network, &p, s->n_looks, r, &o->al, err);
     mgi_del(&o->al, r, s->n_looks, sizeof *r);
     return st;
 }
@@ -160,7 +166,7 @@ static mango_status objective_plans(mango_objective *o, const mango_net *gen, ma
             st = objective_drawing(o, gen, err);
         }
     }
-    return st < 0 ? st : objective_plan(o, &o->see, &o->plan, err);
+    return st < 0 ? st : objective_plan(o, &o->see, err);
 }
 
 /* ---- create and destroy --------------------------------------------------- */
@@ -301,22 +307,16 @@ mango_status mango_objective_aim(mango_objective *o, mango_idx n, const mango_ta
                                  mango_err *err)
 {
     mgi_sight see;
-    mango_plan *plan = NULL;
     MGI_CHECK(err, o, "mango_objective_aim: an objective expected");
     mango_status st = sight_new(&see, o, n, targets, err);
     if (st == MANGO_OK)
         st = sight_race(&see, o, err);
     if (st == MANGO_OK)
-        st = objective_plan(o, &see, &plan, err);
-    if (st < 0) {
-        sight_free(&see, &o->al);
-        return st;
-    }
-    mango_plan_destroy(o->plan);
-    sight_free(&o->see, &o->al);
-    o->plan = plan;
-    o->see = see;
-    return MANGO_OK;
+        st = objective_plan(o, &see, err);
+    sight_free(st < 0 ? &see : &o->see, &o->al);
+    if (st == MANGO_OK)
+        o->see = see;
+    return st;
 }
 
 /* ---- what it is ----------------------------------------------------------- */
