@@ -198,6 +198,40 @@ static void t_search_aim(void)
     t_search_close(&p);
 }
 
+/* Weights that were given away: what the plan holds can still be aimed at. */
+static void t_search_aim_given(void)
+{
+    t_search_pair p;
+    mango_objective *f = NULL;
+    mango_objective_options oo;
+    mango_session_options so;
+    mango_target t;
+    mango_idx I[64];
+    double y = 0.0, want = 1.0;
+    mango_err err = {""};
+    T_REQUIRE(t_search_open(&p));
+    t_search_defaults(&oo, &so);
+    for (int i = 0; i < 64; i++)
+        I[i] = i * 7 % 500;
+    T_OK(mango_target_parse(&t, p.net, "spiking0:2", &err), &err);
+    T_OK_OR_RETURN(mango_objective_create_many(&f, p.gen, p.net, 1, &t, &oo, NULL, &err),
+                   &err);
+    T_STATUS(mango_objective_eval(f, 1, I, &want), MANGO_OK);
+    mango_objective_destroy(f);
+    mango_net_give(p.net);
+    T_OK_OR_RETURN(
+        mango_objective_create(&f, p.gen, p.net, "spiking1:3", &oo, NULL, &err), &err);
+    T_OK(mango_objective_aim(f, 1, &t, &err), &err);
+    T_STATUS(mango_objective_eval(f, 1, I, &y), MANGO_OK);
+    T_CHECK(y == want);
+    T_OK(mango_target_parse(&t, p.net, "spiking2:2", &err), &err);
+    T_STATUS(mango_objective_aim(f, 1, &t, &err), MANGO_E_STATE); /* deeper: gone */
+    T_STATUS(mango_objective_eval(f, 1, I, &y), MANGO_OK);
+    T_CHECK(y == want);
+    mango_objective_destroy(f);
+    t_search_close(&p);
+}
+
 /* The journal of a search knows what it is of; numbers stand there exactly. */
 static void t_search_journal(void)
 {
@@ -350,6 +384,7 @@ void t_search(void)
     T_CASE(t_search_setups);
     T_CASE(t_search_picture);
     T_CASE(t_search_aim);
+    T_CASE(t_search_aim_given);
     T_CASE(t_search_journal);
     T_CASE(t_search_facts);
     T_CASE(t_search_refused);
