@@ -143,6 +143,9 @@ static void t_search_picture(void)
     T_STATUS(mango_objective_eval(f, 1, I + 64, &y), MANGO_E_STATE);
     T_STATUS(mango_objective_picture(f, I + 64, rgb), MANGO_E_STATE);
     T_CHECK(strstr(mango_objective_error(f), "no generator") != NULL);
+    rgb[7] = NAN;
+    T_STATUS(mango_objective_look(f, 1, rgb, &y), MANGO_E_NONFINITE);
+    T_CHECK(strlen(mango_objective_error(f)) > strlen("objective: "));
     mango_objective_get(f, &fi, sizeof fi);
     T_CHECK(fi.space == NULL && fi.gen[0] == '\0' && strcmp(fi.net, si.net) == 0);
     mango_objective_destroy(f);

@@ -121,8 +121,7 @@ static mango_status drawing_batch(mango_drawing *d, mango_idx K, const float *z,
     if (st == MANGO_OK)
         st = mango_plan_run(d->plan, K, z);
     if (st < 0)
-        return mgi_fail(&d->err, st, "drawing: the generator gave: %s",
-                        mango_status_text(st));
+        return mgi_fail(&d->err, st, "drawing: %s", mango_plan_error(d->plan));
     drawing_round(d, K * d->size, rgb);                                         /* (1) */
     return MANGO_OK;
 }

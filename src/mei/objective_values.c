@@ -21,7 +21,7 @@ static mango_status objective_gave(mango_objective *o, mango_status st)
 {
     if (st >= 0)
         return st;
-    return mgi_fail(&o->err, st, "objective: the network gave: %s", mango_status_text(st));
+    return mgi_fail(&o->err, st, "objective: %s", mango_plan_error(o->plan));
 }
 
 /* y (K,n) of K <= batch pictures. */

@@ -210,13 +210,14 @@ mango_status mango_search_values(mango_search *s, mango_evaluator f, void *ud)
     return MANGO_OK;
 }
 
-/* A failure of the session, in the words of whoever failed. */
+/* A failure of the session, and what the objective says about it. */
 static mango_status search_told(mango_search *s, mango_status st)
 {
     if (st >= 0)
         return st;
-    const char *why = mango_session_error(s->session);
-    return mgi_fail(&s->err, st, "%s", why[0] ? why : mango_status_text(st));
+    const char *why = mango_objective_error(s->objective);
+    return mgi_fail(&s->err, st, "%.150s%s%.90s", mango_session_error(s->session),
+                    why[0] ? ": " : "", why);
 }
 
 static mango_status search_awake(mango_search *s)
