@@ -56,8 +56,8 @@ MANGO_API mango_status mango_data_defaults(mango_data_options *o, size_t size);
  *   out   out  *n_out bytes and a NUL behind them, from al (NULL: free() them) */
 MANGO_API mango_status mango_gunzip(const unsigned char *in, mango_idx n, mango_idx limit,
                                     const char *what, const mango_codecs *codecs,
-                                    const mango_alloc *al, unsigned char **out, mango_idx *n_out,
-                                    mango_err *err);
+                                    const mango_alloc *al, unsigned char **out,
+                                    mango_idx *n_out, mango_err *err);
 
 /* mango_data_open - open one split of a data set and validate it: sizes and
  * counts, checksums of .gz files, labels in range, no empty class.

@@ -116,7 +116,8 @@ static int compute_shape_ok(const mango_conv_shape *s, mango_idx N)
 
 static mango_status compute_conv_memory(mango_conv *c)
 {
-    const mango_idx dense = mgi_conv_work(&c->conv, c->N), bits = mgi_bits_conv_work(&c->conv, c->N);
+    const mango_idx dense = mgi_conv_work(&c->conv, c->N),
+                    bits = mgi_bits_conv_work(&c->conv, c->N);
     c->n_packed = mgi_conv_packed(&c->conv);
     c->n_work = MGI_MAX(dense, bits) + 16;
     c->packed = mgi_new(&c->al, c->n_packed, sizeof *c->packed);
@@ -151,7 +152,8 @@ mango_status mango_conv_create(mango_conv **out, const mango_conv_shape *s, mang
 }
 
 /* Places of the window that lie inside the map, over all outputs along one axis. */
-static double compute_inside(mango_idx places, mango_idx s, mango_idx p, mango_idx k, mango_idx size)
+static double compute_inside(mango_idx places, mango_idx s, mango_idx p, mango_idx k,
+                             mango_idx size)
 {
     double sum = 0;
     for (mango_idx t = 0; t < places; t++) {
