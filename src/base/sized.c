@@ -18,6 +18,10 @@ MGI_FN mango_status mgi_options_out(void *out, size_t size, const void *own, siz
     return MANGO_OK;
 }
 
+/* Inlined, gcc takes the caller's struct for one of ours and warns of what lies behind. */
+#if defined(__GNUC__)
+__attribute__((noinline))
+#endif
 MGI_FN mango_status mgi_options_in(void *own, size_t own_size, const void *options,
                                    const char *who, mango_err *err)
 {

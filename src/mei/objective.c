@@ -177,6 +177,7 @@ static mango_status objective_sizes(mango_objective *o, const mango_net *gen, ma
     const mgi_node *in = o->network->node + o->network->input;
     mango_space *space = NULL;
     mango_space_info info;
+    memset(&info, 0, sizeof info);
     o->C = in->C;
     o->H = in->H;
     o->W = in->W;

@@ -248,7 +248,7 @@ mango_status mango_fid(const mango_moments *a, const mango_moments *b,
                         "fid: %td and %td vectors, at least 2 of each expected",
                         mango_moments_count(a), mango_moments_count(b));
     const mango_alloc m = mgi_alloc_get(al);
-    double *room = mgi_new(&m, 3 * cells + 7 * n, sizeof *room), both[2];
+    double *room = mgi_new(&m, 3 * cells + 7 * n, sizeof *room), both[2] = {0.0, 0.0};
     if (!room)
         return mgi_fail(err, MANGO_E_MEM, "fid: out of memory for %td features", n);
     const mango_status st = fid_distance(a, b, room, room + cells, room + 2 * cells,

@@ -235,6 +235,7 @@ static void trainer_order(mango_trainer *t)
 static mango_status trainer_unread(const mango_data *data, mango_err *err)
 {
     mango_data_info info;
+    memset(&info, 0, sizeof info);
     mango_data_get(data, &info, sizeof info);
     return mgi_fail(err, MANGO_E_IO, "%s: a picture cannot be read", info.name);
 }
