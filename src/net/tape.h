@@ -47,7 +47,8 @@ struct mgi_tape {
     mgi_place *buf;      /* in floats; first, last: steps                       */
     int *timed;          /* (nodes) depends on time                             */
     int *needed;         /* (nodes) is an ancestor of the output                */
-    int *wants;          /* (nodes) a gradient is wanted at its output          */
+    int *wants;          /* (nodes) its value gets a gradient: it, or what it is made
+                            of, has parameters or is the input asked for         */
     int *uses;           /* (nodes) readers among needed nodes                  */
     int *seg;            /* (nodes) segment                                     */
     int *inplace;        /* (nodes) value shares its input's buffer             */
@@ -123,6 +124,7 @@ MGI_FN mango_status mgi_tape_plan(mgi_tape *t, mango_err *err);
 MGI_FN mango_idx mgi_tape_floats(const mgi_tape *t,
                                  int node); /* of the largest batch; -1: too many */
 MGI_FN mango_idx mgi_tape_spare(const mgi_tape *t, int node);
+MGI_FN int mgi_all_finite(mango_idx n, const float *x);
 /* tape_forward.c: one step, FORWARD or AGAIN. */
 MGI_FN void mgi_tape_make(mgi_tape *t, const mgi_tape_op *op);
 /* tape_grad.c: where a node may write the gradient of its input j, whole: grad[j]

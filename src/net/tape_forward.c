@@ -35,14 +35,6 @@ void mgi_tape_make(mgi_tape *t, const mgi_tape_op *op)
         forward_plain(t, i, work);
 }
 
-static int forward_finite(mango_idx n, const float *x)
-{
-    for (mango_idx i = 0; i < n; i++)
-        if (!mgi_is_finite((double)x[i]))
-            return 0;
-    return 1;
-}
-
 mango_status mgi_tape_forward(mgi_tape *t, mango_idx b, const float *x)
 {
     MGI_REQUIRE(t && x && b > 0 && b <= t->o.B);
@@ -56,7 +48,7 @@ mango_status mgi_tape_forward(mgi_tape *t, mango_idx b, const float *x)
         const int i = t->op[s].node;
         const mgi_node *n = &t->net->node[i];
         mgi_tape_make(t, &t->op[s]);
-        if (t->check && !forward_finite(mgi_tape_rows(t, i) * n->C * n->H * n->W, t->val[i])) {
+        if (t->check && !mgi_all_finite(mgi_tape_rows(t, i) * n->C * n->H * n->W, t->val[i])) {
             t->bad = i;
             return MANGO_E_NONFINITE;
         }

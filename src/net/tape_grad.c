@@ -33,6 +33,16 @@ void mgi_tape_give(mgi_tape *t, int j, const float *dx)
     t->written[j] = 1;
 }
 
+/* ---- both -------------------------------------------------------------------- */
+
+int mgi_all_finite(mango_idx n, const float *x)
+{
+    for (mango_idx i = 0; i < n; i++)
+        if (!mgi_is_finite((double)x[i]))
+            return 0;
+    return 1;
+}
+
 /* ---- of parameters --------------------------------------------------------- */
 
 mango_status mgi_grads_new(mgi_grads *g, const mango_net *net)

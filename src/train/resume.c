@@ -16,16 +16,8 @@ struct mgi_resume {
     const char *path;
 };
 
-static int resume_finite(mango_idx n, const float *x)
-{
-    for (mango_idx i = 0; i < n; i++)
-        if (!(x[i] - x[i] == 0.0f))
-            return 0;
-    return 1;
-}
-
-mango_status mgi_resume_array(mgi_resume *k, const char *group, const char *name, mango_idx n,
-                               float *x)
+mango_status mgi_resume_array(mgi_resume *k, const char *group, const char *name,
+                              mango_idx n, float *x)
 {
     char full[MGI_NAME + 64];
     mgi_str s;
@@ -36,7 +28,7 @@ mango_status mgi_resume_array(mgi_resume *k, const char *group, const char *name
     if (!whole)
         return MANGO_E_MEM;
     if (k->pass == RESUME_WRITE) {
-        if (!resume_finite(n, x))
+        if (!mgi_all_finite(n, x))
             return mgi_fail(k->err, MANGO_E_NONFINITE,
                             "%s: not written, %s holds values that are not finite", k->path,
                             full);
@@ -84,7 +76,7 @@ static mango_status resume_arrays(mgi_resume *k, mango_trainer *t)
     MGI_TRY(mgi_resume_optim(k, "m", "v", &t->opt));
     for (int p = 0; t->o.ema > 0 && p < t->net->n_params; p++)
         MGI_TRY(mgi_resume_array(k, "avg", t->net->param[p].name, t->net->param[p].count,
-                           t->avg.of[p]));
+                                 t->avg.of[p]));
     return t->kind->keeps ? t->kind->keeps(k, t) : MANGO_OK;
 }
 

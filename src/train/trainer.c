@@ -283,9 +283,8 @@ static const char *trainer_bad_gradient(const mgi_tape *tape)
 {
     for (int p = tape->net->n_params - 1; p >= 0; p--) {
         const float *g = tape->dw[p];
-        for (mango_idx i = 0; g && i < tape->net->param[p].count; i++)
-            if (!(g[i] - g[i] == 0.0f))
-                return tape->net->param[p].name;
+        if (g && !mgi_all_finite(tape->net->param[p].count, g))
+            return tape->net->param[p].name;
     }
     return NULL;
 }
