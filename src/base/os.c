@@ -25,6 +25,10 @@ MGI_FN mango_status mgi_os_status(int why)
 
 MGI_FN const char *mgi_os_text(int why)
 {
+#if defined(MANGO_NO_FILES)
+    if (why == ENOSYS)
+        return "built without files (MANGO_NO_FILES)";
+#endif
     if (why == ENXIO)
         return "nobody is at the other end of this pipe";
     return why == EISDIR ? "is a folder, a file was expected" : strerror(why);
