@@ -21,14 +21,6 @@ MGI_FN int mgi_net_class_softmax(const mango_net *n)
     return -1;
 }
 
-MGI_FN int mgi_param_find(const mango_net *n, const char *name)
-{
-    for (int i = 0; i < n->n_params; i++)
-        if (!strcmp(n->param[i].name, name))
-            return i;
-    return -1;
-}
-
 /* ---- nodes ----------------------------------------------------------------- */
 
 MGI_FN mango_status mgi_net_new(mango_net **out, const char *arch, const mango_alloc *al)
@@ -81,16 +73,6 @@ void mango_net_destroy(mango_net *n)
     mgi_del(&al, n, 1, sizeof *n);
 }
 
-/* Remember the first error; always -1. */
-static int graph_bad(mango_net *n, mango_status st, const mango_err *e)
-{
-    if (n->failed == MANGO_OK) {
-        n->failed = st;
-        n->err = *e;
-    }
-    return -1;
-}
-
 /* The names' alphabet leaves the text form's separators out. */
 static mango_status graph_check_name(const mango_net *n, const char *name, mango_err *err)
 {
@@ -104,7 +86,8 @@ static mango_status graph_check_name(const mango_net *n, const char *name, mango
             return mgi_fail(err, MANGO_E_FORMAT, "node '%s': byte %d of a name may not be '%c'",
                             name, (int)i, name[i]);
     if (!strcmp(name, "-"))
-        return mgi_fail(err, MANGO_E_FORMAT, "node '-': '-' stands for no input, not for a name");
+        return mgi_fail(err, MANGO_E_FORMAT,
+                        "node '-': '-' stands for no input, not for a name");
     if (mgi_net_find(n, name) >= 0)
         return mgi_fail(err, MANGO_E_FORMAT, "node %s: the name is used twice", name);
     if (n->n_nodes >= MGI_MAX_NODES)
@@ -133,8 +116,8 @@ static mango_status graph_shape(const mango_net *n, mgi_node *q, mango_err *err)
     const mgi_op *op = mgi_op_of(q->kind);
     mango_idx count;
     if (q->n_in < op->least || q->n_in > op->most)
-        return mgi_fail(err, MANGO_E_FORMAT, "node %s: %d inputs, %s takes %s%d", q->name, q->n_in,
-                        op->name, op->most > op->least ? "at least " : "", op->least);
+        return mgi_fail(err, MANGO_E_FORMAT, "node %s: %d inputs, %s takes %s%d", q->name,
+                        q->n_in, op->name, op->most > op->least ? "at least " : "", op->least);
     if (op->shape)
         MGI_TRY(op->shape(n, q, err));
     else
@@ -142,8 +125,8 @@ static mango_status graph_shape(const mango_net *n, mgi_node *q, mango_err *err)
     const mango_idx s[3] = {q->C, q->H, q->W};
     if (!mgi_prod(3, s, &count) || count > MGI_MAX_MAP)
         return mgi_fail(err, MANGO_E_LIMIT,
-                        "node %s: its map of %tdx%tdx%td values is over the limit of 2^26", q->name,
-                        q->C, q->H, q->W);
+                        "node %s: its map of %tdx%tdx%td values is over the limit of 2^26",
+                        q->name, q->C, q->H, q->W);
     return MANGO_OK;
 }
 
@@ -185,7 +168,7 @@ MGI_FN int mgi_net_node(mango_net *n, const char *name, mgi_kind kind, int n_in,
             return -1;
     e.text[0] = 0;
     const mango_status st = graph_add(n, name, kind, n_in, in, attrs, &e);
-    return st < 0 ? graph_bad(n, st, &e) : n->output;
+    return st < 0 ? mgi_net_bad(n, st, &e) : n->output;
 }
 
 MGI_FN int mgi_net_input(mango_net *n, const char *name, mango_idx C, mango_idx H, mango_idx W)
@@ -205,7 +188,8 @@ MGI_FN int mgi_net_add1(mango_net *n, const char *name, mgi_kind kind, int in,
     va_end(ap);
     if (len < 0 || len >= (int)sizeof attrs) {
         mango_err e;
-        return graph_bad(n, mgi_fail(&e, MANGO_E_LIMIT, "node %s: attributes too long", name), &e);
+        return mgi_net_bad(n, mgi_fail(&e, MANGO_E_LIMIT, "node %s: attributes too long", name),
+                           &e);
     }
     return mgi_net_node(n, name, kind, 1, &in, attrs);
 }
@@ -216,34 +200,6 @@ MGI_FN int mgi_net_plain(mango_net *n, const char *name, mgi_kind kind, int in)
 }
 
 /* ---- parameters ------------------------------------------------------------ */
-
-MGI_FN int mgi_net_param_add(mango_net *n, const mgi_node *q, const char *suffix, int buffer,
-                             int rank, mango_idx a, mango_idx b, mango_idx c, mango_idx d)
-{
-    mango_err e;
-    mango_status st = MANGO_OK;
-    if (n->failed < 0)
-        return -1;
-    assert(n->n_params < n->cap_params);
-    mgi_param *p = &n->param[n->n_params];
-    memset(p, 0, sizeof *p);
-    snprintf(p->name, sizeof p->name, "%s.%s", q->prefix, suffix);
-    p->rank = rank;
-    p->is_buffer = buffer;
-    p->shape[0] = a;
-    p->shape[1] = b;
-    p->shape[2] = c;
-    p->shape[3] = d;
-    if (!mgi_prod(rank, p->shape, &p->count) || p->count > MGI_MAX_WEIGHTS)
-        mgi_fail(&e, st = MANGO_E_LIMIT,
-                 "node %s: parameter %s is over the limit of 2^28 values", q->name, p->name);
-    else if (mgi_param_find(n, p->name) >= 0)
-        mgi_fail(&e, st = MANGO_E_FORMAT,
-                 "node %s: parameter %s belongs to another node already", q->name, p->name);
-    if (st < 0)
-        return graph_bad(n, st, &e);
-    return n->n_params++;
-}
 
 static mango_status graph_list_params(mango_net *n, mango_err *err)
 {
@@ -315,8 +271,9 @@ MGI_FN mango_status mgi_check_variance(const mango_net *n, int node, mango_err *
     const mgi_param *p = n->node[node].var_p < 0 ? NULL : &n->param[n->node[node].var_p];
     for (mango_idx k = 0; p && p->v && k < p->count; k++)
         if (!(p->v[k] >= 0))
-            return mgi_fail(err, MANGO_E_FORMAT, "parameter %s is %g at %td, expected 0 or more",
-                            p->name, (double)p->v[k], k);
+            return mgi_fail(err, MANGO_E_FORMAT,
+                            "parameter %s is %g at %td, expected 0 or more", p->name,
+                            (double)p->v[k], k);
     return MANGO_OK;
 }
 

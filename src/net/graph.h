@@ -94,9 +94,10 @@ MGI_FN int mgi_net_input(mango_net *n, const char *name, mango_idx C, mango_idx 
  * parser and the writer share one table of attributes. in: up to MGI_MAX_INPUTS. */
 MGI_FN int mgi_net_node(mango_net *n, const char *name, mgi_kind kind, int n_in, const int *in,
                         const char *attrs);
-MGI_FN int mgi_net_add1(mango_net *n, const char *name, mgi_kind kind, int in, const char *attrs_fmt,
-                        ...) MGI_PRINTF(5, 6);
-MGI_FN int mgi_net_plain(mango_net *n, const char *name, mgi_kind kind, int in); /* no attributes */
+MGI_FN int mgi_net_add1(mango_net *n, const char *name, mgi_kind kind, int in,
+                        const char *attrs_fmt, ...) MGI_PRINTF(5, 6);
+MGI_FN int mgi_net_plain(mango_net *n, const char *name, mgi_kind kind,
+                         int in); /* no attributes */
 /* Lists parameters and marks time dependence; reports the first error of
  * building, by node name. (Shapes are inferred as nodes are added.) */
 MGI_FN mango_status mgi_net_finish(mango_net *n, mango_err *err);
@@ -110,6 +111,8 @@ MGI_FN int mgi_net_find(const mango_net *n, const char *layer);   /* -1: none */
  * that reads the input. -1: none. */
 MGI_FN int mgi_net_class_softmax(const mango_net *n);
 MGI_FN int mgi_param_find(const mango_net *n, const char *name);
+/* op_parts.c: remembers the first error; always -1. */
+MGI_FN int mgi_net_bad(mango_net *n, mango_status st, const mango_err *e);
 /* PREFIX.SUFFIX of a shape, for the records of operators; its index, or -1 with the
  * error remembered. buffer: not trained. */
 MGI_FN int mgi_net_param_add(mango_net *n, const mgi_node *q, const char *suffix, int buffer,
@@ -148,8 +151,8 @@ typedef struct mgi_offer {
     int rank;
     const mango_idx *shape;
 } mgi_offer;
-MGI_FN mango_status mgi_params_match(const mango_net *n, mango_idx count, const mgi_offer *offer,
-                                     mango_idx *map, mango_err *err);
+MGI_FN mango_status mgi_params_match(const mango_net *n, mango_idx count,
+                                     const mgi_offer *offer, mango_idx *map, mango_err *err);
 /* Does a state dict of the source frameworks hold this beside the parameters?
  * num_batches_tracked, _ema_w, _ema_cluster_size, and what a LIF layer has: PREFIX.threshold,
  * .beta, .graded_spikes_factor, .reset_mechanism_val, .w, .mem. */

@@ -89,33 +89,18 @@ static int attr_set(const mgi_attr *r, const char *z, mgi_node *q)
     }
 }
 
-/* Row of the kind's table; -1: none. */
-static int attr_find(const mgi_attr *r, const char *key)
-{
-    for (int i = 0; r && r[i].key; i++)
-        if (!strcmp(r[i].key, key))
-            return i;
-    return -1;
-}
-
-MGI_FN int mgi_attr_given(const mgi_node *q, uint64_t seen, const char *key)
-{
-    return (int)(seen >> attr_find(mgi_op_of(q->kind)->attr, key) & 1);
-}
-
-MGI_FN int mgi_attr_renamed(const mgi_node *q)
-{
-    return strcmp(q->prefix, q->name) != 0;
-}
-
 /* What a value should have been, for the message. */
 static void attr_expected(const mgi_attr *r, char *out, size_t cap)
 {
     const int real = r->type == MGI_ATTR_REAL || r->type == MGI_ATTR_FLOAT;
-    const char *form = r->type == MGI_ATTR_SHAPE ? "CxHxW of " : r->type == MGI_ATTR_SIZE ? "HxW of " : "";
+    const char *form = r->type == MGI_ATTR_SHAPE  ? "CxHxW of "
+                       : r->type == MGI_ATTR_SIZE ? "HxW of "
+                                                  : "";
     if (r->type == MGI_ATTR_WORD || r->type == MGI_ATTR_PRESET || r->type == MGI_ATTR_NAME)
         snprintf(out, cap, "%s",
-                 r->words ? r->words : r->type == MGI_ATTR_NAME ? "a name" : "snntorch|spikingjelly");
+                 r->words                   ? r->words
+                 : r->type == MGI_ATTR_NAME ? "a name"
+                                            : "snntorch|spikingjelly");
     else
         snprintf(out, cap, real ? "%snumber %g..%g" : "%swhole numbers %.0f..%.0f", form, r->lo,
                  r->hi);
@@ -128,9 +113,10 @@ static mango_status attr_one(mgi_node *q, char *item, uint64_t *seen, mango_err 
     const mgi_attr *table = mgi_op_of(q->kind)->attr;
     char *eq = strchr(item, '=');
     if (!eq || eq == item || !eq[1])
-        return mgi_fail(err, MANGO_E_FORMAT, "node %s: '%.60s' is not key=value", q->name, item);
+        return mgi_fail(err, MANGO_E_FORMAT, "node %s: '%.60s' is not key=value", q->name,
+                        item);
     *eq = 0;
-    const int i = attr_find(table, item);
+    const int i = mgi_attr_find(table, item);
     if (i < 0)
         return mgi_fail(err, MANGO_E_FORMAT, "node %s: %s has no attribute '%.60s'", q->name,
                         mgi_kind_name(q->kind), item);
@@ -144,8 +130,8 @@ static mango_status attr_one(mgi_node *q, char *item, uint64_t *seen, mango_err 
     if (attr_set(&table[i], eq + 1, q))
         return MANGO_OK;
     attr_expected(&table[i], want, sizeof want);
-    return mgi_fail(err, MANGO_E_FORMAT, "node %s: %s=%.60s, expected %s", q->name, item, eq + 1,
-                    want);
+    return mgi_fail(err, MANGO_E_FORMAT, "node %s: %s=%.60s, expected %s", q->name, item,
+                    eq + 1, want);
 }
 
 /* What is given must do; then what holds for all attributes together. */
@@ -169,7 +155,8 @@ MGI_FN mango_status mgi_node_attrs(mgi_node *q, const char *attrs, mango_err *er
     for (attrs += strspn(attrs, " \t"); *attrs; attrs += strspn(attrs, " \t")) {
         const size_t n = strcspn(attrs, " \t");
         if (n >= sizeof item)
-            return mgi_fail(err, MANGO_E_LIMIT, "node %s: '%.40s...' is too long", q->name, attrs);
+            return mgi_fail(err, MANGO_E_LIMIT, "node %s: '%.40s...' is too long", q->name,
+                            attrs);
         memcpy(item, attrs, n);
         item[n] = 0;
         attrs += n;

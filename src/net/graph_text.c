@@ -107,7 +107,8 @@ static int text_net_value(mango_net *n, int which, char *value)
         return ok;
     }
     if (which < 4)
-        return text_read_three(value, which == 2 ? n->mean : n->std, which == 2 ? -1e30 : 1e-30);
+        return text_read_three(value, which == 2 ? n->mean : n->std,
+                               which == 2 ? -1e30 : 1e-30);
     if (!mgi_parse_real(value, &d) || !(d >= -1e30 && d <= 1e30))
         return 0;
     *one = (float)d;
@@ -153,11 +154,12 @@ static mango_status text_inputs(const mango_net *n, const char *name, char *list
         if (next)
             *next++ = 0;
         if (*n_in == MGI_MAX_INPUTS)
-            return mgi_fail(err, MANGO_E_LIMIT, "node %s: over %d inputs", name, MGI_MAX_INPUTS);
+            return mgi_fail(err, MANGO_E_LIMIT, "node %s: over %d inputs", name,
+                            MGI_MAX_INPUTS);
         in[*n_in] = mgi_net_find(n, list);
         if (in[(*n_in)++] < 0)
-            return mgi_fail(err, MANGO_E_FORMAT, "node %s: input '%.96s' is not defined before it",
-                            name, list);
+            return mgi_fail(err, MANGO_E_FORMAT,
+                            "node %s: input '%.96s' is not defined before it", name, list);
     }
     return MANGO_OK;
 }
@@ -187,7 +189,8 @@ static mango_status text_read_line(mango_net *n, char *z, int *line, mango_err *
             break;
         }
         if (((unsigned char)*p < 32 && *p != '\t') || *p == 127)
-            return mgi_fail(err, MANGO_E_FORMAT, "a control byte at column %d", (int)(p - z) + 1);
+            return mgi_fail(err, MANGO_E_FORMAT, "a control byte at column %d",
+                            (int)(p - z) + 1);
     }
     if (!z[strspn(z, " \t")])
         return MANGO_OK;

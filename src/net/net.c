@@ -64,7 +64,8 @@ mango_idx mango_net_layer_input(const mango_net *net, mango_idx i, mango_idx k)
 }
 
 /* Windows of k that the place `at` of an axis lies in, `places` of them `s` apart. */
-static double net_windows(mango_idx at, mango_idx places, mango_idx k, mango_idx s, mango_idx pad)
+static double net_windows(mango_idx at, mango_idx places, mango_idx k, mango_idx s,
+                          mango_idx pad)
 {
     double n = 0;
     for (mango_idx t = 0; t < places; t++)
@@ -123,7 +124,8 @@ double mango_net_macs(const mango_net *net, mango_idx T)
     return sum;
 }
 
-mango_status mango_net_set_normalization(mango_net *net, const float mean[3], const float std[3])
+mango_status mango_net_set_normalization(mango_net *net, const float mean[3],
+                                         const float std[3])
 {
     MGI_REQUIRE(net);
     MGI_CHECK(&net->err, mean && std, "mean or std is NULL");
@@ -160,7 +162,8 @@ mango_idx mango_net_text(const mango_net *net, char *text, mango_idx cap)
     return mgi_str_out(&s, mgi_graph_write(net, &s), text, cap);
 }
 
-mango_status mango_net_find(const mango_net *net, const char *layer, mango_idx *i, mango_err *err)
+mango_status mango_net_find(const mango_net *net, const char *layer, mango_idx *i,
+                            mango_err *err)
 {
     char near[160] = "";
     MGI_CHECK(err, net && layer && i, "mango_net_find: a NULL argument");
@@ -202,7 +205,8 @@ mango_idx mango_net_params(const mango_net *net)
     return net ? net->n_params : -1;
 }
 
-mango_status mango_net_param_at(const mango_net *net, mango_idx i, mango_param *out, size_t size)
+mango_status mango_net_param_at(const mango_net *net, mango_idx i, mango_param *out,
+                                size_t size)
 {
     MGI_REQUIRE(net && out && i >= 0 && i < net->n_params);
     const mgi_param *q = &net->param[i];

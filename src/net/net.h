@@ -27,7 +27,13 @@ typedef struct mango_net mango_net;
  * for a key or value, MANGO_E_SHAPE when the sizes do not fit. */
 MANGO_API mango_status mango_net_zoo(mango_net **net, const char *spec, const mango_alloc *al,
                                      mango_err *err);
-/* mango_net_parse - from the text form of graph.h (len bytes). */
+/* mango_net_parse - from the text form (len bytes), one node a line, # starts a comment:
+ *     mango-graph 1
+ *     net arch=snn_conv T=100 mean=0.4914,0.4822,0.4465 std=0.2471,0.2435,0.2616
+ *     input     input  -      shape=3x32x32
+ *     conv0     conv   input  out=200 kernel=5 bias=1
+ *     spiking0  lif    conv0  beta=0.9 reset=subtract
+ * i.e. NAME KIND INPUT[,INPUT] [KEY=VALUE ...], inputs named before use, `-` for none. */
 MANGO_API mango_status mango_net_parse(mango_net **net, const char *text, mango_idx len,
                                        const mango_alloc *al, mango_err *err);
 /* mango_net_load - a self-describing weights file (safetensors with the graph
@@ -35,8 +41,8 @@ MANGO_API mango_status mango_net_parse(mango_net **net, const char *text, mango_
  * is allocated; NaN and infinite weights are refused. */
 MANGO_API mango_status mango_net_load(mango_net **net, const char *path, const mango_alloc *al,
                                       mango_err *err);
-/* mango_net_save - write it, as "F32" or "F16" tensors, atomically. Further
- * metadata (provenance, accuracy) set before by mango_net_meta_set. */
+/* mango_net_save - write it atomically, as "F32", "F16" or "BF16" tensors; vectors stay
+ * F32. The metadata set before by mango_net_meta_set goes into the file. */
 MANGO_API mango_status mango_net_save(const mango_net *net, const char *path, const char *dtype,
                                       mango_err *err);
 MANGO_API void mango_net_destroy(mango_net *net);
@@ -46,9 +52,12 @@ MANGO_API void mango_net_destroy(mango_net *net);
  * NULL for NULL. Valid until the next such call. */
 MANGO_API const char *mango_net_error(const mango_net *net);
 
-/* mango_net_fill - every parameter by the formula of golden/README.md. */
+/* mango_net_fill - every parameter from its name and the seed, u of mango_fill_u: weights
+ * gain sqrt(6/inputs) u, biases and running means u/10, running variances 1 + u/4, other
+ * vectors 1 + u/10, codebooks u. For measurements and tests: nothing is trained. */
 MANGO_API mango_status mango_net_fill(mango_net *net, uint64_t seed, double gain);
-/* The formula for any named tensor: writes n values u in [-1,1). */
+/* n values u in [-1,1): splitmix64's outputs from the FNV-1a hash of the name and the
+ * seed. The same on every machine. */
 MANGO_API void mango_fill_u(const char *name, uint64_t seed, mango_idx n, float *u);
 
 /* Metadata strings of the weights file; get returns NULL when absent. They are listed
@@ -82,7 +91,7 @@ MANGO_API mango_status mango_net_set_range(mango_net *net, float scale, float sh
  * own T) what follows a LIF layer, once the rest; zeros and padding counted. 0 for NULL. */
 MANGO_API double mango_net_macs(const mango_net *net, mango_idx T);
 
-/* mango_net_text - the graph in its text form (graph.h), written to text (cap bytes, a
+/* mango_net_text - the graph in its text form, written to text (cap bytes, a
  * NUL included; cut when it is longer). Returns its whole length, so that a call with
  * cap 0 tells what is needed; -1 when net is NULL or memory is lacking. */
 MANGO_API mango_idx mango_net_text(const mango_net *net, char *text, mango_idx cap);
@@ -114,7 +123,8 @@ MANGO_API mango_status mango_net_layer(const mango_net *net, mango_idx i, mango_
 MANGO_API mango_idx mango_net_layer_input(const mango_net *net, mango_idx i, mango_idx k);
 /* mango_net_layer_uses - in how many multiply-adds of layer i a value at row y, column x of
  * its input takes part: what it costs when it is a spike. 0 for layers that have none. */
-MANGO_API double mango_net_layer_uses(const mango_net *net, mango_idx i, mango_idx y, mango_idx x);
+MANGO_API double mango_net_layer_uses(const mango_net *net, mango_idx i, mango_idx y,
+                                      mango_idx x);
 MANGO_API mango_status mango_net_find(const mango_net *net, const char *layer, mango_idx *i,
                                       mango_err *err); /* near matches in err */
 MANGO_API mango_idx mango_net_steps(const mango_net *net); /* T by default; -1 for NULL */
@@ -284,7 +294,8 @@ typedef struct mango_plan_info {
     mango_idx weights;       /* packed weights alone, those of earlier aims too        */
     double macs;             /* mango_plan_macs                                        */
 } mango_plan_info;
-MANGO_API mango_status mango_plan_get(const mango_plan *plan, mango_plan_info *info, size_t size);
+MANGO_API mango_status mango_plan_get(const mango_plan *plan, mango_plan_info *info,
+                                      size_t size);
 
 /* mango_plan_text - one line for the plan and one for each of its steps, as
  * mango_net_text gives a text: the nodes fused, shape, place in memory, multiply-adds. */

@@ -33,17 +33,3 @@ MGI_FN int mgi_is_matmul(mgi_kind k)
 {
     return k == MGI_CONV || k == MGI_CONVT || k == MGI_LINEAR;
 }
-
-MGI_FN mango_status mgi_shape_bad(const mgi_node *q, const mgi_node *x, const char *why,
-                                  mango_err *err)
-{
-    return mgi_fail(err, MANGO_E_SHAPE, "node %s: input '%s' of shape %tdx%tdx%td: %s", q->name,
-                    x->name, x->C, x->H, x->W, why);
-}
-
-MGI_FN void mgi_shape_copy(mgi_node *q, const mgi_node *x)
-{
-    q->C = x->C;
-    q->H = x->H;
-    q->W = x->W;
-}

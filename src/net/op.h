@@ -74,10 +74,15 @@ typedef struct mgi_attr {
 } mgi_attr;
 #define MGI_ATTR_AT(field) offsetof(mgi_node, field)
 /* The last row of nodes whose parameters may be named otherwise than the node. */
-#define MGI_ATTR_PARAM {"param", MGI_ATTR_NAME, 0, MGI_ATTR_AT(prefix), 0, 0, 0, mgi_attr_renamed}
+#define MGI_ATTR_PARAM                                                                         \
+    {                                                                                          \
+        "param", MGI_ATTR_NAME, 0, MGI_ATTR_AT(prefix), 0, 0, 0, mgi_attr_renamed              \
+    }
 MGI_FN int mgi_attr_renamed(const mgi_node *q);
-/* Was the attribute given? seen: a bit for each row of the kind's table. */
-MGI_FN int mgi_attr_given(const mgi_node *q, uint64_t seen, const char *key);
+/* op_parts.c: a row by its key, -1: none; was the attribute given? seen: a bit for each
+ * row of the table. */
+MGI_FN int mgi_attr_find(const mgi_attr *table, const char *key);
+MGI_FN int mgi_attr_given(const mgi_attr *table, uint64_t seen, const char *key);
 
 /* ---- one operator at work ------------------------------------------------------- */
 
@@ -136,7 +141,8 @@ typedef struct mgi_op {
      * values are made a second time), with its scratch; NULL: `forward` and `work`. */
     void (*tape_forward)(mgi_tape *t, int node, int again, float *work);
     mango_idx (*tape_work)(const mgi_tape *t, int node, mango_idx rows);
-    mango_idx (*tape_keeps)(const mgi_node *q); /* floats t->stat[node] between steps; NULL: 0 */
+    mango_idx (*tape_keeps)(
+        const mgi_node *q); /* floats t->stat[node] between steps; NULL: 0 */
 
     /* Backward, one of both: `gradient`, or, with parameters or several inputs, `backward`,
      * which hands each input that wants one its gradient (mgi_tape_take, mgi_tape_give;

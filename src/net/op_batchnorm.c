@@ -38,7 +38,8 @@ static void batchnorm_step(mango_plan *p, const mgi_step *s, void *out)
     float *y = out;
     MGI_OMP(parallel for schedule(static) if (rows * C >= NORM_GRAIN))
     for (mango_idx i = 0; i < rows; i += block)
-        p->cpu->k->scale_shift(MGI_MIN(block, rows - i), C, s->scale, s->bias, x + i * C, y + i * C);
+        p->cpu->k->scale_shift(MGI_MIN(block, rows - i), C, s->scale, s->bias, x + i * C,
+                               y + i * C);
 }
 
 /* ---- on a tape: stat is mean (C), rstd (C), scratch (2C) ------------------------- */

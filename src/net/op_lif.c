@@ -54,11 +54,12 @@ static void lif_defaults(mgi_node *q)
 static mango_status lif_together(mgi_node *q, uint64_t seen, mango_err *err)
 {
     mango_err sub;
-    const int beta = mgi_attr_given(q, seen, "beta"), tau = mgi_attr_given(q, seen, "tau");
+    const int beta = mgi_attr_given(lif_attr, seen, "beta"),
+              tau = mgi_attr_given(lif_attr, seen, "tau");
     if (beta && tau)
         return mgi_fail(err, MANGO_E_FORMAT, "node %s: beta and tau exclude each other",
                         q->name);
-    if (!beta && !tau && !mgi_attr_given(q, seen, "preset"))
+    if (!beta && !tau && !mgi_attr_given(lif_attr, seen, "preset"))
         return mgi_fail(err, MANGO_E_FORMAT, "node %s: a lif needs preset, beta or tau",
                         q->name);
     if (beta)

@@ -30,7 +30,8 @@
 #define MGI_MAX_BATCH 4096
 #define MGI_PLAN_MEMORY ((mango_idx)1 << 30) /* default cap, bytes          */
 #define MGI_PLAN_SPAN ((mango_idx)16 << 20)  /* chunks shrink to this arena */
-#define MGI_PLAN_STATIC ((mango_idx)4 << 20) /* ... this one where nothing spikes: near the cores */
+#define MGI_PLAN_STATIC                                                                        \
+    ((mango_idx)4 << 20) /* ... this one where nothing spikes: near the cores */
 #define MGI_PLAN_WORK 1e13                   /* multiply-adds for one input that are done */
 #define MGI_PLAN_VALUE 32.0                  /* ... that a value looked at counts as      */
 #define MGI_PLAN_MAPS 32                     /* ... but not under so many maps */
@@ -141,7 +142,8 @@ struct mango_plan {
     const float *x;        /* the run under way: input, its batch, */
     mango_idx run_B;       /* and the chunk: inputs b0..b0+b-1,    */
     mango_idx b0, b, t0, t;/* steps t0..t0+t-1                     */
-    mango_idx at, until;   /* in slices: steps done, -1: not started; readings are due at `until` */
+    mango_idx at,
+        until; /* in slices: steps done, -1: not started; readings are due at `until` */
 };
 
 /* plan_value.c: where values lie while a chunk is under way, for the steps of op_*.c. */

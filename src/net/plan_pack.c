@@ -135,8 +135,10 @@ static void fold_part(const mgi_fold *f, const mgi_step *s, mango_idx item)
 {
     const mgi_conv *c = &s->conv;
     const mgi_param *q = &f->p->net->param[f->p->net->node[s->op].weight];
-    const mango_idx nr = mgi_kernels_get()->nr, most = fold_inputs(c), area = (mango_idx)c->kh * c->kw;
-    const mango_idx parts = mgi_ceil_div(c->C, most), p = item / parts, c0 = item % parts * most;
+    const mango_idx nr = mgi_kernels_get()->nr, most = fold_inputs(c),
+                    area = (mango_idx)c->kh * c->kw;
+    const mango_idx parts = mgi_ceil_div(c->C, most), p = item / parts,
+                    c0 = item % parts * most;
     const mango_idx n = MGI_MIN(most, c->C - c0), row = n * area;
     float w[FOLD_PART];
     for (mango_idx o = 0; o < MGI_MIN(nr, c->O - p * nr); o++) {

@@ -52,8 +52,8 @@ static mango_status wt_check_name(const char *name, const char *what, mango_err 
 {
     const size_t n = strlen(name);
     if (n < 1 || n > 256)
-        return mgi_fail(err, MANGO_E_LIMIT, "%s: a tensor name of %d bytes, expected 1..256", what,
-                        (int)MGI_MIN(n, 1 << 20));
+        return mgi_fail(err, MANGO_E_LIMIT, "%s: a tensor name of %d bytes, expected 1..256",
+                        what, (int)MGI_MIN(n, 1 << 20));
     for (size_t i = 0; i < n; i++)
         if ((unsigned char)name[i] < 32 || name[i] == 127)
             return mgi_fail(err, MANGO_E_FORMAT,
@@ -75,9 +75,10 @@ static mango_status wt_shape(const mgi_json *j, const mgi_json_value *a, const c
     for (int i = 0; i < t->rank; i++, at = j->v[at].next) {
         const mgi_json_value *v = &j->v[at];
         if (v->kind != MGI_JSON_NUMBER || !v->is_int || v->i < 0 || v->i > MGI_WEIGHTS_DIM_MAX)
-            return mgi_fail(err, MANGO_E_LIMIT,
-                            "%s: tensor '%.80s': size %d of shape is not a whole number 0..2^24",
-                            what, t->name, i);
+            return mgi_fail(
+                err, MANGO_E_LIMIT,
+                "%s: tensor '%.80s': size %d of shape is not a whole number 0..2^24", what,
+                t->name, i);
         t->shape[i] = (mango_idx)v->i;
         if (!mgi_mul(t->count, t->shape[i], &t->count))
             return mgi_fail(err, MANGO_E_LIMIT, "%s: tensor '%.80s': shape is too large", what,
@@ -103,12 +104,13 @@ static mango_status wt_range(const mgi_json *j, const mgi_json_value *a, const c
                         "the %td bytes of data",
                         what, t->name, b->d, e->d, size);
     mango_idx bytes;
-    if (!mgi_mul(t->count, mgi_dtype_size(t->dtype), &bytes) || bytes != (mango_idx)(e->i - b->i))
-        return mgi_fail(err, MANGO_E_FORMAT,
-                        "%s: tensor '%.80s': data_offsets span %td bytes, its shape needs %td of "
-                        "%s",
-                        what, t->name, (mango_idx)(e->i - b->i), t->count,
-                        mgi_dtype_name(t->dtype));
+    if (!mgi_mul(t->count, mgi_dtype_size(t->dtype), &bytes) ||
+        bytes != (mango_idx)(e->i - b->i))
+        return mgi_fail(
+            err, MANGO_E_FORMAT,
+            "%s: tensor '%.80s': data_offsets span %td bytes, its shape needs %td of "
+            "%s",
+            what, t->name, (mango_idx)(e->i - b->i), t->count, mgi_dtype_name(t->dtype));
     t->raw = data + b->i;
     return MANGO_OK;
 }
@@ -121,14 +123,15 @@ static mango_status wt_entry(const mgi_json *j, const mgi_json_value *v, const c
     mgi_copy(t->name, (mango_idx)sizeof t->name, v->key);
     if (v->kind != MGI_JSON_OBJECT || v->n != 3)
         return mgi_fail(err, MANGO_E_FORMAT,
-                        "%s: tensor '%.80s': expected exactly dtype, shape and data_offsets", what,
-                        t->name);
+                        "%s: tensor '%.80s': expected exactly dtype, shape and data_offsets",
+                        what, t->name);
     const mgi_json_value *d = mgi_json_get(j, v, "dtype");
     if (!d || d->kind != MGI_JSON_STRING || !mgi_dtype_find(d->str, &t->dtype))
-        return mgi_fail(err, MANGO_E_UNSUPPORTED,
-                        "%s: tensor '%.80s': dtype '%.20s' is not one of F32 F16 BF16 F64 I8 U8 "
-                        "I16 I32 I64 BOOL",
-                        what, t->name, d && d->kind == MGI_JSON_STRING ? d->str : "?");
+        return mgi_fail(
+            err, MANGO_E_UNSUPPORTED,
+            "%s: tensor '%.80s': dtype '%.20s' is not one of F32 F16 BF16 F64 I8 U8 "
+            "I16 I32 I64 BOOL",
+            what, t->name, d && d->kind == MGI_JSON_STRING ? d->str : "?");
     MGI_TRY(wt_shape(j, mgi_json_get(j, v, "shape"), what, t, err));
     return wt_range(j, mgi_json_get(j, v, "data_offsets"), what, data, size, t, err);
 }
@@ -160,15 +163,16 @@ static mango_status wt_tile(mgi_tensors *f, const char *what, const unsigned cha
     for (mango_idx i = 0; i < f->n; i++) {
         const mango_idx begin = f->t[i].raw - data;
         if (begin != at)
-            return mgi_fail(err, MANGO_E_FORMAT,
-                            "%s: tensor '%.80s' begins at byte %td of the data, expected %td (%s)",
-                            what, f->t[i].name, begin, at, begin < at ? "an overlap" : "a hole");
+            return mgi_fail(
+                err, MANGO_E_FORMAT,
+                "%s: tensor '%.80s' begins at byte %td of the data, expected %td (%s)", what,
+                f->t[i].name, begin, at, begin < at ? "an overlap" : "a hole");
         at += wt_bytes(&f->t[i]);
     }
     if (at != size)
         return mgi_fail(err, MANGO_E_FORMAT,
-                        "%s: %td bytes follow the last tensor at offset %td, expected none", what,
-                        size - at, f->size - (size - at));
+                        "%s: %td bytes follow the last tensor at offset %td, expected none",
+                        what, size - at, f->size - (size - at));
     qsort(f->t, (size_t)f->n, sizeof f->t[0], wt_by_name);
     for (mango_idx i = 1; i < f->n; i++)
         if (!strcmp(f->t[i - 1].name, f->t[i].name))
@@ -191,8 +195,8 @@ static mango_status wt_outline(const mgi_json *j, const char *what, mango_idx *n
                         what, m->n, MGI_WEIGHTS_META_MAX);
     for (mango_idx at = m ? m->child : -1; at >= 0; at = j->v[at].next)
         if (j->v[at].kind != MGI_JSON_STRING)
-            return mgi_fail(err, MANGO_E_FORMAT, "%s: __metadata__ '%.80s' is not a string", what,
-                            j->v[at].key);
+            return mgi_fail(err, MANGO_E_FORMAT, "%s: __metadata__ '%.80s' is not a string",
+                            what, j->v[at].key);
     *meta = m;
     *n = j->v[0].n - (m ? 1 : 0);
     if (*n > MGI_WEIGHTS_TENSORS_MAX)
@@ -206,13 +210,15 @@ static mango_status wt_header(mgi_tensors *f, const char *what, mango_idx *head,
 {
     mango_err sub;
     if (f->size < 8)
-        return mgi_fail(err, MANGO_E_FORMAT,
-                        "%s: %td bytes, a safetensors file begins with 8 bytes of header length",
-                        what, f->size);
+        return mgi_fail(
+            err, MANGO_E_FORMAT,
+            "%s: %td bytes, a safetensors file begins with 8 bytes of header length", what,
+            f->size);
     const uint64_t n = wt_load(f->image, 8);
     if (n > (uint64_t)MGI_WEIGHTS_HEADER_MAX)
         return mgi_fail(err, MANGO_E_LIMIT,
-                        "%s: offset 0: header length %.0f, at most 1 MiB is read", what, (double)n);
+                        "%s: offset 0: header length %.0f, at most 1 MiB is read", what,
+                        (double)n);
     if (n > (uint64_t)(f->size - 8))
         return mgi_fail(err, MANGO_E_FORMAT,
                         "%s: truncated: the header should have %d bytes, %td are there", what,
@@ -448,9 +454,10 @@ MGI_FN mango_status mgi_tensor_floats(const mgi_tensor *t, int finite, float *ou
     }
     for (mango_idx i = bad; finite && i < t->count; i++)
         if (!mgi_is_finite((double)out[i]))
-            return mgi_fail(err, MANGO_E_NONFINITE,
-                            "tensor '%.80s': NaN or infinite at index %td, expected finite values",
-                            t->name, i);
+            return mgi_fail(
+                err, MANGO_E_NONFINITE,
+                "tensor '%.80s': NaN or infinite at index %td, expected finite values", t->name,
+                i);
     return MANGO_OK;
 }
 

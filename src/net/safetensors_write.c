@@ -123,7 +123,8 @@ MGI_FN mango_status mgi_writer_add(mgi_tensor_writer *w, const char *name, mgi_d
         const uint16_t h = dtype == MGI_F16 ? mgi_to_f16(v[i]) : mgi_to_bf16(v[i]);
         const float back = dtype == MGI_F16 ? mgi_from_f16(h) : mgi_from_bf16(h);
         if (mgi_is_finite((double)v[i]) && !mgi_is_finite((double)back))
-            return wt_bad(w, MANGO_E_NONFINITE, name, "a value is too large for half precision");
+            return wt_bad(w, MANGO_E_NONFINITE, name,
+                          "a value is too large for half precision");
         wt_store(o->data + 2 * i, h, 2);
     }
     return MANGO_OK;
@@ -212,8 +213,8 @@ MGI_FN mango_status mgi_writer_save(mgi_tensor_writer *w, const char *path, mang
         return mgi_fail(err, MANGO_E_MEM, "%s: no memory for a file of %td bytes", path, size);
     /* What would be refused on reading (a name used twice, ...) is not written. */
     mango_status st = size > MGI_WEIGHTS_FILE_MAX
-                          ? mgi_fail(err, MANGO_E_LIMIT, "%s: %td bytes, at most 1 GiB is written",
-                                     path, size)
+                          ? mgi_fail(err, MANGO_E_LIMIT,
+                                     "%s: %td bytes, at most 1 GiB is written", path, size)
                           : mgi_tensors_parse(&check, image, size, path, &w->al, err);
     if (st < 0) {
         mgi_del(&w->al, image, size, 1);

@@ -20,7 +20,8 @@ typedef struct zoo_arch {
 } zoo_arch;
 
 static const zoo_arch zoo_list[] = {
-    {"sngan", mgi_zoo_sngan, "width latent out classes ", 32, 0, 1, ZOO_UNSET, 0.5f, 0.5f, NULL},
+    {"sngan", mgi_zoo_sngan, "width latent out classes ", 32, 0, 1, ZOO_UNSET, 0.5f, 0.5f,
+     NULL},
     {"sngan_dsc", mgi_zoo_sngan_dsc, "width in classes ", 32, 0, 1, ZOO_SIGNED, 1, 0, NULL},
     {"vqvae", mgi_zoo_vqvae, "width in hidden codes dim ", 32, 0, 1, ZOO_SIGNED, 0.5f, 0.5f,
      NULL},
@@ -160,12 +161,14 @@ static mango_status zoo_keys(const zoo_arch *a, mgi_zoo *z, char *rest, mango_er
             *rest++ = 0;
         eq = strchr(item, '=');
         if (!eq || eq == item || !eq[1])
-            return mgi_fail(err, MANGO_E_ARG, "zoo:%s: '%.40s' is not key=value", a->name, item);
+            return mgi_fail(err, MANGO_E_ARG, "zoo:%s: '%.40s' is not key=value", a->name,
+                            item);
         *eq = 0;
         const int rule = zoo_has(a->keys, "lif") && zoo_has(zoo_lif_keys, item);
         if (!rule && (!zoo_has(a->keys, item) || !strcmp(item, "lif")))
-            return mgi_fail(err, MANGO_E_NAME, "zoo:%s: unknown key '%.40s', expected one of: %s",
-                            a->name, item, a->keys);
+            return mgi_fail(err, MANGO_E_NAME,
+                            "zoo:%s: unknown key '%.40s', expected one of: %s", a->name, item,
+                            a->keys);
         if (zoo_has(seen, item))
             return mgi_fail(err, MANGO_E_ARG, "zoo:%s: key '%s' is given twice", a->name, item);
         strcat(strcat(seen, item), " "); /* all known keys together fit */

@@ -18,8 +18,9 @@ typedef struct resnet_style {
 static int resnet_act(mango_net *n, int x, const char *p, const char *k, const resnet_style *s)
 {
     mgi_zoo_label b;
-    return s->spiking ? mgi_net_add1(n, mgi_zoo_name(&b, "%ssn%s", p, k), MGI_LIF, x, "%s", s->lif)
-                      : mgi_net_plain(n, mgi_zoo_name(&b, "%srelu%s", p, k), MGI_RELU, x);
+    return s->spiking
+               ? mgi_net_add1(n, mgi_zoo_name(&b, "%ssn%s", p, k), MGI_LIF, x, "%s", s->lif)
+               : mgi_net_plain(n, mgi_zoo_name(&b, "%srelu%s", p, k), MGI_RELU, x);
 }
 
 static int resnet_shortcut(mango_net *n, int x, const char *p, mango_idx C, int stride,

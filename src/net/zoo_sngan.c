@@ -32,14 +32,16 @@ MGI_FN void mgi_zoo_sngan(mango_net *n, const mgi_zoo *z)
     const mango_idx C = mgi_zoo_wide(z, 256), H = z->H / 8, W = z->W / 8;
     mango_err e;
     if (z->H % 8 || z->W % 8) {
-        n->failed = mgi_fail(&e, MANGO_E_ARG, "zoo:sngan: out=%tdx%tdx%td, expected multiples of 8",
-                             z->C, z->H, z->W);
+        n->failed =
+            mgi_fail(&e, MANGO_E_ARG, "zoo:sngan: out=%tdx%tdx%td, expected multiples of 8",
+                     z->C, z->H, z->W);
         n->err = e;
         return;
     }
     if (z->classes && (z->classes < 2 || z->classes >= z->latent)) {
-        n->failed = mgi_fail(&e, MANGO_E_ARG, "zoo:sngan: classes=%td of %td latents, expected 2..%td",
-                             z->classes, z->latent, z->latent - 1);
+        n->failed =
+            mgi_fail(&e, MANGO_E_ARG, "zoo:sngan: classes=%td of %td latents, expected 2..%td",
+                     z->classes, z->latent, z->latent - 1);
         n->err = e;
         return;
     }
@@ -72,7 +74,8 @@ static int sngan_first(mango_net *n, int x, const char *p, mango_idx C)
                      "out=%td kernel=3 pad=1 sn=1", C);
     h = mgi_net_add1(n, mgi_zoo_name(&b, "%s.pool", p), MGI_AVGPOOL, h, "kernel=2");
     x = mgi_net_add1(n, mgi_zoo_name(&b, "%s.sc_pool", p), MGI_AVGPOOL, x, "kernel=2");
-    x = mgi_net_add1(n, mgi_zoo_name(&b, "%s.c_sc", p), MGI_CONV, x, "out=%td kernel=1 sn=1", C);
+    x = mgi_net_add1(n, mgi_zoo_name(&b, "%s.c_sc", p), MGI_CONV, x, "out=%td kernel=1 sn=1",
+                     C);
     return mgi_zoo_join(n, mgi_zoo_name(&b, "%s.add", p), MGI_ADD, h, x);
 }
 

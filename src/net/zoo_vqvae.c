@@ -33,7 +33,8 @@ MGI_FN void mgi_zoo_vqvae(mango_net *n, const mgi_zoo *z)
     const mango_idx C = z->hidden ? z->hidden : mgi_zoo_wide(z, 128);
     const mango_idx R = MGI_MAX(C / 4, 1), half = (C + 1) / 2;
     int x = mgi_net_input(n, "input", z->C, z->H, z->W);
-    x = mgi_net_add1(n, "_encoder._conv_1", MGI_CONV, x, "out=%td kernel=4 stride=2 pad=1", half);
+    x = mgi_net_add1(n, "_encoder._conv_1", MGI_CONV, x, "out=%td kernel=4 stride=2 pad=1",
+                     half);
     x = mgi_net_plain(n, "_encoder._relu_1", MGI_RELU, x);
     x = mgi_net_add1(n, "_encoder._conv_2", MGI_CONV, x, "out=%td kernel=4 stride=2 pad=1", C);
     x = mgi_net_plain(n, "_encoder._relu_2", MGI_RELU, x);
