@@ -10,22 +10,18 @@
 static const cli_doc train_doc = {
     "train", "train a network, a VQ-VAE or an SN-GAN",
     "mango train net|vqvae|sngan --data NAME --root DIR --out W [options]",
-    "Leaves the weights W (float16, with graph and provenance), the curves W.tsv and "
-    "W.svg, for\n"
-    "generators a sheet W.png (SN-GAN: and the discriminator W.dsc, see --from-dsc), and "
-    "after\n"
-    "each epoch the checkpoint W.ckpt, from which --resume goes on bit for bit. ^C saves "
-    "in the\n"
-    "middle of an epoch. Options that are not given follow a recipe for the kind and\n"
-    "architecture, printed at the start. An SN-GAN with classes (--arch sngan,classes=10) "
-    "draws\n"
-    "the class that stands at the place of the largest of a latent's first values.\n",
-    "  mango train net --arch spiking_resnet18 --data cifar10 --root data/cifar10 --T 2 "
-    "--out sr18.safetensors\n"
-    "  mango train vqvae --data cifar10 --root data/cifar10 --epochs 20 --out "
-    "vae.safetensors\n"
-    "  mango train sngan --arch sngan,width=0.25,classes=10 --data cifar10 --root "
-    "data/cifar10 --out gan.safetensors\n"
+    "Leaves the weights W (float16, with graph and provenance), the curves W.tsv and W.svg,\n"
+    "for generators a sheet W.png (SN-GAN: and the discriminator W.dsc, see --from-dsc), and\n"
+    "after each epoch the checkpoint W.ckpt, from which --resume goes on bit for bit. ^C and\n"
+    "the signals TERM, HUP, USR1 and USR2 save in the middle of an epoch. One training at a\n"
+    "time works on a W. Options that are not given follow a recipe for the kind and\n"
+    "architecture, printed at the start. An SN-GAN with classes (--arch sngan,classes=10)\n"
+    "draws the class that stands at the place of the largest of a latent's first values.\n",
+    "  mango train net --arch spiking_resnet18 --data cifar10 --root data/cifar10 --T 2 \\\n"
+    "    --out sr18.safetensors\n"
+    "  mango train vqvae --data cifar10 --root data/cifar10 --epochs 20 --out vae.safetensors\n"
+    "  mango train sngan --arch sngan,width=0.25,classes=10 --data cifar10 \\\n"
+    "    --root data/cifar10 --out gan.safetensors\n"
     "  mango train net --arch snn_conv ... --out snn.safetensors --resume\n"};
 
 /* Options of the trainer that are numbers. Not given: NaN, as the recipe says. */
