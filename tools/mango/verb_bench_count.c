@@ -5,7 +5,12 @@
 #include "verb_bench.h"
 #include <errno.h>
 #include <math.h>
-#if defined(__linux__)
+#if defined(__linux__) && defined(__has_include)
+#if __has_include(<linux/perf_event.h>)
+#define COUNT_PERF
+#endif
+#endif
+#if defined(COUNT_PERF)
 #include <linux/perf_event.h>
 #include <sys/syscall.h>
 #include <unistd.h>
