@@ -216,7 +216,7 @@ static mango_status bench_gemm_row(bench_all *a, const mango_idx size[3], double
         snprintf(text, sizeof text, "%ld x %ld x %ld", (long)M, (long)N, (long)K);
         cli_print(&a->c, "  %-24s %10d %12.1f %10.2f\n", text, threads, rate, rate / peak);
         mgi_str_printf(&a->s,
-                       "%s{\"M\":%td,\"N\":%td,\"K\":%td,\"threads\":%d,\"gflops\":%.2f,"
+                       "%s{\"M\":%td,\"N\":%td,\"K\":%td,\"threads\":%d,\"gflops\":%.4g,"
                        "\"of_peak\":%.4f,\"probe\":[%.8g,%.8g,%.8g]}",
                        first ? "" : ",", M, N, K, threads, rate, rate / peak,
                        (double)g.C[0], (double)g.C[M / 2 * N + N / 3],
