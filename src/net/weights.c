@@ -38,7 +38,8 @@ static mango_status load_rules(mango_net *n, const mgi_tensors *f, const char *e
             continue;
         if (t->count != 1)
             return mgi_fail(err, MANGO_E_UNSUPPORTED,
-                            "%s has %td values, only one for all neurons of a layer is supported",
+                            "%s has %td values, only one for all neurons of a layer is "
+                            "supported",
                             t->name, t->count);
         MGI_TRY(mgi_tensor_floats(t, 0, &v, err));
         mgi_rule_scalar(n, t->name, (double)v, &st, err);
@@ -230,9 +231,9 @@ static mango_status save_tensors(const mango_net *n, mgi_tensor_writer *w, mgi_d
             return mgi_fail(err, MANGO_E_STATE, "parameter %s %s", p->name,
                             n->given ? "was given away to a plan" : "has no values yet");
         for (mango_idx k = 0; k < p->count; k++)
-            if (!(p->v[k] - p->v[k] == 0))
-                return mgi_fail(err, MANGO_E_NONFINITE, "parameter %s is NaN or infinite at %td",
-                                p->name, k);
+            if (!mgi_is_finite((double)p->v[k]))
+                return mgi_fail(err, MANGO_E_NONFINITE,
+                                "parameter %s is NaN or infinite at %td", p->name, k);
         mgi_writer_add(w, p->name, p->rank > 1 ? dtype : MGI_F32, p->rank, p->shape, p->v);
     }
     for (mango_idx i = 0; i < n->n_extra; i++)
