@@ -133,7 +133,7 @@ cross-mingw   := x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64 wine wine OMP=-fope
 cross-musl    := musl-gcc musl-tools env coreutils OMP=
 cross-tests   := base text lif loops ops opt tt weights objective data train # seconds under an emulator
 cross = $(word $(1),$(cross-$*))
-cross-%: all $(BUILD)/runner
+cross-%: all $(BUILD)/runner # the same files as here, and tests
 	$(Q)sh tools/deps.sh $(call cross,1):$(call cross,2) $(call cross,3):$(call cross,4)
 	$(Q)mkdir -p $(BUILD)/$@ && ln -sfn /usr/include/stb $(BUILD)/$@/stb
 	$(SUB) BUILD=$(BUILD)/$@ CC=$(call cross,1) LDFLAGS=-static STB="-idirafter $(BUILD)/$@" $(wordlist 5,9,$(cross-$*)) \

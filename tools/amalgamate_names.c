@@ -163,7 +163,8 @@ static void mark_at(char c, int shared)
     at.braces += (c == '{') - (c == '}');
     if (c == '{' || c == ',')
         at.skip = 0;
-    if (at.braces == 0 && at.parens == 0 && (c == ';' || (c == '}' && at.done && !at.is_type))) {
+    if (at.braces == 0 && at.parens == 0 &&
+        (c == ';' || (c == '}' && at.done && !at.is_type))) {
         at.is_static = at.is_type = at.is_enum = at.done = at.skip = 0;
         at.last[0] = at.tag[0] = '\0';
     }

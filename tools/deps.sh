@@ -7,7 +7,8 @@ missing=
 for need in "${CC%% *}:gcc" libc:libc6-dev stb/stb_image.h:libstb-dev "$@"; do
     what=${need%%:*} package=${need#*:}
     case $what in
-    libc) printf '#include <stdio.h>\nint main(void){return 0;}\n' | $CC -x c - -o /dev/null 2>/dev/null ;;
+    libc) printf '#include <stdio.h>\nint main(void){return 0;}\n' |
+        $CC -x c - -o /dev/null 2>/dev/null ;;
     *.h) printf '#include <%s>\n' "$what" | $CC -E -x c - >/dev/null 2>&1 ;;
     *) command -v "$what" >/dev/null 2>&1 ;;
     esac || missing="$missing $package"
@@ -19,7 +20,8 @@ if ! command -v apt-get >/dev/null 2>&1; then
 fi
 root=
 if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null 2>&1 || { echo "please install as root: apt-get install$missing" >&2; exit 1; }
+    command -v sudo >/dev/null 2>&1 ||
+        { echo "please install as root: apt-get install$missing" >&2; exit 1; }
     root=sudo
 fi
 echo "  installing$missing"

@@ -17,11 +17,14 @@ one() {
     if [ -n "$a" ] && [ "$a" = "$b" ]; then echo "same    $*"; else echo "DIFFERS $*"; bad=1; fi
 }
 one net --arch spiking_resnet18,width=0.125 --T 2 --limit 96 --batch 32 --test-limit 32
-one net --arch spiking_resnet18,width=0.0625 --T 3 --limit 48 --batch 16 --no-test --optimizer adam
+one net --arch spiking_resnet18,width=0.0625 --T 3 --limit 48 --batch 16 --no-test \
+    --optimizer adam
 one net --arch resnet18,width=0.125 --limit 96 --batch 32 --test-limit 32
 one net --arch resnet18,width=0.0625 --limit 48 --batch 16 --no-test --mixup 0.2 --ema 0.99
-one net --arch snn_conv,surrogate=atan,slope=2,width=0.25 --T 4 --limit 48 --batch 16 --test-limit 16
-one net --arch snn_conv,width=0.13 --T 3 --limit 48 --batch 16 --no-test --optimizer sgd --nesterov 1 --ema 0.9
+one net --arch snn_conv,surrogate=atan,slope=2,width=0.25 --T 4 --limit 48 --batch 16 \
+    --test-limit 16
+one net --arch snn_conv,width=0.13 --T 3 --limit 48 --batch 16 --no-test --optimizer sgd \
+    --nesterov 1 --ema 0.9
 one net --arch snn_conv --T 2 --limit 16 --batch 8 --no-test --optimizer adamw
 one net --arch densenet,width=0.25 --limit 16 --batch 8 --no-test
 one vqvae --limit 48 --batch 16 --test-limit 16

@@ -42,8 +42,9 @@ FNR == 1 { file++; next }
 file < ARGC - 1 { was[$1] = $3; next }
 {
     if (!head++)
-        printf "%-36s %-18s %12s %9s %9s %9s\n", "instructions on aarch64", "for each", "NEON, all",
-               "NEON", "plain C", "NEON was"
+        printf "%-36s %-18s %12s %9s %9s %9s\n", \
+            "instructions on aarch64", "for each", "NEON, all",
+            "NEON", "plain C", "NEON was"
     printf "%-36s %-18s %12d %9.3f %9.3f %9s\n", $1, $2, $5, $3, $4,
            ($1 in was) ? sprintf("%+.1f%%", 100 * ($3 / was[$1] - 1)) : "-"
 }' $kept "$out/counts.tsv"

@@ -26,7 +26,8 @@ while [ $# -gt 0 ]; do
 done
 
 case $env/ in
-"$root"/*) echo "run.sh: $env lies in the repository; set PEERS_ENV to another place" >&2; exit 2 ;;
+"$root"/*) echo "run.sh: $env lies in the repository; set PEERS_ENV to another place" >&2
+    exit 2 ;;
 esac
 
 if [ ! -x "$env/bin/python" ]; then
@@ -42,12 +43,14 @@ fi
 if [ "$(cat "$env/installed" 2>/dev/null)" != "$packages" ]; then
     missing=
     for p in $packages; do
-        "$env/bin/python" -c "import importlib.metadata as m; m.version('$p')" 2>/dev/null || missing="$missing $p"
+        "$env/bin/python" -c "import importlib.metadata as m; m.version('$p')" 2>/dev/null ||
+            missing="$missing $p"
     done
     if [ -n "$missing" ]; then
         echo "installing with pip:$missing"
         # shellcheck disable=SC2086
-        "$env/bin/python" -m pip install --quiet --disable-pip-version-check ${PIP_OPTIONS:-} $missing
+        "$env/bin/python" -m pip install --quiet --disable-pip-version-check \
+            ${PIP_OPTIONS:-} $missing
     fi
     echo "$packages" >"$env/installed"
 fi
