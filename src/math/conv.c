@@ -77,8 +77,8 @@ static void conv_panel(const conv_job *j, const conv_win *w, mango_idx m,
     while ((nt = conv_runs(w, &r, tap)) > 0 || !load) {
         for (mango_idx i = 0; i < m; i += step)
             if (j->half)
-                k->tile_half(MGI_MIN(step, m - i), n, row + i, nt, tap, j->half + b0, acc + i * nr,
-                             nr, load);
+                k->tile_half(MGI_MIN(step, m - i), n, row + i, nt, tap, j->half + b0,
+                             acc + i * nr, nr, load);
             else
                 k->tile(MGI_MIN(step, m - i), n, row + i, nt, tap, j->packed + b0, acc + i * nr,
                         nr, load);
@@ -282,7 +282,8 @@ MGI_FN mango_idx mgi_conv_work(const mgi_conv *c, mango_idx N)
             const mango_idx s = j.g.TH && j.g.TW ? conv_mode(&j) : 0;
             most = MGI_MAX(most, s);
         }
-    return MGI_MAX(mgi_thin_work(c), mango_threads() * mgi_round_up(most + CONV_MU * j.k->nr, 16));
+    return MGI_MAX(mgi_thin_work(c),
+                   mango_threads() * mgi_round_up(most + CONV_MU * j.k->nr, 16));
 }
 
 static void conv_item(const conv_job *j, mango_idx item, float *scratch)

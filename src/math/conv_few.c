@@ -136,8 +136,8 @@ static int few_enough(mango_idx n, const float *x)
     return (double)some <= FEW_DENSITY * (double)seen;
 }
 
-MGI_FN int mgi_few_backward_data(const mgi_conv *c, mango_idx N, const float *dy, const float *w,
-                                 float *dx, float *work)
+MGI_FN int mgi_few_backward_data(const mgi_conv *c, mango_idx N, const float *dy,
+                                 const float *w, float *dx, float *work)
 {
     const mgi_conv f = mgi_conv_flip(c);
     few_job j = {.l = mgi_loops_get(), .N = N, .images = few_images(c), .x = dy, .rows = work,

@@ -159,13 +159,15 @@ static void grad_item(const grad_job *j, mango_idx t0, mango_idx t1)
 
 /* One square: big channels b .. b+nb, small ones s0 .. s0+ns, kernel positions
  * t0 .. t0+nt (of j->kh*j->kw), which lie at[] in the whole kernel. */
-static void grad_square(const grad_job *j, mango_idx s0, mango_idx ns, mango_idx b, mango_idx nb,
-                        mango_idx t0, mango_idx nt, const mango_idx *at, float *dw)
+static void grad_square(const grad_job *j, mango_idx s0, mango_idx ns, mango_idx b,
+                        mango_idx nb, mango_idx t0, mango_idx nt, const mango_idx *at,
+                        float *dw)
 {
     const mango_idx step_s = j->swap ? j->Cb : 1, step_b = j->swap ? 1 : j->Cs, n = nb * nt;
     float square[GRAD_SMALL * GRAD_WIDE];
     for (mango_idx i = 0; i < n; i++) {
-        const float *R = j->R + (t0 + i % nt) * j->Cs * j->Cb + s0 * step_s + (b + i / nt) * step_b;
+        const float *R =
+            j->R + (t0 + i % nt) * j->Cs * j->Cb + s0 * step_s + (b + i / nt) * step_b;
         for (mango_idx s = 0; s < ns; s++)
             square[s * n + i] = R[s * step_s];
     }
@@ -218,7 +220,8 @@ static void grad_dense(grad_job *j)
     j->rows = MGI_MAX(1, GRAD_PIX / j->Ws);
     j->mt = mgi_ceil_div(j->swap ? j->Cs : j->Cb, j->k->mr);
     j->nt = mgi_ceil_div(j->swap ? j->Cb : j->Cs, j->k->nr);
-    const mango_idx tiles = j->kh * j->kw * j->mt * j->nt, items = MGI_MIN(tiles, mango_threads());
+    const mango_idx tiles = j->kh * j->kw * j->mt * j->nt,
+                    items = MGI_MIN(tiles, mango_threads());
     MGI_OMP(parallel for if (tiles * j->N * j->Hs * j->Ws > 512))
     for (mango_idx i = 0; i < items; i++)
         grad_item(j, i * tiles / items, (i + 1) * tiles / items);

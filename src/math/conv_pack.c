@@ -37,9 +37,9 @@ static void conv_pack_row(const mgi_conv *c, mango_idx nr, const float *row, flo
 /* Panel p of one phase: for each input channel the kernel positions of nr
  * outputs are gathered in a small square, then written row by row. Inputs c0 .. c1-1;
  * weight (o,c) of the panel: w + o*so + (c-c0)*sc, then ky*kw + kx. */
-static void conv_pack_panel(const mgi_convgeo *g, const mgi_conv *c, mango_idx p, mango_idx nr,
-                            mango_idx c0, mango_idx c1, mango_idx so, mango_idx sc, const float *w,
-                            float *P)
+static void conv_pack_panel(const mgi_convgeo *g, const mgi_conv *c, mango_idx p,
+                            mango_idx nr, mango_idx c0, mango_idx c1, mango_idx so,
+                            mango_idx sc, const float *w, float *P)
 {
     const mango_idx n = MGI_MIN(nr, g->O - p * nr);
     const mango_idx taps = g->kh * g->kw, K = taps * g->C;
@@ -117,8 +117,9 @@ static float conv_ref_one(const mgi_conv *c, const float *x, const float *w, man
             if (iy < 0 || iy >= c->H || ix < 0 || ix >= c->W)
                 continue;
             for (mango_idx i = 0; i < c->C; i++)
-                s = mgi_fmaf(x[(iy * c->W + ix) * c->C + i],
-                             w[((t ? i * c->O + o : o * c->C + i) * c->kh + ky) * c->kw + kx], s);
+                s = mgi_fmaf(
+                    x[(iy * c->W + ix) * c->C + i],
+                    w[((t ? i * c->O + o : o * c->C + i) * c->kh + ky) * c->kw + kx], s);
         }
     return s;
 }

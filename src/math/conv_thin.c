@@ -111,7 +111,8 @@ static void thin_load(const thin_job *j, mango_idx n, mango_idx iy, float *ring)
     const float *row = j->x + ((n * c->H + iy) * c->W + x0 - j->px) * c->C;
     if (iy + 1 < c->H)
         thin_fetch(row + c->W * c->C, c->W * c->C);
-    mgi_transpose(x1 - x0, c->C, row, c->C, ring + iy % j->ring * c->C * j->pitch + x0, j->pitch);
+    mgi_transpose(x1 - x0, c->C, row, c->C, ring + iy % j->ring * c->C * j->pitch + x0,
+                  j->pitch);
 }
 
 /* acc (O,nr): the chains of m outputs of phase f, row ty, from column tx on. */
@@ -147,7 +148,8 @@ static void thin_store(const thin_job *j, int f, mango_idx n, mango_idx ty, mang
     const mgi_convgeo *g = &j->g[f];
     const mgi_epilogue *e = j->e;
     const mango_idx nr = j->k->nr, step = g->osx * g->O;
-    const mango_idx at = ((n * g->OH + g->oy0 + ty * g->osy) * g->OW + g->ox0 + tx * g->osx) * g->O;
+    const mango_idx at =
+        ((n * g->OH + g->oy0 + ty * g->osy) * g->OW + g->ox0 + tx * g->osx) * g->O;
     for (mango_idx o = 0; o < g->O; o++) {
         const float *a = acc + o * nr, *b = e && e->bias ? e->bias + o : NULL;
         const float *res = e && e->residual ? e->residual + at + o : NULL;

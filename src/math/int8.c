@@ -6,7 +6,8 @@
 #include "conv_geometry.h"
 #include "spikes.h"
 
-/* Added to a number below 2^22 and taken away, it rounds to the nearest integer, ties to even. */
+/* Added to a number below 2^22 and taken away, it rounds to the nearest integer, ties
+ * to even. */
 #define INT8_ROUND 12582912.0f
 
 MGI_FN float mgi_int8_scale(mango_idx n, const float *w, float *per)
@@ -58,7 +59,8 @@ static void int8_pack_one(const mgi_conv *c, const mgi_convgeo *g, mango_idx o,
     float per;
     *scale = mgi_int8_scale(c->C * area, w + o * c->C * area, &per);
     for (mango_idx t = 0; t < g->kh * g->kw; t++) {
-        const mango_idx at = (g->ky0 + t / g->kw * g->kys) * c->kw + g->kx0 + t % g->kw * g->kxs;
+        const mango_idx at =
+            (g->ky0 + t / g->kw * g->kys) * c->kw + g->kx0 + t % g->kw * g->kxs;
         for (mango_idx i = 0; i < c->C; i++, q += MGI_INT8_OUT)
             *q = mgi_int8_round(w[(o * c->C + i) * area + at], per);
     }

@@ -33,8 +33,8 @@ typedef struct mgi_loops {
     /* H = the membrane at firing from U and X; U = what the step leaves. */
     void (*lif_charge)(mango_idx n, const mgi_lif_rule *r, const float *X, float *U, float *H);
     /* D from D[t+1] to D[t]; dX = g D, or dX += g D. H may be dX. */
-    void (*lif_back)(mango_idx n, const mgi_lif_grad *k, const float *H, const float *dS, int add,
-                     float *D, float *dX);
+    void (*lif_back)(mango_idx n, const mgi_lif_grad *k, const float *H, const float *dS,
+                     int add, float *D, float *dX);
     void (*sgd)(mango_idx n, const mgi_optim_rule *r, const float *g, float *m, float *w);
     void (*adam)(mango_idx n, const mgi_optim_rule *r, const float *g, float *m, float *v,
                  float *w);
@@ -45,10 +45,10 @@ typedef struct mgi_loops {
     void (*pool_give)(mango_idx n, int32_t q, const int32_t *place, const float *dy, float *dx);
     void (*relu_back)(mango_idx n, const float *y, const float *dy, float *dx);
     /* Batch norm, R rows of m channels, C floats apart; what norm.c says. */
-    void (*norm_moments)(mango_idx R, mango_idx C, mango_idx m, const float *x, const float *about,
-                         double *a, double *b);
-    void (*norm_products)(mango_idx R, mango_idx C, mango_idx m, const float *x, const float *dy,
-                          const float *mean, double *a, double *b);
+    void (*norm_moments)(mango_idx R, mango_idx C, mango_idx m, const float *x,
+                         const float *about, double *a, double *b);
+    void (*norm_products)(mango_idx R, mango_idx C, mango_idx m, const float *x,
+                          const float *dy, const float *mean, double *a, double *b);
     void (*norm_apply)(mango_idx R, mango_idx C, mango_idx m, const float *x, const float *mean,
                        const float *scale, const float *shift, float *y);
     void (*norm_spread)(mango_idx R, mango_idx C, mango_idx m, const float *x, const float *dy,
@@ -63,8 +63,8 @@ typedef struct mgi_loops {
                      const float *b, mango_idx ldb, float *c, mango_idx ldc, int load);
     /* For each of m pixels i and its entries e = from(i) .. from(i+1), ascending:
      * c(i,j) = fma(e.v, b(e.at,j), c(i,j)), j < n <= nr. b: rows of nr floats. */
-    void (*few)(mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e, const float *b,
-                mango_idx nr, float *c, mango_idx ldc);
+    void (*few)(mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e,
+                const float *b, mango_idx nr, float *c, mango_idx ldc);
 } mgi_loops;
 
 /* The loops that go with the kernel set in force. */
@@ -73,15 +73,16 @@ MGI_FN const mgi_loops *mgi_loops_get(void);
 MGI_FN const mgi_loops *mgi_loops_base(void); /* plain */
 #if defined(__GNUC__) && defined(__x86_64__)
 /* loops_x86.c */
-MGI_FN void mgi_avx2_lif_back(mango_idx n, const mgi_lif_grad *k, const float *H, const float *dS,
-                              int add, float *D, float *dX);
-MGI_FN void mgi_avx2_adam(mango_idx n, const mgi_optim_rule *r, const float *g, float *m, float *v,
-                          float *w);
+MGI_FN void mgi_avx2_lif_back(mango_idx n, const mgi_lif_grad *k, const float *H,
+                              const float *dS, int add, float *D, float *dX);
+MGI_FN void mgi_avx2_adam(mango_idx n, const mgi_optim_rule *r, const float *g, float *m,
+                          float *v, float *w);
 MGI_FN int mgi_avx2_bits(mango_idx rows, mango_idx C, const float *x, uint64_t *bits);
 MGI_FN void mgi_avx2_sum_rows(mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
                               const float *b, mango_idx ldb, float *c, mango_idx ldc, int load);
-MGI_FN void mgi_avx512_sum_rows(mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
-                                const float *b, mango_idx ldb, float *c, mango_idx ldc, int load);
+MGI_FN void mgi_avx512_sum_rows(mango_idx m, mango_idx n, mango_idx words,
+                                const uint64_t *mask, const float *b, mango_idx ldb,
+                                float *c, mango_idx ldc, int load);
 MGI_FN void mgi_avx2_few(mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e,
                          const float *b, mango_idx nr, float *c, mango_idx ldc);
 MGI_FN void mgi_avx512_few(mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e,

@@ -46,8 +46,8 @@ typedef struct mgi_conv {
     int kh, kw, sh, sw, ph, pw;
     int transposed;       /* 1: ConvTranspose2d, weights (C,O,kh,kw) */
     int winograd;         /* m of F(m x m, 3 x 3), see winograd.h; 0: the plain form */
-    int int8;             /* 1: packed weights in 8 bits, see spikes.h; for mgi_bits_conv alone */
-    int half;             /* 1: packed weights in half precision; not for transposed or winograd */
+    int int8; /* 1: packed weights in 8 bits, see spikes.h; for mgi_bits_conv alone */
+    int half; /* 1: packed weights in half precision; not for transposed or winograd */
 } mgi_conv;
 /* Fill OH, OW from the rest; false when the output would be empty. */
 MGI_FN int mgi_conv_shape(mgi_conv *c);
@@ -92,7 +92,8 @@ typedef struct mgi_pool {
     mango_idx C, H, W, OH, OW;
     int kh, kw, sh, sw, ph, pw;
 } mgi_pool;
-MGI_FN int mgi_pool_shape(mgi_pool *p); /* floor mode; padding counts as -inf (max), is excluded never (avg: count_include_pad) */
+/* Floor mode; padding counts as -inf for the maximum, as 0 for the mean. */
+MGI_FN int mgi_pool_shape(mgi_pool *p);
 MGI_FN void mgi_maxpool(const mgi_pool *p, mango_idx N, const float *x, float *y);
 /* First of equal maxima wins, in (ky,kx) order, as PyTorch's CPU kernel has it. */
 MGI_FN void mgi_maxpool_backward(const mgi_pool *p, mango_idx N, const float *x,
@@ -102,14 +103,19 @@ MGI_FN void mgi_avgpool_backward(const mgi_pool *p, mango_idx N, const float *dy
 /* Adaptive average to (OH,OW): bin i covers floor(i*H/OH) .. ceil((i+1)*H/OH)-1.
  * Global average is (1,1). */
 MGI_FN void mgi_adaptiveavg(const mgi_pool *p, mango_idx N, const float *x, float *y);
-MGI_FN void mgi_adaptiveavg_backward(const mgi_pool *p, mango_idx N, const float *dy, float *dx);
+MGI_FN void mgi_adaptiveavg_backward(const mgi_pool *p, mango_idx N, const float *dy,
+                                     float *dx);
 
 /* ---- resample.c --------------------------------------------------------- */
 /* x2 upsampling; bilinear with align_corners = false. (N,H,W,C) -> (N,2H,2W,C) */
-MGI_FN void mgi_nearest2x(mango_idx N, mango_idx H, mango_idx W, mango_idx C, const float *x, float *y);
-MGI_FN void mgi_nearest2x_backward(mango_idx N, mango_idx H, mango_idx W, mango_idx C, const float *dy, float *dx);
-MGI_FN void mgi_bilinear2x(mango_idx N, mango_idx H, mango_idx W, mango_idx C, const float *x, float *y);
-MGI_FN void mgi_bilinear2x_backward(mango_idx N, mango_idx H, mango_idx W, mango_idx C, const float *dy, float *dx);
+MGI_FN void mgi_nearest2x(mango_idx N, mango_idx H, mango_idx W, mango_idx C,
+                          const float *x, float *y);
+MGI_FN void mgi_nearest2x_backward(mango_idx N, mango_idx H, mango_idx W, mango_idx C,
+                                   const float *dy, float *dx);
+MGI_FN void mgi_bilinear2x(mango_idx N, mango_idx H, mango_idx W, mango_idx C,
+                           const float *x, float *y);
+MGI_FN void mgi_bilinear2x_backward(mango_idx N, mango_idx H, mango_idx W, mango_idx C,
+                                    const float *dy, float *dx);
 
 /* The same in one pass over memory, with what stands before and after it:
  *     y = relu?(bn?(up(relu?(bn?(x))) + residual)),  bn(v) = fma(scale, v, shift)
@@ -161,12 +167,14 @@ MGI_FN void mgi_vq_rows(mango_idx R, mango_idx C, const float *codes, const floa
 
 /* ---- pointwise.c -------------------------------------------------------- */
 MGI_FN void mgi_relu(mango_idx n, const float *x, float *y); /* y may be x */
-MGI_FN void mgi_relu_backward(mango_idx n, const float *y, const float *dy, float *dx); /* dx = y > 0 ? dy : 0 */
+MGI_FN void mgi_relu_backward(mango_idx n, const float *y, const float *dy,
+                              float *dx); /* dx = y > 0 ? dy : 0 */
 MGI_FN void mgi_tanh(mango_idx n, const float *x, float *y);
 MGI_FN void mgi_tanh_backward(mango_idx n, const float *y, const float *dy, float *dx);
 /* Rows of C: y = softmax(x). */
 MGI_FN void mgi_softmax(mango_idx R, mango_idx C, const float *x, float *y);
-MGI_FN void mgi_softmax_backward(mango_idx R, mango_idx C, const float *y, const float *dy, float *dx);
+MGI_FN void mgi_softmax_backward(mango_idx R, mango_idx C, const float *y, const float *dy,
+                                 float *dx);
 /* (N,C,H,W) <-> (N,H,W,C) */
 MGI_FN void mgi_to_nhwc(mango_idx N, mango_idx C, mango_idx HW, const float *x, float *y);
 MGI_FN void mgi_to_nchw(mango_idx N, mango_idx C, mango_idx HW, const float *x, float *y);

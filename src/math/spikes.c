@@ -1,4 +1,4 @@
-/* spikes.c - maps of bits: widening, counting, pooling; the plain kernels.
+/* spikes.c - maps of bits: widening, counting, pooling.
  * SPDX-License-Identifier: MIT */
 #include "spikes.h"
 

@@ -36,7 +36,8 @@ MGI_FN void mgi_int8_forward_ref(const mgi_conv *c, mango_idx N, const float *x,
 MGI_FN mango_idx mgi_bits_words(mango_idx C); /* words of a pixel */
 /* rows pixels of C channels: y = bits; y += bits; how many bits of n words are set. */
 MGI_FN void mgi_bits_expand(mango_idx rows, mango_idx C, const uint64_t *x, float *y);
-MGI_FN void mgi_bits_from(mango_idx rows, mango_idx C, const float *x, uint64_t *y); /* x != 0 */
+MGI_FN void mgi_bits_from(mango_idx rows, mango_idx C, const float *x,
+                          uint64_t *y); /* x != 0 */
 MGI_FN void mgi_bits_add(mango_idx rows, mango_idx C, const uint64_t *x, float *y);
 MGI_FN mango_idx mgi_bits_total(mango_idx n, const uint64_t *x);
 /* The pools of ops.h: the largest bit; the mean, as a float map. */

@@ -2,7 +2,7 @@
  *
  * A tile is one output position in up to SPC_ROWS maps (the time steps of one
  * input, or of several when they are few), times 64 outputs, which is one word
- * of spikes. Its sums, 16 KiB, stay in the first-level cache while the window is
+ * of spikes. Its sums, 32 KiB at most, stay in the caches next to it while the window is
  * walked through in blocks of one tap and 64 channels, whose weights for 64
  * outputs are another 16 KiB: each row scans its word of the input and adds a
  * row of weights to its sums for each bit. The order over k = (ky,kx,c) of an
@@ -424,7 +424,8 @@ static void spc_dense(const spc_job *j, const mgi_conv *c, float *work)
     const mango_idx most = spc_widened(c, N);
     const mgi_bits_epilogue *e = j->e;
     float *wide = work, *res = wide + mgi_round_up(most * in * c->C, 16);
-    float *X = res + mgi_round_up(most * out * c->O, 16), *rest = X + mgi_round_up(most * out * c->O, 16);
+    float *X = res + mgi_round_up(most * out * c->O, 16),
+          *rest = X + mgi_round_up(most * out * c->O, 16);
     for (mango_idx n = 0; n < N; n += most) {
         const mango_idx m = MGI_MIN(most, N - n);
         float *y = j->lif ? X : j->y + n * out * c->O;
@@ -447,7 +448,8 @@ static void spc_dense(const spc_job *j, const mgi_conv *c, float *work)
 MGI_FN mango_idx mgi_bits_conv_work(const mgi_conv *c, mango_idx N)
 {
     const mango_idx most = spc_widened(c, N), in = c->H * c->W, out = c->OH * c->OW;
-    const mango_idx dense = mgi_round_up(most * in * c->C, 16) + 2 * mgi_round_up(most * out * c->O, 16) +
+    const mango_idx dense = mgi_round_up(most * in * c->C, 16) +
+                            2 * mgi_round_up(most * out * c->O, 16) +
                             mgi_conv_work(c, most);
     return c->int8 ? spc_sorted(c, N) : MGI_MAX(dense, spc_sorted(c, N));
 }

@@ -144,7 +144,8 @@ MGI_FN mango_idx mgi_conv_either_work(const mgi_conv *c, mango_idx N)
     const mango_idx fast = spg_packed(c) + mgi_conv_work(c, N);
     const mango_idx dense = MGI_MAX(fast, spg_packed(&plain) + mgi_conv_work(&plain, N));
     return spg_bits(c, N) +
-           (c->transposed ? dense : MGI_MAX(dense, spg_packed(&plain) + mgi_bits_conv_work(c, N)));
+           (c->transposed ? dense
+                          : MGI_MAX(dense, spg_packed(&plain) + mgi_bits_conv_work(c, N)));
 }
 
 MGI_FN void mgi_conv_either(const mgi_conv *c, mango_idx N, const float *x, const float *w,

@@ -24,7 +24,7 @@ MGI_FN void mgi_conv_either(const mgi_conv *c, mango_idx N, const float *x, cons
 /* conv_few.c: mgi_conv_backward_data when most of dy is zero, as behind a
  * max-pool, with the same bits. False, and nothing done, when it is not. */
 MGI_FN mango_idx mgi_few_work(const mgi_conv *c);
-MGI_FN int mgi_few_backward_data(const mgi_conv *c, mango_idx N, const float *dy, const float *w,
-                                 float *dx, float *work);
+MGI_FN int mgi_few_backward_data(const mgi_conv *c, mango_idx N, const float *dy,
+                                 const float *w, float *dx, float *work);
 
 #endif

@@ -60,9 +60,11 @@ static mango_idx wino_plane(mango_idx T, mango_idx pitch)
 /* Sizes of a job over N images; T and the way do not change a bit of y. */
 static wino_job wino_plan(const mgi_conv *c, mango_idx N)
 {
-    wino_job j = {.k = mgi_kernels_get(), .c = c, .m = c->winograd, .a = c->winograd == 4 ? 6 : 4};
+    wino_job j = {
+        .k = mgi_kernels_get(), .c = c, .m = c->winograd, .a = c->winograd == 4 ? 6 : 4};
     const mango_idx mr = j.k->mr, threads = mango_threads();
-    const mango_idx RH = c->transposed ? c->H + 1 : c->OH, RW = c->transposed ? c->W + 1 : c->OW;
+    const mango_idx RH = c->transposed ? c->H + 1 : c->OH,
+                    RW = c->transposed ? c->W + 1 : c->OW;
     j.set = mgi_winograd_get(j.k);
     j.points = j.a * j.a;
     j.phases = c->transposed ? 4 : 1;
@@ -138,7 +140,9 @@ MGI_FN int mgi_winograd_rule(const mgi_conv *c)
     const mango_idx t4 = ((c->OH + 3) / 4) * ((c->OW + 3) / 4);
     if (t4 >= 4 && 36 * t4 < 16 * t2)
         return 4;
-    return 5 * 16 * t2 <= 4 * wino_taps(c->OH, c->ph, c->H) * wino_taps(c->OW, c->pw, c->W) ? 2 : 0;
+    return 5 * 16 * t2 <= 4 * wino_taps(c->OH, c->ph, c->H) * wino_taps(c->OW, c->pw, c->W)
+               ? 2
+               : 0;
 }
 
 /* ---- weights --------------------------------------------------------------- */
@@ -194,7 +198,8 @@ MGI_FN void mgi_winograd_pack_part(const mgi_conv *c, mango_idx p, mango_idx c0,
 /* ---- phases ---------------------------------------------------------------- */
 
 /* First row and column of tile t, and its image. */
-static void wino_tile(const wino_job *j, mango_idx t, mango_idx *n, mango_idx *y0, mango_idx *x0)
+static void wino_tile(const wino_job *j, mango_idx t, mango_idx *n, mango_idx *y0,
+                      mango_idx *x0)
 {
     const mango_idx per = j->TY * j->TX, q = t % per;
     *n = t / per;

@@ -73,7 +73,8 @@ MGI_FN int mgi_winograd_backward_data(const mgi_conv *c, mango_idx N, const floa
         return 0;
     wgrad_turn(c, w, turned);
     mgi_winograd_pack(&d, turned, packed);
-    mgi_winograd_forward(&d, N, dy, packed, NULL, dx, packed + wgrad_up(mgi_winograd_packed(&d)));
+    mgi_winograd_forward(&d, N, dy, packed, NULL, dx,
+                         packed + wgrad_up(mgi_winograd_packed(&d)));
     return 1;
 }
 
@@ -104,7 +105,8 @@ MGI_FN mango_idx mgi_winograd_backward_work(const mgi_conv *c, mango_idx N)
     const mango_idx weights = MGI_MAX(j.pitchV, j.pitchZ) + wgrad_up(j.points * c->C * c->O) +
                               j.points * (j.planeV + j.planeZ);
     const mango_idx data = !d.winograd ? 0
-                                       : wgrad_up(9 * c->C * c->O) + wgrad_up(mgi_winograd_packed(&d)) +
+                                       : wgrad_up(9 * c->C * c->O) +
+                                             wgrad_up(mgi_winograd_packed(&d)) +
                                              mgi_winograd_work(&d, N);
     return MGI_MAX(weights, data);
 }
@@ -132,9 +134,9 @@ static void wgrad_sums(const wgrad_job *j, mango_idx n, mango_idx p, mango_idx q
     const mango_idx strips = mgi_ceil_div(C, k->mr), step = mgi_ceil_div(C, strips);
     const mgi_tap run = {0, 0, n};
     for (mango_idx i = 0; i < C; i += step)
-        k->outer(MGI_MIN(step, C - i), MGI_MIN(k->nr, O - o0), j->V + p * j->planeV + i, j->pitchV,
-                 j->Z + p * j->planeZ + o0, j->pitchZ, 1, &run, j->R + (p * C + i) * O + o0, O,
-                 load);
+        k->outer(MGI_MIN(step, C - i), MGI_MIN(k->nr, O - o0), j->V + p * j->planeV + i,
+                 j->pitchV, j->Z + p * j->planeZ + o0, j->pitchZ, 1, &run,
+                 j->R + (p * C + i) * O + o0, O, load);
 }
 
 /* g = G'r along one axis, for n columns; r comes as r[i*step]. */

@@ -19,7 +19,8 @@ MGI_FN int mgi_winograd_up_rule(const mgi_conv *c)
 }
 
 /* g0, (g0+g1)/2, (g0-g1)/2, g1 for n columns. */
-static void wino_up_g(mango_idx n, const double *g0, const double *g1, double *t, mango_idx step)
+static void wino_up_g(mango_idx n, const double *g0, const double *g1, double *t,
+                      mango_idx step)
 {
     for (mango_idx o = 0; o < n; o++) {
         t[o] = g0[o];

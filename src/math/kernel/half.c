@@ -45,7 +45,8 @@ MGI_FN void mgi_ref_widen(mango_idx n, const unsigned char *h, float *x)
 
 #if defined(__GNUC__) && defined(__x86_64__)
 #define HALF_WIDEN(name, set)                                                                  \
-    __attribute__((target(set))) MGI_FN void name(mango_idx n, const unsigned char *h, float *x) \
+    __attribute__((target(set)))                                                           \
+    MGI_FN void name(mango_idx n, const unsigned char *h, float *x)                        \
     {                                                                                          \
         for (mango_idx i = 0; i < n; i++) {                                                    \
             uint16_t one;                                                                      \

@@ -1,8 +1,8 @@
 /* kernels.h - the table of inner loops, chosen once at run time.
  * Algorithms (gemm.c, conv.c, pool.c, net/lif.c, ...) hold no intrinsics: they
- * call this table. kernels_ref.c fills every entry with plain C, which stays
- * for good as documentation, fallback and oracle; kernels_x86.c and
- * kernels_neon.c replace entries. Every set gives the same bits: each output
+ * call this table. kernels_ref.c, with plain.c, tanh.c and half.c, fills every entry
+ * with plain C, which stays for good as documentation, fallback and oracle;
+ * kernels_sse2.c, kernels_x86.c and kernels_neon.c replace entries. Every set gives the same bits: each output
  * is one chain of fused multiply-adds over k in ascending order.
  * SPDX-License-Identifier: MIT */
 #ifndef MGI_KERNELS_H
@@ -79,13 +79,14 @@ typedef struct mgi_kernels {
      * [+ res[off[i]+j]]; relu: v > 0 ? v : +0; y[off[i]+j] = v, in this order.
      *   acc  (m,n) row stride ldacc;  bias (n) or NULL;  res like y, or NULL */
     void (*finish)(mango_idx m, mango_idx n, const float *acc, mango_idx ldacc,
-                   const mango_idx *off, const float *bias, const float *res, int relu, float *y);
+                   const mango_idx *off, const float *bias, const float *res, int relu,
+                   float *y);
 
     /* Elementwise, one pass; in place (y == x) is fine. */
     void (*add)(mango_idx n, const float *x, const float *y, float *z);         /* z = x + y */
-    void (*axpy)(mango_idx n, float a, const float *x, float *y);               /* y = fma(a,x,y) */
-    void (*relu)(mango_idx n, const float *x, float *y);                        /* x > 0 ? x : +0 */
-    void (*maximum)(mango_idx n, const float *x, float *y);                     /* y = x > y ? x : y */
+    void (*axpy)(mango_idx n, float a, const float *x, float *y); /* y = fma(a,x,y) */
+    void (*relu)(mango_idx n, const float *x, float *y);          /* x > 0 ? x : +0 */
+    void (*maximum)(mango_idx n, const float *x, float *y);       /* y = x > y ? x : y */
     /* rows of nb channels */
     void (*scale_shift)(mango_idx rows, mango_idx nb, const float *s, const float *t,
                         const float *x, float *y);             /* y = fma(s[c], x, t[c]) */
@@ -145,8 +146,11 @@ MGI_FN void mgi_ref_gather(mango_idx nr, mango_idx panels, const mgi_active *a,
 /* The neurons from j on; those before it have their bits in S. */
 MGI_FN void mgi_ref_lif_part(mango_idx j, const mgi_lif_rule *r, const mgi_lif_run *q);
 MGI_FN void mgi_ref_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q);
-/* spikes_x86.c, spikes_neon.c: only where they are compiled. */
+/* lif_x86.c, spikes_x86.c, spikes_neon.c: only where they are compiled. */
 #if defined(__GNUC__) && defined(__x86_64__)
+MGI_FN void mgi_avx2_lif(mango_idx n, const mgi_lif_rule *rule, const float *X, float *U,
+                         float *S);
+MGI_FN void mgi_avx2_mix(mango_idx n, const float *x, const float *y, float *z);
 MGI_FN void mgi_avx512_gather(mango_idx panels, const mgi_active *a, const float *b,
                               mango_idx pitch, float *acc);
 MGI_FN void mgi_avx2_gather_int8(const mgi_active *a, const int8_t *b, int16_t *acc);

@@ -33,7 +33,8 @@ static inline void neon_put(float *p, mango_idx n, float32x4_t v)
 }
 
 /* Unrolled by hand for registers: p##i .. s##i are the four vectors of row i. */
-#define NEON_SUMS(i) float32x4_t p##i = vdupq_n_f32(0.0f), q##i = p##i, r##i = p##i, s##i = p##i;
+#define NEON_SUMS(i)                                                                           \
+    float32x4_t p##i = vdupq_n_f32(0.0f), q##i = p##i, r##i = p##i, s##i = p##i;
 #define NEON_LOAD(i)                                                                           \
     if (M > i) {                                                                               \
         p##i = neon_get(c + i * ldc, n);                                                       \
@@ -163,9 +164,9 @@ static void neon_tile_half(mango_idx m, mango_idx n, const float *const *a, mang
     }
 }
 
-static void neon_outer(mango_idx m, mango_idx n, const float *a, mango_idx lda, const float *b,
-                       mango_idx ldb, mango_idx nrun, const mgi_tap *run, float *c, mango_idx ldc,
-                       int load)
+static void neon_outer(mango_idx m, mango_idx n, const float *a, mango_idx lda,
+                       const float *b, mango_idx ldb, mango_idx nrun, const mgi_tap *run,
+                       float *c, mango_idx ldc, int load)
 {
     switch (m) {
     case 1: neon_outer_1(n, a, lda, b, ldb, nrun, run, c, ldc, load); break;
@@ -293,11 +294,11 @@ static void neon_lif(mango_idx n, const mgi_lif_rule *r, const float *X, float *
     mgi_lif_ref(n - i, r, X + i, U + i, S + i);
 }
 
-static const mgi_kernels neon_table = {"neon", 6, 16, neon_tile, neon_outer, neon_finish, neon_add,
-                                       neon_axpy, neon_relu, neon_maximum, neon_scale_shift,
-                                       mgi_ref_mix, neon_lif, mgi_neon_gather, mgi_neon_lif_bits,
-                                       mgi_neon_gather_int8, mgi_ref_drain, neon_tile_half,
-                                       mgi_neon_tanh, mgi_ref_widen};
+static const mgi_kernels neon_table = {
+    "neon", 6, 16, neon_tile, neon_outer, neon_finish, neon_add, neon_axpy, neon_relu,
+    neon_maximum, neon_scale_shift, mgi_ref_mix, neon_lif, mgi_neon_gather,
+    mgi_neon_lif_bits, mgi_neon_gather_int8, mgi_ref_drain, neon_tile_half, mgi_neon_tanh,
+    mgi_ref_widen};
 
 MGI_FN const mgi_kernels *mgi_kernels_neon(void)
 {

@@ -1,5 +1,5 @@
-/* kernels_ref.c - every entry of the kernel table in plain C: documentation,
- * fallback and oracle. The bodies are compiled twice: with the CPU's fused
+/* kernels_ref.c - the kernel table in plain C: documentation, fallback and oracle.
+ * What other sets use, too, is in plain.c. The bodies are compiled twice: with the CPU's fused
  * multiply-add instruction where there is one, else through mgi_fmaf; the bits
  * are the same.
  * SPDX-License-Identifier: MIT */
@@ -90,7 +90,8 @@ static void ref_gather(mango_idx panels, const mgi_active *a, const float *b,
 }
 
 static void ref_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
-                          const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc, int load)
+                          const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc,
+                          int load)
 {
     mgi_ref_tile_half(mgi_kernels_ref(), m, n, a, ntap, tap, b, c, ldc, load);
 }
@@ -121,8 +122,8 @@ static void ref_tile_half(mango_idx m, mango_idx n, const float *const *a, mango
     static const mgi_kernels ref_table_##sfx = {                                               \
         "ref",          REF_MR,       REF_NR,                ref_tile_##sfx,                   \
         ref_outer_##sfx, mgi_ref_finish, mgi_ref_add,         ref_axpy_##sfx,                  \
-        mgi_ref_relu,   mgi_ref_maximum, ref_scale_shift_##sfx, mgi_ref_mix, mgi_lif_ref,         \
-        ref_gather,     mgi_ref_lif_bits, mgi_ref_gather_int8, mgi_ref_drain, ref_tile_half,      \
+        mgi_ref_relu,   mgi_ref_maximum, ref_scale_shift_##sfx, mgi_ref_mix, mgi_lif_ref,      \
+        ref_gather,     mgi_ref_lif_bits, mgi_ref_gather_int8, mgi_ref_drain, ref_tile_half,   \
         mgi_ref_tanh, mgi_ref_widen};
 
 #if !defined(REF_ALWAYS_HW)

@@ -20,10 +20,12 @@ static inline __attribute__((always_inline)) __m128d x2_fma_odd(__m128d a, __m12
     const __m128d inexact = _mm_or_pd(_mm_cmplt_pd(e, zero), _mm_cmpgt_pd(e, zero));
     /* toward zero when e and s have opposite signs, then set the last bit */
     const __m128d sign = _mm_set1_pd(-0.0);
-    const __m128i back = _mm_srli_epi64(_mm_castpd_si128(_mm_and_pd(_mm_xor_pd(e, s), sign)), 63);
+    const __m128i back =
+        _mm_srli_epi64(_mm_castpd_si128(_mm_and_pd(_mm_xor_pd(e, s), sign)), 63);
     const __m128i odd = _mm_or_si128(_mm_sub_epi64(bits, back), one);
     const __m128i pick = _mm_castpd_si128(inexact);
-    return _mm_castsi128_pd(_mm_or_si128(_mm_and_si128(pick, odd), _mm_andnot_si128(pick, bits)));
+    return _mm_castsi128_pd(
+        _mm_or_si128(_mm_and_si128(pick, odd), _mm_andnot_si128(pick, bits)));
 }
 
 static inline __attribute__((always_inline)) __m128 x2_fma(__m128 a, __m128 b, __m128 c)
@@ -156,7 +158,8 @@ static void x2_gather_int8(const mgi_active *a, const int8_t *b, int16_t *acc)
 }
 
 static void x2_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
-                         const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc, int load)
+                         const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc,
+                         int load)
 {
     mgi_ref_tile_half(mgi_kernels_sse2(), m, n, a, ntap, tap, b, c, ldc, load);
 }
@@ -168,11 +171,10 @@ static void x2_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_
 #define X2_TANH mgi_ref_tanh
 #endif
 
-static const mgi_kernels x2_table = {"sse2", 4, 4, x2_tile, x2_outer, mgi_ref_finish, mgi_ref_add,
-                                     x2_axpy, mgi_ref_relu, mgi_ref_maximum, x2_scale_shift,
-                                     mgi_ref_mix, mgi_lif_ref, x2_gather, mgi_ref_lif_bits,
-                                     x2_gather_int8, mgi_ref_drain, x2_tile_half, X2_TANH,
-                                     mgi_ref_widen};
+static const mgi_kernels x2_table = {
+    "sse2", 4, 4, x2_tile, x2_outer, mgi_ref_finish, mgi_ref_add, x2_axpy, mgi_ref_relu,
+    mgi_ref_maximum, x2_scale_shift, mgi_ref_mix, mgi_lif_ref, x2_gather, mgi_ref_lif_bits,
+    x2_gather_int8, mgi_ref_drain, x2_tile_half, X2_TANH, mgi_ref_widen};
 
 MGI_FN const mgi_kernels *mgi_kernels_sse2(void)
 {

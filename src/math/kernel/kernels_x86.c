@@ -140,19 +140,22 @@ static void x5_tile(mango_idx m, mango_idx n, const float *const *a, mango_idx n
 {
 #define X5_NAME(m) {x5_tile_##m##_1, x5_tile_##m##_2}
     static const x86_tile_fn fn[14][2] = {
-        X5_NAME(1), X5_NAME(2), X5_NAME(3), X5_NAME(4), X5_NAME(5), X5_NAME(6), X5_NAME(7),
-        X5_NAME(8), X5_NAME(9), X5_NAME(10), X5_NAME(11), X5_NAME(12), X5_NAME(13), X5_NAME(14)};
+        X5_NAME(1),  X5_NAME(2),  X5_NAME(3),  X5_NAME(4), X5_NAME(5),
+        X5_NAME(6),  X5_NAME(7),  X5_NAME(8),  X5_NAME(9), X5_NAME(10),
+        X5_NAME(11), X5_NAME(12), X5_NAME(13), X5_NAME(14)};
     fn[m - 1][n > 16](n, a, ntap, tap, b, c, ldc, load);
 }
 
 static void x5_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
-                         const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc, int load)
+                         const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc,
+                         int load)
 {
 #undef X5_NAME
 #define X5_NAME(m) {x5_half_##m##_1, x5_half_##m##_2}
     static const x86_half_fn fn[14][2] = {
-        X5_NAME(1), X5_NAME(2), X5_NAME(3), X5_NAME(4), X5_NAME(5), X5_NAME(6), X5_NAME(7),
-        X5_NAME(8), X5_NAME(9), X5_NAME(10), X5_NAME(11), X5_NAME(12), X5_NAME(13), X5_NAME(14)};
+        X5_NAME(1),  X5_NAME(2),  X5_NAME(3),  X5_NAME(4), X5_NAME(5),
+        X5_NAME(6),  X5_NAME(7),  X5_NAME(8),  X5_NAME(9), X5_NAME(10),
+        X5_NAME(11), X5_NAME(12), X5_NAME(13), X5_NAME(14)};
     fn[m - 1][n > 16](n, a, ntap, tap, b, c, ldc, load);
 }
 
@@ -163,8 +166,9 @@ static void x5_outer(mango_idx m, mango_idx n, const float *a, mango_idx lda, co
 #undef X5_NAME
 #define X5_NAME(m) {x5_outer_##m##_1, x5_outer_##m##_2}
     static const x86_outer_fn fn[14][2] = {
-        X5_NAME(1), X5_NAME(2), X5_NAME(3), X5_NAME(4), X5_NAME(5), X5_NAME(6), X5_NAME(7),
-        X5_NAME(8), X5_NAME(9), X5_NAME(10), X5_NAME(11), X5_NAME(12), X5_NAME(13), X5_NAME(14)};
+        X5_NAME(1),  X5_NAME(2),  X5_NAME(3),  X5_NAME(4), X5_NAME(5),
+        X5_NAME(6),  X5_NAME(7),  X5_NAME(8),  X5_NAME(9), X5_NAME(10),
+        X5_NAME(11), X5_NAME(12), X5_NAME(13), X5_NAME(14)};
     fn[m - 1][n > 16](n, a, lda, b, ldb, nrun, run, c, ldc, load);
 }
 
@@ -374,7 +378,8 @@ static void x3_tile(mango_idx m, mango_idx n, const float *const *a, mango_idx n
 }
 
 static void x3_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
-                         const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc, int load)
+                         const mgi_tap *tap, const uint16_t *b, float *c, mango_idx ldc,
+                         int load)
 {
 #undef X3_NAME
 #define X3_NAME(m) {x3_half_##m##_1, x3_half_##m##_2}
@@ -429,7 +434,8 @@ X3 void x3_axpy(mango_idx n, float a, const float *x, float *y)
     const __m256 s = _mm256_set1_ps(a);
     mango_idx i = 0;
     for (; i + 8 <= n; i += 8)
-        _mm256_storeu_ps(y + i, _mm256_fmadd_ps(s, _mm256_loadu_ps(x + i), _mm256_loadu_ps(y + i)));
+        _mm256_storeu_ps(
+            y + i, _mm256_fmadd_ps(s, _mm256_loadu_ps(x + i), _mm256_loadu_ps(y + i)));
     for (; i < n; i++)
         y[i] = __builtin_fmaf(a, x[i], y[i]);
 }
@@ -458,71 +464,12 @@ X3 void x3_scale_shift(mango_idx rows, mango_idx nb, const float *s, const float
     for (mango_idx r = 0; r < rows; r++, x += nb, y += nb) {
         mango_idx i = 0;
         for (; i + 8 <= nb; i += 8)
-            _mm256_storeu_ps(y + i, _mm256_fmadd_ps(_mm256_loadu_ps(s + i), _mm256_loadu_ps(x + i),
-                                                    _mm256_loadu_ps(t + i)));
+            _mm256_storeu_ps(y + i,
+                             _mm256_fmadd_ps(_mm256_loadu_ps(s + i), _mm256_loadu_ps(x + i),
+                                             _mm256_loadu_ps(t + i)));
         for (; i < nb; i++)
             y[i] = __builtin_fmaf(s[i], x[i], t[i]);
     }
-}
-
-/* ---- LIF and mix, 8 values at a time ------------------------------------- */
-/* No fma in the target: nothing can be contracted. The order is lifstep.h's. */
-#define XL static __attribute__((target("avx2")))
-#define XL_BODY static inline __attribute__((always_inline, target("avx2")))
-
-XL_BODY __m256 xl_fires(int on_equal, __m256 H, __m256 U_thr)
-{
-    return on_equal ? _mm256_cmp_ps(H, U_thr, _CMP_GE_OQ) : _mm256_cmp_ps(H, U_thr, _CMP_GT_OQ);
-}
-
-XL_BODY __m256 xl_charge(const mgi_lif_rule *r, __m256 U, __m256 X)
-{
-    const __m256 gX = _mm256_mul_ps(_mm256_set1_ps(r->gain), X);
-    if (r->charge == MGI_CHARGE_LEAK)
-        return _mm256_add_ps(_mm256_mul_ps(_mm256_set1_ps(r->beta), U), gX);
-    const __m256 d = _mm256_sub_ps(U, _mm256_set1_ps(r->U_rest)), tau = _mm256_set1_ps(r->tau);
-    if (r->charge == MGI_CHARGE_TAU)
-        return _mm256_add_ps(U, _mm256_div_ps(_mm256_sub_ps(gX, d), tau));
-    return _mm256_add_ps(_mm256_sub_ps(U, _mm256_div_ps(d, tau)), gX);
-}
-
-XL void xl_lif(mango_idx n, const mgi_lif_rule *r, const float *X, float *U, float *S)
-{
-    const __m256 one = _mm256_set1_ps(1.0f), thr = _mm256_set1_ps(r->U_thr);
-    const __m256 value = _mm256_set1_ps(r->U_reset);
-    const int subtract = r->reset == MGI_RESET_SUBTRACT, set = r->reset == MGI_RESET_VALUE;
-    mango_idx i = 0;
-    if (r->once) {
-        mgi_lif_ref(n, r, X, U, S);
-        return;
-    }
-    for (; i + 8 <= n; i += 8) {
-        __m256 u = _mm256_loadu_ps(U + i);
-        const __m256 pending = xl_fires(r->on_equal, u, thr);
-        if (r->delay && set)
-            u = _mm256_blendv_ps(u, value, pending);
-        __m256 H = xl_charge(r, u, _mm256_loadu_ps(X + i));
-        if (r->delay && subtract)
-            H = _mm256_blendv_ps(H, _mm256_sub_ps(H, thr), pending);
-        const __m256 fires = xl_fires(r->on_equal, H, thr);
-        _mm256_storeu_ps(S + i, _mm256_and_ps(fires, one));
-        if (!r->delay && subtract)
-            H = _mm256_blendv_ps(H, _mm256_sub_ps(H, thr), fires);
-        if (!r->delay && set)
-            H = _mm256_blendv_ps(H, value, fires);
-        _mm256_storeu_ps(U + i, H);
-    }
-    mgi_lif_ref(n - i, r, X + i, U + i, S + i);
-}
-
-XL void xl_mix(mango_idx n, const float *x, const float *y, float *z)
-{
-    const __m256 a = _mm256_set1_ps(0.75f), b = _mm256_set1_ps(0.25f);
-    mango_idx i = 0;
-    for (; i + 8 <= n; i += 8)
-        _mm256_storeu_ps(z + i, _mm256_add_ps(_mm256_mul_ps(a, _mm256_loadu_ps(x + i)),
-                                              _mm256_mul_ps(b, _mm256_loadu_ps(y + i))));
-    mgi_ref_mix(n - i, x + i, y + i, z + i);
 }
 
 /* ---- the tables ---------------------------------------------------------- */
@@ -540,14 +487,14 @@ static int x86_has_f16c(void)
     return __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
 }
 
-static const mgi_kernels x3_table = {"avx2", 6, 16, x3_tile, x3_outer, x3_finish, x3_add, x3_axpy,
-                                     x3_relu, x3_maximum, x3_scale_shift, xl_mix, xl_lif,
-                                     mgi_avx2_gather, mgi_avx2_lif_bits, mgi_avx2_gather_int8,
-                                     mgi_avx2_drain, x3_tile_half, mgi_avx2_tanh, mgi_avx2_widen};
-static const mgi_kernels x5_table = {"avx512", 14, 32, x5_tile, x5_outer, x5_finish, x5_add,
-                                     x5_axpy, x5_relu, x5_maximum, x5_scale_shift, xl_mix, xl_lif,
-                                     mgi_avx512_gather, mgi_avx512_lif_bits, mgi_avx2_gather_int8,
-                                     mgi_avx2_drain, x5_tile_half, mgi_avx512_tanh, mgi_avx512_widen};
+static const mgi_kernels x3_table = {
+    "avx2", 6, 16, x3_tile, x3_outer, x3_finish, x3_add, x3_axpy, x3_relu, x3_maximum,
+    x3_scale_shift, mgi_avx2_mix, mgi_avx2_lif, mgi_avx2_gather, mgi_avx2_lif_bits,
+    mgi_avx2_gather_int8, mgi_avx2_drain, x3_tile_half, mgi_avx2_tanh, mgi_avx2_widen};
+static const mgi_kernels x5_table = {
+    "avx512", 14, 32, x5_tile, x5_outer, x5_finish, x5_add, x5_axpy, x5_relu, x5_maximum,
+    x5_scale_shift, mgi_avx2_mix, mgi_avx2_lif, mgi_avx512_gather, mgi_avx512_lif_bits,
+    mgi_avx2_gather_int8, mgi_avx2_drain, x5_tile_half, mgi_avx512_tanh, mgi_avx512_widen};
 
 MGI_FN const mgi_kernels *mgi_kernels_avx2(void)
 {
@@ -599,6 +546,4 @@ MGI_FN const mgi_kernels *mgi_kernels_avx512(void)
 #undef X3_INST
 #undef X3_PAIR
 #undef X3_NAME
-#undef XL
-#undef XL_BODY
 #undef X86_HAS

@@ -35,7 +35,8 @@ LOOPS_BODY void loops_charge(mango_idx n, const mgi_lif_rule *r, const float *X,
         }
         return;
     }
-    if (r->charge == MGI_CHARGE_TAU && r->reset == MGI_RESET_VALUE && !r->delay && r->on_equal) {
+    if (r->charge == MGI_CHARGE_TAU && r->reset == MGI_RESET_VALUE && !r->delay &&
+        r->on_equal) {
         MGI_OMP(simd)
         for (mango_idx j = 0; j < n; j++) {
             const float u = U[j], h = u + (gain * X[j] - (u - U_rest)) / tau;
@@ -226,8 +227,9 @@ static int loops_bits_base(mango_idx rows, mango_idx C, const float *x, uint64_t
     return 1;
 }
 
-static void loops_sum_rows_base(mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
-                                const float *b, mango_idx ldb, float *c, mango_idx ldc, int load)
+static void loops_sum_rows_base(mango_idx m, mango_idx n, mango_idx words,
+                                const uint64_t *mask, const float *b, mango_idx ldb,
+                                float *c, mango_idx ldc, int load)
 {
     for (mango_idx i = 0; i < m; i++, mask += words, c += ldc) {
         float s[64] = {0.0f};
@@ -276,7 +278,8 @@ static void loops_few_base(mango_idx m, mango_idx n, const uint32_t *from, const
     {                                                                                          \
         loops_pool_best(n, q, x, best, place);                                                 \
     }                                                                                          \
-    how static void loops_relu_back_##as(mango_idx n, const float *y, const float *dy, float *dx)\
+    how static void loops_relu_back_##as(mango_idx n, const float *y, const float *dy,         \
+        float *dx)                                                                             \
     {                                                                                          \
         loops_relu_back(n, y, dy, dx);                                                         \
     }                                                                                          \
@@ -292,7 +295,8 @@ static void loops_few_base(mango_idx m, mango_idx n, const uint32_t *from, const
     {                                                                                          \
         loops_norm_products(R, C, m, x, dy, mean, a, b);                                       \
     }                                                                                          \
-    how static void loops_norm_apply_##as(mango_idx R, mango_idx C, mango_idx m, const float *x,\
+    how static void loops_norm_apply_##as(mango_idx R, mango_idx C, mango_idx m,               \
+        const float *x,                                                                        \
                                           const float *mean, const float *scale,               \
                                           const float *shift, float *y)                        \
     {                                                                                          \
@@ -328,7 +332,7 @@ MGI_FN const mgi_loops *mgi_loops_base(void)
 LOOPS_SET(avx2, __attribute__((target("avx2"))))
 
 #define LOOPS_AVX2                                                                             \
-    loops_charge_avx2, mgi_avx2_lif_back, loops_sgd_avx2, mgi_avx2_adam, loops_average_avx2,     \
+    loops_charge_avx2, mgi_avx2_lif_back, loops_sgd_avx2, mgi_avx2_adam, loops_average_avx2,   \
         loops_pool_best_avx2, loops_pool_give_avx2, loops_relu_back_avx2,                      \
         loops_norm_moments_avx2, loops_norm_products_avx2, loops_norm_apply_avx2,              \
         loops_norm_spread_avx2, mgi_avx2_bits
@@ -338,7 +342,9 @@ MGI_FN const mgi_loops *mgi_loops_get(void)
     static const mgi_loops avx2 = {LOOPS_AVX2, mgi_avx2_sum_rows, mgi_avx2_few};
     static const mgi_loops avx512 = {LOOPS_AVX2, mgi_avx512_sum_rows, mgi_avx512_few};
     const mgi_kernels *k = mgi_kernels_get();
-    return k == mgi_kernels_avx512() ? &avx512 : k == mgi_kernels_avx2() ? &avx2 : mgi_loops_base();
+    return k == mgi_kernels_avx512() ? &avx512
+           : k == mgi_kernels_avx2() ? &avx2
+                                     : mgi_loops_base();
 }
 #else
 MGI_FN const mgi_loops *mgi_loops_get(void)

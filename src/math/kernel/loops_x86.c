@@ -30,7 +30,8 @@ L2 void mgi_avx2_lif_back(mango_idx n, const mgi_lif_grad *k, const float *H, co
 {
     const int value = k->r.reset == MGI_RESET_VALUE;
     const __m256 thr = _mm256_set1_ps(k->r.U_thr), U_reset = _mm256_set1_ps(k->r.U_reset);
-    const __m256 a = _mm256_set1_ps(k->a), g = _mm256_set1_ps(k->g), kick = _mm256_set1_ps(k->kick);
+    const __m256 a = _mm256_set1_ps(k->a), g = _mm256_set1_ps(k->g),
+                 kick = _mm256_set1_ps(k->kick);
     mango_idx j = 0;
     for (; j + 8 <= n; j += 8) {
         const __m256 h = _mm256_loadu_ps(H + j), next = _mm256_loadu_ps(D + j);
@@ -43,7 +44,8 @@ L2 void mgi_avx2_lif_back(mango_idx n, const mgi_lif_grad *k, const float *H, co
             keep = _mm256_andnot_ps(k->r.on_equal ? _mm256_cmp_ps(h, thr, _CMP_GE_OQ)
                                                   : _mm256_cmp_ps(h, thr, _CMP_GT_OQ),
                                     keep);
-        const __m256 d = _mm256_add_ps(keep, _mm256_mul_ps(theta, s)), out = _mm256_mul_ps(g, d);
+        const __m256 d = _mm256_add_ps(keep, _mm256_mul_ps(theta, s)),
+                     out = _mm256_mul_ps(g, d);
         _mm256_storeu_ps(D + j, d);
         _mm256_storeu_ps(dX + j, add ? _mm256_add_ps(_mm256_loadu_ps(dX + j), out) : out);
     }
@@ -54,7 +56,8 @@ L2 void mgi_avx2_lif_back(mango_idx n, const mgi_lif_grad *k, const float *H, co
 L2 void mgi_avx2_adam(mango_idx n, const mgi_optim_rule *r, const float *g, float *m, float *v,
                       float *w)
 {
-    const __m256 clip = _mm256_set1_ps(r->clip), wd = _mm256_set1_ps(r->decoupled ? 0.0f : r->wd);
+    const __m256 clip = _mm256_set1_ps(r->clip),
+                 wd = _mm256_set1_ps(r->decoupled ? 0.0f : r->wd);
     const __m256 b1 = _mm256_set1_ps(r->b1), a1 = _mm256_set1_ps(1.0f - r->b1);
     const __m256 b2 = _mm256_set1_ps(r->b2), a2 = _mm256_set1_ps(1.0f - r->b2);
     const __m256 c1 = _mm256_set1_ps(r->c1), c2 = _mm256_set1_ps(r->c2);
@@ -62,7 +65,8 @@ L2 void mgi_avx2_adam(mango_idx n, const mgi_optim_rule *r, const float *g, floa
     const __m256 shrink = _mm256_set1_ps(r->lr * r->wd), none = _mm256_setzero_ps();
     mango_idx i = 0;
     for (; i + 8 <= n; i += 8) {
-        __m256 W = _mm256_loadu_ps(w + i), M = _mm256_loadu_ps(m + i), V = _mm256_loadu_ps(v + i);
+        __m256 W = _mm256_loadu_ps(w + i), M = _mm256_loadu_ps(m + i),
+               V = _mm256_loadu_ps(v + i);
         const __m256 decay = r->decoupled ? none : _mm256_mul_ps(wd, W);
         const __m256 d = _mm256_add_ps(_mm256_mul_ps(_mm256_loadu_ps(g + i), clip), decay);
         M = _mm256_add_ps(_mm256_mul_ps(b1, M), _mm256_mul_ps(a1, d));
@@ -109,7 +113,9 @@ L2 int mgi_avx2_bits(mango_idx rows, mango_idx C, const float *x, uint64_t *bits
 /* ---- sums of rows: V vectors, the last of them with a mask ------------------- */
 
 #define L5_EACH(f) f(0) f(1) f(2) f(3)
-#define L5_AT(i, p) (V == i + 1 && n < 16 * V ? _mm512_maskz_loadu_ps(last, (p) + 16 * i) : _mm512_loadu_ps((p) + 16 * i))
+#define L5_AT(i, p)                                                                            \
+    (V == i + 1 && n < 16 * V ? _mm512_maskz_loadu_ps(last, (p) + 16 * i)                      \
+                              : _mm512_loadu_ps((p) + 16 * i))
 #define L5_START(i)                                                                            \
     __m512 s##i = _mm512_setzero_ps();                                                         \
     if (V > i && load)                                                                         \
@@ -117,12 +123,14 @@ L2 int mgi_avx2_bits(mango_idx rows, mango_idx C, const float *x, uint64_t *bits
 #define L5_ADD(i)                                                                              \
     if (V > i)                                                                                 \
         s##i = _mm512_add_ps(s##i, L5_AT(i, row));
-#define L5_STORE(i)                                                                            \
-    if (V > i)                                                                                 \
-        _mm512_mask_storeu_ps(c + 16 * i, V == i + 1 && n < 16 * V ? last : (__mmask16)0xffff, s##i);
+#define L5_STORE(i)                                                                        \
+    if (V > i)                                                                             \
+        _mm512_mask_storeu_ps(c + 16 * i,                                                  \
+                              V == i + 1 && n < 16 * V ? last : (__mmask16)0xffff, s##i);
 
-L5_BODY void loops_sum_512(int V, mango_idx m, mango_idx n, mango_idx words, const uint64_t *mask,
-                           const float *b, mango_idx ldb, float *c, mango_idx ldc, int load)
+L5_BODY void loops_sum_512(int V, mango_idx m, mango_idx n, mango_idx words,
+                           const uint64_t *mask, const float *b, mango_idx ldb, float *c,
+                           mango_idx ldc, int load)
 {
     const __mmask16 last = (__mmask16)(0xffffu >> (16 * V - n));
     for (mango_idx i = 0; i < m; i++, mask += words, c += ldc) {
@@ -205,8 +213,9 @@ L2 void mgi_avx2_sum_rows(mango_idx m, mango_idx n, mango_idx words, const uint6
     if (V > i)                                                                                 \
         s##i = _mm512_fmadd_ps(v, L5_AT(i, row), s##i);
 
-L5_BODY void loops_few_512(int V, mango_idx m, mango_idx n, const uint32_t *from, const mgi_few *e,
-                           const float *b, mango_idx nr, float *c, mango_idx ldc)
+L5_BODY void loops_few_512(int V, mango_idx m, mango_idx n, const uint32_t *from,
+                           const mgi_few *e, const float *b, mango_idx nr, float *c,
+                           mango_idx ldc)
 {
     const __mmask16 last = (__mmask16)(0xffffu >> (16 * V - n));
     const int load = 1;

@@ -19,7 +19,8 @@ MGI_FN void mgi_ref_tanh(mango_idx n, const float *x, float *y)
         y[i] = mgi_tanhf(x[i]);
 }
 
-#if defined(__GNUC__) && (defined(__x86_64__) || (defined(__aarch64__) && !defined(__AARCH64EB__)))
+#if defined(__GNUC__) &&                                                                       \
+    (defined(__x86_64__) || (defined(__aarch64__) && !defined(__AARCH64EB__)))
 
 /* mask ? a : b, mask all ones or zeros */
 #define TANH_PICK(mask, a, b) (tanh_d)(((mask) & (tanh_i)(a)) | (~(mask) & (tanh_i)(b)))

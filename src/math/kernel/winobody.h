@@ -176,8 +176,9 @@ MGI_WINO_INLINE void mgi_wino_filter(int m, mango_idx n, const float *g, float *
     }
 
 /* A column of dy's pixels into t; a row of t into Z, which is called V. */
-#define MGI_WINO_GR2_COL(j)                                                                    \
-    MGI_WINO_Z2(WINO_GET(px[j] + c), WINO_GET(px[2 + j] + c), t[j], t[2 + j], t[4 + j], t[6 + j])
+#define MGI_WINO_GR2_COL(j)                                                                \
+    MGI_WINO_Z2(WINO_GET(px[j] + c), WINO_GET(px[2 + j] + c), t[j], t[2 + j], t[4 + j],    \
+                t[6 + j])
 #define MGI_WINO_GR2_ROW(i)                                                                    \
     {                                                                                          \
         WINO_T v0, v1, v2, v3;                                                                 \
@@ -245,7 +246,7 @@ MGI_WINO_INLINE void mgi_wino_filter(int m, mango_idx n, const float *g, float *
 
 /* The transforms of a kernel set; attr: its target, static; of: the
  * member of the set for what fills no vector. */
-#define MGI_WINO_INPUT(name, attr, of, m, size, body)                                           \
+#define MGI_WINO_INPUT(name, attr, of, m, size, body)                                          \
     attr void name(mango_idx c0, mango_idx n, const float *const *px, float *V,                \
                    mango_idx plane)                                                            \
     {                                                                                          \
@@ -267,7 +268,8 @@ MGI_WINO_INLINE void mgi_wino_filter(int m, mango_idx n, const float *g, float *
             body                                                                               \
         }                                                                                      \
         if (WINO_W > 1 && c < n)                                                               \
-            mgi_winograd_ref()->output[MGI_WINOGRAD_OUTPUT(m)](c, n, M, plane, bias, res, relu, y);             \
+            mgi_winograd_ref()->output[MGI_WINOGRAD_OUTPUT(m)](c, n, M, plane, bias, res,      \
+                relu, y);                                                                      \
     }
 #define MGI_WINO_SET(prefix, attr)                                                             \
     MGI_WINO_INPUT(prefix##_in2, attr, input, 2, 16,                                           \
