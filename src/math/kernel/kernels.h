@@ -2,8 +2,8 @@
  * Algorithms (gemm.c, conv.c, pool.c, net/lif.c, ...) hold no intrinsics: they
  * call this table. kernels_ref.c, with plain.c, tanh.c and half.c, fills every entry
  * with plain C, which stays for good as documentation, fallback and oracle;
- * kernels_sse2.c, kernels_x86.c and kernels_neon.c replace entries. Every set gives the same bits: each output
- * is one chain of fused multiply-adds over k in ascending order.
+ * kernels_sse2.c, kernels_x86.c and kernels_neon.c replace entries. Every set gives the
+ * same bits: each output is one chain of fused multiply-adds over k in ascending order.
  * SPDX-License-Identifier: MIT */
 #ifndef MGI_KERNELS_H
 #define MGI_KERNELS_H

@@ -28,8 +28,9 @@
 #define REF_FMA(hw, a, b, c) mgi_fmaf(a, b, c)
 #endif
 
-REF_BODY ref_tile(int hw, mango_idx m, mango_idx n, const float *const *a, mango_idx ntap,
-                  const mgi_tap *tap, const float *b, float *c, mango_idx ldc, int load)
+REF_BODY ref_tile(int hw MGI_UNUSED, mango_idx m, mango_idx n, const float *const *a,
+                  mango_idx ntap, const mgi_tap *tap, const float *b, float *c, mango_idx ldc,
+                  int load)
 {
     float acc[REF_MR][REF_NR];
     for (mango_idx i = 0; i < m; i++)
@@ -49,7 +50,7 @@ REF_BODY ref_tile(int hw, mango_idx m, mango_idx n, const float *const *a, mango
             c[i * ldc + j] = acc[i][j];
 }
 
-REF_BODY ref_outer(int hw, mango_idx m, mango_idx n, const float *a, mango_idx lda,
+REF_BODY ref_outer(int hw MGI_UNUSED, mango_idx m, mango_idx n, const float *a, mango_idx lda,
                    const float *b, mango_idx ldb, mango_idx nrun, const mgi_tap *run, float *c,
                    mango_idx ldc, int load)
 {
@@ -69,14 +70,14 @@ REF_BODY ref_outer(int hw, mango_idx m, mango_idx n, const float *a, mango_idx l
             c[i * ldc + j] = acc[i][j];
 }
 
-REF_BODY ref_axpy(int hw, mango_idx n, float a, const float *x, float *y)
+REF_BODY ref_axpy(int hw MGI_UNUSED, mango_idx n, float a, const float *x, float *y)
 {
     for (mango_idx i = 0; i < n; i++)
         y[i] = REF_FMA(hw, a, x[i], y[i]);
 }
 
-REF_BODY ref_scale_shift(int hw, mango_idx rows, mango_idx nb, const float *s, const float *t,
-                         const float *x, float *y)
+REF_BODY ref_scale_shift(int hw MGI_UNUSED, mango_idx rows, mango_idx nb, const float *s,
+                         const float *t, const float *x, float *y)
 {
     for (mango_idx r = 0; r < rows; r++, x += nb, y += nb)
         for (mango_idx i = 0; i < nb; i++)
