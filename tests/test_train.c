@@ -142,7 +142,7 @@ static void t_train_batches(void)
     T_OK(mango_train_defaults(MANGO_TRAIN_VQVAE, NULL, &o, sizeof o, NULL), NULL);
     o.mixup = 0.5;
     o.flip = 0;
-    T_REQUIRE(mgi_batch_fill(&B, d, index, &o, 1, 0, scale, shift) == MANGO_OK);
+    T_REQUIRE(mgi_batch_fill(&B, d, index, &o, 1, 0, scale, shift, NULL) == MANGO_OK);
     const unsigned char *px = mango_data_pixels(d) + 5 * 192;
     T_NEAR(x[(2 * 8 + 3) * 3 + 1], px[64 + 2 * 8 + 3] / 255.0 * 2 - 1, 1e-6);
     T_EQ(a[1], 0);
@@ -159,11 +159,11 @@ static void t_train_batches(void)
     o.crop_pad = 2;
     o.flip = 1;
     o.cutout = 3;
-    T_REQUIRE(mgi_batch_fill(&B, d, index, &o, 1, 0, scale, shift) == MANGO_OK);
+    T_REQUIRE(mgi_batch_fill(&B, d, index, &o, 1, 0, scale, shift, NULL) == MANGO_OK);
     memcpy(y, x, sizeof x);
-    T_REQUIRE(mgi_batch_fill(&B, d, index, &o, 1, 0, scale, shift) == MANGO_OK);
+    T_REQUIRE(mgi_batch_fill(&B, d, index, &o, 1, 0, scale, shift, NULL) == MANGO_OK);
     T_MEM(x, y, sizeof x); /* the same epoch: the same changes */
-    T_REQUIRE(mgi_batch_fill(&B, d, index, &o, 1, 1, scale, shift) == MANGO_OK);
+    T_REQUIRE(mgi_batch_fill(&B, d, index, &o, 1, 1, scale, shift, NULL) == MANGO_OK);
     T_CHECK(memcmp(x, y, sizeof x) != 0);
     mango_data_destroy(d);
 }

@@ -76,7 +76,7 @@ static int t_train_faults_grey(void *ud, const unsigned char *in, mango_idx n, m
     return 0;
 }
 
-/* A picture that cannot be read any more: the data set is named, with no other split too. */
+/* A picture that cannot be read any more is named, with its reason, with no other split too. */
 static void t_train_faults_unread(void)
 {
     const char *dir = t_tmp("greys");
@@ -100,8 +100,8 @@ static void t_train_faults_unread(void)
         t_write(path, "no", 2);
         T_STATUS(mango_trainer_create(&r.t, MANGO_TRAIN_VQVAE, r.net, NULL, r.data, NULL,
                                       &r.o, NULL, &r.err),
-                 MANGO_E_IO);
-        T_CHECK(strstr(r.err.text, "folder: a picture cannot be read") != NULL);
+                 MANGO_E_FORMAT);
+        T_CHECK(strstr(r.err.text, path) != NULL && r.err.text[strlen(path)] == ':');
     }
     t_train_close(&r);
 }

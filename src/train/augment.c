@@ -46,9 +46,21 @@ static void aug_place(const mgi_batch *B, const aug_change *a, const unsigned ch
         }
 }
 
+/* Says which picture cannot be read, and why. */
+static mango_status aug_unread(const mgi_batch *B, const mango_data *data,
+                               const mango_idx *index, mango_err *err)
+{
+    mango_data_info info;
+    for (mango_idx k = 0; k < B->b; k++)
+        MGI_TRY(mango_data_picture(data, index[k], B->pixels, NULL, err));
+    memset(&info, 0, sizeof info);
+    mango_data_get(data, &info, sizeof info);
+    return mgi_fail(err, MANGO_E_IO, "%s: a picture could not be read for a moment", info.name);
+}
+
 mango_status mgi_batch_fill(mgi_batch *B, const mango_data *data, const mango_idx *index,
                             const mango_train_options *o, int random, mango_idx epoch,
-                            const float *scale, const float *shift)
+                            const float *scale, const float *shift, mango_err *err)
 {
     const mango_idx e = B->C * B->H * B->W;
     float table[3][256];
@@ -69,7 +81,7 @@ mango_status mgi_batch_fill(mgi_batch *B, const mango_data *data, const mango_id
                   B->x + k * e);
     }
     B->lam = 1;
-    return bad ? MANGO_E_IO : MANGO_OK;
+    return bad ? aug_unread(B, data, index, err) : MANGO_OK;
 }
 
 /* Beta(a,a) for a in (0,1], Joehnk's method. */

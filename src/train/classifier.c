@@ -114,7 +114,7 @@ static mango_status classifier_renorm(mango_trainer *t, mango_err *err)
     for (mango_idx k = 0; k < batches; k++) {
         t->batch.b = b;
         MGI_TRY_TO(mgi_batch_fill(&t->batch, t->data, t->order + k * b, &t->o, 0, 0, t->scale,
-                                  t->shift));
+                                  t->shift, err));
         tape->momentum = 1.0 / (double)(k + 1);
         MGI_TRY_TO(mgi_tape_forward(tape, b, t->batch.x));
     }

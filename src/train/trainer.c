@@ -232,14 +232,6 @@ static void trainer_order(mango_trainer *t)
     t->ordered = 1;
 }
 
-static mango_status trainer_unread(const mango_data *data, mango_err *err)
-{
-    mango_data_info info;
-    memset(&info, 0, sizeof info);
-    mango_data_get(data, &info, sizeof info);
-    return mgi_fail(err, MANGO_E_IO, "%s: a picture cannot be read", info.name);
-}
-
 mango_idx mgi_trainer_val_count(const mango_trainer *t)
 {
     const mango_idx all = t->val_info.count;
@@ -250,10 +242,8 @@ mango_status mgi_trainer_batch(mango_trainer *t, mango_idx b, mango_err *err)
 {
     trainer_order(t);
     t->batch.b = b;
-    if (mgi_batch_fill(&t->batch, t->data, t->order + t->step * t->o.batch, &t->o, 1, t->epoch,
-                       t->scale, t->shift) < 0)
-        return trainer_unread(t->data, err);
-    return MANGO_OK;
+    return mgi_batch_fill(&t->batch, t->data, t->order + t->step * t->o.batch, &t->o, 1,
+                          t->epoch, t->scale, t->shift, err);
 }
 
 mango_status mgi_trainer_look(mango_trainer *t, const mango_data *data, mango_idx at,
@@ -268,8 +258,7 @@ mango_status mgi_trainer_look(mango_trainer *t, const mango_data *data, mango_id
         part.label = t->batch.label + k;
         for (mango_idx i = 0; i < part.b; i++)
             index[i] = at + k + i;
-        if (mgi_batch_fill(&part, data, index, &t->o, 0, 0, t->scale, t->shift) < 0)
-            return trainer_unread(data, err);
+        MGI_TRY(mgi_batch_fill(&part, data, index, &t->o, 0, 0, t->scale, t->shift, err));
     }
     t->batch.b = b;
     t->batch.lam = 1;

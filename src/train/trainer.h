@@ -93,10 +93,11 @@ typedef struct mgi_batch {
     unsigned char *pixels; /* (b,C,H,W) as read, of data that is not in memory, else NULL */
 } mgi_batch;
 /* Pictures index[0..b-1] of data into the batch, changed at random as o asks
- * when `random`; stream by (epoch, picture). shift, scale: x = rgb*scale[c] + shift[c]. */
+ * when `random`; stream by (epoch, picture). shift, scale: x = rgb*scale[c] + shift[c].
+ * A picture that cannot be read is named. */
 MGI_FN mango_status mgi_batch_fill(mgi_batch *B, const mango_data *data, const mango_idx *index,
                                    const mango_train_options *o, int random, mango_idx epoch,
-                                   const float *scale, const float *shift);
+                                   const float *scale, const float *shift, mango_err *err);
 /* Blend each picture with the next one, lam ~ Beta(a,a). */
 MGI_FN void mgi_batch_mixup(mgi_batch *B, const mango_train_options *o, mango_idx update,
                             float *tmp);

@@ -230,7 +230,7 @@ static mango_status vqvae_reference(mango_trainer *t, mango_err *err)
     for (mango_idx at = 0; at < n; at += t->o.batch) {
         t->batch.b = MGI_MIN(t->o.batch, n - at);
         MGI_TRY_TO(mgi_batch_fill(&t->batch, t->data, t->order + at, &t->o, 0, 0, t->scale,
-                                  t->shift));
+                                  t->shift, NULL));
         MGI_TRY_TO(mgi_tape_forward(t->eval, t->batch.b, t->batch.x));
         vqvae_bytes(t->batch.b * e, t->eval->codes, raw + 2 * at * e);
     }
