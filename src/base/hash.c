@@ -87,10 +87,15 @@ static void hash_md5_block(uint32_t h[8], const unsigned char *p)
         default: f = c ^ (b | ~d), g = 7 * i % 16; break;
         }
         f += a + hash_md5_k[i] + w[g];
-        a = d, d = c, c = b;
+        a = d;
+        d = c;
+        c = b;
         b += hash_rotl(f, shift[i / 16][i % 4]);
     }
-    h[0] += a, h[1] += b, h[2] += c, h[3] += d;
+    h[0] += a;
+    h[1] += b;
+    h[2] += c;
+    h[3] += d;
 }
 
 MGI_FN void mgi_md5_init(mgi_hash *s)

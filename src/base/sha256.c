@@ -63,8 +63,14 @@ MGI_FN void mgi_sha256_ref(uint32_t H[8], const unsigned char *p, mango_idx n)
             SHA_ROUND(c, d, e, f, g, h, a, b, i + 6);
             SHA_ROUND(b, c, d, e, f, g, h, a, i + 7);
         }
-        H[0] += a, H[1] += b, H[2] += c, H[3] += d;
-        H[4] += e, H[5] += f, H[6] += g, H[7] += h;
+        H[0] += a;
+        H[1] += b;
+        H[2] += c;
+        H[3] += d;
+        H[4] += e;
+        H[5] += f;
+        H[6] += g;
+        H[7] += h;
     }
 }
 

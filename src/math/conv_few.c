@@ -131,7 +131,8 @@ static int few_enough(mango_idx n, const float *x)
         int count = 0;
         for (int k = 0; k < m; k++)
             count += x[i + k] != 0.0f;
-        some += count, seen += m;
+        some += count;
+        seen += m;
     }
     return (double)some <= FEW_DENSITY * (double)seen;
 }

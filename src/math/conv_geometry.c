@@ -18,8 +18,12 @@ MGI_FN int mgi_conv_shape(mgi_conv *c)
 MGI_FN mgi_conv mgi_conv_flip(const mgi_conv *c)
 {
     mgi_conv f = *c;
-    f.C = c->O, f.H = c->OH, f.W = c->OW;
-    f.O = c->C, f.OH = c->H, f.OW = c->W;
+    f.C = c->O;
+    f.H = c->OH;
+    f.W = c->OW;
+    f.O = c->C;
+    f.OH = c->H;
+    f.OW = c->W;
     f.transposed = !c->transposed;
     f.winograd = f.half = f.int8 = 0;
     return f;
@@ -62,8 +66,10 @@ MGI_FN void mgi_convgeo_phase(const mgi_conv *c, int phase, mgi_convgeo *g)
     *g = plain;
     if (c->transposed) {
         g->sh = g->sw = 1;
-        g->osy = c->sh, g->osx = c->sw;
-        g->kys = -c->sh, g->kxs = -c->sw;
+        g->osy = c->sh;
+        g->osx = c->sw;
+        g->kys = -c->sh;
+        g->kxs = -c->sw;
         convgeo_axis(phase / c->sw, c->kh, c->sh, c->ph, c->OH, &g->kh, &g->ky0, &g->oy0,
                      &g->py, &g->TH);
         convgeo_axis(phase % c->sw, c->kw, c->sw, c->pw, c->OW, &g->kw, &g->kx0, &g->ox0,

@@ -98,7 +98,8 @@ static void grad_fill(const grad_job *j, mango_idx ky, mango_idx kx, mango_idx r
     grad_clip(kx, j->sw, j->pw, j->Wb, j->Ws, &x0, &x1);
     grad_clip(ky, j->sh, j->ph, j->Hb, j->Hs, &y0, &y1);
     g->n = 0;
-    g->step_big = j->sw * j->Cb, g->step_small = j->Cs;
+    g->step_big = j->sw * j->Cb;
+    g->step_small = j->Cs;
     if (x1 - x0 == 1) { /* one column: step down the rows, or over the images */
         const int down = y1 - y0 > 1;
         g->step_big = (down ? j->sh : j->Hb) * j->Wb * j->Cb;
@@ -238,7 +239,12 @@ MGI_FN void mgi_conv_backward_weights(const mgi_conv *c, mango_idx N, const floa
                   .small = t ? x : dy};
     mgi_convgeo g;
     mgi_convgeo_phase(&f, 0, &g);
-    j.kh = g.kh, j.kw = g.kw, j.ph = g.py, j.pw = g.px, j.ky0 = g.ky0, j.kx0 = g.kx0;
+    j.kh = g.kh;
+    j.kw = g.kw;
+    j.ph = g.py;
+    j.pw = g.px;
+    j.ky0 = g.ky0;
+    j.kx0 = g.kx0;
     if (db)
         grad_bias(N * c->OH * c->OW, c->O, dy, db);
     if (N <= 0 || g.kh == 0)

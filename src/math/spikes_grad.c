@@ -51,7 +51,9 @@ static void spg_words(const spg_job *j, mango_idx ky, mango_idx kx, mango_idx w,
         mango_idx ix = ox * g->sw - g->px + kx;
         for (mango_idx i = 0; iy >= 0 && iy < g->H && i < m; i++, ix += g->sw)
             a[i] = ix >= 0 && ix < g->W ? row[ix * j->words] : 0;
-        a += m, n -= m, ox = 0;
+        a += m;
+        n -= m;
+        ox = 0;
         if (++oy == g->OH)
             oy = 0, image++;
     }

@@ -225,7 +225,8 @@ static void wino_fetch_input(const wino_job *j, mango_idx t)
     const mgi_conv *c = j->c;
     mango_idx n, y0, x0;
     wino_tile(j, t, &n, &y0, &x0);
-    y0 -= c->ph, x0 -= c->pw;
+    y0 -= c->ph;
+    x0 -= c->pw;
     const mango_idx from = MGI_MAX(0, x0 + (x0 > 0 ? 2 : 0)), to = MGI_MIN(c->W, x0 + j->a);
     for (mango_idx y = MGI_MAX(y0, 0); y < MGI_MIN(c->H, y0 + j->a); y++)
         wino_fetch(j->x + ((n * c->H + y) * c->W + from) * c->C, (to - from) * c->C);
@@ -381,7 +382,10 @@ MGI_FN void mgi_winograd_forward(const mgi_conv *c, mango_idx N, const float *x,
 {
     wino_job j = wino_plan(c, N);
     const mango_idx each = wino_scratch(&j);
-    j.x = x, j.U = packed, j.e = e, j.y = y;
+    j.x = x;
+    j.U = packed;
+    j.e = e;
+    j.y = y;
     if (j.team) {
         for (mango_idx i = 0; i < j.blocks; i++)
             wino_team(&j, i, work);

@@ -47,9 +47,14 @@ static mango_idx wgrad_up(mango_idx x)
 static mgi_conv wgrad_turned(const mgi_conv *c)
 {
     mgi_conv d = *c;
-    d.C = c->O, d.H = c->OH, d.W = c->OW;
-    d.O = c->C, d.OH = c->H, d.OW = c->W;
-    d.ph = 2 - c->ph, d.pw = 2 - c->pw;
+    d.C = c->O;
+    d.H = c->OH;
+    d.W = c->OW;
+    d.O = c->C;
+    d.OH = c->H;
+    d.OW = c->W;
+    d.ph = 2 - c->ph;
+    d.pw = 2 - c->pw;
     d.winograd = d.ph < 0 || d.pw < 0 ? 0 : mgi_winograd_rule(&d);
     return d;
 }
@@ -189,7 +194,10 @@ MGI_FN void mgi_winograd_backward_weights(const mgi_conv *c, mango_idx N, const 
     wgrad_job j = wgrad_plan(c, N);
     const mango_idx zeros = MGI_MAX(j.pitchV, j.pitchZ), items = j.points * j.panels;
     const mango_idx groups = mgi_ceil_div(c->O, WGRAD_O);
-    j.x = x, j.dy = dy, j.dw = dw, j.zero = work;
+    j.x = x;
+    j.dy = dy;
+    j.dw = dw;
+    j.zero = work;
     j.R = work + zeros;
     j.V = j.R + wgrad_up(j.points * c->C * c->O);
     j.Z = j.V + j.points * j.planeV;

@@ -17,7 +17,8 @@ __attribute__((target("sha,sse4.1"))) static void sha_x86(uint32_t H[8],
     const __m128i swap = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
     __m128i lo = _mm_loadu_si128((const __m128i *)(const void *)H);       /* d c b a */
     __m128i hi = _mm_loadu_si128((const __m128i *)(const void *)(H + 4)); /* h g f e */
-    lo = _mm_shuffle_epi32(lo, 0xB1), hi = _mm_shuffle_epi32(hi, 0x1B);
+    lo = _mm_shuffle_epi32(lo, 0xB1);
+    hi = _mm_shuffle_epi32(hi, 0x1B);
     __m128i abef = _mm_alignr_epi8(lo, hi, 8), cdgh = _mm_blend_epi16(hi, lo, 0xF0);
     for (; n > 0; n--, p += 64) {
         const __m128i abef0 = abef, cdgh0 = cdgh;
@@ -34,11 +35,16 @@ __attribute__((target("sha,sse4.1"))) static void sha_x86(uint32_t H[8],
                 _mm_add_epi32(_mm_sha256msg1_epu32(w[0], w[1]),
                               _mm_alignr_epi8(w[3], w[2], 4)),
                 w[3]);                                                             /* (2) */
-            w[0] = w[1], w[1] = w[2], w[2] = w[3], w[3] = next;
+            w[0] = w[1];
+            w[1] = w[2];
+            w[2] = w[3];
+            w[3] = next;
         }
-        abef = _mm_add_epi32(abef, abef0), cdgh = _mm_add_epi32(cdgh, cdgh0);
+        abef = _mm_add_epi32(abef, abef0);
+        cdgh = _mm_add_epi32(cdgh, cdgh0);
     }
-    lo = _mm_shuffle_epi32(abef, 0x1B), hi = _mm_shuffle_epi32(cdgh, 0xB1);
+    lo = _mm_shuffle_epi32(abef, 0x1B);
+    hi = _mm_shuffle_epi32(cdgh, 0xB1);
     _mm_storeu_si128((__m128i *)(void *)H, _mm_blend_epi16(lo, hi, 0xF0));
     _mm_storeu_si128((__m128i *)(void *)(H + 4), _mm_alignr_epi8(hi, lo, 8));
 }
