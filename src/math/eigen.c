@@ -19,11 +19,11 @@
 double mgi_dot64(mango_idx n, const double *x, const double *y)
 {
     double s[4] = {0.0, 0.0, 0.0, 0.0};
-    mango_idx i = 0;
-    for (; i + 4 <= n; i += 4)
+    const mango_idx fours = n - n % 4;
+    for (mango_idx i = 0; i < fours; i += 4)
         for (int k = 0; k < 4; k++)
             s[k] += x[i + k] * y[i + k];
-    for (; i < n; i++)
+    for (mango_idx i = fours; i < n; i++)
         s[0] += x[i] * y[i];
     return (s[0] + s[1]) + (s[2] + s[3]);
 }
