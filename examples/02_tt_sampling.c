@@ -54,8 +54,9 @@ int main(int argc, char **argv)
     mango_opt *opt;
     mango_err err;
     const uint64_t seed = argc > 1 ? (uint64_t)atoi(argv[1]) : 1;
-    if (mango_opt_defaults("protes", &o, sizeof o, &err) < 0 ||
-        mango_opt_set(&o, "k", BATCH, &err) < 0 || mango_opt_set(&o, "k_top", 5, &err) < 0 ||
+    if (mango_opt_defaults("protes", &o, &err) < 0 ||
+        mango_opt_set(&o, "k", BATCH, &err) < 0 ||
+        mango_opt_set(&o, "k_top", 5, &err) < 0 ||
         mango_opt_create(&opt, &modes, NULL, &o, seed, NULL, &err) < 0)
         return puts(err.text), 1;
     for (int round = 0; round <= 60; round++) {

@@ -10,7 +10,7 @@ static int progress(void *ud, const mango_session *s)
 {
     mango_session_info i;
     (void)ud;
-    mango_session_get(s, &i, sizeof i);
+    mango_session_get(s, &i);
     printf("%4d queries  best %.3f\n", (int)i.queries, i.best);
     return 0;
 }
@@ -36,10 +36,10 @@ int main(int argc, char **argv)
         TRY(mango_net_fill(gen, 7, 1.5));
         TRY(mango_net_fill(net, 7, 1.0));
     }
-    TRY(mango_objective_defaults(&oo, sizeof oo));
+    TRY(mango_objective_defaults(&oo));
     oo.T = 20; /* steps */
     oo.batch = 25; /* pictures at once */
-    TRY(mango_session_defaults("tt-b", &so, sizeof so, &err));
+    TRY(mango_session_defaults("tt-b", &so, &err));
     so.budget = 500;
     so.observe = progress;
     TRY(mango_search_create(&s, gen, net, target, &oo, &so, NULL, &err));

@@ -29,7 +29,7 @@ static inline mango_session_options t_session_options(const char *opt, mango_idx
                                                const char *journal)
 {
     mango_session_options o;
-    T_STATUS(mango_session_defaults(opt, &o, sizeof o, NULL), MANGO_OK);
+    T_STATUS(mango_session_defaults(opt, &o, NULL), MANGO_OK);
     o.budget = budget, o.seed = 5, o.journal = journal, o.sync = 0, o.stall = 20;
     return o;
 }
@@ -49,14 +49,14 @@ static inline void t_session_print(const mango_session *s, mgi_str *out)
     mango_session_info i;
     mango_value v;
     mango_idx I[T_SESSION_D];
-    T_STATUS(mango_session_get(s, &i, sizeof i), MANGO_OK);
+    T_STATUS(mango_session_get(s, &i), MANGO_OK);
     out->n = 0;
     mgi_str_printf(out, "%lld %lld %lld %lld %lld %lld %lld %lld", (long long)i.queries,
                    (long long)i.cached, (long long)i.missing, (long long)i.asks,
                    (long long)i.restarts, (long long)i.improvements, (long long)i.told,
                    (long long)i.open);
     for (mango_idx q = 0; q < i.queries; q++) {
-        T_STATUS(mango_session_value(s, q, &v, sizeof v), MANGO_OK);
+        T_STATUS(mango_session_value(s, q, &v), MANGO_OK);
         T_STATUS(mango_session_code(s, v.id, I), MANGO_OK);
         mgi_str_printf(out, "\n%lld %lld ", (long long)v.id, (long long)v.shown);
         mgi_str_float(out, v.y);
@@ -105,7 +105,7 @@ static inline int t_session_ask_until(mango_session *s, mango_idx A)
     mango_idx I[T_SESSION_CAP * T_SESSION_D], K;
     mango_session_info i;
     for (int k = 0; k < 1000; k++) {
-        mango_session_get(s, &i, sizeof i);
+        mango_session_get(s, &i);
         if (i.asks > A)
             return 1;
         if (mango_session_ask(s, T_SESSION_CAP, &K, id, I) < 0)

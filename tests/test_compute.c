@@ -6,7 +6,7 @@ static void t_compute_kernels(void)
 {
     mango_kernels_info info = {0};
     int known = 0;
-    T_STATUS(mango_kernels_get(&info, sizeof info), MANGO_OK);
+    T_STATUS(mango_kernels_get(&info), MANGO_OK);
     T_REQUIRE(info.name != NULL);
     for (mango_idx i = 0; mango_kernels_name(i); i++)
         known += !strcmp(mango_kernels_name(i), info.name);
@@ -15,7 +15,7 @@ static void t_compute_kernels(void)
     T_EQ(info.rows, mgi_kernels_get()->mr);
     T_EQ(info.columns, mgi_kernels_get()->nr);
     T_CHECK(mango_kernels_name(-1) == NULL);
-    T_STATUS(mango_kernels_get(NULL, sizeof info), MANGO_E_ARG);
+    T_STATUS(mango_kernels_get_sized(NULL, sizeof info), MANGO_E_ARG);
     T_EQ(mango_peak(3), 3.0 * 128 * info.rows * info.columns * mango_threads());
     T_EQ(mango_peak(0), -1);
     const double one[2] = {mango_exp(1.0), mgi_exp(1.0)},
@@ -59,7 +59,7 @@ static void t_compute_conv(void)
         bits[i / C * WORDS + i % C / 64] |= (uint64_t)(x[i] > 0) << (i % C % 64);
     }
     T_OK_OR_RETURN(mango_conv_create(&c, &s, N, w, NULL, &err), &err);
-    T_STATUS(mango_conv_get(c, &info, sizeof info), MANGO_OK);
+    T_STATUS(mango_conv_get(c, &info), MANGO_OK);
     T_EQ(info.H, 4);
     T_EQ(info.W, 6);
     T_EQ(info.macs, 70.0 * 33 * (2 + 3 + 3 + 2) * (2 + 3 + 3 + 3 + 3 + 2));
@@ -102,10 +102,10 @@ static void t_compute_uses(void)
         T_OK_OR_RETURN(mango_net_zoo(&n, spec[k], NULL, &err), &err);
         for (mango_idx i = 0; i < mango_net_layers(n); i++) {
             mango_layer l, in;
-            mango_net_layer(n, i, &l, sizeof l);
+            mango_net_layer(n, i, &l);
             if (strcmp(l.kind, "conv") && strcmp(l.kind, "linear"))
                 continue;
-            mango_net_layer(n, mango_net_layer_input(n, i, 0), &in, sizeof in);
+            mango_net_layer(n, mango_net_layer_input(n, i, 0), &in);
             double sum = 0;
             for (mango_idx y = 0; y < in.H; y++)
                 for (mango_idx x = 0; x < in.W; x++)

@@ -195,7 +195,7 @@ static mango_status t_data_open_mnist(void *ud, const mango_alloc *al)
 {
     mango_data *d;
     mango_data_options o;
-    mango_data_defaults(&o, sizeof o);
+    mango_data_defaults(&o);
     o.codecs = t_data_codecs;
     mango_status st = mango_data_open(&d, "mnist", (const char *)ud, "test", &o, al, NULL);
     mango_data_destroy(d);
@@ -212,13 +212,13 @@ static void t_data_mnist(void)
     mango_err err;
     unsigned char px[784];
     int label;
-    mango_data_defaults(&o, sizeof o);
+    mango_data_defaults(&o);
     o.codecs = t_data_codecs;
     mkdir(dir, 0777);
     T_STATUS(mango_data_open(&d, "mnist", dir, "test", &o, NULL, &err), MANGO_E_IO);
     t_data_mnist_write(dir, 20, 1);
     T_OK_OR_RETURN(mango_data_open(&d, "mnist", dir, "test", &o, NULL, &err), &err);
-    mango_data_get(d, &info, sizeof info);
+    mango_data_get(d, &info);
     T_EQ(info.count, 20);
     T_EQ(info.C * 10000 + info.H * 100 + info.W, 12828);
     T_OK(mango_data_picture(d, 13, px, &label, &err), &err);
@@ -261,7 +261,7 @@ static void t_data_cifar(void)
     snprintf(path, sizeof path, "%s/test_batch.bin", dir);
     t_write(path, f, sizeof f);
     T_STATUS(mango_data_open(&d, "cifar10", dir, "test", NULL, NULL, &err), MANGO_E_FORMAT);
-    mango_data_defaults(&o, sizeof o);
+    mango_data_defaults(&o);
     o.partial = 1;
     T_OK_OR_RETURN(mango_data_open(&d, "cifar10", dir, "test", &o, NULL, &err), &err);
     T_OK(mango_data_picture(d, 17, px, &label, &err), &err);
@@ -287,7 +287,7 @@ static mango_status t_data_open_folder(void *ud, const mango_alloc *al)
     mango_data *d;
     mango_data_options o;
     static unsigned char px[3 * 64 * 64];
-    mango_data_defaults(&o, sizeof o);
+    mango_data_defaults(&o);
     o.codecs = t_data_codecs;
     o.resize = o.crop = 64;
     mango_status st = mango_data_open(&d, "folder", (const char *)ud, NULL, &o, al, NULL);
@@ -307,7 +307,7 @@ static void t_data_folder(void)
     mango_err err;
     static unsigned char px[3 * 64 * 64];
     int label;
-    mango_data_defaults(&o, sizeof o);
+    mango_data_defaults(&o);
     o.codecs = t_data_codecs;
     o.resize = o.crop = 64;
     mkdir(dir, 0777);
@@ -321,7 +321,7 @@ static void t_data_folder(void)
         t_write(path, bytes, 4);
     }
     T_OK_OR_RETURN(mango_data_open(&d, "folder", dir, "test", &o, NULL, &err), &err);
-    mango_data_get(d, &info, sizeof info);
+    mango_data_get(d, &info);
     T_EQ(info.count, 3);
     T_EQ(info.classes, 2);
     T_STR(mango_data_class(d, 0), "ant");

@@ -277,7 +277,7 @@ static void t_file_shrinks(void)
         if (i == 1)
             T_EQ(truncate(path, 0), 0);
         const mango_reading r = {mango_net_layers(n) - 1, MANGO_READ_MEAN, y[i]};
-        mango_plan_defaults(&o, sizeof o);
+        mango_plan_defaults(&o);
         o.batch = 1, o.T = 3, o.raw = 1;
         T_OK(mango_plan_create(&plan, n, &o, 1, &r, NULL, &err), &err);
         T_OK(mango_plan_run(plan, 1, x), &err);

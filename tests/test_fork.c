@@ -17,7 +17,7 @@ static double t_fork_once(void)
     double sum = (double)NAN;
     static float x[4 * 3 * 32 * 32], y[4 * 10];
     mango_fill_u("input", 5, MGI_COUNT(x), x);
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.batch = 4, o.raw = 1;
     if (mango_net_zoo(&n, "resnet18,width=0.25", NULL, NULL) >= 0 &&
         mango_net_fill(n, 7, 1) >= 0) {

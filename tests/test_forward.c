@@ -20,7 +20,7 @@ static mango_net *t_forward_zoo(const char *spec, uint64_t seed, double gain)
 static mango_idx t_forward_size(const mango_net *net, mango_idx layer)
 {
     mango_layer l;
-    T_CHECK(mango_net_layer(net, layer, &l, sizeof l) == MANGO_OK);
+    T_CHECK(mango_net_layer(net, layer, &l) == MANGO_OK);
     return l.C * l.H * l.W;
 }
 
@@ -176,7 +176,7 @@ static void t_forward_golden(const char *arch)
     }
     mango_reading r[64];
     mango_plan_options o;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.T = g.T;
     o.batch = g.B;
     o.raw = 1;
@@ -213,7 +213,7 @@ static void t_forward_codes(void)
     }
     mango_read what;
     mango_plan_options o;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.batch = g.B;
     o.raw = 1;
     const mango_idx vq = t_forward_layer(&g, "indices", &what), out = g.net->output;
@@ -249,7 +249,7 @@ static void t_forward_codes(void)
 static void t_forward_feed(mango_net *net)
 {
     mango_plan_options o;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.batch = 2;
     int fed = 0;
     const mango_idx n = 2 * t_forward_size(net, net->output);
@@ -282,7 +282,7 @@ static void t_forward_feed(mango_net *net)
 static void t_forward_normalized(mango_net *net)
 {
     mango_plan_options o;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     const mango_idx n = t_forward_size(net, net->output),
                     hw = t_forward_size(net, net->input) / 3;
     float *x = t_forward_input(net, 1, 9);
@@ -303,7 +303,7 @@ static void t_forward_spectral(void)
     mango_net *net = t_forward_zoo("sngan_dsc,width=0.125", 7, 1.0);
     T_REQUIRE(net != NULL);
     mango_plan_options o;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.raw = 1;
     float *x = t_forward_input(net, 1, 3);
     float *y = t_forward_read(net, &o, net->output, MANGO_READ_MEAN, 1, x, 1);

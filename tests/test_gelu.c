@@ -66,7 +66,7 @@ static void t_gelu_values(void)
     mango_plan_options po;
     mango_err e = {""};
     T_REQUIRE(net != NULL);
-    T_OK(mango_plan_defaults(&po, sizeof po), NULL);
+    T_OK(mango_plan_defaults(&po), NULL);
     for (int i = 0; i < T_GELU_N; i++)
         x[i] = t_gelu_golden[i].x;
     if (T_OK(mango_plan_create(&p, net, &po, 1, &r, NULL, &e), &e) &&

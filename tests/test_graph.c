@@ -94,7 +94,7 @@ static void t_graph_shape_is(const char *spec, const char *layer, mango_idx C, m
     mango_err err = {""};
     T_REQUIRE(n != NULL);
     T_OK(mango_net_find(n, layer, &i, &err), &err);
-    T_STATUS(mango_net_layer(n, i, &l, sizeof l), MANGO_OK);
+    T_STATUS(mango_net_layer(n, i, &l), MANGO_OK);
     T_STR(l.name, layer);
     T_EQ(l.C, C);
     T_EQ(l.H, H);
@@ -461,15 +461,15 @@ static void t_graph_names(void)
     T_REQUIRE(n != NULL);
     T_STATUS(mango_net_find(n, "layer4.1.sn3", &i, &err), MANGO_E_NAME);
     T_CHECK(strstr(err.text, "layer4.1.sn3") && strstr(err.text, "layer4.1.sn2"));
-    T_STATUS(mango_net_layer(n, -1, &l, sizeof l), MANGO_E_ARG);
-    T_STATUS(mango_net_layer(n, mango_net_layers(n), &l, sizeof l), MANGO_E_ARG);
+    T_STATUS(mango_net_layer(n, -1, &l), MANGO_E_ARG);
+    T_STATUS(mango_net_layer(n, mango_net_layers(n), &l), MANGO_E_ARG);
     T_STATUS(mango_net_find(n, "conv1", &i, &err), MANGO_OK);
-    T_STATUS(mango_net_layer(n, i, &l, sizeof l), MANGO_OK);
+    T_STATUS(mango_net_layer(n, i, &l), MANGO_OK);
     T_STR(l.kind, "conv");
     T_EQ(l.params, 8 * 3 * 49);
     T_EQ(l.spiking, 0);
     T_STATUS(mango_net_find(n, "bn1", &i, &err), MANGO_OK);
-    T_STATUS(mango_net_layer(n, i, &l, sizeof l), MANGO_OK);
+    T_STATUS(mango_net_layer(n, i, &l), MANGO_OK);
     T_EQ(l.params, 16);
     T_STATUS(mango_net_meta_set(n, "accuracy", "0.7"), MANGO_OK);
     T_STATUS(mango_net_meta_set(n, "accuracy", "0.85"), MANGO_OK);

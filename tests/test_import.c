@@ -152,14 +152,14 @@ static void t_import_good(void)
         t_import_zip(&z, &p);
         T_OK_OR_RETURN(mango_pytorch_parse(&c, z.b, z.n, "x", NULL, NULL, &err), &err);
         T_EQ(mango_pytorch_tensors(c), 1);
-        T_STATUS(mango_pytorch_tensor(c, 0, &t, sizeof t), MANGO_OK);
+        T_STATUS(mango_pytorch_tensor(c, 0, &t), MANGO_OK);
         T_STR(t.name, "w");
         T_STR(t.dtype, "float32");
         T_EQ(t.count, 6);
         T_OK(mango_pytorch_floats(c, 0, v, &err), &err);
         if (mgi_little_endian())
             T_MEM(v, k ? turned : want, sizeof v);
-        T_STATUS(mango_pytorch_tensor(c, 1, &t, sizeof t), MANGO_E_ARG);
+        T_STATUS(mango_pytorch_tensor(c, 1, &t), MANGO_E_ARG);
         mango_pytorch_destroy(c);
     }
 }
@@ -424,7 +424,7 @@ static void t_import_legacy(void)
     t_import_put(&s, in, sizeof in);
     T_OK_OR_RETURN(mango_pytorch_parse(&c, s.b, s.n, "x", NULL, NULL, &err), &err);
     mango_pytorch_info info;
-    T_STATUS(mango_pytorch_get(c, &info, sizeof info), MANGO_OK);
+    T_STATUS(mango_pytorch_get(c, &info), MANGO_OK);
     T_STR(info.format, "legacy");
     T_STR(info.under, "state_dict");
     T_OK(mango_pytorch_floats(c, 0, v, &err), &err);
@@ -458,7 +458,7 @@ static void t_import_shared(void)
     T_OK_OR_RETURN(mango_pytorch_open(&c, path, NULL, NULL, &err), &err);
     T_EQ(mango_pytorch_tensors(c), 24);
     for (mango_idx i = 0; i < mango_pytorch_tensors(c); i++) {
-        T_REQUIRE(mango_pytorch_tensor(c, i, &t, sizeof t) == MANGO_OK);
+        T_REQUIRE(mango_pytorch_tensor(c, i, &t) == MANGO_OK);
         if (!strcmp(t.name, "spiking0.beta"))
             T_OK(mango_pytorch_floats(c, i, &beta, &err), &err);
     }

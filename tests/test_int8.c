@@ -209,7 +209,7 @@ static float *t_int8_read(const mango_net *net, mango_plan_options o, const char
     T_OK(mango_net_find(net, beside, &at[1], &err), &err);
     float *y[2];
     for (int i = 0; i < 2; i++) {
-        mango_net_layer(net, at[i], &l, sizeof l);
+        mango_net_layer(net, at[i], &l);
         y[i] = calloc((size_t)(o.T * T_INT8_B * l.C * l.H * l.W), sizeof *y[i]);
     }
     const mango_reading r[2] = {{at[0], MANGO_READ_SPIKES, y[0]}, {at[1], MANGO_READ_SPIKES, y[1]}};
@@ -227,7 +227,7 @@ static float *t_int8_read(const mango_net *net, mango_plan_options o, const char
 static mango_plan_options t_int8_options(void)
 {
     mango_plan_options o;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.T = T_INT8_T;
     o.int8 = 1;
     return o;
@@ -357,7 +357,7 @@ static void t_int8_objective(void)
     mango_err err = {""};
     mango_idx I[128];
     double y[2] = {0, 0};
-    mango_objective_defaults(&o, sizeof o);
+    mango_objective_defaults(&o);
     T_OK(mango_net_zoo(&gen, "sngan,width=0.0625", NULL, &err), &err);
     T_OK(mango_net_zoo(&net, "spiking_resnet18,width=0.5,T=10", NULL, &err), &err);
     T_REQUIRE(gen && net);
@@ -372,7 +372,7 @@ static void t_int8_objective(void)
         T_OK_OR_RETURN(mango_objective_create(&f, gen, net, "layer4.0.sn1:5", &o, NULL, &err),
                        &err);
         T_OK(mango_objective_eval(f, 1, I, y + i), NULL);
-        mango_objective_get(f, info + i, sizeof info[i]);
+        mango_objective_get(f, info + i);
         mango_objective_destroy(f);
     }
     T_CHECK(y[0] > 0.0 && y[0] <= 1.0 && y[1] > 0.0 && fabs(y[0] - y[1]) < 0.3);

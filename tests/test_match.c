@@ -45,7 +45,7 @@ static mango_offer *t_match_add(t_match_set *s, const char *prefix, const char *
 static t_match_set *t_match_offer(const mango_net *net, const char *prefix)
 {
     static t_match_set s;
-    T_STATUS(mango_offers_defaults(&s.o, sizeof s.o), MANGO_OK);
+    T_STATUS(mango_offers_defaults(&s.o), MANGO_OK);
     s.o.offer = s.offer;
     s.o.values = t_match_values;
     s.o.ud = &s;
@@ -78,7 +78,7 @@ static void t_match_fills(void)
     mem->rank = 2;
     mem->shape[0] = 4, mem->shape[1] = 6;
     T_OK(mango_net_match(net, &s->o, &m, &err), &err);
-    T_STATUS(mango_match_get(m, &r, sizeof r), MANGO_OK);
+    T_STATUS(mango_match_get(m, &r), MANGO_OK);
     T_STR(r.strip, "module.");
     T_STR(r.add, "");
     T_EQ(r.filled, net->n_params);
@@ -164,7 +164,7 @@ static void t_match_report(void)
     s->offer[0].shape[0]++;      /* of the wrong shape */
     snprintf(s->name[1], 160, "other"); /* missing and left over */
     T_STATUS(mango_net_match(net, &s->o, &m, &err), MANGO_E_SHAPE);
-    T_STATUS(mango_match_get(m, &r, sizeof r), MANGO_OK);
+    T_STATUS(mango_match_get(m, &r), MANGO_OK);
     T_EQ(r.missing * 100 + r.left * 10 + r.shape, 111);
     T_EQ(mango_match_lines(m), 3);
     T_CHECK(strstr(mango_match_line(m, 0), "wrong shape: ") != NULL);
@@ -184,7 +184,7 @@ static void t_match_report(void)
     T_STATUS(mango_net_match(NULL, &s->o, &m, &err), MANGO_E_ARG);
     T_CHECK(err.text[0] != 0);
     T_EQ(mango_match_lines(NULL), -1);
-    T_STATUS(mango_match_get(NULL, &r, sizeof r), MANGO_E_ARG);
+    T_STATUS(mango_match_get(NULL, &r), MANGO_E_ARG);
     mango_match_destroy(NULL);
     mango_net_destroy(net);
 }
@@ -209,13 +209,13 @@ static void t_match_archive_is(const mango_archive *a, const char *path)
     unsigned char *p = NULL;
     mango_idx n = 0;
     const mango_alloc al = mgi_alloc_get(NULL);
-    T_REQUIRE(mango_archive_get(a, &info, sizeof info) == MANGO_OK);
+    T_REQUIRE(mango_archive_get(a, &info) == MANGO_OK);
     T_STR(info.format, "safetensors");
     T_EQ(info.tensors, 2);
     T_EQ(info.has_graph, 0);
     const mango_idx at = mango_archive_find(a, "w");
     T_REQUIRE(at >= 0);
-    T_STATUS(mango_archive_tensor(a, at, &t, sizeof t), MANGO_OK);
+    T_STATUS(mango_archive_tensor(a, at, &t), MANGO_OK);
     T_CHECK(t.rank == 2 && t.shape[0] == 2 && t.shape[1] == 3 && t.count == 6);
     T_STR(t.dtype, "F32");
     T_STATUS(mango_archive_floats(a, at, v, NULL), MANGO_OK);
@@ -362,7 +362,7 @@ static void t_match_settings(void)
               "out_scale=0.5,mean=0.25,std=1,2,4,out_shift=-1,T=7 --out set.safetensors",
               0, "8 parameters of snn_conv");
     T_OK_OR_RETURN(mango_net_load(&net, t_work("set.safetensors"), NULL, &err), &err);
-    T_STATUS(mango_net_get(net, &info, sizeof info), MANGO_OK);
+    T_STATUS(mango_net_get(net, &info), MANGO_OK);
     T_NEAR(info.out_scale, 0.5, 0);
     T_NEAR(info.out_shift, -1, 0);
     T_CHECK(info.mean[0] == 0.25f && info.mean[2] == 0.25f && info.std[2] == 4);

@@ -46,7 +46,7 @@ static mango_session_options t_mei_options(const char *opt, mango_idx budget,
                                            const char *journal)
 {
     mango_session_options o;
-    T_STATUS(mango_session_defaults(opt, &o, sizeof o, NULL), MANGO_OK);
+    T_STATUS(mango_session_defaults(opt, &o, NULL), MANGO_OK);
     o.budget = budget, o.seed = 5, o.journal = journal, o.sync = 0, o.stall = 20;
     return o;
 }
@@ -57,7 +57,7 @@ static void t_mei_print(const mango_session *s, mgi_str *out)
     mango_session_info i;
     mango_idx I[T_MEI_D];
     double y;
-    mango_session_get(s, &i, sizeof i);
+    mango_session_get(s, &i);
     out->n = 0;
     mgi_str_printf(out, "%lld %lld %lld %lld %lld %lld\n", (long long)i.queries,
                    (long long)i.cached, (long long)i.missing, (long long)i.asks,
@@ -120,7 +120,7 @@ static void t_mei_search(void)
         o.stall = 200;
         T_STATUS(mango_session_create(&s, &m, &o, t_mei_f, &w, NULL, NULL), MANGO_OK);
         T_STATUS(mango_session_run(s), MANGO_STOP_SPACE); /* 192 codes: all of them */
-        mango_session_get(s, &info, sizeof info);
+        mango_session_get(s, &info);
         T_EQ(info.queries, 192);
         T_EQ(w.queries, 192);
         T_CHECK(info.cached > 0 && info.asks > 0);
@@ -135,7 +135,7 @@ static void t_mei_search(void)
 static int t_mei_watch(void *ud, const mango_session *s)
 {
     mango_session_info i;
-    mango_session_get(s, &i, sizeof i);
+    mango_session_get(s, &i);
     return i.asks >= *(int *)ud;
 }
 
@@ -185,7 +185,7 @@ static void t_mei_odd(void)
     T_EQ(mango_session_improvement(s, 0), -1);
     T_STATUS(mango_session_step(s), MANGO_E_CALLBACK);
     T_CHECK(mango_session_error(s)[0] != '\0');
-    mango_session_get(s, &i, sizeof i);
+    mango_session_get(s, &i);
     T_CHECK(i.queries == 0 && i.asks == 1);
     w.fail_at = 0;
     T_STATUS(mango_session_run(s), MANGO_STOP_BUDGET); /* and goes on */
@@ -199,7 +199,7 @@ static void t_mei_bad(void)
     mango_session *s;
     mango_err err = {""};
     t_mei_world w = {0, 0, 0, 0};
-    T_STATUS(mango_session_defaults("nothing", &o, sizeof o, &err), MANGO_E_NAME);
+    T_STATUS(mango_session_defaults("nothing", &o, &err), MANGO_E_NAME);
     o = t_mei_options("tt", 0, NULL);
     T_STATUS(mango_session_create(&s, &m, &o, t_mei_f, &w, NULL, &err), MANGO_E_ARG);
     T_CHECK(strstr(err.text, "budget") != NULL);

@@ -62,7 +62,7 @@ static float *t_narrow_read(const mango_net *net, const mango_plan_options *o,
 static mango_plan_options t_narrow_options(void)
 {
     mango_plan_options o;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.T = T_NARROW_T;
     o.batch = T_NARROW_B;
     o.raw = 1;
@@ -202,7 +202,7 @@ static void t_narrow_give_train(void)
     T_OK(mango_data_make(&data, "toy", 8, 1, 4, 4, 2, pixel, label, NULL, &err), &err);
     T_OK_OR_RETURN(mango_net_parse(&net, text, (mango_idx)strlen(text), NULL, &err), &err);
     T_OK(mango_train_init(net, MANGO_TRAIN_NET, 1, NULL), NULL);
-    T_OK(mango_train_defaults(MANGO_TRAIN_NET, net, &o, sizeof o, NULL), NULL);
+    T_OK(mango_train_defaults(MANGO_TRAIN_NET, net, &o, NULL), NULL);
     o.batch = 4;
     for (int take = 0; take < 3; take++) {
         T_STATUS(mango_trainer_create(&t, MANGO_TRAIN_NET, net, NULL, data, NULL, &o, NULL, &err),
@@ -213,7 +213,7 @@ static void t_narrow_give_train(void)
         float y[2];
         mango_plan *p = NULL;
         mango_plan_options po;
-        mango_plan_defaults(&po, sizeof po);
+        mango_plan_defaults(&po);
         const mango_reading r = {net->output, MANGO_READ_MEAN, y};
         if (take == 1)
             T_OK(mango_plan_create(&p, net, &po, 1, &r, NULL, &err), &err);
@@ -237,7 +237,7 @@ static void t_narrow_give_plans(void)
     for (int i = 0; i < 49; i++)
         code[i] = (float)(7 * i % 32);
     mango_plan_options o;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.from = vq;
     for (int i = 0; i < 3; i++) {
         y[i] = calloc(784, sizeof *y[i]);
@@ -277,7 +277,7 @@ static void t_narrow_give_objective(void)
     for (int i = 0; i < 2; i++) {
         T_OK_OR_RETURN(mango_objective_create(&o[i], gen, net, "spiking1:3", NULL, NULL, &err), &err);
         T_OK(mango_objective_eval(o[i], 1, I, y + i), NULL);
-        mango_objective_get(o[i], info + i, sizeof info[i]);
+        mango_objective_get(o[i], info + i);
         memcpy(digest[i][0], info[i].gen, 65);
         memcpy(digest[i][1], info[i].net, 65);
         mango_net_give(gen);
@@ -318,7 +318,7 @@ static void t_narrow_open_objective(void)
         T_OK_OR_RETURN(mango_objective_create(&o[i], n[i][0], n[i][1], "spiking1:3", NULL, NULL, &err),
                        &err);
         T_OK(mango_objective_eval(o[i], 1, I, y + i), NULL);
-        mango_objective_get(o[i], info + i, sizeof info[i]);
+        mango_objective_get(o[i], info + i);
     }
     mango_set_threads(threads);
     T_CHECK(y[0] == y[1] && y[0] > 0.0);

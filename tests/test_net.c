@@ -24,19 +24,19 @@ static void t_net_public(void)
     mango_net *n = t_net_parse("mango-graph 1\nnet arch=tiny T=3 mean=0.5 std=0.25\n"
                            "in input - shape=3x5x5\nc conv in out=4 kernel=3 pad=1\n"
                            "s lif c beta=0.5\nf linear s out=2 bias=0\n");
-    T_STATUS(mango_net_get(n, &o, sizeof o), MANGO_OK);
+    T_STATUS(mango_net_get(n, &o), MANGO_OK);
     T_CHECK(!strcmp(o.arch, "tiny") && o.layers == 4 && o.params == 3 && o.T == 3);
     T_CHECK(o.input == 0 && o.output == 3 && o.spiking == 1 && o.latent_classes == -1);
     T_CHECK(o.mean[2] == 0.5f && o.std[0] == 0.25f && o.out_scale == 1 && o.out_shift == 0);
     T_CHECK(o.macs == 25 * 3 * 4 * 9 + 3 * 100 * 2);
-    T_STATUS(mango_net_layer(n, 1, &l, sizeof l), MANGO_OK);
+    T_STATUS(mango_net_layer(n, 1, &l), MANGO_OK);
     T_CHECK(l.macs == 2700 && l.macs_inside == 3 * 4 * 13 * 13 && l.timed == 0 && !l.lif);
-    T_STATUS(mango_net_layer(n, 2, &l, sizeof l), MANGO_OK);
+    T_STATUS(mango_net_layer(n, 2, &l), MANGO_OK);
     T_CHECK(l.lif && l.lif->beta == 0.5f && l.timed && l.inputs == 1);
     T_CHECK(mango_net_layer_input(n, 2, 0) == 1 && mango_net_layer_input(n, 2, 1) == -1);
-    T_STATUS(mango_net_param_at(n, 1, &p, sizeof p), MANGO_OK);
+    T_STATUS(mango_net_param_at(n, 1, &p), MANGO_OK);
     T_CHECK(!strcmp(p.name, "c.bias") && p.rank == 1 && p.count == 4 && p.trained && !p.values);
-    T_STATUS(mango_net_param_at(n, 3, &p, sizeof p), MANGO_E_ARG);
+    T_STATUS(mango_net_param_at(n, 3, &p), MANGO_E_ARG);
     T_STATUS(mango_net_digest(n, MANGO_DIGEST_ALL, hex[0]), MANGO_E_STATE); /* no values */
     T_OK(mango_net_fill(n, 1, 1), NULL);
     T_STATUS(mango_net_digest(n, MANGO_DIGEST_ALL, hex[0]), MANGO_OK);
@@ -51,9 +51,9 @@ static void t_net_public(void)
     const float mean[3] = {0.1f, 0.2f, 0.3f}, zero[3] = {1, 0, 1};
     T_STATUS(mango_net_set_normalization(n, mean, zero), MANGO_E_ARG);
     T_STATUS(mango_net_set_normalization(n, mean, mean), MANGO_OK);
-    T_STATUS(mango_net_get(n, &o, sizeof o), MANGO_OK);
+    T_STATUS(mango_net_get(n, &o), MANGO_OK);
     T_CHECK(o.mean[1] == 0.2f && o.std[2] == 0.3f);
-    T_STATUS(mango_net_get(NULL, &o, sizeof o), MANGO_E_ARG);
+    T_STATUS(mango_net_get(NULL, &o), MANGO_E_ARG);
     T_CHECK(mango_net_layers(NULL) == -1 && mango_net_params(NULL) == -1);
     T_STATUS(mango_net_load(&n, NULL, NULL, &err), MANGO_E_ARG);
     T_CHECK(strstr(err.text, "mango_net_load") != NULL);
@@ -91,7 +91,7 @@ static void t_net_rule_scalars(void)
     mango_layer l;
     mango_err err = {""};
     if (T_OK(mango_net_load(&n, t_net_file(graph, 3, name, v), NULL, &err), &err)) {
-        T_STATUS(mango_net_layer(n, 1, &l, sizeof l), MANGO_OK);
+        T_STATUS(mango_net_layer(n, 1, &l), MANGO_OK);
         T_CHECK(l.lif->U_thr == 0.846f && l.lif->beta == 0.25f);
     }
     mango_net_destroy(n);
@@ -120,7 +120,7 @@ static void t_net_negative_variance(void)
     n = t_net_parse(graph);
     T_OK(mango_net_fill(n, 1, 1), NULL);
     mango_net_param(n, "b.running_var", NULL, NULL)[0] = -1;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     T_STATUS(mango_plan_create(&p, n, &o, 1, &r, NULL, &err), MANGO_E_FORMAT);
     T_CHECK(strstr(err.text, "b.running_var") != NULL);
     mango_plan_destroy(p);
@@ -169,7 +169,7 @@ static void t_net_endless(void)
         mango_err err = {""};
         mango_plan *p = NULL;
         mango_plan_options o;
-        mango_plan_defaults(&o, sizeof o);
+        mango_plan_defaults(&o);
         snprintf(text, sizeof text, "%s%s", i == 2 ? T_NET_HEAD : "mango-graph 1\nnet arch=a\n",
                  graph[i]);
         mango_net *n = t_net_parse(text);
@@ -192,12 +192,12 @@ static void t_net_steps(void)
     mango_plan_info info;
     mango_net *n = t_net_parse(T_NET_HEAD "x input - shape=1\ny tanh x\ns lif y beta=0.5\n");
     mango_reading r = {1, MANGO_READ_MEAN, y};
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.T = 40;
     for (int spikes = 0; spikes < 2; spikes++) {
         r.layer = 1 + spikes;
         T_OK(mango_plan_create(&p, n, &o, 1, &r, NULL, &err), &err);
-        T_STATUS(mango_plan_get(p, &info, sizeof info), MANGO_OK);
+        T_STATUS(mango_plan_get(p, &info), MANGO_OK);
         T_CHECK(info.T == 40 && info.steps == (spikes ? 40 : 1) && info.readings == 1);
         T_STATUS(mango_plan_run(p, 2, x), MANGO_E_ARG);
         T_STR(mango_plan_error(p), "2 inputs: expected 1..1");
@@ -213,7 +213,7 @@ static void t_net_read(const mango_net *n, const char *layer, const float *x, fl
     mango_plan *p = NULL;
     mango_plan_options o;
     mango_reading r = {0, MANGO_READ_MEAN, y};
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     T_OK(mango_net_find(n, layer, &r.layer, &err), &err);
     T_OK(mango_plan_create(&p, n, &o, 1, &r, NULL, &err), &err);
     T_OK(mango_plan_run(p, 1, x), NULL);
@@ -239,18 +239,18 @@ static void t_net_aim(void)
     mango_reading r = {0, MANGO_READ_MEAN, y};
     T_OK(mango_net_fill(n, 3, 1), NULL);
     mango_fill_u("aim.x", 1, 243, x);
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     T_OK_OR_RETURN(mango_plan_create(&p, n, &o, 1, &r, NULL, &err), &err);
     for (mango_idx i = 0; i < MGI_COUNT(at); i++) {
         mango_layer l;
         T_OK(mango_net_find(n, at[i], &r.layer, &err), &err);
         T_OK(mango_plan_aim(p, 1, &r, &err), &err);
-        T_STATUS(mango_net_layer(n, r.layer, &l, sizeof l), MANGO_OK);
+        T_STATUS(mango_net_layer(n, r.layer, &l), MANGO_OK);
         T_OK(mango_plan_run(p, 1, x), NULL);
         t_net_read(n, at[i], x, want);
         T_MEM(y, want, (size_t)(l.C * l.H * l.W) * sizeof *y);
         mango_plan_info info;
-        T_STATUS(mango_plan_get(p, &info, sizeof info), MANGO_OK);
+        T_STATUS(mango_plan_get(p, &info), MANGO_OK);
         bytes[i] = info.weights;
     }
     T_CHECK(bytes[0] > 0 && bytes[1] > bytes[0] && bytes[2] == bytes[1] && bytes[3] > bytes[2]);
@@ -273,7 +273,7 @@ static mango_status t_net_aim_all(void *ud, const mango_alloc *al)
     mango_plan *p = NULL;
     mango_plan_options o;
     mango_reading r = {1, MANGO_READ_MEAN, y};
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     mango_status st = mango_plan_create(&p, n, &o, 1, &r, al, NULL);
     r.layer = 2;
     if (st == MANGO_OK)

@@ -12,7 +12,7 @@ static void t_objective_space(void)
     mango_err err = {""};
     float z[6];
     T_OK_OR_RETURN(mango_space_create(&s, 3, n, -4.0, 4.0, NULL, &err), &err);
-    T_STATUS(mango_space_get(s, &si, sizeof si), MANGO_OK);
+    T_STATUS(mango_space_get(s, &si), MANGO_OK);
     T_CHECK(si.modes.d == 3 && si.modes.n[0] == 64 && si.modes.n[1] == 1 && si.layer == -1);
     T_STATUS(mango_space_latent(s, 2, I, z), MANGO_OK);
     const float want[6] = {-4, 0, -4, 4, 0, 0};
@@ -49,7 +49,7 @@ static void t_objective_spaces(void)
         mango_net *gen = t_objective_zoo(want[i].spec);
         T_REQUIRE(gen != NULL);
         T_OK_OR_RETURN(mango_space_of(&s, gen, NULL, &err), &err);
-        T_STATUS(mango_space_get(s, &si, sizeof si), MANGO_OK);
+        T_STATUS(mango_space_get(s, &si), MANGO_OK);
         m = si.modes;
         T_CHECK(m.d == want[i].d && m.n[0] == want[i].n && m.n[m.d - 1] == want[i].n);
         T_EQ(si.layer >= 0, want[i].codes);
@@ -115,13 +115,13 @@ static void t_objective_joined(const char *gen_spec, const char *target)
     mango_err err = {""};
     double y[K], y2[K], seen;
     T_REQUIRE(gen && net);
-    mango_objective_defaults(&o, sizeof o);
+    mango_objective_defaults(&o);
     o.T = 6, o.batch = 3;
     T_OK_OR_RETURN(mango_objective_create(&a, gen, net, target, &o, NULL, &err), &err);
     o.batch = 1;
     T_OK_OR_RETURN(mango_objective_create(&b, gen, net, target, &o, NULL, &err), &err);
-    mango_objective_get(a, &info, sizeof info);
-    mango_space_get(info.space, &si, sizeof si);
+    mango_objective_get(a, &info);
+    mango_space_get(info.space, &si);
     m = si.modes;
     T_CHECK(info.C == 3 && info.H == 32 && info.W == 32 && info.T == 6 && info.bytes > 0);
     T_CHECK(strlen(info.gen) == 64 && strcmp(info.gen, info.net) != 0);
@@ -239,7 +239,7 @@ static void t_objective_unfit(void)
     mango_objective *a;
     mango_err err = {""};
     T_REQUIRE(gen && net);
-    mango_objective_defaults(&o, sizeof o);
+    mango_objective_defaults(&o);
     T_STATUS(mango_objective_create(&a, gen, net, "spiking9:3", &o, NULL, &err),
              MANGO_E_NAME);
     T_STATUS(mango_objective_create(&a, net, net, "spiking1:3", &o, NULL, &err),

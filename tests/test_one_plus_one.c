@@ -20,7 +20,7 @@ static mango_opt *t_one_new(const mango_modes *m, const char *set, uint64_t seed
     mango_opt_options o;
     mango_opt *p = NULL;
     mango_err err = {""};
-    T_OK(mango_opt_defaults("one-plus-one", &o, sizeof o, &err), &err);
+    T_OK(mango_opt_defaults("one-plus-one", &o, &err), &err);
     T_OK(mango_opt_parse(&o, set, &err), &err);
     T_OK(mango_opt_create(&p, m, NULL, &o, seed, NULL, &err), &err);
     return p;
@@ -144,7 +144,7 @@ static void t_one_ordered(void)
     mango_idx n[8], I[8], parent[8];
     const mango_modes m = t_one_modes(n, 8, 64);
     mango_facts f;
-    T_STATUS(mango_facts_defaults(&f, sizeof f), MANGO_OK);
+    T_STATUS(mango_facts_defaults(&f), MANGO_OK);
     f.prior = MANGO_PRIOR_NORMAL;
     f.prior_lo = -4;
     f.prior_hi = 4;
@@ -156,7 +156,7 @@ static void t_one_ordered(void)
         mango_err err = {""};
         mango_idx far = 0;
         const double one = 1.0, none = NAN;
-        T_STATUS(mango_opt_defaults("one-plus-one", &o, sizeof o, NULL), MANGO_OK);
+        T_STATUS(mango_opt_defaults("one-plus-one", &o, NULL), MANGO_OK);
         T_OK(mango_opt_parse(&o, set[i], &err), &err);
         const mango_facts *use = i == 0 || i == 2 ? &f : NULL;
         T_OK_OR_RETURN(mango_opt_create(&p, &m, use, &o, 1, NULL, &err), &err);
@@ -218,7 +218,7 @@ static void t_one_batch(void)
     const mango_modes m = t_one_modes(n, T_ONE_D, 4);
     mango_opt *p = t_one_new(&m, "k=8", 3), *q = t_one_new(&m, "k=8", 3);
     mango_opt_info info;
-    T_STATUS(mango_opt_get(p, &info, sizeof info), MANGO_OK);
+    T_STATUS(mango_opt_get(p, &info), MANGO_OK);
     T_CHECK(info.batch == 8 && info.elite == 1 && !info.oblivious);
     for (int round = 0; round < 30; round++) {
         mango_idx K = 0, best = 0;
@@ -267,7 +267,7 @@ static void t_one_words(void)
     mango_err err = {""};
     char text[128];
     double v = -1;
-    T_STATUS(mango_opt_defaults("one-plus-one", &o, sizeof o, NULL), MANGO_OK);
+    T_STATUS(mango_opt_defaults("one-plus-one", &o, NULL), MANGO_OK);
     T_OK(mango_opt_parse(&o, "ordered=all,k=3", &err), &err);
     T_STATUS(mango_opt_value(&o, "ordered", &v, NULL), MANGO_OK);
     T_CHECK(v == 2);
@@ -317,7 +317,7 @@ static mango_status t_one_make(void *ud, const mango_alloc *al)
     mango_opt_options o;
     mango_opt *p;
     (void)ud;
-    T_STATUS(mango_opt_defaults("one-plus-one", &o, sizeof o, NULL), MANGO_OK);
+    T_STATUS(mango_opt_defaults("one-plus-one", &o, NULL), MANGO_OK);
     MGI_TRY(mango_opt_create(&p, &m, NULL, &o, 1, al, NULL));
     mango_opt_destroy(p);
     return MANGO_OK;
@@ -371,7 +371,7 @@ static void t_one_session(const char *journal, mango_idx budget, mango_idx *code
     mango_session_options o;
     mango_session *s = NULL;
     mango_err err = {""};
-    T_OK(mango_session_defaults("one-plus-one", &o, sizeof o, &err), &err);
+    T_OK(mango_session_defaults("one-plus-one", &o, &err), &err);
     o.budget = budget;
     o.seed = 2;
     o.journal = journal;

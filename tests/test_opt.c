@@ -19,7 +19,7 @@ static mango_opt *t_opt_new(const char *name, const mango_opt_options *o, uint64
     const mango_modes m = t_opt_modes();
     mango_opt_options own;
     if (!o)
-        T_OK(mango_opt_defaults(name, &own, sizeof own, &err), &err);
+        T_OK(mango_opt_defaults(name, &own, &err), &err);
     T_OK(mango_opt_create(&p, &m, NULL, o ? o : &own, seed, NULL, &err), &err);
     return p;
 }
@@ -58,7 +58,7 @@ static mango_status t_opt_on(mango_opt **p, const char *preset, const mango_mode
                              uint64_t seed, const mango_alloc *al)
 {
     mango_opt_options o;
-    T_STATUS(mango_opt_defaults(preset, &o, sizeof o, NULL), MANGO_OK);
+    T_STATUS(mango_opt_defaults(preset, &o, NULL), MANGO_OK);
     return mango_opt_create(p, m, NULL, &o, seed, al, NULL);
 }
 
@@ -71,7 +71,7 @@ static void t_opt_presets(void)
     mango_opt_options o;
     mango_err err = {""};
     for (mango_idx i = 0; i < MGI_COUNT(want); i++) {
-        T_OK(mango_opt_defaults(want[i].name, &o, sizeof o, &err), &err);
+        T_OK(mango_opt_defaults(want[i].name, &o, &err), &err);
         const double v[7] = {(double)want[i].k, (double)want[i].top, 1, want[i].lr, 5,
                              want[i].q, 0};
         static const char *const key[7] = {"k", "k_top", "k_gd", "lr", "r", "quantized",
@@ -82,17 +82,17 @@ static void t_opt_presets(void)
             T_CHECK(is == v[j]);
         }
     }
-    T_STATUS(mango_opt_defaults("tt-x", &o, sizeof o, &err), MANGO_E_NAME);
+    T_STATUS(mango_opt_defaults("tt-x", &o, &err), MANGO_E_NAME);
     T_CHECK(strstr(err.text, "tt-x") && strstr(err.text, "tt-s"));
-    T_STATUS(mango_opt_defaults(NULL, &o, sizeof o, NULL), MANGO_E_NAME);
-    T_STATUS(mango_opt_defaults("tt", NULL, sizeof o, NULL), MANGO_E_ARG);
-    T_STATUS(mango_opt_defaults("tt", &o, sizeof o - 8, NULL), MANGO_E_ARG);
+    T_STATUS(mango_opt_defaults(NULL, &o, NULL), MANGO_E_NAME);
+    T_STATUS(mango_opt_defaults_sized("tt", NULL, sizeof o, NULL), MANGO_E_ARG);
+    T_STATUS(mango_opt_defaults_sized("tt", &o, sizeof o - 8, NULL), MANGO_E_ARG);
     const mango_modes m = t_opt_modes();
     T_CHECK(mango_opt_presets() >= 6);
     for (mango_idx i = 0; i < mango_opt_presets(); i++) {
         mango_opt *p;
         mango_opt_preset_info row;
-        T_STATUS(mango_opt_preset(i, &row, sizeof row), MANGO_OK);
+        T_STATUS(mango_opt_preset(i, &row), MANGO_OK);
         T_CHECK(row.name && row.method && row.meaning && strlen(row.meaning) > 8);
         T_STATUS(t_opt_on(&p, row.name, &m, 1, NULL), MANGO_OK);
         mango_opt_destroy(p);
@@ -110,7 +110,7 @@ static void t_opt_bad_options(void)
     mango_opt *p;
     mango_err err = {""};
     const mango_modes m = t_opt_modes();
-    T_STATUS(mango_opt_defaults("tt", &base, sizeof base, NULL), MANGO_OK);
+    T_STATUS(mango_opt_defaults("tt", &base, NULL), MANGO_OK);
     for (mango_idx i = 0; i < MGI_COUNT(bad); i++) {
         o = base;
         T_STATUS(mango_opt_set(&o, bad[i].key, bad[i].value, &err), MANGO_E_ARG);
@@ -309,7 +309,7 @@ static void t_opt_foreign(void)
 static void t_opt_minimize(void)
 {
     mango_opt_options o;
-    T_STATUS(mango_opt_defaults("tt", &o, sizeof o, NULL), MANGO_OK);
+    T_STATUS(mango_opt_defaults("tt", &o, NULL), MANGO_OK);
     mango_opt *p = t_opt_new("tt", &o, 6);
     T_STATUS(mango_opt_set(&o, "minimize", 1, NULL), MANGO_OK);
     mango_opt *q = t_opt_new("tt", &o, 6);

@@ -118,7 +118,7 @@ static mango_opt *t_codes_new(const char *name, const mango_modes *m, int varian
     mango_err err = {""};
     double quantized;
     const uint64_t seed = variant == 2 ? ((uint64_t)1 << 40) + 3 : (uint64_t)variant;
-    T_OK(mango_opt_defaults(name, &o, sizeof o, &err), &err);
+    T_OK(mango_opt_defaults(name, &o, &err), &err);
     if (strcmp(name, "random") == 0)
         T_OK(mango_opt_parse(&o, variant == 3 ? "k=30" : set[variant], &err), &err);
     else {

@@ -13,7 +13,7 @@ static double t_options_value(const mango_opt_options *o, const char *name)
 static mango_opt_options t_options_of(const char *preset)
 {
     mango_opt_options o;
-    T_STATUS(mango_opt_defaults(preset, &o, sizeof o, NULL), MANGO_OK);
+    T_STATUS(mango_opt_defaults(preset, &o, NULL), MANGO_OK);
     return o;
 }
 
@@ -115,27 +115,27 @@ static void t_options_list(void)
     mango_opt_preset_info row;
     mango_opt_spec s;
     for (mango_idx i = 0; i < mango_opt_presets(); i++) {
-        T_STATUS(mango_opt_preset(i, &row, sizeof row), MANGO_OK);
+        T_STATUS(mango_opt_preset(i, &row), MANGO_OK);
         const mango_idx n = mango_opt_option_count(row.name);
         mango_opt_options o = t_options_of(row.name);
         mango_err err = {""};
         T_CHECK(n >= 1 && n <= MANGO_OPT_VALUES);
         for (mango_idx j = 0; j < n; j++) {
-            T_STATUS(mango_opt_option(row.name, j, &s, sizeof s), MANGO_OK);
+            T_STATUS(mango_opt_option(row.name, j, &s), MANGO_OK);
             T_CHECK(s.name && s.meaning && strlen(s.meaning) > 8);
             T_CHECK(t_options_value(&o, s.name) == s.value);
             T_OK(mango_opt_set(&o, s.name, s.value, &err), &err);
             T_STATUS(mango_opt_set(&o, s.name, s.hi + 1, &err), MANGO_E_ARG);
             T_STATUS(mango_opt_set(&o, s.name, s.lo - 1, &err), MANGO_E_ARG);
         }
-        T_STATUS(mango_opt_option(row.name, n, &s, sizeof s), MANGO_E_ARG);
-        T_STATUS(mango_opt_option(row.name, -1, &s, sizeof s), MANGO_E_ARG);
+        T_STATUS(mango_opt_option(row.name, n, &s), MANGO_E_ARG);
+        T_STATUS(mango_opt_option(row.name, -1, &s), MANGO_E_ARG);
     }
     T_EQ(mango_opt_option_count("none"), -1);
-    T_STATUS(mango_opt_option("none", 0, &s, sizeof s), MANGO_E_ARG);
-    T_STATUS(mango_opt_preset(mango_opt_presets(), &row, sizeof row), MANGO_E_ARG);
-    T_STATUS(mango_opt_preset(-1, &row, sizeof row), MANGO_E_ARG);
-    T_STATUS(mango_opt_preset(0, NULL, sizeof row), MANGO_E_ARG);
+    T_STATUS(mango_opt_option("none", 0, &s), MANGO_E_ARG);
+    T_STATUS(mango_opt_preset(mango_opt_presets(), &row), MANGO_E_ARG);
+    T_STATUS(mango_opt_preset(-1, &row), MANGO_E_ARG);
+    T_STATUS(mango_opt_preset_sized(0, NULL, sizeof row), MANGO_E_ARG);
 }
 
 /* ---- facts ------------------------------------------------------------------ */
@@ -154,7 +154,7 @@ static mango_status t_facts_features(void *ud, mango_idx K, const mango_idx *I, 
 static mango_facts t_facts_good(mango_idx *codes, float *features)
 {
     mango_facts f;
-    T_STATUS(mango_facts_defaults(&f, sizeof f), MANGO_OK);
+    T_STATUS(mango_facts_defaults(&f), MANGO_OK);
     for (int i = 0; i < 2 * T_FACTS_D; i++)
         codes[i] = i % 4;
     for (int i = 0; i < 6; i++)
@@ -236,7 +236,7 @@ static void t_facts_bad(void)
     T_FACTS_BAD(features[4] = INFINITY, "feature 1 of reference code 1");
     T_FACTS_BAD(f.size = 0, "defaults");
 #undef T_FACTS_BAD
-    T_STATUS(mango_facts_defaults(NULL, sizeof good), MANGO_E_ARG);
+    T_STATUS(mango_facts_defaults_sized(NULL, sizeof good), MANGO_E_ARG);
 }
 
 static mango_status t_facts_make(void *ud, const mango_alloc *al)
@@ -258,7 +258,7 @@ static void t_facts_memory(void)
     mango_opt_preset_info row;
     for (mango_idx i = 0; i < mango_opt_presets(); i++) {
         char name[MANGO_OPT_NAME];
-        T_STATUS(mango_opt_preset(i, &row, sizeof row), MANGO_OK);
+        T_STATUS(mango_opt_preset(i, &row), MANGO_OK);
         mgi_copy(name, sizeof name, row.name);
         T_CHECK(t_oom_sweep(t_facts_make, name) >= 5);
     }
@@ -422,7 +422,7 @@ static void t_real_session(void)
         mango_session_options o;
         mango_session *s = NULL;
         mango_err err = {""};
-        T_OK(mango_session_defaults("tt-b", &o, sizeof o, &err), &err);
+        T_OK(mango_session_defaults("tt-b", &o, &err), &err);
         o.budget = 100;
         o.journal = path;
         o.resume = 1;
@@ -450,12 +450,12 @@ static void t_traits(void)
     K = 0;
     T_STATUS(mango_opt_ask(p, 200, &K, I), MANGO_OK);
     T_STATUS(mango_opt_restart(p), MANGO_OK);
-    T_STATUS(mango_opt_get(p, &info, sizeof info), MANGO_OK);
+    T_STATUS(mango_opt_get(p, &info), MANGO_OK);
     T_CHECK(strcmp(info.preset, "tt-exp") == 0 && strcmp(info.method, "protes") == 0);
     T_CHECK(info.d == T_FACTS_D && info.batch == 40 && K == 40 && info.elite == 10);
     T_CHECK(!info.oblivious && info.minimize && info.asked == 47 && info.restarts == 1);
-    T_STATUS(mango_opt_get(NULL, &info, sizeof info), MANGO_E_ARG);
-    T_STATUS(mango_opt_get(p, NULL, sizeof info), MANGO_E_ARG);
+    T_STATUS(mango_opt_get(NULL, &info), MANGO_E_ARG);
+    T_STATUS(mango_opt_get_sized(p, NULL, sizeof info), MANGO_E_ARG);
     mango_opt_destroy(p);
 }
 

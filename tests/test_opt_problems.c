@@ -105,7 +105,7 @@ static void t_problem_solve(const t_problem *p, uint64_t seed, double best[2])
     for (mango_idx j = 0; j < p->d; j++)
         n[j] = p->n;
     const mango_modes m = {p->d, n};
-    T_STATUS(mango_opt_defaults("protes", &o, sizeof o, NULL), MANGO_OK);
+    T_STATUS(mango_opt_defaults("protes", &o, NULL), MANGO_OK);
     T_STATUS(mango_opt_set(&o, "minimize", 1, NULL), MANGO_OK);
     T_STATUS(mango_opt_create(&opt, &m, NULL, &o, seed, NULL, NULL), MANGO_OK);
     for (int round = 0; round < 100; round++) {

@@ -14,7 +14,7 @@ static mango_net *t_optim_parse(const char *text, mango_train_kind kind)
 static void t_optim_schedules(void)
 {
     mango_train_options o;
-    T_OK(mango_train_defaults(MANGO_TRAIN_VQVAE, NULL, &o, sizeof o, NULL), NULL);
+    T_OK(mango_train_defaults(MANGO_TRAIN_VQVAE, NULL, &o, NULL), NULL);
     o.lr = 2;
     o.warmup = 1;
     o.schedule = MANGO_LR_COSINE;
@@ -40,7 +40,7 @@ static void t_optim_rule(mango_optimizer kind)
     mango_train_options o;
     mgi_optim p;
     T_REQUIRE(net != NULL);
-    T_OK(mango_train_defaults(MANGO_TRAIN_VQVAE, net, &o, sizeof o, NULL), NULL);
+    T_OK(mango_train_defaults(MANGO_TRAIN_VQVAE, net, &o, NULL), NULL);
     o.optimizer = kind;
     o.weight_decay = 0.1;
     o.clip = 0;
@@ -87,7 +87,7 @@ static void t_optim_clipping(void)
     mango_train_options o;
     mgi_optim p;
     T_REQUIRE(net != NULL);
-    T_OK(mango_train_defaults(MANGO_TRAIN_VQVAE, net, &o, sizeof o, NULL), NULL);
+    T_OK(mango_train_defaults(MANGO_TRAIN_VQVAE, net, &o, NULL), NULL);
     o.optimizer = MANGO_SGD;
     o.momentum = 0;
     o.nesterov = 0;

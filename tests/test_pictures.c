@@ -355,12 +355,12 @@ static void t_pictures_folder(void)
     mkdir(dir, 0777);
     snprintf(path, sizeof path, "%s/a.png", dir);
     t_write(path, "\0\xff\0", 3);
-    T_STATUS(mango_data_defaults(&o, sizeof o), MANGO_OK);
+    T_STATUS(mango_data_defaults(&o), MANGO_OK);
     o.codecs.picture = t_pic_colour;
     o.resize = o.crop = 4;
     o.channels = 1;
     T_OK_OR_RETURN(mango_data_open(&d, "folder", dir, NULL, &o, NULL, &err), &err);
-    T_STATUS(mango_data_get(d, &info, sizeof info), MANGO_OK);
+    T_STATUS(mango_data_get(d, &info), MANGO_OK);
     T_EQ(info.C, 1);
     T_OK(mango_data_picture(d, 0, px, NULL, &err), &err);
     for (int i = 0; i < 16; i++)

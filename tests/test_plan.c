@@ -68,7 +68,7 @@ static mango_net *t_plan_zoo(const char *spec, uint64_t seed, double gain)
 static mango_idx t_plan_size(const mango_net *net, mango_idx layer)
 {
     mango_layer l;
-    T_CHECK(mango_net_layer(net, layer, &l, sizeof l) == MANGO_OK);
+    T_CHECK(mango_net_layer(net, layer, &l) == MANGO_OK);
     return l.C * l.H * l.W;
 }
 
@@ -205,7 +205,7 @@ static void t_plan_nodes(void)
     mango_net *net = t_plan_toy();
     T_REQUIRE(net != NULL);
     mango_plan_options o;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.T = 7;
     o.batch = 2;
     const mango_idx N = o.T * o.batch;
@@ -327,7 +327,7 @@ static void t_plan_bits(mango_net *net, mango_idx T, int every)
     if (!net)
         return;
     mango_plan_options o;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.T = T;
     o.batch = 3;
     mango_idx total = 0, n = 0;
@@ -365,7 +365,7 @@ static void t_plan_rates(mango_net *net)
     if (!net)
         return;
     mango_plan_options o;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.T = 7;
     o.batch = 2;
     mango_idx s = 0, fired = 0;
@@ -420,7 +420,7 @@ static void t_plan_bad(const mango_net *net, mango_plan_options o, mango_idx lay
 static void t_plan_refusals(const mango_net *net)
 {
     mango_plan_options o, bad;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     t_plan_bad(net, o, mango_net_layers(net), MANGO_READ_MEAN, MANGO_E_ARG);
     t_plan_bad(net, o, -1, MANGO_READ_MEAN, MANGO_E_ARG);
     t_plan_bad(net, o, 1, 17, MANGO_E_ARG);
@@ -448,7 +448,7 @@ static void t_plan_refusals(const mango_net *net)
 static void t_plan_inputs(const mango_net *net)
 {
     mango_plan_options o;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     const mango_idx n = t_plan_size(net, net->output);
     float *x = t_plan_input(net, 2, 1), *y = calloc((size_t)n, sizeof *y);
     mango_reading r = {net->output, MANGO_READ_MEAN, NULL};
@@ -497,7 +497,7 @@ static mango_status t_plan_make(void *ud, const mango_alloc *al)
         {0, MANGO_READ_RATE, y}, {1, MANGO_READ_RATE, y}, {0, MANGO_READ_RATE, y}};
     mango_plan_options o;
     mango_plan *p = NULL;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     r[0].layer = net->output;
     const mango_status st = mango_plan_create(&p, net, &o, 3, r, al, NULL);
     mango_plan_destroy(p);
@@ -540,7 +540,7 @@ static void t_plan_long(void)
     T_REQUIRE(net != NULL);
     float y[2 * 9];
     mango_plan_options o;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.T = o.batch = 4096;
     mango_idx s = 0;
     T_OK(mango_net_find(net, "s2", &s, NULL), NULL);

@@ -52,11 +52,11 @@ static void t_race_many(void)
         t[u] = t[0], t[u].unit = u;
     for (int i = 0; i < N - UNITS; i++)
         T_OK_OR_RETURN(mango_target_parse(&t[UNITS + i], p.net, more[i], &err), &err);
-    mango_objective_defaults(&o, sizeof o);
+    mango_objective_defaults(&o);
     o.T = 4, o.batch = 3;
     T_OK_OR_RETURN(
         mango_objective_create_many(&all, p.gen, p.net, N, t, &o, NULL, &err), &err);
-    mango_objective_get(all, &info, sizeof info);
+    mango_objective_get(all, &info);
     T_EQ(info.n_targets, N);
     T_STATUS(mango_objective_eval_many(all, K, p.I, y), MANGO_OK);
     T_STATUS(mango_objective_eval(all, K, p.I, y1), MANGO_E_ARG); /* no evaluator */
@@ -90,7 +90,7 @@ static mango_status t_race_make_many(void *ud, const mango_alloc *al)
     double y[2];
     MGI_TRY(mango_target_parse(&t[0], p->net, "spiking0:1", NULL));
     MGI_TRY(mango_target_parse(&t[1], p->net, "spiking0:1:2:2", NULL));
-    mango_objective_defaults(&o, sizeof o);
+    mango_objective_defaults(&o);
     o.T = 2, o.batch = 1;
     MGI_TRY(mango_objective_create_many(&f, p->gen, p->net, 2, t, &o, al, NULL));
     T_STATUS(mango_objective_eval_many(f, 1, p->I, y), MANGO_OK);
@@ -168,7 +168,7 @@ static mango_idx t_race_one(t_race_pair *p, const char *target, mango_idx elite,
     mango_objective_info info;
     mango_err err = {""};
     double full[T_RACE_K], y[T_RACE_K], y2[T_RACE_K];
-    mango_objective_defaults(&o, sizeof o);
+    mango_objective_defaults(&o);
     o.T = 24, o.batch = T_RACE_K;
     T_OK(mango_objective_create(&plain, p->gen, p->net, target, &o, NULL, &err), &err);
     o.elite = elite, o.minimize = minimize;
@@ -182,7 +182,7 @@ static mango_idx t_race_one(t_race_pair *p, const char *target, mango_idx elite,
     T_STATUS(mango_objective_eval(race, T_RACE_K, p->I, y2), MANGO_OK);
     T_MEM(y2, y, sizeof y);
     const mango_idx stopped = t_race_exact(full, y, elite, minimize);
-    mango_objective_get(race, &info, sizeof info);
+    mango_objective_get(race, &info);
     T_EQ(info.stopped, 2 * stopped);
     T_CHECK(info.steps_all == 2.0 * T_RACE_K * 24);
     T_CHECK(stopped ? info.steps < info.steps_all : info.steps == info.steps_all);
@@ -214,7 +214,7 @@ static void t_race_refused(void)
     mango_err err = {""};
     if (!t_race_open(&p))
         return;
-    mango_objective_defaults(&o, sizeof o);
+    mango_objective_defaults(&o);
     o.T = 4, o.elite = 2;
     T_STATUS(mango_objective_create(&f, p.gen, p.net, "class:3", &o, NULL, &err), MANGO_E_ARG);
     T_CHECK(strstr(err.text, "early stop") != NULL);
@@ -237,9 +237,9 @@ static mango_opt_info t_race_traits(const char *preset)
     mango_opt_info info = {0};
     mango_opt_options o;
     mango_opt *opt = NULL;
-    T_STATUS(mango_opt_defaults(preset, &o, sizeof o, NULL), MANGO_OK);
+    T_STATUS(mango_opt_defaults(preset, &o, NULL), MANGO_OK);
     T_STATUS(mango_opt_create(&opt, &m, NULL, &o, 1, NULL, NULL), MANGO_OK);
-    T_STATUS(mango_opt_get(opt, &info, sizeof info), MANGO_OK);
+    T_STATUS(mango_opt_get(opt, &info), MANGO_OK);
     mango_opt_destroy(opt);
     return info;
 }
@@ -256,21 +256,21 @@ static void t_race_search(t_race_pair *p, const char *opt, int early, mango_idx 
     mango_modes m;
     mango_objective_info oi;
     mango_err err = {""};
-    T_OK_OR_RETURN(mango_session_defaults(opt, &so, sizeof so, &err), &err);
-    mango_objective_defaults(&o, sizeof o);
+    T_OK_OR_RETURN(mango_session_defaults(opt, &so, &err), &err);
+    mango_objective_defaults(&o);
     const mango_opt_info traits = t_race_traits(opt);
     o.T = 24, o.batch = traits.batch, o.elite = early ? traits.elite : 0;
     T_OK_OR_RETURN(
         mango_objective_create(&f, p->gen, p->net, "sn1:0", &o, NULL, &err), &err);
-    mango_objective_get(f, &oi, sizeof oi);
+    mango_objective_get(f, &oi);
     mango_space_info si;
-    mango_space_get(oi.space, &si, sizeof si);
+    mango_space_get(oi.space, &si);
     m = si.modes;
     so.budget = 100, so.seed = 5;
     T_OK_OR_RETURN(mango_session_create(&s, &m, &so, mango_objective_eval, f, NULL, &err),
                    &err);
     T_STATUS(mango_session_run(s), MANGO_STOP_BUDGET);
-    mango_session_get(s, &info, sizeof info);
+    mango_session_get(s, &info);
     *missing = info.missing, *best = info.best;
     for (mango_idx q = 0; q < info.queries; q++)
         T_STATUS(mango_session_query(s, q, NULL, codes + q * m.d), MANGO_OK);
@@ -325,14 +325,14 @@ static t_race_calls t_race_ahead(const char *opt, mango_idx ahead, mango_idx bud
     mango_session_options so;
     mango_session *s = NULL;
     mango_err err = {""};
-    T_OK(mango_session_defaults(opt, &so, sizeof so, &err), &err);
+    T_OK(mango_session_defaults(opt, &so, &err), &err);
     so.budget = budget, so.seed = 4, so.ahead = ahead, so.journal = journal;
     so.resume = 1, so.sync = ahead ? 2 : 0;
     T_OK(mango_session_create(&s, &m, &so, t_race_count_calls, &c, NULL, &err), &err);
     if (!s)
         return c;
     T_CHECK(mango_session_run(s) > 0);
-    mango_session_get(s, info, sizeof *info);
+    mango_session_get(s, info);
     mango_session_destroy(s);
     return c;
 }

@@ -211,7 +211,7 @@ static void t_readers_pipes(void)
     mango_data_options o;
     static unsigned char px[3 * 8 * 8];
     const char *dir = t_tmp("pipes");
-    mango_data_defaults(&o, sizeof o);
+    mango_data_defaults(&o);
     o.resize = o.crop = 8;
     mkdir(dir, 0777);
     snprintf(path, sizeof path, "%s/a.png", dir);

@@ -25,8 +25,8 @@ static void t_search_close(t_search_pair *p)
 
 static void t_search_defaults(mango_objective_options *oo, mango_session_options *so)
 {
-    T_STATUS(mango_objective_defaults(oo, sizeof *oo), MANGO_OK);
-    T_STATUS(mango_session_defaults("tt-b", so, sizeof *so, NULL), MANGO_OK);
+    T_STATUS(mango_objective_defaults(oo), MANGO_OK);
+    T_STATUS(mango_session_defaults("tt-b", so, NULL), MANGO_OK);
     oo->T = 6;
     so->budget = 60;
     so->seed = 3;
@@ -39,8 +39,8 @@ static void t_search_same(const mango_session *a, const mango_session *b)
     mango_session_info i, k;
     mango_idx I[64], J[64];
     double x, y;
-    T_STATUS(mango_session_get(a, &i, sizeof i), MANGO_OK);
-    T_STATUS(mango_session_get(b, &k, sizeof k), MANGO_OK);
+    T_STATUS(mango_session_get(a, &i), MANGO_OK);
+    T_STATUS(mango_session_get(b, &k), MANGO_OK);
     T_REQUIRE(i.queries == k.queries && i.queries > 0 && i.d == 64);
     for (mango_idx q = 0; q < i.queries; q++) {
         mango_session_query(a, q, &x, I);
@@ -75,14 +75,14 @@ static void t_search_setup(int early, int minimize)
     oo.minimize = minimize;
     T_OK_OR_RETURN(
         mango_objective_create(&f, p.gen, p.net, "spiking1:3", &oo, NULL, &err), &err);
-    T_STATUS(mango_objective_get(f, &info, sizeof info), MANGO_OK);
-    T_STATUS(mango_space_get(info.space, &space, sizeof space), MANGO_OK);
+    T_STATUS(mango_objective_get(f, &info), MANGO_OK);
+    T_STATUS(mango_space_get(info.space, &space), MANGO_OK);
     T_OK_OR_RETURN(mango_session_create(&by_hand, &space.modes, &so, mango_objective_eval, f,
                                         NULL, &err),
                    &err);
     T_STATUS(mango_session_run(by_hand), MANGO_STOP_BUDGET);
     t_search_same(mango_search_session(s), by_hand);
-    T_STATUS(mango_objective_get(f, &info, sizeof info), MANGO_OK);
+    T_STATUS(mango_objective_get(f, &info), MANGO_OK);
     T_CHECK(!early || info.stopped > 0);
     mango_session_destroy(by_hand);
     mango_objective_destroy(f);
@@ -120,7 +120,7 @@ static void t_search_picture(void)
     T_STATUS(mango_search_best(s, &best, I, rgb), MANGO_E_STATE);
     T_STATUS(mango_search_run(s), MANGO_STOP_BUDGET);
     T_STATUS(mango_search_best(s, &best, I, rgb), MANGO_OK);
-    mango_objective_get(mango_search_objective(s), &si, sizeof si);
+    mango_objective_get(mango_search_objective(s), &si);
     mango_search_rest(s);
     T_STATUS(mango_search_best(s, &y, NULL, NULL), MANGO_OK);
     T_CHECK(y == best && mango_search_objective(s) == NULL);
@@ -128,7 +128,7 @@ static void t_search_picture(void)
     T_STATUS(mango_search_step(s), MANGO_E_STATE);
     memcpy(I + 64, I, 64 * sizeof *I);
     T_OK_OR_RETURN(mango_drawing_create(&d, p.gen, NULL, NULL, &err), &err);
-    T_STATUS(mango_drawing_get(d, &di, sizeof di), MANGO_OK);
+    T_STATUS(mango_drawing_get(d, &di), MANGO_OK);
     T_REQUIRE(di.C == 3 && di.H == 32 && di.W == 32 && di.macs > 0 && di.bytes > 0);
     T_STATUS(mango_drawing_codes(d, 2, I, again), MANGO_OK);
     T_CHECK(memcmp(rgb, again, sizeof rgb) == 0);
@@ -146,7 +146,7 @@ static void t_search_picture(void)
     rgb[7] = NAN;
     T_STATUS(mango_objective_look(f, 1, rgb, &y), MANGO_E_NONFINITE);
     T_CHECK(strlen(mango_objective_error(f)) > strlen("objective: "));
-    mango_objective_get(f, &fi, sizeof fi);
+    mango_objective_get(f, &fi);
     T_CHECK(fi.space == NULL && fi.gen[0] == '\0' && strcmp(fi.net, si.net) == 0);
     mango_objective_destroy(f);
     mango_drawing_destroy(d);
@@ -174,7 +174,7 @@ static void t_search_aim(void)
         I[i] = i * 7 % 500;
     T_OK_OR_RETURN(
         mango_objective_create(&f, p.gen, p.net, "spiking1:3", &oo, NULL, &err), &err);
-    mango_objective_get(f, &was, sizeof was);
+    mango_objective_get(f, &was);
     for (int k = 0; k < 3; k++) {
         T_OK(mango_target_parse(&t[0], p.net, text[k], &err), &err);
         T_OK(mango_objective_aim(f, 1, t, &err), &err);
@@ -185,7 +185,7 @@ static void t_search_aim(void)
         T_CHECK(memcmp(y, want, K * sizeof *y) == 0);
         mango_objective_destroy(g);
     }
-    mango_objective_get(f, &is, sizeof is);
+    mango_objective_get(f, &is);
     T_STR(is.net, was.net);
     t[1] = t[0];
     t[1].unit = 100000;
@@ -290,7 +290,7 @@ static void t_search_facts(void)
         T_OK_OR_RETURN(mango_net_zoo(&gen, spec[k], NULL, &err), &err);
         T_STATUS(mango_net_meta_set(gen, "train.latent_classes", "10"), MANGO_OK);
         T_OK_OR_RETURN(mango_space_of(&space, gen, NULL, &err), &err);
-        T_STATUS(mango_space_facts(space, &f, sizeof f), MANGO_OK);
+        T_STATUS(mango_space_facts(space, &f), MANGO_OK);
         T_CHECK(f.H == (k ? 0 : 8) && f.W == f.H && f.classes == (k ? 10 : 0));
         T_CHECK(f.prior == (k ? MANGO_PRIOR_NORMAL : MANGO_PRIOR_NONE));
         T_CHECK(!k || (f.prior_lo == -4.0 && f.prior_hi == 4.0));
@@ -343,9 +343,9 @@ static void t_search_refused(void)
 #undef T_SEARCH_SAYS
     T_CHECK(mango_search_objective(NULL) == NULL && mango_search_session(NULL) == NULL);
     T_STATUS(mango_search_run(NULL), MANGO_E_ARG);
-    T_STATUS(mango_objective_get(NULL, NULL, 0), MANGO_E_ARG);
-    T_STATUS(mango_session_get(NULL, NULL, 0), MANGO_E_ARG);
-    T_STATUS(mango_space_get(NULL, NULL, 0), MANGO_E_ARG);
+    T_STATUS(mango_objective_get_sized(NULL, NULL, 0), MANGO_E_ARG);
+    T_STATUS(mango_session_get_sized(NULL, NULL, 0), MANGO_E_ARG);
+    T_STATUS(mango_space_get_sized(NULL, NULL, 0), MANGO_E_ARG);
     mango_search_destroy(NULL);
     mango_drawing_destroy(NULL);
     mango_search_rest(NULL);

@@ -90,15 +90,15 @@ static void t_session_open(void)
     T_REQUIRE(s != NULL);
     for (int b = 0; b < 3; b++)
         T_STATUS(mango_session_ask(s, T_SESSION_CAP, &K[b], id[b], I[b]), MANGO_OK);
-    mango_session_get(s, &i, sizeof i);
+    mango_session_get(s, &i);
     T_CHECK(i.open == 3 && i.out == 75 && i.asked == 75);
     for (int b = 2; b >= 0; b--) {
         t_session_f(NULL, K[b], I[b], y);
         T_STATUS(mango_session_tell(s, K[b] - 1, id[b], y), MANGO_OK);
-        mango_session_get(s, &i, sizeof i);
+        mango_session_get(s, &i);
         T_EQ(i.open, b + 1);
         T_STATUS(mango_session_tell(s, 1, id[b] + K[b] - 1, y + K[b] - 1), MANGO_OK);
-        mango_session_get(s, &i, sizeof i);
+        mango_session_get(s, &i);
         T_EQ(i.open, b);
     }
     T_EQ(i.out, 0);
@@ -127,14 +127,14 @@ static void t_session_shows(void)
         y[k] = id[k] == first ? (double)k : 3.5; /* 0 2 4, mean 2; 3.5 3.5 3.5 */
     y[5] = NAN;
     T_STATUS(mango_session_tell(s, 5, id, y), MANGO_OK);
-    mango_session_get(s, &i, sizeof i);
+    mango_session_get(s, &i);
     T_CHECK(i.queries == 1 && i.best == 2.0 && i.told == 5 && i.open > 0);
     T_STATUS(mango_session_tell(s, 1, id + 5, y + 5), MANGO_OK);
-    T_STATUS(mango_session_value(s, 0, &v, sizeof v), MANGO_OK);
+    T_STATUS(mango_session_value(s, 0, &v), MANGO_OK);
     T_CHECK(v.id == first && v.y == 2.0 && v.var == 4.0 && v.n == 3 && v.shown == 3);
     T_STATUS(mango_session_best(s, &best, I), MANGO_OK);
     T_CHECK(best == 3.5); /* of two values, one was missing */
-    T_STATUS(mango_session_value(s, 1, &v, sizeof v), MANGO_OK);
+    T_STATUS(mango_session_value(s, 1, &v), MANGO_OK);
     T_CHECK(v.n == 2 && v.shown == 3 && v.var == 0.0);
     y[0] = -4.0; /* the best, shown again: worse than the other now */
     T_STATUS(mango_session_tell(s, 1, &v.id, y), MANGO_OK);
@@ -167,10 +167,10 @@ static void t_session_offers(void)
     y[1] = 0.5;
     T_STATUS(mango_session_tell(s, 2, id, y), MANGO_OK);
     T_STATUS(mango_session_best(s, &best, NULL), MANGO_OK);
-    mango_session_get(s, &i, sizeof i);
+    mango_session_get(s, &i);
     T_CHECK(best == 9.0 && i.open == 1 && i.cached == 1 && i.asks == 1);
     T_STATUS(mango_session_offer(s, 1, I, own), MANGO_OK); /* known: told at once */
-    mango_session_get(s, &i, sizeof i);
+    mango_session_get(s, &i);
     T_CHECK(own[0] == 0 && i.open == 1);
     mango_session_destroy(s);
 }
@@ -191,7 +191,7 @@ static void t_session_lost(void)
     T_STATUS(mango_session_tell(s, 2, bad, y), MANGO_E_ARG);
     T_CHECK(strstr(mango_session_error(s), "99") != NULL);
     unsigned char *is = t_session_slurp(path, &n2);
-    mango_session_get(s, &i, sizeof i);
+    mango_session_get(s, &i);
     T_CHECK(i.told == 0 && n == n2 && memcmp(was, is, (size_t)n) == 0);
     t_session_drop(was, n);
     t_session_drop(is, n2);
@@ -229,11 +229,11 @@ static void t_session_waits(void)
         T_STATUS(mango_session_ask(s, 16, &K, id + all, I), MANGO_OK);
         all += K;
     }
-    mango_session_get(s, &i, sizeof i);
+    mango_session_get(s, &i);
     T_CHECK(i.asks < 12 && i.restarts == 0); /* it does not ask on and on */
     const double y[4] = {1, 2, 3, 4};
     T_STATUS(mango_session_tell(s, all, id, y), MANGO_OK);
-    mango_session_get(s, &i, sizeof i);
+    mango_session_get(s, &i);
     T_CHECK(i.open == 0 && i.queries == all);
     mango_session_destroy(s);
 }
@@ -304,7 +304,7 @@ static void t_session_format1(void)
         t_write(path, whole, (size_t)cut);
         mango_session *s = t_session_new(&o, t_session_n);
         T_REQUIRE(s != NULL);
-        mango_session_get(s, &i, sizeof i);
+        mango_session_get(s, &i);
         T_EQ(i.format, 1);
         T_STATUS(mango_session_run(s), MANGO_STOP_BUDGET);
         mango_session_destroy(s);

@@ -126,7 +126,7 @@ static void t_session_killed_200(void)
     mango_session *s = t_session_new(&o, t_session_wide);
     mango_session_info i;
     T_REQUIRE(s != NULL);
-    mango_session_get(s, &i, sizeof i);
+    mango_session_get(s, &i);
     T_CHECK(i.replayed > kills && i.asks > 5);
     printf("  %d kills: %d values told in %d batches, %d codes; ", kills, (int)i.told,
            (int)i.asks, (int)i.asked);

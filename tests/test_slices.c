@@ -39,7 +39,7 @@ static mango_plan *t_slices_plan(const mango_net *net, mango_idx T, mango_idx sl
     mango_plan_options o;
     mango_plan *p = NULL;
     mango_err err = {""};
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.T = T;
     o.batch = T_SLICES_B;
     o.slice = slice;

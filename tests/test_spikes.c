@@ -420,7 +420,7 @@ static mango_idx t_spikes_read(const mango_net *net, int blocked, int small,
     mango_plan *p = NULL;
     mango_err err = {""};
     mango_idx at = 0, kept = 0;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.batch = T_SPIKES_B;
     o.memory = small ? 65536 : 0;
     for (int i = 0; i < T_SPIKES_LAYERS + 4; i++) {

@@ -54,7 +54,7 @@ static void t_stack_net(const char *spec, int int8, mango_idx B, mango_idx T)
     mango_plan *p = NULL;
     mango_plan_options o;
     mango_err err = {""};
-    T_OK(mango_plan_defaults(&o, sizeof o), &err);
+    T_OK(mango_plan_defaults(&o), &err);
     o.T = T;
     o.batch = B;
     o.raw = 1;
@@ -98,7 +98,7 @@ static void t_stack_search(void)
     for (int j = 0; j < D; j++)
         n[j] = 64;
     const mango_modes modes = {D, n};
-    T_OK(mango_opt_defaults("tt-b", &o, sizeof o, &err), &err);
+    T_OK(mango_opt_defaults("tt-b", &o, &err), &err);
     T_OK(mango_opt_create(&opt, &modes, NULL, &o, 7, NULL, &err), &err);
     for (int it = 0; it < 3; it++) {
         T_OK(mango_opt_ask(opt, K, &got, I), &err);

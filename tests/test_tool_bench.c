@@ -69,10 +69,10 @@ static float *t_tool_bench_spikes(const mango_net *net, const char *layer, mango
     mango_fill_u("input", 0, T_BENCH_B * 3072, x);
     for (int i = 0; i < T_BENCH_B * 3072; i++)
         x[i] = 0.5f + 0.5f * x[i];
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.T = T_BENCH_T, o.batch = T_BENCH_B, o.raw = 1;
     T_STATUS(mango_net_find(net, layer, &rd.layer, NULL), MANGO_OK);
-    T_STATUS(mango_net_layer(net, rd.layer, l, sizeof *l), MANGO_OK);
+    T_STATUS(mango_net_layer(net, rd.layer, l), MANGO_OK);
     rd.out = calloc((size_t)(T_BENCH_T * T_BENCH_B * l->C * l->H * l->W), sizeof(float));
     T_STATUS(mango_plan_create(&plan, net, &o, 1, &rd, NULL, NULL), MANGO_OK);
     T_STATUS(mango_plan_run(plan, T_BENCH_B, x), MANGO_OK);
@@ -94,7 +94,7 @@ static double t_tool_bench_needed(double *rate)
         mango_idx at = 0;
         float *S = t_tool_bench_spikes(net, from[i], &l);
         T_STATUS(mango_net_find(net, to[i], &at, NULL), MANGO_OK);
-        T_STATUS(mango_net_layer(net, at, &after, sizeof after), MANGO_OK);
+        T_STATUS(mango_net_layer(net, at, &after), MANGO_OK);
         const mango_idx n = l.C * l.H * l.W;
         for (mango_idx m = 0; m < T_BENCH_T * T_BENCH_B; m++)
             sum += i ? t_tool_bench_taps(S + m * n, n, 1, 1, after.C)
@@ -103,8 +103,7 @@ static double t_tool_bench_needed(double *rate)
                   (double)(n * T_BENCH_T * T_BENCH_B);
         free(S);
     }
-    T_STATUS(mango_net_layer(net, 1, &after, sizeof after),
-             MANGO_OK); /* conv0: once, no spikes */
+    T_STATUS(mango_net_layer(net, 1, &after), MANGO_OK); /* conv0: once, no spikes */
     mango_net_destroy(net);
     return sum / T_BENCH_B + (double)(after.C * after.H * after.W) * 75;
 }

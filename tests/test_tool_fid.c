@@ -69,7 +69,7 @@ static double t_tool_fid_direct(void)
     mango_plan_options o;
     mango_reading rd = {0, MANGO_READ_RATE, y};
     double fid = (double)NAN;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.T = 3, o.batch = T_TOOL_FID_N;
     T_STATUS(mango_net_zoo(&net, &T_NET[4], NULL, NULL), MANGO_OK);
     T_STATUS(mango_net_fill(net, 7, 1.0), MANGO_OK);

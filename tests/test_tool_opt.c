@@ -13,11 +13,11 @@ static void t_opt_tool_help(void)
     T_REQUIRE(help.out && list.out);
     for (mango_idx i = 0; i < mango_opt_presets(); i++) {
         mango_opt_spec o;
-        T_STATUS(mango_opt_preset(i, &p, sizeof p), MANGO_OK);
+        T_STATUS(mango_opt_preset(i, &p), MANGO_OK);
         T_CHECK(strstr(help.out, p.name) != NULL);
         T_CHECK(strstr(list.out, p.name) && strstr(list.out, p.meaning));
         for (mango_idx j = 0; j < mango_opt_option_count(p.name); j++) {
-            T_STATUS(mango_opt_option(p.name, j, &o, sizeof o), MANGO_OK);
+            T_STATUS(mango_opt_option(p.name, j, &o), MANGO_OK);
             T_CHECK(strstr(list.out, o.name) && strstr(list.out, o.meaning));
         }
     }
@@ -70,7 +70,7 @@ static void t_opt_tool_resume(void)
     mango_opt_preset_info p;
     char command[400];
     for (mango_idx i = 0; i < mango_opt_presets(); i++) {
-        T_STATUS(mango_opt_preset(i, &p, sizeof p), MANGO_OK);
+        T_STATUS(mango_opt_preset(i, &p), MANGO_OK);
         snprintf(command, sizeof command, T_OPT_MEI " --opt %s --budget 60 --out whole-%s",
                  p.name, p.name);
         t_tool_is(command, 0, "report");

@@ -105,7 +105,7 @@ int t_train_open(t_train_rig *r, mango_train_kind kind, const char *text)
     r->val = t_train_data(2, 3, 3);
     if (!r->net || !r->data || !r->val)
         return 0;
-    T_OK(mango_train_defaults(kind, r->net, &r->o, sizeof r->o, NULL), NULL);
+    T_OK(mango_train_defaults(kind, r->net, &r->o, NULL), NULL);
     r->o.epochs = 3;
     r->o.batch = 16;
     r->o.T = text == t_train_snn ? 3 : 1;
@@ -139,7 +139,7 @@ static void t_train_batches(void)
     const float scale[3] = {2, 2, 2}, shift[3] = {-1, -1, -1};
     mgi_batch B = {4, 3, 8, 8, x, a, b, 1, NULL};
     T_REQUIRE(d != NULL);
-    T_OK(mango_train_defaults(MANGO_TRAIN_VQVAE, NULL, &o, sizeof o, NULL), NULL);
+    T_OK(mango_train_defaults(MANGO_TRAIN_VQVAE, NULL, &o, NULL), NULL);
     o.mixup = 0.5;
     o.flip = 0;
     T_REQUIRE(mgi_batch_fill(&B, d, index, &o, 1, 0, scale, shift, NULL) == MANGO_OK);
@@ -213,7 +213,7 @@ static mango_trainer_info t_train_at(const mango_trainer *t)
 {
     mango_trainer_info s;
     memset(&s, 0, sizeof s);
-    T_STATUS(mango_trainer_get(t, &s, sizeof s), MANGO_OK);
+    T_STATUS(mango_trainer_get(t, &s), MANGO_OK);
     return s;
 }
 
@@ -221,7 +221,7 @@ mango_status t_train_epoch(mango_trainer *t, mango_train_row *row, mango_err *er
 {
     const mango_status st = mango_trainer_epoch(t, NULL, NULL, err);
     if (st == MANGO_OK)
-        T_STATUS(mango_trainer_row(t, mango_trainer_rows(t) - 1, row, sizeof *row), MANGO_OK);
+        T_STATUS(mango_trainer_row(t, mango_trainer_rows(t) - 1, row), MANGO_OK);
     return st;
 }
 
@@ -296,8 +296,8 @@ static void t_train_resume_kind(mango_train_kind kind, const char *text, const c
         T_EQ(mango_trainer_rows(whole.t), mango_trainer_rows(second.t));
         for (mango_idx e = 0; e < mango_trainer_rows(whole.t); e++) {
             mango_train_row a, b;
-            T_STATUS(mango_trainer_row(whole.t, e, &a, sizeof a), MANGO_OK);
-            T_STATUS(mango_trainer_row(second.t, e, &b, sizeof b), MANGO_OK);
+            T_STATUS(mango_trainer_row(whole.t, e, &a), MANGO_OK);
+            T_STATUS(mango_trainer_row(second.t, e, &b), MANGO_OK);
             T_CHECK(a.loss == b.loss && a.score == b.score && a.extra == b.extra);
         }
     }

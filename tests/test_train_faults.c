@@ -83,7 +83,7 @@ static void t_train_faults_unread(void)
     char path[512];
     mango_data_options o;
     t_train_rig r;
-    mango_data_defaults(&o, sizeof o);
+    mango_data_defaults(&o);
     o.codecs.picture = t_train_faults_grey;
     o.resize = o.crop = 8;
     mkdir(dir, 0777);
@@ -116,16 +116,17 @@ static void t_train_faults_calls(void)
     mango_idx kinds = 0;
     memset(&none, 0, sizeof none);
     memset(is, 7, sizeof is);
-    while (mango_train_kind_get((mango_train_kind)kinds, is, sizeof is[0]) >= 0)
+    while (mango_train_kind_get((mango_train_kind)kinds, is) >= 0)
         kinds++;
     T_EQ(kinds, 3);
     T_STR(is[0].name, "sngan");
-    T_STATUS(mango_train_kind_get(MANGO_TRAIN_NET, &is[1], sizeof is[1].name), MANGO_OK);
+    T_STATUS(mango_train_kind_get_sized(MANGO_TRAIN_NET, &is[1], sizeof is[1].name),
+             MANGO_OK);
     T_STR(is[1].name, "net");
     T_CHECK(((unsigned char *)&is[1])[sizeof is[1].name] == 7); /* no further than asked */
     if (t_train_open(&r, MANGO_TRAIN_NET, t_train_ann)) {
         const mango_status st[] = {
-            mango_train_defaults(MANGO_TRAIN_NET, NULL, &none, sizeof none, &r.err),
+            mango_train_defaults(MANGO_TRAIN_NET, NULL, &none, &r.err),
             mango_train_check(&none, MANGO_TRAIN_NET, &r.err),
             mango_trainer_create(&r.t, MANGO_TRAIN_NET, r.net, NULL, r.data, NULL, &none,
                                  NULL, &r.err),
@@ -140,7 +141,7 @@ static void t_train_faults_calls(void)
             float rgb[192];
             T_STATUS(mango_trainer_sample(r.t, 1, rgb, NULL, &r.err), MANGO_E_UNSUPPORTED);
             T_CHECK(strstr(r.err.text, "kind net draws no pictures") != NULL);
-            T_STATUS(mango_trainer_row(r.t, 0, &row, sizeof row), MANGO_E_ARG);
+            T_STATUS(mango_trainer_row(r.t, 0, &row), MANGO_E_ARG);
             T_CHECK(mango_trainer_rows(r.t) == 0 && mango_trainer_rows(NULL) == -1);
         }
     }

@@ -193,7 +193,7 @@ static float *t_train_start_answer(const mango_net *n, mango_idx *count)
     *count = 2 * out->C * out->H * out->W;
     float *y = calloc((size_t)*count, sizeof *y), *x = calloc((size_t)(2 * e), sizeof *x);
     const mango_reading r = {n->output, MANGO_READ_MEAN, y};
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.batch = 2;
     o.T = n->T > 1 ? 4 : 1;
     mango_fill_u("x", 3, 2 * e, x);
@@ -276,7 +276,7 @@ static void t_train_start_mirror(void)
         mango_err e = {""};
         mango_train_options o;
         T_OK_OR_RETURN(mango_net_zoo(&net, spec[k], NULL, &e), &e);
-        T_OK(mango_train_defaults(MANGO_TRAIN_VQVAE, net, &o, sizeof o, NULL), NULL);
+        T_OK(mango_train_defaults(MANGO_TRAIN_VQVAE, net, &o, NULL), NULL);
         T_EQ(o.flip, k == 0);
         mango_net_destroy(net);
     }

@@ -137,7 +137,7 @@ static float *t_upsample_read(const mango_net *net, int first, int last, mango_i
         r[i - first] = q;
         at += B * net->node[i].C * net->node[i].H * net->node[i].W;
     }
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.batch = B;
     o.memory = memory;
     T_OK(mango_plan_create(&p, net, &o, last - first + 1, r, NULL, &err), &err);
@@ -284,7 +284,7 @@ static void t_upsample_fed(void)
         const mango_reading r = {net->n_nodes - 1, MANGO_READ_MEAN, y};
         mango_plan_options o;
         mango_plan *p = NULL;
-        mango_plan_defaults(&o, sizeof o);
+        mango_plan_defaults(&o);
         o.from = i;
         if (mango_plan_create(&p, net, &o, 1, &r, NULL, NULL) < 0)
             continue; /* not on the way to the last layer */

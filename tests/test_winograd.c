@@ -307,7 +307,7 @@ static float *t_winograd_read(const mango_net *net, mango_idx layer, mango_idx B
     const mango_reading r = {layer, MANGO_READ_MEAN, y};
     mango_plan_options o;
     mango_plan *p = NULL;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.batch = B;
     mango_fill_u("input", 5, ni, x);
     for (mango_idx i = 0; i < ni; i++)
@@ -420,7 +420,7 @@ static int t_winograd_planned(const mango_net *net, const char *layer)
     const int i = mgi_net_find(net, layer);
     int m = -1;
     const mango_reading r = {i, MANGO_READ_MEAN, NULL};
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     T_STATUS(mango_plan_create(&p, net, &o, 1, &r, NULL, NULL), MANGO_OK);
     for (int s = 0; p && s < p->n_steps; s++)
         if (p->step[s].head == i)

@@ -179,9 +179,12 @@ static void put_index(int index)
     FILE *f = open_in(path);
     int column = fprintf(out, "     %s:", path), open = 0;
     for (long no = 1; get_line(f, line, path, no); no++) {
-        const int n = declared(line, &open, &name);
+        int n = declared(line, &open, &name);
         if (n == 0)
             continue;
+        if (n > 6 &&
+            strncmp(name + n - 6, "_sized", 6) == 0) /* called by the macro without */
+            n -= 6;
         if (column + 1 + n > INDEX_WIDTH)
             column = fprintf(out, "\n      ") - 1;
         column += fprintf(out, " %.*s", n, name);

@@ -47,8 +47,9 @@ typedef struct mango_data_options {
     int allow_empty;    /* 1 accepts classes without a picture                (0)    */
     int channels;       /* folder: 3, or 1: pictures in grey (mango_image_grey)  (3) */
 } mango_data_options;
-/* mango_data_defaults - all members of *o, which has `size` bytes: sizeof *o. */
-MANGO_API mango_status mango_data_defaults(mango_data_options *o, size_t size);
+/* mango_data_defaults - all members of *o. */
+MANGO_API mango_status mango_data_defaults_sized(mango_data_options *o, size_t size);
+#define mango_data_defaults(o) mango_data_defaults_sized((o), sizeof *(o))
 
 /* mango_gunzip - unpack one gzip member: its stated size must be possible and at most
  * limit, its CRC-32 right.
@@ -92,9 +93,10 @@ typedef struct mango_data_info {
     mango_idx classes;        /* 0: the pictures have no labels   */
     mango_idx C, H, W;        /* of each picture as it is handed out */
 } mango_data_info;
-/* mango_data_get - what the set holds, into *info of `size` bytes: sizeof *info. */
-MANGO_API mango_status mango_data_get(const mango_data *data, mango_data_info *info,
-                                      size_t size);
+/* mango_data_get - what the set holds, into *info. */
+MANGO_API mango_status mango_data_get_sized(const mango_data *data, mango_data_info *info,
+                                            size_t size);
+#define mango_data_get(data, info) mango_data_get_sized((data), (info), sizeof *(info))
 
 /* mango_data_picture - picture i.
  *   pixels  out  (C,H,W), 0..255, as stored; NULL: not wanted
@@ -222,12 +224,14 @@ MANGO_API mango_status mango_pytorch_parse(mango_pytorch **c, const unsigned cha
                                            mango_idx n, const char *what,
                                            const mango_codecs *codecs, const mango_alloc *al,
                                            mango_err *err);
-MANGO_API mango_status mango_pytorch_get(const mango_pytorch *c, mango_pytorch_info *info,
-                                         size_t size);
+MANGO_API mango_status mango_pytorch_get_sized(const mango_pytorch *c,
+                                               mango_pytorch_info *info, size_t size);
+#define mango_pytorch_get(c, info) mango_pytorch_get_sized((c), (info), sizeof *(info))
 /* How many tensors, -1 for NULL; tensor i, MANGO_E_ARG when there is none. */
 MANGO_API mango_idx mango_pytorch_tensors(const mango_pytorch *c);
-MANGO_API mango_status mango_pytorch_tensor(const mango_pytorch *c, mango_idx i,
-                                            mango_tensor *t, size_t size);
+MANGO_API mango_status mango_pytorch_tensor_sized(const mango_pytorch *c, mango_idx i,
+                                                  mango_tensor *t, size_t size);
+#define mango_pytorch_tensor(c, i, t) mango_pytorch_tensor_sized((c), (i), (t), sizeof *(t))
 /* Values of tensor i, C order, strides honoured: (count) floats. Integers must
  * be exact in float, others finite: MANGO_E_NONFINITE names the tensor. */
 MANGO_API mango_status mango_pytorch_floats(const mango_pytorch *c, mango_idx i, float *out,

@@ -3,7 +3,7 @@
 #include "dataset.h"
 #include <stdio.h>
 
-mango_status mango_data_defaults(mango_data_options *o, size_t size)
+mango_status mango_data_defaults_sized(mango_data_options *o, size_t size)
 {
     const mango_data_options own = {
         .size = sizeof own, .resize = 256, .crop = 224, .max_side = 4096, .channels = 3};
@@ -88,7 +88,7 @@ static mango_status dataset_new(mango_data **data, const char *name, const char 
         return mgi_fail(err, MANGO_E_MEM, "data set %s: out of memory", name);
     d->al = a;
     mgi_str_init(&d->names, &a);
-    MGI_TRY(mango_data_defaults(&d->o, sizeof d->o));
+    MGI_TRY(mango_data_defaults(&d->o));
     if (o)
         MGI_TRY(mgi_options_in(&d->o, sizeof d->o, o, "mango_data_open", err));
     if (!mgi_copy(d->name, (mango_idx)sizeof d->name, name) ||
@@ -165,7 +165,7 @@ mango_status mango_data_make(mango_data **data, const char *name, mango_idx coun
     return st;
 }
 
-mango_status mango_data_get(const mango_data *d, mango_data_info *info, size_t size)
+mango_status mango_data_get_sized(const mango_data *d, mango_data_info *info, size_t size)
 {
     MGI_REQUIRE(d && info);
     const mango_data_info own = {d->name, d->split, d->count, d->classes, d->C, d->H, d->W};

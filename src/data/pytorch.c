@@ -504,7 +504,8 @@ mango_status mango_pytorch_parse(mango_pytorch **c, const unsigned char *bytes,
 
 /* ---- what callers see ---- */
 
-mango_status mango_pytorch_get(const mango_pytorch *c, mango_pytorch_info *info, size_t size)
+mango_status mango_pytorch_get_sized(const mango_pytorch *c, mango_pytorch_info *info,
+                                     size_t size)
 {
     MGI_REQUIRE(c && info);
     const mango_pytorch_info own = {c->legacy ? "legacy" : "zip", c->under};
@@ -517,8 +518,8 @@ mango_idx mango_pytorch_tensors(const mango_pytorch *c)
     return c ? c->n : -1;
 }
 
-mango_status mango_pytorch_tensor(const mango_pytorch *c, mango_idx i, mango_tensor *t,
-                                  size_t size)
+mango_status mango_pytorch_tensor_sized(const mango_pytorch *c, mango_idx i,
+                                        mango_tensor *t, size_t size)
 {
     MGI_REQUIRE(c && t && i >= 0 && i < c->n);
     mango_tensor own = {c->names.p + c->t[i].name, mgi_pk_type_name(c->t[i].dtype),

@@ -22,7 +22,7 @@ double mango_log(double x)
     return mgi_log(x);
 }
 
-mango_status mango_kernels_get(mango_kernels_info *info, size_t size)
+mango_status mango_kernels_get_sized(mango_kernels_info *info, size_t size)
 {
     MGI_REQUIRE(info);
     const mgi_kernels *k = mgi_kernels_get();
@@ -164,7 +164,7 @@ static double compute_inside(mango_idx places, mango_idx s, mango_idx p, mango_i
     return sum;
 }
 
-mango_status mango_conv_get(const mango_conv *c, mango_conv_info *info, size_t size)
+mango_status mango_conv_get_sized(const mango_conv *c, mango_conv_info *info, size_t size)
 {
     MGI_REQUIRE(c && info);
     const mgi_conv *g = &c->conv;

@@ -20,7 +20,8 @@ typedef struct mango_kernels_info {
     const char *name; /* ref, sse2, avx2, avx512 or neon                 */
     int rows, columns; /* outputs of a product that are kept in registers */
 } mango_kernels_info;
-MANGO_API mango_status mango_kernels_get(mango_kernels_info *info, size_t size);
+MANGO_API mango_status mango_kernels_get_sized(mango_kernels_info *info, size_t size);
+#define mango_kernels_get(info) mango_kernels_get_sized((info), sizeof *(info))
 /* The i-th name that MANGO_SIMD may have, whether or not this machine has it; NULL
  * behind the last. */
 MANGO_API const char *mango_kernels_name(mango_idx i);
@@ -55,7 +56,9 @@ typedef struct mango_conv_info {
 MANGO_API mango_status mango_conv_create(mango_conv **c, const mango_conv_shape *shape,
                                          mango_idx N, const float *weights,
                                          const mango_alloc *al, mango_err *err);
-MANGO_API mango_status mango_conv_get(const mango_conv *c, mango_conv_info *info, size_t size);
+MANGO_API mango_status mango_conv_get_sized(const mango_conv *c, mango_conv_info *info,
+                                            size_t size);
+#define mango_conv_get(c, info) mango_conv_get_sized((c), (info), sizeof *(info))
 MANGO_API mango_status mango_conv_run(mango_conv *c, const float *x, float *y);
 MANGO_API mango_status mango_conv_spikes(mango_conv *c, const uint64_t *x, float *y);
 MANGO_API void mango_conv_destroy(mango_conv *c);

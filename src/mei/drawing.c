@@ -17,7 +17,7 @@ struct mango_drawing {
     mango_err err;
 };
 
-mango_status mango_drawing_defaults(mango_drawing_options *o, size_t size)
+mango_status mango_drawing_defaults_sized(mango_drawing_options *o, size_t size)
 {
     mango_drawing_options own;
     memset(&own, 0, sizeof own);
@@ -31,8 +31,8 @@ static mango_status drawing_plan(mango_drawing *x, const mango_net *gen,
     const mango_reading picture = {gen->output, MANGO_READ_MEAN, NULL};
     mango_space_info space;
     mango_plan_options p;
-    MGI_TRY(mango_space_get(x->space, &space, sizeof space));
-    MGI_TRY(mango_plan_defaults(&p, sizeof p));
+    MGI_TRY(mango_space_get(x->space, &space));
+    MGI_TRY(mango_plan_defaults(&p));
     p.batch = o->batch;
     p.half = o->half;
     p.memory = o->memory;
@@ -48,7 +48,7 @@ static mango_status drawing_build(mango_drawing *x, const mango_net *gen,
     mango_space_info space;
     mango_idx cells;
     MGI_TRY(mango_space_of(&x->space, gen, &x->al, err));
-    MGI_TRY(mango_space_get(x->space, &space, sizeof space));
+    MGI_TRY(mango_space_get(x->space, &space));
     x->d = space.modes.d;
     x->batch = o->batch;
     x->C = out->C;
@@ -73,7 +73,7 @@ mango_status mango_drawing_create(mango_drawing **d, const mango_net *gen,
     MGI_CHECK(err, d, "mango_drawing_create: a place for the drawing expected");
     *d = NULL;
     MGI_CHECK(err, gen, "mango_drawing_create: a generator expected");
-    MGI_TRY(mango_drawing_defaults(&o, sizeof o));
+    MGI_TRY(mango_drawing_defaults(&o));
     if (options)
         MGI_TRY(mgi_options_in(&o, sizeof o, options, "mango_drawing_create", err));
     MGI_CHECK(err, o.batch >= 1 && o.batch <= 4096 && o.memory >= 0,
@@ -152,7 +152,8 @@ mango_status mango_drawing_codes(mango_drawing *d, mango_idx K, const mango_idx 
     return MANGO_OK;
 }
 
-mango_status mango_drawing_get(const mango_drawing *d, mango_drawing_info *info, size_t size)
+mango_status mango_drawing_get_sized(const mango_drawing *d, mango_drawing_info *info,
+                                     size_t size)
 {
     MGI_REQUIRE(d && info);
     const mango_drawing_info own = {

@@ -45,10 +45,13 @@ typedef struct mango_space_info {
     mango_idx classes;  /* > 0: the largest of the first so many latents
                            names the class that is drawn                    */
 } mango_space_info;
-MANGO_API mango_status mango_space_get(const mango_space *s, mango_space_info *info,
-                                       size_t size);
+MANGO_API mango_status mango_space_get_sized(const mango_space *s, mango_space_info *info,
+                                             size_t size);
+#define mango_space_get(s, info) mango_space_get_sized((s), (info), sizeof *(info))
 /* mango_space_facts - what an optimizer may know of it: grid, prior, classes. */
-MANGO_API mango_status mango_space_facts(const mango_space *s, mango_facts *f, size_t size);
+MANGO_API mango_status mango_space_facts_sized(const mango_space *s, mango_facts *f,
+                                               size_t size);
+#define mango_space_facts(s, f) mango_space_facts_sized((s), (f), sizeof *(f))
 /* mango_space_latent - z (K,d) of codes I (K,d). MANGO_E_ARG when out of range. */
 MANGO_API mango_status mango_space_latent(const mango_space *s, mango_idx K,
                                           const mango_idx *I, float *z);
@@ -87,7 +90,8 @@ typedef struct mango_drawing_options {
     int half;          /* 1: weights in half precision                */
 } mango_drawing_options;
 /* batch 10, memory 0, half 0. */
-MANGO_API mango_status mango_drawing_defaults(mango_drawing_options *o, size_t size);
+MANGO_API mango_status mango_drawing_defaults_sized(mango_drawing_options *o, size_t size);
+#define mango_drawing_defaults(o) mango_drawing_defaults_sized((o), sizeof *(o))
 /* mango_drawing_create - plan a generator, which must outlive the drawing and not
  * change; o NULL: defaults. MANGO_E_SHAPE when it is none, MANGO_E_STATE without weights. */
 MANGO_API mango_status mango_drawing_create(mango_drawing **d, const mango_net *gen,
@@ -105,8 +109,9 @@ typedef struct mango_drawing_info {
     double macs;              /* multiply-adds of a picture  */
     const mango_space *space; /* owned by the drawing        */
 } mango_drawing_info;
-MANGO_API mango_status mango_drawing_get(const mango_drawing *d, mango_drawing_info *info,
-                                         size_t size);
+MANGO_API mango_status mango_drawing_get_sized(const mango_drawing *d,
+                                               mango_drawing_info *info, size_t size);
+#define mango_drawing_get(d, info) mango_drawing_get_sized((d), (info), sizeof *(info))
 MANGO_API const char *mango_drawing_error(const mango_drawing *d); /* last message, "" */
 MANGO_API void mango_drawing_destroy(mango_drawing *d);
 
@@ -136,7 +141,9 @@ typedef struct mango_objective_options {
 #define MANGO_ELITE_AUTO (-1)
 /* T 0, batch 0, memory 0, elite 0 (no early stop), minimize 0, believed 1, half 0,
  * int8 0. */
-MANGO_API mango_status mango_objective_defaults(mango_objective_options *o, size_t size);
+MANGO_API mango_status mango_objective_defaults_sized(mango_objective_options *o,
+                                                      size_t size);
+#define mango_objective_defaults(o) mango_objective_defaults_sized((o), sizeof *(o))
 
 /* mango_objective_create - join a generator, a network and a target. Both nets
  * must outlive the objective and not change. Everything is planned here; a net
@@ -197,8 +204,9 @@ typedef struct mango_objective_info {
     double steps, steps_all; /* with early stop: network steps made, and without */
     char gen[65], net[65]; /* mango_net_digest of both; "" without a generator */
 } mango_objective_info;
-MANGO_API mango_status mango_objective_get(const mango_objective *o,
-                                           mango_objective_info *info, size_t size);
+MANGO_API mango_status mango_objective_get_sized(const mango_objective *o,
+                                                 mango_objective_info *info, size_t size);
+#define mango_objective_get(o, info) mango_objective_get_sized((o), (info), sizeof *(info))
 MANGO_API const char *mango_objective_error(const mango_objective *o); /* last message, "" */
 MANGO_API void mango_objective_destroy(mango_objective *o);
 
@@ -244,9 +252,12 @@ typedef struct mango_session_options {
     void *observe_ud;
 } mango_session_options;
 /* mango_session_defaults - options for a preset of mango_opt_preset: budget 1000, seed
- * 0, stop_at NaN, stall 100, shows 1, sync 1. size: sizeof *o. MANGO_E_NAME. */
-MANGO_API mango_status mango_session_defaults(const char *opt, mango_session_options *o,
-                                              size_t size, mango_err *err);
+ * 0, stop_at NaN, stall 100, shows 1, sync 1. MANGO_E_NAME. */
+MANGO_API mango_status mango_session_defaults_sized(const char *opt,
+                                                    mango_session_options *o, size_t size,
+                                                    mango_err *err);
+#define mango_session_defaults(opt, o, err)                                                \
+    mango_session_defaults_sized((opt), (o), sizeof *(o), (err))
 
 /* mango_session_create - begin a search, or go on with one.
  *   modes  in   the space
@@ -350,8 +361,9 @@ typedef struct mango_session_info {
     mango_idx open;          /* batches under way                       */
     int format;              /* of the journal                          */
 } mango_session_info;
-MANGO_API mango_status mango_session_get(const mango_session *s, mango_session_info *info,
-                                         size_t size);
+MANGO_API mango_status mango_session_get_sized(const mango_session *s,
+                                               mango_session_info *info, size_t size);
+#define mango_session_get(s, info) mango_session_get_sized((s), (info), sizeof *(info))
 /* Best code (d) and value, of equal ones the first; MANGO_E_STATE when none. */
 MANGO_API mango_status mango_session_best(const mango_session *s, double *y, mango_idx *I);
 /* Query q, 0 .. queries-1, in the order in which they got their value: code (d) and
@@ -364,8 +376,10 @@ typedef struct mango_value {
     double y, var;       /* mean; variance of one presentation, NaN below two of them */
     mango_idx n, shown;  /* finite values; presentations                              */
 } mango_value;
-MANGO_API mango_status mango_session_value(const mango_session *s, mango_idx q,
-                                           mango_value *value, size_t size);
+MANGO_API mango_status mango_session_value_sized(const mango_session *s, mango_idx q,
+                                                 mango_value *value, size_t size);
+#define mango_session_value(s, q, value)                                                   \
+    mango_session_value_sized((s), (q), (value), sizeof *(value))
 /* Code (d) of an id. */
 MANGO_API mango_status mango_session_code(const mango_session *s, uint64_t id, mango_idx *I);
 /* The query that brought improvement i, 0 .. improvements-1; -1 out of range. */

@@ -6,7 +6,7 @@
 
 #define OBJECTIVE_BATCH 10
 
-mango_status mango_objective_defaults(mango_objective_options *o, size_t size)
+mango_status mango_objective_defaults_sized(mango_objective_options *o, size_t size)
 {
     mango_objective_options own;
     memset(&own, 0, sizeof own);
@@ -23,7 +23,7 @@ static mango_status sight_aim(mgi_sight *s, const mango_net *net, mango_idx j, m
     mango_target *t = &a->t;
     mango_layer l;
     const int whole = t->y < 0;
-    const int known = mango_net_layer(net, t->layer, &l, sizeof l) == MANGO_OK;
+    const int known = mango_net_layer(net, t->layer, &l) == MANGO_OK;
     if (!known || t->unit < 0 || t->unit >= l.C || whole != (t->x < 0) || t->y >= l.H ||
         t->x >= l.W)
         return mgi_fail(err, MANGO_E_NAME, "target %td: no such layer, unit or place", j);
@@ -117,7 +117,7 @@ static mango_reading *objective_readings(const mango_objective *o, const mgi_sig
 static mango_status objective_plan(mango_objective *o, const mgi_sight *s, mango_err *err)
 {
     mango_plan_options p;
-    MGI_TRY(mango_plan_defaults(&p, sizeof p));
+    MGI_TRY(mango_plan_defaults(&p));
     p.batch = o->batch;
     p.memory = o->opt.memory;
     p.half = o->opt.half;
@@ -138,7 +138,7 @@ static mango_status objective_drawing(mango_objective *o, const mango_net *gen,
                                       mango_err *err)
 {
     mango_drawing_options d;
-    MGI_TRY(mango_drawing_defaults(&d, sizeof d));
+    MGI_TRY(mango_drawing_defaults(&d));
     d.batch = o->batch;
     d.memory = o->opt.memory;
     d.half = o->opt.half;
@@ -186,7 +186,7 @@ static mango_status objective_sizes(mango_objective *o, const mango_net *gen, ma
         return MANGO_OK;
     const mgi_node *out = gen->node + gen->output;
     MGI_TRY(mango_space_of(&space, gen, &o->al, err));
-    mango_space_get(space, &info, sizeof info);
+    mango_space_get(space, &info);
     o->d = info.modes.d;
     mango_space_destroy(space);
     if (out->C == in->C && out->H == in->H && out->W == in->W)
@@ -257,7 +257,7 @@ mango_status mango_objective_create_many(mango_objective **o, const mango_net *g
     MGI_CHECK(err, o, "mango_objective_create: a place for the objective expected");
     *o = NULL;
     MGI_CHECK(err, net && targets, "mango_objective_create: network and targets expected");
-    MGI_TRY(mango_objective_defaults(&opt, sizeof opt));
+    MGI_TRY(mango_objective_defaults(&opt));
     if (options)
         MGI_TRY(mgi_options_in(&opt, sizeof opt, options, "mango_objective_create", err));
     MGI_TRY(objective_check(&opt, err));
@@ -322,14 +322,14 @@ mango_status mango_objective_aim(mango_objective *o, mango_idx n, const mango_ta
 
 /* ---- what it is ----------------------------------------------------------- */
 
-mango_status mango_objective_get(const mango_objective *o, mango_objective_info *info,
-                                 size_t size)
+mango_status mango_objective_get_sized(const mango_objective *o, mango_objective_info *info,
+                                       size_t size)
 {
     MGI_REQUIRE(o && info);
     mango_drawing_info d;
     memset(&d, 0, sizeof d);
     if (o->drawing)
-        MGI_TRY(mango_drawing_get(o->drawing, &d, sizeof d));
+        MGI_TRY(mango_drawing_get(o->drawing, &d));
     mango_objective_info own = {
         .C = o->C,
         .H = o->H,

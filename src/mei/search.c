@@ -41,8 +41,8 @@ static mango_status search_eval(void *ud, mango_idx K, const mango_idx *I, doubl
 static mango_status search_options(mgi_search_setup *u, const mango_objective_options *oo,
                                    const mango_session_options *so, mango_err *err)
 {
-    MGI_TRY(mango_objective_defaults(&u->oo, sizeof u->oo));
-    MGI_TRY(mango_session_defaults(SEARCH_OPT, &u->so, sizeof u->so, err));
+    MGI_TRY(mango_objective_defaults(&u->oo));
+    MGI_TRY(mango_session_defaults(SEARCH_OPT, &u->so, err));
     if (oo)
         MGI_TRY(mgi_options_in(&u->oo, sizeof u->oo, oo, "mango_search_create", err));
     if (so)
@@ -58,9 +58,9 @@ static mango_status search_space(mgi_search_setup *u, const mango_net *gen,
 {
     mango_space_info info;
     MGI_TRY(mango_space_of(&u->space, gen, al, err));
-    MGI_TRY(mango_space_get(u->space, &info, sizeof info));
+    MGI_TRY(mango_space_get(u->space, &info));
     u->modes = info.modes;
-    MGI_TRY(mango_space_facts(u->space, &u->facts, sizeof u->facts));
+    MGI_TRY(mango_space_facts(u->space, &u->facts));
     if (!u->so.facts)
         u->so.facts = &u->facts;
     return MANGO_OK;
@@ -72,7 +72,7 @@ static mango_status search_optimizer(const mgi_search_setup *u, mango_opt_info *
 {
     mango_opt *opt = NULL;
     MGI_TRY(mango_opt_create(&opt, &u->modes, u->so.facts, &u->so.o, 0, al, err));
-    const mango_status st = mango_opt_get(opt, info, sizeof *info);
+    const mango_status st = mango_opt_get(opt, info);
     mango_opt_destroy(opt);
     return st;
 }
@@ -140,7 +140,7 @@ static mango_status search_build(mango_search *s, mgi_search_setup *u, const man
     MGI_TRY(search_race(u, &opt, err));
     u->oo.minimize = opt.minimize;
     MGI_TRY(mango_objective_create(&s->objective, gen, net, u->target, &u->oo, &s->al, err));
-    MGI_TRY(mango_objective_get(s->objective, &info, sizeof info));
+    MGI_TRY(mango_objective_get(s->objective, &info));
     if (u->oo.elite == 0 && u->so.ahead == 0)
         u->so.ahead = info.batch;
     s->d = u->modes.d;

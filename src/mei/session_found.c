@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "session.h"
 
-mango_status mango_session_get(const mango_session *s, mango_session_info *info, size_t size)
+mango_status mango_session_get_sized(const mango_session *s, mango_session_info *info,
+                                     size_t size)
 {
     MGI_REQUIRE(s && info);
     const mango_session_info own = {
@@ -38,8 +39,8 @@ mango_status mango_session_query(const mango_session *s, mango_idx q, double *y,
     return MANGO_OK;
 }
 
-mango_status mango_session_value(const mango_session *s, mango_idx q, mango_value *value,
-                                 size_t size)
+mango_status mango_session_value_sized(const mango_session *s, mango_idx q,
+                                       mango_value *value, size_t size)
 {
     MGI_REQUIRE(s && value && q >= 0 && q < s->cache.done);
     const mango_idx row = s->cache.order[q];

@@ -5,13 +5,13 @@
 
 #define SESSION_NOTES 32
 
-mango_status mango_session_defaults(const char *opt, mango_session_options *o, size_t size,
-                                    mango_err *err)
+mango_status mango_session_defaults_sized(const char *opt, mango_session_options *o,
+                                          size_t size, mango_err *err)
 {
     mango_session_options own;
     MGI_CHECK(err, o, "mango_session_defaults: options expected");
     memset(&own, 0, sizeof own);
-    MGI_TRY(mango_opt_defaults(opt, &own.o, sizeof own.o, err));
+    MGI_TRY(mango_opt_defaults(opt, &own.o, err));
     own.budget = 1000;
     own.stop_at = MGI_NAN;
     own.stall = 100;
@@ -74,7 +74,7 @@ static void header_options(const mango_opt_options *o, mgi_str *s)
     for (mango_idx i = 0; i < n; i++) {
         mango_opt_spec spec;
         double v;
-        if (mango_opt_option(o->preset, i, &spec, sizeof spec) == MANGO_OK &&
+        if (mango_opt_option(o->preset, i, &spec) == MANGO_OK &&
             mango_opt_value(o, spec.name, &v, NULL) == MANGO_OK)
             header_value(i ? "," : "", spec.name, v, s);
     }
@@ -266,7 +266,7 @@ static mango_status session_build(mango_session *s, const mango_modes *m,
 {
     mango_opt_info info;
     MGI_TRY(mango_opt_create(&s->opt, m, o->facts, &o->o, o->seed, &s->al, err));
-    MGI_TRY(mango_opt_get(s->opt, &info, sizeof info));
+    MGI_TRY(mango_opt_get(s->opt, &info));
     s->minimize = info.minimize;
     s->cap = info.batch;
     s->total = 1;

@@ -106,7 +106,8 @@ mango_status mango_space_of(mango_space **s, const mango_net *gen, const mango_a
     return MANGO_OK;
 }
 
-mango_status mango_space_get(const mango_space *s, mango_space_info *info, size_t size)
+mango_status mango_space_get_sized(const mango_space *s, mango_space_info *info,
+                                   size_t size)
 {
     MGI_REQUIRE(s && info);
     const mango_space_info own = {
@@ -123,11 +124,11 @@ mango_status mango_space_get(const mango_space *s, mango_space_info *info, size_
     return MANGO_OK;
 }
 
-mango_status mango_space_facts(const mango_space *s, mango_facts *f, size_t size)
+mango_status mango_space_facts_sized(const mango_space *s, mango_facts *f, size_t size)
 {
     mango_facts own;
     MGI_REQUIRE(s && f);
-    MGI_TRY(mango_facts_defaults(&own, sizeof own));
+    MGI_TRY(mango_facts_defaults(&own));
     own.H = s->H;
     own.W = s->W;
     own.classes = s->classes;

@@ -58,7 +58,7 @@ mango_status mango_target_parse(mango_target *t, const mango_net *net, const cha
         t->layer = mango_net_layers(net) - 1;
     else
         MGI_TRY(mango_net_find(net, field[0], &t->layer, err));
-    MGI_TRY(mango_net_layer(net, t->layer, &l, sizeof l));
+    MGI_TRY(mango_net_layer(net, t->layer, &l));
     t->C = l.C;
     t->H = l.H;
     t->W = l.W;

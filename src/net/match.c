@@ -496,13 +496,14 @@ mango_status mango_net_match(mango_net *net, const mango_offers *offers, mango_m
     return st;
 }
 
-mango_status mango_offers_defaults(mango_offers *o, size_t size)
+mango_status mango_offers_defaults_sized(mango_offers *o, size_t size)
 {
     const mango_offers own = {sizeof own, 0, NULL, NULL, NULL, NULL};
     return mgi_options_out(o, size, &own, sizeof own);
 }
 
-mango_status mango_match_get(const mango_match *m, mango_match_info *info, size_t size)
+mango_status mango_match_get_sized(const mango_match *m, mango_match_info *info,
+                                   size_t size)
 {
     MGI_REQUIRE(m && info);
     const mango_match_info own = {m->strip, m->add,     m->filled, m->rules,

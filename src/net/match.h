@@ -25,8 +25,9 @@ typedef struct mango_offers {
     void *ud;
     const char *prefix;       /* taken from all names, and no other; NULL: what fits best */
 } mango_offers;
-/* mango_offers_defaults - nothing is offered. `size` is sizeof *o. */
-MANGO_API mango_status mango_offers_defaults(mango_offers *o, size_t size);
+/* mango_offers_defaults - nothing is offered. */
+MANGO_API mango_status mango_offers_defaults_sized(mango_offers *o, size_t size);
+#define mango_offers_defaults(o) mango_offers_defaults_sized((o), sizeof *(o))
 
 /* mango_net_match - fill every parameter of a net from tensors of these names.
  * Names are taken as they are, or after one prefix was stripped from and one put before
@@ -51,8 +52,9 @@ typedef struct mango_match_info {
     mango_idx ignored;             /* tensors known to be of no use               */
     mango_idx missing, left, shape; /* what does not fit, in number               */
 } mango_match_info;
-MANGO_API mango_status mango_match_get(const mango_match *m, mango_match_info *info,
-                                       size_t size);
+MANGO_API mango_status mango_match_get_sized(const mango_match *m, mango_match_info *info,
+                                             size_t size);
+#define mango_match_get(m, info) mango_match_get_sized((m), (info), sizeof *(info))
 /* What does not fit, a line each, up to a screen; NULL out of range, -1 for NULL. */
 MANGO_API mango_idx mango_match_lines(const mango_match *m);
 MANGO_API const char *mango_match_line(const mango_match *m, mango_idx i);

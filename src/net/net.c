@@ -35,7 +35,8 @@ static mango_idx net_trained(const mango_net *n, int param)
     return param < 0 || n->param[param].is_buffer ? 0 : n->param[param].count;
 }
 
-mango_status mango_net_layer(const mango_net *net, mango_idx i, mango_layer *out, size_t size)
+mango_status mango_net_layer_sized(const mango_net *net, mango_idx i, mango_layer *out,
+                                   size_t size)
 {
     MGI_REQUIRE(net && out && i >= 0 && i < net->n_nodes);
     const mgi_node *q = &net->node[i];
@@ -89,7 +90,7 @@ double mango_net_layer_uses(const mango_net *net, mango_idx i, mango_idx y, mang
            net_windows(x, c->OW, c->kw, c->sw, c->pw);
 }
 
-mango_status mango_net_get(const mango_net *net, mango_net_info *info, size_t size)
+mango_status mango_net_get_sized(const mango_net *net, mango_net_info *info, size_t size)
 {
     MGI_REQUIRE(net && info);
     mango_net_info o = {.arch = net->arch,
@@ -205,8 +206,8 @@ mango_idx mango_net_params(const mango_net *net)
     return net ? net->n_params : -1;
 }
 
-mango_status mango_net_param_at(const mango_net *net, mango_idx i, mango_param *out,
-                                size_t size)
+mango_status mango_net_param_at_sized(const mango_net *net, mango_idx i, mango_param *out,
+                                      size_t size)
 {
     MGI_REQUIRE(net && out && i >= 0 && i < net->n_params);
     const mgi_param *q = &net->param[i];

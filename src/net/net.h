@@ -80,7 +80,9 @@ typedef struct mango_net_info {
     float out_scale, out_shift; /* a picture drawn is rgb = y out_scale + out_shift  */
     double macs;              /* mango_net_macs with its own T                       */
 } mango_net_info;
-MANGO_API mango_status mango_net_get(const mango_net *net, mango_net_info *info, size_t size);
+MANGO_API mango_status mango_net_get_sized(const mango_net *net, mango_net_info *info,
+                                           size_t size);
+#define mango_net_get(net, info) mango_net_get_sized((net), (info), sizeof *(info))
 /* Other means and deviations (> 0), another scale (not 0) and shift: MANGO_E_ARG when
  * one is not such a number, and nothing is changed. */
 MANGO_API mango_status mango_net_set_normalization(mango_net *net, const float mean[3],
@@ -115,11 +117,12 @@ typedef struct mango_layer {
     const mango_lif *lif; /* of a LIF layer, else NULL                     */
     mango_idx codes;    /* of a VQ layer, else 0                           */
 } mango_layer;
-/* How many; -1 for NULL. mango_net_layer: `size` is sizeof *out; MANGO_E_ARG for an
+/* How many; -1 for NULL. mango_net_layer: MANGO_E_ARG for an
  * index out of range. mango_net_layer_input: the k-th layer that layer i reads; -1: none. */
 MANGO_API mango_idx mango_net_layers(const mango_net *net);
-MANGO_API mango_status mango_net_layer(const mango_net *net, mango_idx i, mango_layer *out,
-                                       size_t size);
+MANGO_API mango_status mango_net_layer_sized(const mango_net *net, mango_idx i,
+                                             mango_layer *out, size_t size);
+#define mango_net_layer(net, i, out) mango_net_layer_sized((net), (i), (out), sizeof *(out))
 MANGO_API mango_idx mango_net_layer_input(const mango_net *net, mango_idx i, mango_idx k);
 /* mango_net_layer_uses - in how many multiply-adds of layer i a value at row y, column x of
  * its input takes part: what it costs when it is a spike. 0 for layers that have none. */
@@ -138,8 +141,10 @@ typedef struct mango_param {
     const float *values;       /* NULL: none yet, given away, or halves of an open file */
 } mango_param;
 MANGO_API mango_idx mango_net_params(const mango_net *net); /* -1 for NULL */
-MANGO_API mango_status mango_net_param_at(const mango_net *net, mango_idx i, mango_param *out,
-                                          size_t size);
+MANGO_API mango_status mango_net_param_at_sized(const mango_net *net, mango_idx i,
+                                                mango_param *out, size_t size);
+#define mango_net_param_at(net, i, out)                                                    \
+    mango_net_param_at_sized((net), (i), (out), sizeof *(out))
 /* One by name, to read or to write: data in the source framework's order; NULL when
  * there is none, or no memory for values. */
 MANGO_API float *mango_net_param(mango_net *net, const char *name, int *rank,
@@ -205,9 +210,9 @@ typedef struct mango_plan_options {
                               convolutions and linear layers behind a LIF layer or
                               max-pools and reshapes of one; not behind `from` */
 } mango_plan_options;
-/* mango_plan_defaults - T 0, batch 1, memory 0, from -1, raw 0, slice 0, half 0, int8 0.
- * `size` is sizeof *o. */
-MANGO_API mango_status mango_plan_defaults(mango_plan_options *o, size_t size);
+/* mango_plan_defaults - T 0, batch 1, memory 0, from -1, raw 0, slice 0, half 0, int8 0. */
+MANGO_API mango_status mango_plan_defaults_sized(mango_plan_options *o, size_t size);
+#define mango_plan_defaults(o) mango_plan_defaults_sized((o), sizeof *(o))
 
 /* mango_plan_create - decide everything before the first query: only what the
  * readings need is computed, time-independent layers once, batch-norm folded,
@@ -294,8 +299,9 @@ typedef struct mango_plan_info {
     mango_idx weights;       /* packed weights alone, those of earlier aims too        */
     double macs;             /* mango_plan_macs                                        */
 } mango_plan_info;
-MANGO_API mango_status mango_plan_get(const mango_plan *plan, mango_plan_info *info,
-                                      size_t size);
+MANGO_API mango_status mango_plan_get_sized(const mango_plan *plan, mango_plan_info *info,
+                                            size_t size);
+#define mango_plan_get(plan, info) mango_plan_get_sized((plan), (info), sizeof *(info))
 
 /* mango_plan_text - one line for the plan and one for each of its steps, as
  * mango_net_text gives a text: the nodes fused, shape, place in memory, multiply-adds. */

@@ -6,7 +6,7 @@
 
 /* ---- create ---------------------------------------------------------------------- */
 
-mango_status mango_plan_defaults(mango_plan_options *o, size_t size)
+mango_status mango_plan_defaults_sized(mango_plan_options *o, size_t size)
 {
     const mango_plan_options d = {.size = sizeof d, .batch = 1, .from = -1};
     return mgi_options_out(o, size, &d, sizeof d);
@@ -101,7 +101,7 @@ mango_status mango_plan_create(mango_plan **plan, const mango_net *net,
     *plan = NULL;
     mango_plan_options o;
     mgi_threads_look();
-    MGI_TRY(mango_plan_defaults(&o, sizeof o));
+    MGI_TRY(mango_plan_defaults(&o));
     MGI_TRY(mgi_options_in(&o, sizeof o, options, "mango_plan", err));
     const mango_alloc a = mgi_alloc_get(al);
     mango_plan *p = mgi_new(&a, 1, sizeof *p);
@@ -167,7 +167,7 @@ mango_idx mango_plan_bytes(const mango_plan *p)
     return p ? p->arena_bytes + p->backend->weights(p) : 0;
 }
 
-mango_status mango_plan_get(const mango_plan *p, mango_plan_info *info, size_t size)
+mango_status mango_plan_get_sized(const mango_plan *p, mango_plan_info *info, size_t size)
 {
     MGI_REQUIRE(p && info);
     const mango_plan_info o = {.T = p->T,

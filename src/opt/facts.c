@@ -3,7 +3,7 @@
 #include "../base/real.h"
 #include "method.h"
 
-mango_status mango_facts_defaults(mango_facts *f, size_t size)
+mango_status mango_facts_defaults_sized(mango_facts *f, size_t size)
 {
     static const mango_facts none = {0};
     return mgi_options_out(f, size, &none, sizeof none);
@@ -61,7 +61,7 @@ MGI_FN mango_status mgi_facts_copy(mango_facts *to, const mango_facts *from,
                                    mango_err *err)
 {
     mango_facts f;
-    mango_facts_defaults(&f, sizeof f);
+    mango_facts_defaults(&f);
     *to = f;
     if (!from)
         return MANGO_OK;

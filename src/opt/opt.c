@@ -207,7 +207,7 @@ mango_status mango_opt_best(const mango_opt *opt, double *y, mango_idx *I)
     return MANGO_OK;
 }
 
-mango_status mango_opt_get(const mango_opt *opt, mango_opt_info *info, size_t size)
+mango_status mango_opt_get_sized(const mango_opt *opt, mango_opt_info *info, size_t size)
 {
     MGI_REQUIRE(opt && info);
     mango_opt_info own = {0};

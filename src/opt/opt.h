@@ -46,7 +46,8 @@ typedef struct mango_facts {
     void *features_ud;
     mango_idx features_dim;
 } mango_facts;
-MANGO_API mango_status mango_facts_defaults(mango_facts *f, size_t size);
+MANGO_API mango_status mango_facts_defaults_sized(mango_facts *f, size_t size);
+#define mango_facts_defaults(f) mango_facts_defaults_sized((f), sizeof *(f))
 
 /* ---- options -------------------------------------------------------------- */
 
@@ -83,8 +84,10 @@ typedef struct mango_opt_options {
 
 /* mango_opt_defaults - the options of a preset (see mango_opt_preset): tt, protes ...
  * Returns MANGO_OK; MANGO_E_NAME with near matches. */
-MANGO_API mango_status mango_opt_defaults(const char *preset, mango_opt_options *o,
-                                          size_t size, mango_err *err);
+MANGO_API mango_status mango_opt_defaults_sized(const char *preset, mango_opt_options *o,
+                                                size_t size, mango_err *err);
+#define mango_opt_defaults(preset, o, err)                                                 \
+    mango_opt_defaults_sized((preset), (o), sizeof *(o), (err))
 /* mango_opt_set - one option by name. MANGO_E_NAME: this optimizer has no such
  * option, near matches in err; MANGO_E_ARG: out of range. o is unchanged then.
  * mango_opt_parse - "k=25,lr=0.05": several, or, after a fault, none of them.
@@ -103,8 +106,10 @@ MANGO_API mango_idx mango_opt_text(const mango_opt_options *o, char *text, mango
  * mango_opt_option - number i of them, 0 .. count-1; spec.value is the preset's own.
  * Pure lookups, as are those below: no message with MANGO_E_ARG. */
 MANGO_API mango_idx mango_opt_option_count(const char *preset);
-MANGO_API mango_status mango_opt_option(const char *preset, mango_idx i,
-                                        mango_opt_spec *spec, size_t size);
+MANGO_API mango_status mango_opt_option_sized(const char *preset, mango_idx i,
+                                              mango_opt_spec *spec, size_t size);
+#define mango_opt_option(preset, i, spec)                                                  \
+    mango_opt_option_sized((preset), (i), (spec), sizeof *(spec))
 
 /* mango_opt_presets, mango_opt_preset - the optimizers that there are: a name, the
  * method behind it, and what it is in one line. */
@@ -112,7 +117,9 @@ typedef struct mango_opt_preset_info {
     const char *name, *method, *meaning;
 } mango_opt_preset_info;
 MANGO_API mango_idx mango_opt_presets(void);
-MANGO_API mango_status mango_opt_preset(mango_idx i, mango_opt_preset_info *p, size_t size);
+MANGO_API mango_status mango_opt_preset_sized(mango_idx i, mango_opt_preset_info *p,
+                                              size_t size);
+#define mango_opt_preset(i, p) mango_opt_preset_sized((i), (p), sizeof *(p))
 
 /* ---- the optimizer -------------------------------------------------------- */
 
@@ -191,7 +198,9 @@ typedef struct mango_opt_info {
     uint64_t asked;    /* proposals so far: the id of the next one                     */
     uint64_t restarts;
 } mango_opt_info;
-MANGO_API mango_status mango_opt_get(const mango_opt *opt, mango_opt_info *info, size_t size);
+MANGO_API mango_status mango_opt_get_sized(const mango_opt *opt, mango_opt_info *info,
+                                           size_t size);
+#define mango_opt_get(opt, info) mango_opt_get_sized((opt), (info), sizeof *(info))
 MANGO_API const char *mango_opt_error(const mango_opt *opt); /* last message, "" if none */
 MANGO_API void mango_opt_destroy(mango_opt *opt);            /* NULL is legal */
 

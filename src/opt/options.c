@@ -246,8 +246,8 @@ MGI_FN void mgi_opt_fill(const mgi_preset *p, mango_opt_options *o)
     o->given = 0;
 }
 
-mango_status mango_opt_defaults(const char *preset, mango_opt_options *o, size_t size,
-                                mango_err *err)
+mango_status mango_opt_defaults_sized(const char *preset, mango_opt_options *o, size_t size,
+                                      mango_err *err)
 {
     mango_opt_options own;
     const mgi_preset *p = mgi_preset_find(preset, err);
@@ -266,8 +266,8 @@ mango_idx mango_opt_option_count(const char *preset)
     return p ? options_count(p->method()) : -1;
 }
 
-mango_status mango_opt_option(const char *preset, mango_idx i, mango_opt_spec *spec,
-                              size_t size)
+mango_status mango_opt_option_sized(const char *preset, mango_idx i, mango_opt_spec *spec,
+                                    size_t size)
 {
     mango_opt_options o;
     const mgi_preset *p = mgi_preset_find(preset, NULL);

@@ -28,7 +28,7 @@ mango_idx mango_opt_presets(void)
     return MGI_COUNT(preset_table);
 }
 
-mango_status mango_opt_preset(mango_idx i, mango_opt_preset_info *p, size_t size)
+mango_status mango_opt_preset_sized(mango_idx i, mango_opt_preset_info *p, size_t size)
 {
     MGI_REQUIRE(p && i >= 0 && i < MGI_COUNT(preset_table));
     const mgi_preset *row = preset_table + i;

@@ -55,7 +55,7 @@ static mango_status archive_list(mango_archive *a, mango_err *err)
     if (!a->offer)
         return mgi_fail(err, MANGO_E_MEM, "%s: out of memory", a->path);
     for (mango_idx i = 0; i < a->n; i++) {
-        MGI_TRY(mango_archive_tensor(a, i, &t, sizeof t));
+        MGI_TRY(mango_archive_tensor(a, i, &t));
         a->offer[i].name = t.name;
         a->offer[i].rank = t.rank;
         memcpy(a->offer[i].shape, t.shape, sizeof t.shape);
@@ -111,13 +111,14 @@ void mango_archive_destroy(mango_archive *a)
     mgi_del(&al, a, 1, sizeof *a);
 }
 
-mango_status mango_archive_get(const mango_archive *a, mango_archive_info *info, size_t size)
+mango_status mango_archive_get_sized(const mango_archive *a, mango_archive_info *info,
+                                     size_t size)
 {
     MGI_REQUIRE(a && info);
     mango_archive_info own = {"safetensors", "", a->sha256, a->n, 0};
     if (a->pt) {
         mango_pytorch_info pt = {NULL, NULL};
-        mango_pytorch_get(a->pt, &pt, sizeof pt);
+        mango_pytorch_get(a->pt, &pt);
         own.format = pt.format;
         own.under = pt.under;
     } else {
@@ -132,12 +133,12 @@ mango_idx mango_archive_tensors(const mango_archive *a)
     return a ? a->n : -1;
 }
 
-mango_status mango_archive_tensor(const mango_archive *a, mango_idx i, mango_tensor *t,
-                                  size_t size)
+mango_status mango_archive_tensor_sized(const mango_archive *a, mango_idx i,
+                                        mango_tensor *t, size_t size)
 {
     MGI_REQUIRE(a && t && i >= 0 && i < a->n);
     if (a->pt)
-        return mango_pytorch_tensor(a->pt, i, t, size);
+        return mango_pytorch_tensor_sized(a->pt, i, t, size);
     const mgi_tensor *f = &a->st.t[i];
     mango_tensor own = {f->name, mgi_dtype_name(f->dtype), f->rank, {0}, f->count};
     memcpy(own.shape, f->shape, sizeof own.shape);
@@ -174,7 +175,7 @@ mango_status mango_archive_import(const mango_archive *a, mango_net *net, const 
     mango_err sub = {""};
     MGI_CHECK(err, a && net && match, "mango_archive_import: an archive, a net and a place for "
                                       "the report expected");
-    MGI_TRY(mango_offers_defaults(&o, sizeof o));
+    MGI_TRY(mango_offers_defaults(&o));
     o.n = a->n;
     o.offer = a->offer;
     o.values = archive_values;

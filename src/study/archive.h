@@ -29,13 +29,15 @@ typedef struct mango_archive_info {
 MANGO_API mango_status mango_archive_open(mango_archive **a, const char *path,
                                           const mango_codecs *codecs, const mango_alloc *al,
                                           mango_err *err);
-MANGO_API mango_status mango_archive_get(const mango_archive *a, mango_archive_info *info,
-                                         size_t size);
+MANGO_API mango_status mango_archive_get_sized(const mango_archive *a,
+                                               mango_archive_info *info, size_t size);
+#define mango_archive_get(a, info) mango_archive_get_sized((a), (info), sizeof *(info))
 /* How many tensors, -1 for NULL; tensor i, MANGO_E_ARG when there is none. Order:
  * safetensors by name, PyTorch as in the file. Index of a name, -1: none. */
 MANGO_API mango_idx mango_archive_tensors(const mango_archive *a);
-MANGO_API mango_status mango_archive_tensor(const mango_archive *a, mango_idx i,
-                                            mango_tensor *t, size_t size);
+MANGO_API mango_status mango_archive_tensor_sized(const mango_archive *a, mango_idx i,
+                                                  mango_tensor *t, size_t size);
+#define mango_archive_tensor(a, i, t) mango_archive_tensor_sized((a), (i), (t), sizeof *(t))
 MANGO_API mango_idx mango_archive_find(const mango_archive *a, const char *name);
 /* All values of tensor i as floats, as mango_pytorch_floats does. */
 MANGO_API mango_status mango_archive_floats(const mango_archive *a, mango_idx i, float *out,

@@ -55,7 +55,7 @@ static mango_status selftest_network(uint64_t *h)
         st = mango_net_fill(net, 7, 4.0);
     if (st >= 0) {
         mango_reading rd = {mango_net_layers(net) - 1, MANGO_READ_MEAN, &out[0][0]};
-        mango_plan_defaults(&o, sizeof o);
+        mango_plan_defaults(&o);
         o.T = 6;
         o.batch = 2;
         o.raw = 1;
@@ -82,7 +82,7 @@ static mango_status selftest_search(uint64_t *h)
     for (int j = 0; j < 24; j++)
         n[j] = 8;
     const mango_modes modes = {24, n};
-    mango_status st = mango_opt_defaults("tt-b", &o, sizeof o, NULL);
+    mango_status st = mango_opt_defaults("tt-b", &o, NULL);
     if (st >= 0)
         st = mango_opt_create(&opt, &modes, NULL, &o, 7, NULL, NULL);
     for (int it = 0; it < 30 && st >= 0; it++) {

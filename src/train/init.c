@@ -228,8 +228,8 @@ double mango_train_latent_classes(mango_net *net, mango_idx classes, int learned
 
 /* ---- recipes ------------------------------------------------------------- */
 
-mango_status mango_train_defaults(mango_train_kind kind, const mango_net *net,
-                                  mango_train_options *o, size_t size, mango_err *err)
+mango_status mango_train_defaults_sized(mango_train_kind kind, const mango_net *net,
+                                        mango_train_options *o, size_t size, mango_err *err)
 {
     const mgi_trainer_kind *k = mgi_trainer_kind_of(kind);
     mango_train_options own;
@@ -297,7 +297,7 @@ mango_status mgi_train_options_in(mango_train_options *own, const mango_train_op
 {
     const mgi_trainer_kind *k = mgi_trainer_kind_of(kind);
     if (net || kind != MANGO_TRAIN_NET)
-        MGI_TRY(mango_train_defaults(kind, net, own, sizeof *own, err));
+        MGI_TRY(mango_train_defaults(kind, net, own, err));
     else
         memset(own, 0, sizeof *own);
     MGI_TRY(mgi_options_in(own, sizeof *own, o, "mango_train_defaults", err));

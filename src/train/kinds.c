@@ -13,8 +13,8 @@ MGI_FN const mgi_trainer_kind *mgi_trainer_kind_of(mango_train_kind kind)
     return (unsigned)kind < MGI_COUNT(kinds_table) ? kinds_table[kind] : NULL;
 }
 
-mango_status mango_train_kind_get(mango_train_kind kind, mango_train_kind_info *info,
-                                  size_t size)
+mango_status mango_train_kind_get_sized(mango_train_kind kind, mango_train_kind_info *info,
+                                        size_t size)
 {
     const mgi_trainer_kind *k = mgi_trainer_kind_of(kind);
     MGI_REQUIRE(k && info && size > 0);

@@ -31,8 +31,10 @@ typedef struct mango_train_kind_info {
     int judged;            /* 1: a second network, dsc, judges what it draws      */
 } mango_train_kind_info;
 /* mango_train_kind_get - kinds are 0, 1, .. until it returns MANGO_E_ARG. */
-MANGO_API mango_status mango_train_kind_get(mango_train_kind kind, mango_train_kind_info *info,
-                                            size_t size);
+MANGO_API mango_status mango_train_kind_get_sized(mango_train_kind kind,
+                                                  mango_train_kind_info *info, size_t size);
+#define mango_train_kind_get(kind, info)                                                   \
+    mango_train_kind_get_sized((kind), (info), sizeof *(info))
 typedef enum mango_optimizer { MANGO_SGD, MANGO_ADAM, MANGO_ADAMW } mango_optimizer;
 typedef enum mango_schedule {
     MANGO_LR_CONSTANT,
@@ -84,11 +86,13 @@ typedef struct mango_train_options {
 } mango_train_options;
 
 /* mango_train_defaults - a recipe that works for this kind and network.
- *   net   in  NULL: none in particular, not for MANGO_TRAIN_NET
- *   size  in  sizeof *o */
-MANGO_API mango_status mango_train_defaults(mango_train_kind kind, const mango_net *net,
-                                            mango_train_options *o, size_t size,
-                                            mango_err *err);
+ *   net   in  NULL: none in particular, not for MANGO_TRAIN_NET */
+MANGO_API mango_status mango_train_defaults_sized(mango_train_kind kind,
+                                                  const mango_net *net,
+                                                  mango_train_options *o, size_t size,
+                                                  mango_err *err);
+#define mango_train_defaults(kind, net, o, err)                                            \
+    mango_train_defaults_sized((kind), (net), (o), sizeof *(o), (err))
 /* mango_train_check - MANGO_OK, or MANGO_E_ARG with the field named in err. */
 MANGO_API mango_status mango_train_check(const mango_train_options *o, mango_train_kind kind,
                                          mango_err *err);
@@ -204,8 +208,9 @@ typedef struct mango_trainer_info {
                                     and both gradients, without the padding; spikes that are
                                     skipped count, a teacher's answers do not */
 } mango_trainer_info;
-MANGO_API mango_status mango_trainer_get(const mango_trainer *t, mango_trainer_info *info,
-                                         size_t size);
+MANGO_API mango_status mango_trainer_get_sized(const mango_trainer *t,
+                                               mango_trainer_info *info, size_t size);
+#define mango_trainer_get(t, info) mango_trainer_get_sized((t), (info), sizeof *(info))
 
 /* mango_trainer_save - everything: parameters, moments, averages, position, as
  * one safetensors file, written beside the target and renamed.
@@ -217,8 +222,9 @@ MANGO_API mango_status mango_trainer_resume(mango_trainer *t, const char *path, 
 /* Curves so far: how many rows, one for each epoch that is complete, -1 for NULL; row i,
  * MANGO_E_ARG where there is none. */
 MANGO_API mango_idx mango_trainer_rows(const mango_trainer *t);
-MANGO_API mango_status mango_trainer_row(const mango_trainer *t, mango_idx i,
-                                         mango_train_row *row, size_t size);
+MANGO_API mango_status mango_trainer_row_sized(const mango_trainer *t, mango_idx i,
+                                               mango_train_row *row, size_t size);
+#define mango_trainer_row(t, i, row) mango_trainer_row_sized((t), (i), (row), sizeof *(row))
 
 /* mango_trainer_sample - VQVAE: n pictures of `val` (or of the training data)
  * rebuilt; SNGAN: n fixed latents drawn. rgb out (n,3,H,W) in [0,1]. Uses the

@@ -77,12 +77,12 @@ static void trainer_units(mango_trainer *t)
 
 static mango_status trainer_data(mango_trainer *t, mango_err *err)
 {
-    mango_data_get(t->data, &t->info, sizeof t->info);
+    mango_data_get(t->data, &t->info);
     MGI_TRY(trainer_fits(t, &t->info, err));
     if (t->kind->labelled || (t->dsc && t->dsc->node[t->dsc->output].C > 1))
         MGI_TRY(trainer_labels(t, t->data, &t->info, err));
     if (t->val) {
-        mango_data_get(t->val, &t->val_info, sizeof t->val_info);
+        mango_data_get(t->val, &t->val_info);
         MGI_TRY(trainer_fits(t, &t->val_info, err));
         if (t->kind->labelled)
             MGI_TRY(trainer_labels(t, t->val, &t->val_info, err));
@@ -351,7 +351,8 @@ mango_status mango_trainer_epoch(mango_trainer *t, mango_train_watch on_step, vo
     return trainer_close(t, err);
 }
 
-mango_status mango_trainer_get(const mango_trainer *t, mango_trainer_info *info, size_t size)
+mango_status mango_trainer_get_sized(const mango_trainer *t, mango_trainer_info *info,
+                                     size_t size)
 {
     MGI_REQUIRE(t && info && size > 0);
     const mango_trainer_info own = {.epoch = t->epoch,
@@ -373,8 +374,8 @@ mango_idx mango_trainer_rows(const mango_trainer *t)
     return t ? t->epoch : -1;
 }
 
-mango_status mango_trainer_row(const mango_trainer *t, mango_idx i, mango_train_row *row,
-                               size_t size)
+mango_status mango_trainer_row_sized(const mango_trainer *t, mango_idx i,
+                                     mango_train_row *row, size_t size)
 {
     MGI_REQUIRE(t && i >= 0 && i < t->epoch && row && size > 0);
     mgi_info_out(row, size, &t->row[i], sizeof t->row[i]);

@@ -14,7 +14,7 @@ static void fuzz_pytorch_read(const unsigned char *p, mango_idx n)
         return;
     for (mango_idx i = 0; i < mango_pytorch_tensors(c); i++) {
         mango_tensor t;
-        if (mango_pytorch_tensor(c, i, &t, sizeof t) < 0 || t.count > 1 << 16)
+        if (mango_pytorch_tensor(c, i, &t) < 0 || t.count > 1 << 16)
             continue;
         float *v = (float *)malloc((size_t)t.count * sizeof *v + 1);
         if (v)

@@ -22,20 +22,20 @@ static void p_asked(const mango_net *net)
     mango_param param;
     mango_idx i = -1;
     char text[1000];
-    P_OK(mango_net_get(net, &info, sizeof info));
+    P_OK(mango_net_get(net, &info));
     P_CHECK(strcmp(info.arch, "small") == 0 && info.T == 6 && info.spiking);
     P_CHECK(info.layers == mango_net_layers(net) && info.layers == 4);
     P_OK(mango_net_find(net, "s1", &i, &p_err));
-    P_OK(mango_net_layer(net, i, &layer, sizeof layer));
+    P_OK(mango_net_layer(net, i, &layer));
     P_CHECK(layer.spiking && layer.C == 4 && layer.H == 8 && layer.lif != NULL);
     P_CHECK(mango_net_layer_input(net, i, 0) == i - 1);
     P_CHECK(mango_net_find(net, "s2", &i, &p_err) == MANGO_E_NAME && p_err.text[0]);
     P_CHECK(mango_net_params(net) == 4);
-    P_OK(mango_net_param_at(net, 0, &param, sizeof param));
+    P_OK(mango_net_param_at(net, 0, &param));
     P_CHECK(strcmp(param.name, "c1.weight") == 0 && param.count == 4 * 3 * 3 * 3);
     P_CHECK(mango_net_text(net, text, sizeof text) > 0 && strstr(text, "lif") != NULL);
     P_CHECK(mango_net_macs(net, 1) > 0);
-    P_CHECK(mango_net_layers(NULL) == -1 && mango_net_get(NULL, &info, sizeof info) < 0);
+    P_CHECK(mango_net_layers(NULL) == -1 && mango_net_get(NULL, &info) < 0);
 }
 
 static void p_saved(mango_net *net)
@@ -62,7 +62,7 @@ static void p_planned(const mango_net *net)
     mango_plan_info info;
     mango_reading r = {mango_net_layers(net) - 1, MANGO_READ_MEAN, &whole[0][0]};
     mango_fill_u("input", 7, 2 * 3 * 64, x);
-    P_OK(mango_plan_defaults(&o, sizeof o));
+    P_OK(mango_plan_defaults(&o));
     o.batch = 2;
     o.slice = 2;
     o.raw = 1;
@@ -74,7 +74,7 @@ static void p_planned(const mango_net *net)
         P_OK(mango_plan_advance(plan, 2));
     P_CHECK(memcmp(whole, slices, sizeof whole) == 0);
     P_CHECK(whole[0][0] != whole[1][0]);
-    P_OK(mango_plan_get(plan, &info, sizeof info));
+    P_OK(mango_plan_get(plan, &info));
     P_CHECK(info.T == 6 && info.batch == 2 && info.bytes == mango_plan_bytes(plan));
     x[5] = NAN;
     P_CHECK(mango_plan_run(plan, 2, x) == MANGO_E_NONFINITE && mango_plan_error(plan)[0]);

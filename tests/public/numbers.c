@@ -44,7 +44,7 @@ static void p_sums(void)
     free(work);
     P_CHECK(mango_exp(0) == 1 && mango_log(1) == 0);
     mango_kernels_info k;
-    P_OK(mango_kernels_get(&k, sizeof k));
+    P_OK(mango_kernels_get(&k));
     P_CHECK(k.name[0] && k.rows > 0);
 }
 

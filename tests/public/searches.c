@@ -22,7 +22,7 @@ static void p_opt(void)
     mango_idx I[100 * P_D], K;
     double y[100], best = -1e9;
     P_CHECK(mango_opt_presets() > 0);
-    P_OK(mango_opt_defaults("protes", &o, sizeof o, &p_err));
+    P_OK(mango_opt_defaults("protes", &o, &p_err));
     P_CHECK(mango_opt_set(&o, "none", 1, &p_err) == MANGO_E_NAME && p_err.text[0]);
     P_OK(mango_opt_create(&opt, &p_modes, NULL, &o, 1, NULL, &p_err));
     for (int batch = 0; batch < 30; batch++) {
@@ -34,7 +34,7 @@ static void p_opt(void)
     }
     P_OK(mango_opt_best(opt, &best, I));
     P_CHECK(best > -3 && best == p_value(I));
-    P_OK(mango_opt_get(opt, &info, sizeof info));
+    P_OK(mango_opt_get(opt, &info));
     P_CHECK(info.d == P_D && info.asked > 0 && !info.minimize);
     mango_opt_destroy(opt);
 }
@@ -56,11 +56,11 @@ static void p_session(void)
     mango_idx queries = 0, K, I[25 * P_D];
     uint64_t id[25];
     double y;
-    P_OK(mango_session_defaults("tt-b", &o, sizeof o, &p_err));
+    P_OK(mango_session_defaults("tt-b", &o, &p_err));
     o.budget = 200;
     P_OK(mango_session_create(&s, &p_modes, &o, p_evaluate, &queries, NULL, &p_err));
     P_CHECK(mango_session_run(s) == MANGO_STOP_BUDGET);
-    P_OK(mango_session_get(s, &a, sizeof a));
+    P_OK(mango_session_get(s, &a));
     P_CHECK(a.queries == 200 && queries == 200 && a.best <= 0);
     mango_session_destroy(s);
     o.journal = p_file("journal.jsonl");
@@ -70,12 +70,12 @@ static void p_session(void)
             y = p_value(I + k * P_D);
             P_OK(mango_session_tell(s, 1, &id[k], &y));
         }
-    P_OK(mango_session_get(s, &b, sizeof b));
+    P_OK(mango_session_get(s, &b));
     P_CHECK(b.queries == 200 && b.best == a.best);
     mango_session_destroy(s);
     o.resume = 1;
     P_OK(mango_session_create(&s, &p_modes, &o, NULL, NULL, NULL, &p_err));
-    P_OK(mango_session_get(s, &b, sizeof b));
+    P_OK(mango_session_get(s, &b));
     P_CHECK(b.queries == 200 && b.best == a.best);
     P_OK(mango_session_best(s, &y, I));
     P_CHECK(y == a.best && y == p_value(I));
@@ -89,7 +89,7 @@ static void p_space(void)
     const mango_idx n[2] = {3, 2}, I[2] = {1, 1}, out[2] = {3, 0};
     float z[2];
     P_OK(mango_space_create(&s, 2, n, -4, 4, NULL, &p_err));
-    P_OK(mango_space_get(s, &info, sizeof info));
+    P_OK(mango_space_get(s, &info));
     P_CHECK(info.modes.d == 2 && info.modes.n[0] == 3 && !info.codebook);
     P_OK(mango_space_latent(s, 1, I, z));
     P_CHECK(z[0] == 0 && z[1] == 4);
@@ -103,13 +103,13 @@ static void p_objective(const mango_net *gen, const mango_net *net)
     mango_objective_options o;
     mango_objective_info info;
     mango_objective *f = NULL;
-    P_OK(mango_objective_defaults(&o, sizeof o));
+    P_OK(mango_objective_defaults(&o));
     o.T = 4;
     P_OK(mango_objective_create(&f, gen, net, "spiking1:3", &o, NULL, &p_err));
-    P_OK(mango_objective_get(f, &info, sizeof info));
+    P_OK(mango_objective_get(f, &info));
     P_CHECK(info.C == 3 && info.T == 4 && info.space && info.n_targets == 1);
     mango_space_info space;
-    P_OK(mango_space_get(info.space, &space, sizeof space));
+    P_OK(mango_space_get(info.space, &space));
     mango_idx *I = calloc((size_t)space.modes.d, sizeof *I);
     float *rgb = calloc((size_t)(info.C * info.H * info.W), sizeof *rgb);
     double y = -1, again = -2;
@@ -134,11 +134,11 @@ static void p_search(const mango_net *gen, const mango_net *net)
     mango_session_info info;
     mango_search *s = NULL;
     double y;
-    P_OK(mango_session_defaults("tt-b", &o, sizeof o, &p_err));
+    P_OK(mango_session_defaults("tt-b", &o, &p_err));
     o.budget = 50;
     P_OK(mango_search_create(&s, gen, net, "spiking1:3", NULL, &o, NULL, &p_err));
     P_CHECK(mango_search_run(s) == MANGO_STOP_BUDGET);
-    P_OK(mango_session_get(mango_search_session(s), &info, sizeof info));
+    P_OK(mango_session_get(mango_search_session(s), &info));
     P_OK(mango_search_best(s, &y, NULL, NULL));
     P_CHECK(info.queries == 50 && y == info.best);
     mango_search_destroy(s);

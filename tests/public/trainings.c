@@ -34,7 +34,7 @@ static mango_data *p_data(void)
                                                    (k / P_SIDE % P_SIDE / 3 == i % 3) * 150);
     }
     P_OK(mango_data_make(&d, "bars", P_PICTURES, 3, P_SIDE, P_SIDE, 3, px, label, NULL, &p_err));
-    P_OK(mango_data_get(d, &info, sizeof info));
+    P_OK(mango_data_get(d, &info));
     P_CHECK(info.count == P_PICTURES && info.classes == 3 && info.W == P_SIDE);
     label[4] = 9;
     mango_data *bad = NULL;
@@ -55,7 +55,7 @@ static void p_train(const mango_data *data)
     mango_train_row row;
     P_OK(mango_net_parse(&net, graph, (mango_idx)strlen(graph), NULL, &p_err));
     P_OK(mango_train_init(net, MANGO_TRAIN_NET, 3, &p_err));
-    P_OK(mango_train_defaults(MANGO_TRAIN_NET, net, &o, sizeof o, &p_err));
+    P_OK(mango_train_defaults(MANGO_TRAIN_NET, net, &o, &p_err));
     o.epochs = 6;
     o.batch = 16;
     o.crop_pad = 0;
@@ -65,7 +65,7 @@ static void p_train(const mango_data *data)
         P_OK(mango_trainer_epoch(t, NULL, NULL, &p_err));
     P_OK(mango_trainer_finish(t, &p_err));
     P_CHECK(mango_trainer_rows(t) == 6);
-    P_OK(mango_trainer_row(t, 5, &row, sizeof row));
+    P_OK(mango_trainer_row(t, 5, &row));
     P_CHECK(row.epoch == 6 && row.score > 0.9);
     P_OK(mango_trainer_save(t, p_file("resume"), &p_err));
     mango_trainer_destroy(t);

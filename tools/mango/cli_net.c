@@ -170,7 +170,7 @@ mango_status cli_net_open(mango_net **net, const char *what, const char *fill, m
 void cli_note_steps(cli *c, const mango_net *net, int64_t T)
 {
     mango_net_info info;
-    if (T > 1 && mango_net_get(net, &info, sizeof info) == MANGO_OK && !info.spiking)
+    if (T > 1 && mango_net_get(net, &info) == MANGO_OK && !info.spiking)
         cli_note(c, "--T %lld does nothing: no layer of the network spikes, so one step is run",
                  (long long)T);
 }
@@ -178,14 +178,14 @@ void cli_note_steps(cli *c, const mango_net *net, int64_t T)
 mango_layer cli_layer(const mango_net *net, mango_idx i)
 {
     mango_layer l = {0};
-    mango_net_layer(net, i < 0 ? cli_info(net).output : i, &l, sizeof l);
+    mango_net_layer(net, i < 0 ? cli_info(net).output : i, &l);
     return l;
 }
 
 mango_net_info cli_info(const mango_net *net)
 {
     mango_net_info info = {0};
-    mango_net_get(net, &info, sizeof info);
+    mango_net_get(net, &info);
     return info;
 }
 
@@ -200,7 +200,7 @@ mango_idx cli_vq(const mango_net *net)
 const char *cli_kernels(void)
 {
     mango_kernels_info info = {0};
-    mango_kernels_get(&info, sizeof info);
+    mango_kernels_get(&info);
     return info.name;
 }
 

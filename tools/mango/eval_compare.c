@@ -45,7 +45,7 @@ static mango_status compare_plan(eval_compare *k, const mango_net *net, mango_id
     mango_idx m = 0, last = mango_net_layers(net) - 1;
     for (mango_idx i = 0; i <= last && k->n < MANGO_LAYERS_MAX && *n < cap; i++) {
         compare_layer *q = &k->layer[k->n];
-        MGI_TRY(mango_net_layer(net, i, &l, sizeof l));
+        MGI_TRY(mango_net_layer(net, i, &l));
         if (!l.spiking)
             continue;
         q->l = l;
@@ -60,14 +60,14 @@ static mango_status compare_plan(eval_compare *k, const mango_net *net, mango_id
     }
     if (k->n == 0)
         return mgi_fail(err, MANGO_E_ARG, "--compare: this network has no spiking layer");
-    MGI_TRY(mango_net_layer(net, last, &l, sizeof l));
+    MGI_TRY(mango_net_layer(net, last, &l));
     k->outputs = l.C;
     k->y = calloc((size_t)(batch * l.C), sizeof *k->y);
     if (!k->y)
         return mgi_fail(err, MANGO_E_MEM, text, k->n);
     own[m++] = (mango_reading){last, MANGO_READ_MEAN, k->y};
     mango_plan_options o;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.T = T;
     o.batch = batch;
     return mango_plan_create(&k->plan, net, &o, m, own, NULL, err);

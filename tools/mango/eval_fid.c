@@ -69,11 +69,11 @@ static mango_status fid_generator(fid_job *j, mango_err *err)
     const char *codes = j->o->codes;
     mango_drawing_options d;
     MGI_TRY(fid_net(j, &j->gen, j->o->gen, err));
-    MGI_TRY(mango_drawing_defaults(&d, sizeof d));
+    MGI_TRY(mango_drawing_defaults(&d));
     d.batch = (mango_idx)j->o->batch;
     MGI_TRY(mango_drawing_create(&j->draw, j->gen, &d, NULL, err));
-    MGI_TRY(mango_drawing_get(j->draw, &j->drawn, sizeof j->drawn));
-    MGI_TRY(mango_space_get(j->drawn.space, &j->space, sizeof j->space));
+    MGI_TRY(mango_drawing_get(j->draw, &j->drawn));
+    MGI_TRY(mango_space_get(j->drawn.space, &j->space));
     j->modes = j->space.modes;
     const mango_drawing_info out = j->drawn;
     if (out.C != j->in.C || out.H != j->in.H || out.W != j->in.W)
@@ -130,7 +130,7 @@ static mango_status fid_plans(fid_job *j, mango_idx layer, mango_err *err)
         MGI_TRY(fid_classes(j, err));
     const mango_reading feature[2] = {{layer, MANGO_READ_RATE, j->feature},
                                       {cli_info(j->net).output, MANGO_READ_MEAN, j->answer}};
-    mango_plan_defaults(&p, sizeof p);
+    mango_plan_defaults(&p);
     p.batch = B;
     p.T = (mango_idx)j->o->T;
     return mango_plan_create(&j->look, j->net, &p, j->classes ? 2 : 1, feature, NULL, err);
@@ -145,17 +145,17 @@ static mango_status fid_open(fid_job *j, mango_err *err)
     if (o->fill && strncmp(o->features, "zoo:", 4) && strncmp(o->gen, "zoo:", 4))
         return mgi_fail(err, MANGO_E_ARG, "--fill goes with zoo:NAME only");
     MGI_TRY(fid_net(j, &j->net, o->features, err));
-    MGI_TRY(mango_net_layer(j->net, cli_info(j->net).input, &j->in, sizeof j->in));
+    MGI_TRY(mango_net_layer(j->net, cli_info(j->net).input, &j->in));
     MGI_TRY(fid_layer(j, &layer, err));
-    MGI_TRY(mango_net_layer(j->net, layer, &j->layer, sizeof j->layer));
+    MGI_TRY(mango_net_layer(j->net, layer, &j->layer));
     if (!data)
         MGI_TRY(fid_generator(j, err));
     MGI_TRY(fid_data(j, &j->real, o->split, err));
-    mango_data_get(j->real, &info, sizeof info);
+    mango_data_get(j->real, &info);
     j->n = MGI_MIN(o->limit ? (mango_idx)o->limit : FID_PICTURES, info.count);
     if (data) {
         MGI_TRY(fid_data(j, &j->other, strcmp(o->split, "train") ? "train" : "test", err));
-        mango_data_get(j->other, &info, sizeof info);
+        mango_data_get(j->other, &info);
         j->n = MGI_MIN(j->n, info.count);
     }
     if (j->n < 2)
@@ -173,7 +173,7 @@ static mango_status fid_load(fid_job *j, const mango_data *data, mango_idx at, m
                              mango_err *err)
 {
     mango_data_info info;
-    mango_data_get(data, &info, sizeof info);
+    mango_data_get(data, &info);
     for (mango_idx b = 0; b < B; b++) {
         MGI_TRY(mango_data_picture(data, (at + b) * info.count / j->n, j->pixels, NULL, err));
         for (mango_idx i = 0; i < j->size; i++)

@@ -34,7 +34,7 @@ static int import_pair(const char *key, const char *v, mango_net *net, mgi_str *
     mango_net_info now = {0};
     const int mean = !strcmp(key, "mean"), scale = !strcmp(key, "out_scale");
     if (net)
-        mango_net_get(net, &now, sizeof now);
+        mango_net_get(net, &now);
     if (mean || !strcmp(key, "std")) {
         if (net && (!import_three(v, mean ? now.mean : now.std) ||
                     mango_net_set_normalization(net, now.mean, now.std) < 0))

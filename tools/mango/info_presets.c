@@ -26,7 +26,7 @@ static void presets_json(const mango_opt_preset_info *p, mgi_str *s)
     cli_quote(s, "meaning", p->meaning);
     mgi_str_puts(s, ",\"options\":{");
     for (mango_idx i = 0; i < mango_opt_option_count(p->name); i++) {
-        mango_opt_option(p->name, i, &o, sizeof o);
+        mango_opt_option(p->name, i, &o);
         presets_range(&o, range, sizeof range);
         mgi_str_printf(s, "%s\"%s\":{\"value\":", i ? "," : "", o.name);
         mgi_str_float(s, o.value);
@@ -45,15 +45,15 @@ static void presets_method(cli *c, mango_idx first)
     mango_opt_preset_info p, q;
     mango_opt_spec o;
     char range[64];
-    mango_opt_preset(first, &p, sizeof p);
+    mango_opt_preset(first, &p);
     for (mango_idx i = 0; i < first; i++) {
-        mango_opt_preset(i, &q, sizeof q);
+        mango_opt_preset(i, &q);
         if (strcmp(q.method, p.method) == 0)
             return;
     }
     cli_print(c, "\noptions of method %s:\n", p.method);
     for (mango_idx i = 0; i < mango_opt_option_count(p.name); i++) {
-        mango_opt_option(p.name, i, &o, sizeof o);
+        mango_opt_option(p.name, i, &o);
         presets_range(&o, range, sizeof range);
         cli_print(c, "  %-12s %-14s %s\n", o.name, range, o.meaning);
     }
@@ -66,8 +66,8 @@ void info_presets(cli *c, mgi_str *s)
     char text[512];
     mgi_str_puts(s, "{\"presets\":[");
     for (mango_idx i = 0; i < mango_opt_presets(); i++) {
-        mango_opt_preset(i, &p, sizeof p);
-        mango_opt_defaults(p.name, &o, sizeof o, NULL);
+        mango_opt_preset(i, &p);
+        mango_opt_defaults(p.name, &o, NULL);
         mango_opt_text(&o, text, sizeof text);
         cli_print(c, "%-14s %s\n%-14s method %s: %s\n", p.name, p.meaning, "", p.method, text);
         mgi_str_puts(s, i ? "," : "");

@@ -8,7 +8,7 @@
 static mango_layer input_layer(const mango_net *net, mango_idx from)
 {
     mango_layer l;
-    mango_net_layer(net, from >= 0 ? from : cli_info(net).input, &l, sizeof l);
+    mango_net_layer(net, from >= 0 ? from : cli_info(net).input, &l);
     return l;
 }
 
@@ -91,7 +91,7 @@ static mango_status input_tensors(input_batch *b, const mango_net *net, const ch
     if (at < 0)
         st = mgi_fail(err, MANGO_E_FORMAT, "%s: holds no tensor named `input`", path);
     if (st >= 0)
-        st = mango_archive_tensor(f, at, &t, sizeof t);
+        st = mango_archive_tensor(f, at, &t);
     if (st >= 0)
         st = input_shape(path, t.rank, t.shape, &l, &B, err);
     if (st >= 0)
@@ -191,7 +191,7 @@ mango_status input_data(mango_data **data, mango_data_info *info, const char *na
                         mango_err *err)
 {
     mango_data_options o;
-    mango_data_defaults(&o, sizeof o);
+    mango_data_defaults(&o);
     o.codecs = *image_codecs();
     if (!strcmp(name, "folder")) {
         o.channels = in->C == 1 ? 1 : 3;
@@ -200,7 +200,7 @@ mango_status input_data(mango_data **data, mango_data_info *info, const char *na
     }
     *data = NULL;
     MGI_TRY(mango_data_open(data, name, root, split, &o, NULL, err));
-    mango_data_get(*data, info, sizeof *info);
+    mango_data_get(*data, info);
     if (info->C == in->C && info->H == in->H && info->W == in->W)
         return MANGO_OK;
     mango_data_destroy(*data);

@@ -44,7 +44,7 @@ static mango_status mei_story_new(mei_story *t, const mei_run *r, mango_err *err
 {
     mango_session_info si;
     memset(t, 0, sizeof *t);
-    mango_session_get(r->session, &si, sizeof si);
+    mango_session_get(r->session, &si);
     t->d = si.d;
     t->n = si.queries;
     t->n_better = si.improvements;
@@ -175,7 +175,7 @@ static void mei_report_facts(const mei_run *r, mgi_str *s)
 {
     char v[6][64];
     mango_session_info si;
-    mango_session_get(r->session, &si, sizeof si);
+    mango_session_get(r->session, &si);
     snprintf(v[0], sizeof v[0], "%.6g", si.best);
     snprintf(v[1], sizeof v[1], si.queries > si.budget ? "%td" : "%td of %td", si.queries,
              si.budget);
@@ -203,7 +203,7 @@ static void mei_report_setup(const mei_run *r, mgi_str *s)
 {
     char v[9][160];
     mango_session_info si;
-    mango_session_get(r->session, &si, sizeof si);
+    mango_session_get(r->session, &si);
     snprintf(v[0], sizeof v[0], "%s", r->target);
     snprintf(v[1], sizeof v[1], "%s, T %td", r->net, r->info.T);
     snprintf(v[2], sizeof v[2], "%s", r->gen);
@@ -315,7 +315,7 @@ void mei_json(const mei_run *r, mgi_str *s)
     mango_session_info si;
     char path[4096] = "", image[4096] = "";
     double y = 0;
-    mango_session_get(r->session, &si, sizeof si);
+    mango_session_get(r->session, &si);
     mango_idx *I = calloc((size_t)si.d, sizeof *I);
     mgi_str_puts(s, "{\"best\":");
     mgi_str_float(s, si.best);
@@ -349,7 +349,7 @@ static void mei_options_json(const mango_opt_options *o, mgi_str *s)
     mango_opt_spec spec;
     double v;
     for (mango_idx i = 0; i < mango_opt_option_count(o->preset); i++) {
-        mango_opt_option(o->preset, i, &spec, sizeof spec);
+        mango_opt_option(o->preset, i, &spec);
         mango_opt_value(o, spec.name, &v, NULL);
         mgi_str_printf(s, ",\"%s\":", strcmp(spec.name, "r") ? spec.name : "rank");
         mgi_str_float(s, v);
@@ -373,7 +373,7 @@ mango_status mei_save_run(const mei_run *r, mango_err *err)
     mei_key(&s, "opt", r->opt);
     mei_options_json(r->options, &s);
     mango_session_info si;
-    mango_session_get(r->session, &si, sizeof si);
+    mango_session_get(r->session, &si);
     mgi_str_printf(&s, ",\"budget\":%td,\"T\":%td,\"seed\":%llu,\"threads\":%d", si.budget,
                    r->info.T, (unsigned long long)r->seed, mango_threads());
     mei_key(&s, "kernels", cli_kernels());

@@ -10,7 +10,7 @@ mango_trainer_info train_at(const train_job *j)
 {
     mango_trainer_info s;
     memset(&s, 0, sizeof s);
-    mango_trainer_get(j->t, &s, sizeof s);
+    mango_trainer_get(j->t, &s);
     return s;
 }
 
@@ -18,7 +18,7 @@ mango_train_row train_row(const train_job *j, mango_idx e)
 {
     mango_train_row r;
     memset(&r, 0, sizeof r);
-    mango_trainer_row(j->t, e, &r, sizeof r);
+    mango_trainer_row(j->t, e, &r);
     return r;
 }
 

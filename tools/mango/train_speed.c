@@ -47,7 +47,7 @@ mango_status train_speed_report(const train_speed *s, cli *c, const mango_traine
         return mgi_fail(err, MANGO_E_MEM, "no memory to measure SGEMM");
     mango_trainer_info info;
     memset(&info, 0, sizeof info);
-    mango_trainer_get(t, &info, sizeof info);
+    mango_trainer_get(t, &info);
     const double n = (double)s->updates, flops = info.flops;
     const double rate = n * (double)pictures / s->spent, gflops = 1e-9 * n * flops / s->spent;
     cli_print(c,

@@ -21,7 +21,7 @@ static mango_status bench_codes(bench_net *b, uint64_t seed, mango_err *err)
     mango_space *space;
     mango_space_info info;
     MGI_TRY(mango_space_of(&space, b->net, NULL, err));
-    MGI_TRY(mango_space_get(space, &info, sizeof info));
+    MGI_TRY(mango_space_get(space, &info));
     const mango_modes m = info.modes;
     const mango_idx B = (mango_idx)b->batch;
     b->in.x = malloc((size_t)(B * m.d) * sizeof(float));
@@ -55,7 +55,7 @@ mango_status bench_net_open(bench_net *b, uint64_t seed, mango_err *err)
     b->target = mango_net_layers(b->net) - 1;
     if (b->layer)
         MGI_TRY(mango_net_find(b->net, b->layer, &b->target, err));
-    MGI_TRY(mango_net_layer(b->net, b->target, &l, sizeof l));
+    MGI_TRY(mango_net_layer(b->net, b->target, &l));
     b->x = malloc((size_t)(b->batch * b->in.size) * sizeof(float));
     b->rate = calloc((size_t)(b->batch * l.C * l.H * l.W), sizeof(float));
     if (!b->x || !b->rate)
@@ -70,7 +70,7 @@ static mango_status bench_net_plan(bench_net *b, mango_idx n, mango_reading *rd,
                                    mango_err *err)
 {
     mango_plan_options o;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.T = b->T;
     o.batch = b->batch;
     o.raw = b->in.raw;
@@ -167,7 +167,7 @@ static void probe_report(const bench_probe *p, const bench_net *b, bench_all *a)
     mgi_str_puts(&a->s, ",\"layers\":[");
     for (mango_idx i = 0; i < p->rates; i++) {
         const double mean = probe_rate(p, b, i);
-        mango_net_layer(b->net, p->rd[i].layer, &l, sizeof l);
+        mango_net_layer(b->net, p->rd[i].layer, &l);
         cli_print(&a->c, "  %-20s fires in %.4f of neuron-steps\n", l.name, mean);
         mgi_str_puts(&a->s, i ? ",{" : "{");
         cli_quote(&a->s, "name", l.name);
@@ -269,7 +269,7 @@ static void figures_print(const bench_figures *f, const bench_macs *m, bench_all
 static void bench_net_head(const bench_net *b, bench_all *a, const bench_macs *m)
 {
     mango_layer l;
-    mango_net_layer(b->net, b->target, &l, sizeof l);
+    mango_net_layer(b->net, b->target, &l);
     if (a->why[0])
         cli_print(&a->c, "instructions are not counted here: %s\n", a->why);
     a->why[0] = 0;

@@ -30,7 +30,7 @@ mango_status bench_peak(bench_all *a)
     mango_kernels_info k = {0};
     if (a->peak > 0)
         return MANGO_OK;
-    mango_kernels_get(&k, sizeof k);
+    mango_kernels_get(&k);
     bench_step(a, "peak");
     a->peak = bench_peak_of(a, mango_threads());
     if (a->peak <= 0)
@@ -73,7 +73,7 @@ static mango_status bench_opt_new(bench_opt *b, mango_err *err)
 {
     const mango_modes modes = {b->d, b->level};
     mango_opt_options o;
-    MGI_TRY(mango_opt_defaults(b->preset, &o, sizeof o, err));
+    MGI_TRY(mango_opt_defaults(b->preset, &o, err));
     MGI_TRY(mango_opt_set(&o, "quantized", b->quantized, err));
     return mango_opt_create(&b->opt, &modes, NULL, &o, b->seed, NULL, err);
 }

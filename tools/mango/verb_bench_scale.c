@@ -163,7 +163,7 @@ static mango_status layer_make(scale_layer *l, const mango_conv_shape *c)
         return MANGO_E_MEM;
     mango_fill_u("weights", 1, weights, l->w);
     MGI_TRY(mango_conv_create(&l->conv, c, l->N, l->w, NULL, NULL));
-    mango_conv_get(l->conv, &l->info, sizeof l->info);
+    mango_conv_get(l->conv, &l->info);
     l->bits_n = area * layer_words(c->C);
     l->in_n = area * c->C;
     l->out_n = l->N * l->info.H * l->info.W * c->O;

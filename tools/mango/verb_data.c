@@ -67,7 +67,7 @@ static mango_status data_scan(cli *c, const mango_data *d, data_found *f, mango_
 {
     mango_data_info info;
     const double since = cli_now();
-    mango_data_get(d, &info, sizeof info);
+    mango_data_get(d, &info);
     const mango_idx plane = info.H * info.W, n = info.C * plane;
     unsigned char *p = (unsigned char *)malloc((size_t)n);
     mango_status st = p ? MANGO_OK : mgi_fail(err, MANGO_E_MEM, "out of memory");
@@ -125,7 +125,7 @@ static void data_report(cli *c, const mango_data *d, const data_found *f,
                         const char *pixels, mgi_str *s)
 {
     mango_data_info info;
-    mango_data_get(d, &info, sizeof info);
+    mango_data_get(d, &info);
     cli_print(c, "%s %s: %td pictures of %tdx%tdx%td, %td classes, labels in range\n",
               info.name, info.split, info.count, info.C, info.H, info.W, info.classes);
     mgi_str_puts(s, s->p && s->n && s->p[s->n - 1] == '}' ? ",{" : "{");
@@ -161,11 +161,11 @@ static mango_status data_check_split(cli *c, const char *name, const char *split
     mango_data_info info;
     mango_data_options o;
     data_found f;
-    mango_data_defaults(&o, sizeof o);
+    mango_data_defaults(&o);
     o.codecs = *image_codecs();
     memset(&f, 0, sizeof f);
     MGI_TRY(mango_data_open(&d, name, a->root, split, &o, NULL, err));
-    mango_data_get(d, &info, sizeof info);
+    mango_data_get(d, &info);
     const data_fact *k = data_known(name, split);
     f.per_class = (mango_idx *)calloc((size_t)info.classes + 1, sizeof *f.per_class);
     mango_status st = f.per_class ? data_scan(c, d, &f, err) : MANGO_E_MEM;

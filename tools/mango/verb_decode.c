@@ -125,11 +125,11 @@ static mango_status decode_all(decode_job *j, cli *c, mango_err *err)
 {
     MGI_TRY(cli_net(&j->gen, j->gen_name, j->fill, err));
     mango_drawing_options o;
-    MGI_TRY(mango_drawing_defaults(&o, sizeof o));
+    MGI_TRY(mango_drawing_defaults(&o));
     o.batch = j->limit > 0 && j->limit < 32 ? (mango_idx)j->limit : 32;
     MGI_TRY(mango_drawing_create(&j->drawing, j->gen, &o, NULL, err));
-    MGI_TRY(mango_drawing_get(j->drawing, &j->out_l, sizeof j->out_l));
-    MGI_TRY(mango_space_get(j->out_l.space, &j->space, sizeof j->space));
+    MGI_TRY(mango_drawing_get(j->drawing, &j->out_l));
+    MGI_TRY(mango_space_get(j->out_l.space, &j->space));
     if (j->out_l.H * j->out_l.W == 1 || (j->out_l.C != 3 && j->out_l.C != 1))
         return mgi_fail(err, MANGO_E_SHAPE, "%s: draws no pictures", j->gen_name);
     MGI_TRY(decode_read(j, err));

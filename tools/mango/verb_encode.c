@@ -26,15 +26,15 @@ static mango_status encode_folder(input_batch *in, const mango_net *net, const c
     mango_data_info info;
     mango_data_options o;
     mango_layer l;
-    MGI_TRY(mango_net_layer(net, cli_info(net).input, &l, sizeof l));
-    mango_data_defaults(&o, sizeof o);
+    MGI_TRY(mango_net_layer(net, cli_info(net).input, &l));
+    mango_data_defaults(&o);
     o.codecs = *image_codecs();
     o.resize = l.H;
     o.crop = l.H;
     o.allow_empty = 1;
     o.channels = l.C == 1 ? 1 : 3;
     MGI_TRY(mango_data_open(&d, "folder", path, NULL, &o, NULL, err));
-    mango_data_get(d, &info, sizeof info);
+    mango_data_get(d, &info);
     mango_idx n = info.C * info.H * info.W;
     unsigned char *px = malloc((size_t)n);
     mango_status st = MANGO_OK;
@@ -65,12 +65,12 @@ static mango_status encode_codes(const mango_net *net, mango_idx vq, const input
     mango_plan_options o;
     mango_layer l;
     mango_idx chunk = MGI_MIN(in->B, 64);
-    MGI_TRY(mango_net_layer(net, vq, &l, sizeof l));
+    MGI_TRY(mango_net_layer(net, vq, &l));
     mango_idx n = l.H * l.W, shape[2] = {in->B, n};
     float *q = calloc((size_t)(chunk * n), sizeof *q);
     int32_t *codes = calloc((size_t)(in->B * n), sizeof *codes);
     mango_reading rd = {vq, MANGO_READ_CODES, q};
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.batch = chunk;
     o.raw = in->raw;
     mango_status st = q && codes ? mango_plan_create(&p, net, &o, 1, &rd, NULL, err)

@@ -62,8 +62,8 @@ typedef struct eval_job {
 static mango_status eval_open(eval_job *j, mango_err *err)
 {
     MGI_TRY(cli_net(&j->net, j->gen_name ? j->gen_name : j->net_name, j->fill, err));
-    MGI_TRY(mango_net_layer(j->net, cli_info(j->net).input, &j->in, sizeof j->in));
-    MGI_TRY(mango_net_layer(j->net, mango_net_layers(j->net) - 1, &j->out, sizeof j->out));
+    MGI_TRY(mango_net_layer(j->net, cli_info(j->net).input, &j->in));
+    MGI_TRY(mango_net_layer(j->net, mango_net_layers(j->net) - 1, &j->out));
     MGI_TRY(input_data(&j->data, &j->info, j->data_name, j->root, j->split, &j->in, err));
     if (j->gen_name && (j->out.C != j->in.C || j->out.H != j->in.H || j->out.W != j->in.W))
         return mgi_fail(err, MANGO_E_SHAPE,
@@ -92,7 +92,7 @@ static mango_status eval_plan(eval_job *j, mango_err *err)
     mango_idx n = vq >= 0 ? 2 : 1;
     mango_layer l = {0};
     if (vq >= 0) {
-        mango_net_layer(j->net, vq, &l, sizeof l);
+        mango_net_layer(j->net, vq, &l);
         j->codes = l.codes;
         j->q = calloc((size_t)(j->batch * l.H * l.W), sizeof *j->q);
         j->used = calloc((size_t)j->codes, sizeof *j->used);
@@ -109,7 +109,7 @@ static mango_status eval_plan(eval_job *j, mango_err *err)
                         (mango_idx)j->batch);
     rd[0].out = j->y;
     rd[1].out = j->q;
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.T = j->T;
     o.batch = j->batch;
     o.half = j->half;

@@ -51,7 +51,7 @@ static mango_status verb_import_origin(mango_net *net, const char *path, const c
     const char *base = strrchr(path, '/');
     mango_net_info info;
     base = base ? base + 1 : path;
-    MGI_TRY(mango_net_get(net, &info, sizeof info));
+    MGI_TRY(mango_net_get(net, &info));
     MGI_TRY(mango_net_meta_set(net, "source", base));
     MGI_TRY(mango_net_meta_set(net, "source_sha256", hex));
     MGI_TRY(mango_net_meta_set(net, "trainer", "imported"));
@@ -100,16 +100,16 @@ static mango_status verb_import_all(cli *c, const verb_import_args *a, mango_net
     mango_match_info r;
     mango_net_info info;
     MGI_TRY(mango_archive_open(file, c->pos[0], image_codecs(), NULL, err));
-    MGI_TRY(mango_archive_get(*file, &from, sizeof from));
+    MGI_TRY(mango_archive_get(*file, &from));
     const mango_status st = mango_archive_import(*file, net, a->prefix, match, err);
     for (mango_idx i = 0; st < 0 && i < mango_match_lines(*match); i++)
         cli_note(c, "%s", mango_match_line(*match, i));
     MGI_TRY(st);
-    MGI_TRY(mango_match_get(*match, &r, sizeof r));
+    MGI_TRY(mango_match_get(*match, &r));
     if (verb_import_origin(net, c->pos[0], from.sha256) < 0)
         return mgi_fail(err, MANGO_E_MEM, "%s: out of memory", c->pos[0]);
     MGI_TRY(mango_net_save(net, a->out, a->dtype, err));
-    MGI_TRY(mango_net_get(net, &info, sizeof info));
+    MGI_TRY(mango_net_get(net, &info));
     verb_import_result(c, a->out, &info, &from, &r);
     return MANGO_OK;
 }

@@ -65,7 +65,7 @@ static mango_status info_tensors(cli *c, const char *path, mgi_str *s, int *has_
     mango_archive_info info;
     mango_tensor t;
     MGI_TRY(mango_archive_open(&a, path, image_codecs(), NULL, err));
-    MGI_TRY(mango_archive_get(a, &info, sizeof info));
+    MGI_TRY(mango_archive_get(a, &info));
     *has_graph = info.has_graph;
     const int pt = strcmp(info.format, "safetensors") != 0;
     if (pt)
@@ -77,7 +77,7 @@ static mango_status info_tensors(cli *c, const char *path, mgi_str *s, int *has_
         mgi_str_printf(s, "{\"format\":\"%s%s\",\"tensors\":[", pt ? "pytorch-" : "",
                        info.format);
     for (mango_idx i = 0; !info.has_graph && i < info.tensors; i++)
-        if (mango_archive_tensor(a, i, &t, sizeof t) >= 0)
+        if (mango_archive_tensor(a, i, &t) >= 0)
             info_tensor(c, s, i == 0, t.name, t.dtype, t.rank, t.shape);
     if (!info.has_graph)
         mgi_str_puts(s, "]}");
@@ -107,7 +107,7 @@ static void info_layers(cli *c, const mango_net *net, mgi_str *s)
     mango_idx params = 0;
     mgi_str_puts(s, ",\"layers\":[");
     for (mango_idx i = 0; i < mango_net_layers(net); i++) {
-        mango_net_layer(net, i, &l, sizeof l);
+        mango_net_layer(net, i, &l);
         params += l.params;
         cli_print(c, "  %-36s %-12s %4td x %-3td x %-3td %9td", l.name, l.kind, l.C, l.H,
                   l.W, l.params);
@@ -148,7 +148,7 @@ static mango_status info_plan(cli *c, const mango_net *net, const char *layer, m
     mango_plan_options o;
     mango_reading r = {0, MANGO_READ_MEAN, NULL};
     mango_net_find(net, layer, &r.layer, err);
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.T = T;
     MGI_TRY(mango_plan_create(&p, net, &o, 1, &r, NULL, err));
     const mango_status st = info_text(c, mango_plan_text(p, NULL, 0), NULL, p);

@@ -58,7 +58,7 @@ static int mei_observe(void *ud, const mango_session *s)
     mei_job *j = ud;
     mango_session_info si;
     char text[96];
-    mango_session_get(s, &si, sizeof si);
+    mango_session_get(s, &si);
     double fresh = (double)(si.queries - si.replayed);
     snprintf(text, sizeof text, "queries  best %.5g  %.0f/s", si.best,
              fresh / MGI_MAX(cli_now() - j->since, 1e-9));
@@ -81,7 +81,7 @@ static mango_status mei_open(mei_job *j, mango_err *err)
 static mango_status mei_looking(mei_job *j)
 {
     mango_objective_options *oo = &j->oo;
-    MGI_TRY(mango_objective_defaults(oo, sizeof *oo));
+    MGI_TRY(mango_objective_defaults(oo));
     oo->T = (mango_idx)j->T;
     oo->batch = (mango_idx)j->batch;
     oo->memory = MGI_LIMIT((uint64_t)j->memory << 20);
@@ -98,7 +98,7 @@ static mango_status mei_looking(mei_job *j)
 static mango_status mei_options(mei_job *j, mango_err *err)
 {
     mango_session_options *so = &j->so;
-    MGI_TRY(mango_session_defaults(j->opt, so, sizeof *so, err));
+    MGI_TRY(mango_session_defaults(j->opt, so, err));
     const struct { const char *name; double value; } set[] = {
         {"k", (double)j->k}, {"k_top", (double)j->k_top}, {"k_gd", (double)j->k_gd},
         {"lr", j->lr}, {"r", (double)j->rank}, {"minimize", j->minimize}};
@@ -138,8 +138,7 @@ static mango_status mei_start(mei_job *j, mango_err *err)
                                 err));
     MGI_TRY(mango_search_values(j->search, mei_evaluate, j));
     j->run.session = mango_search_session(j->search);
-    MGI_TRY(mango_objective_get(mango_search_objective(j->search), &j->run.info,
-                                sizeof j->run.info));
+    MGI_TRY(mango_objective_get(mango_search_objective(j->search), &j->run.info));
     return mei_save_run(&j->run, err);
 }
 
@@ -181,7 +180,7 @@ static mango_status mei_look_again(mei_job *j, const float *rgb, mango_err *err)
     mango_objective_options oo;
     mango_objective_info now;
     mango_objective *o = NULL;
-    MGI_TRY(mango_objective_defaults(&oo, sizeof oo));
+    MGI_TRY(mango_objective_defaults(&oo));
     oo.T = j->oo.T;
     oo.batch = 1;
     oo.memory = j->oo.memory;
@@ -189,7 +188,7 @@ static mango_status mei_look_again(mei_job *j, const float *rgb, mango_err *err)
                          strncmp(j->net_name, "zoo:", 4) ? NULL : j->fill, err));
     mango_status st = mango_objective_create(&o, NULL, j->net, j->target, &oo, NULL, err);
     if (st >= 0)
-        st = mango_objective_get(o, &now, sizeof now);
+        st = mango_objective_get(o, &now);
     if (st >= 0 && strcmp(now.net, j->run.info.net))
         st = mgi_fail(err, MANGO_E_STATE,
                       "%.100s: was replaced by another network while the search ran; what "
@@ -240,7 +239,7 @@ static mango_status mei_search(mei_job *j, mango_err *err)
                    : st == MANGO_STOP_SPACE  ? "nothing new"
                                              : "done";
     mango_objective *o = mango_search_objective(j->search);
-    mango_objective_get(o, &j->run.info, sizeof j->run.info); /* how many were stopped early */
+    mango_objective_get(o, &j->run.info); /* how many were stopped early */
     j->run.info.space = NULL; /* it goes with the objective */
     MGI_TRY(mei_save_all(&j->run, o, err));
     const mango_status as_is = j->run.narrow ? mei_as_is(j, err) : MANGO_OK;
@@ -252,7 +251,7 @@ static void mei_tell(mei_job *j, cli *c)
 {
     mango_session_info si;
     mgi_str s;
-    mango_session_get(mango_search_session(j->search), &si, sizeof si);
+    mango_session_get(mango_search_session(j->search), &si);
     mgi_str_init(&s, NULL);
     mei_json(&j->run, &s);
     mgi_str_puts(&s, "}");
@@ -308,7 +307,7 @@ static void mei_optimizers(const char *usual, char *text, size_t cap)
     size_t n = 0;
     text[0] = 0;
     for (mango_idx i = 0; i < mango_opt_presets() && n < cap; i++) {
-        mango_opt_preset(i, &p, sizeof p);
+        mango_opt_preset(i, &p);
         n += (size_t)snprintf(text + n, cap - n, "%s%s%s", i ? ", " : "", p.name,
                               strcmp(p.name, usual) ? "" : " (default)");
     }

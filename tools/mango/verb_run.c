@@ -42,7 +42,7 @@ static mango_status run_want(run_job *j, mango_idx layer, mango_read what,
                              const char *suffix, mango_err *err)
 {
     mango_layer l;
-    MGI_TRY(mango_net_layer(j->n, layer, &l, sizeof l));
+    MGI_TRY(mango_net_layer(j->n, layer, &l));
     for (mango_idx k = 0; k < j->n_readings; k++)
         if (j->reading[k].layer == layer && j->reading[k].what == what && *suffix != '=')
             return MANGO_OK; /* named twice */
@@ -66,13 +66,13 @@ static mango_status run_name(run_job *j, const char *name, int spikes, mango_err
     int glob = strpbrk(name, "*?[") != NULL || !strcmp(name, "all");
     if (!glob) {
         MGI_TRY(mango_net_find(j->n, name, &i, err));
-        MGI_TRY(mango_net_layer(j->n, i, &l, sizeof l));
+        MGI_TRY(mango_net_layer(j->n, i, &l));
         if (spikes && !l.spiking)
             return mgi_fail(err, MANGO_E_NAME,
                             "--spikes %s: this layer does not spike (%s)", name, l.kind);
     }
     for (i = 0; i < mango_net_layers(j->n); i++) {
-        MGI_TRY(mango_net_layer(j->n, i, &l, sizeof l));
+        MGI_TRY(mango_net_layer(j->n, i, &l));
         if ((strcmp(name, "all") && !mgi_glob(name, l.name)) || (spikes && !l.spiking))
             continue;
         hit++;
@@ -163,7 +163,7 @@ static mango_status run_evaluate(run_job *j, cli *c, mango_err *err)
     mango_plan *p = NULL;
     mango_idx chunk = MGI_MIN(j->in.B, 64);
     double since = cli_now();
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.T = j->T;
     o.batch = chunk;
     o.memory = MGI_LIMIT((uint64_t)j->memory << 20);
@@ -193,7 +193,7 @@ static void run_shape(const run_job *j, mango_idx k, mango_offer *o)
 {
     mango_layer l;
     const mango_read what = j->reading[k].what;
-    mango_net_layer(j->n, j->reading[k].layer, &l, sizeof l);
+    mango_net_layer(j->n, j->reading[k].layer, &l);
     o->name = j->name[k];
     o->rank = 0;
     if (what == MANGO_READ_SPIKES)

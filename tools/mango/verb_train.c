@@ -100,7 +100,7 @@ static mango_status train_options(train_job *j, mango_err *err)
     static const char *const optimizers[] = {"sgd", "adam", "adamw"};
     static const char *const schedules[] = {"constant", "cosine", "linear", "step"};
     mango_train_options *o = &j->o;
-    MGI_TRY(mango_train_defaults(j->kind, j->net, o, sizeof *o, err));
+    MGI_TRY(mango_train_defaults(j->kind, j->net, o, err));
     for (int k = 0; k < TRAIN_NUMBERS; k++) {
         unsigned char *at = (unsigned char *)o + train_numbers[k].at;
         const mango_idx whole = j->v[k] == j->v[k] ? (mango_idx)j->v[k] : 0;
@@ -137,7 +137,7 @@ static mango_status train_data(train_job *j, mango_err *err)
     mango_data_options o;
     const mango_net_info info = cli_info(j->net);
     const mango_layer in = cli_layer(j->net, j->is.draws ? info.output : info.input);
-    mango_data_defaults(&o, sizeof o);
+    mango_data_defaults(&o);
     o.codecs = *image_codecs();
     if (!strcmp(j->data_name, "folder")) {
         o.channels = in.C == 1 ? 1 : 3;
@@ -396,7 +396,7 @@ static int train_run(train_job *j)
 /* The kind that a word names; false: none. */
 static int train_kind(train_job *j, const char *word)
 {
-    for (int k = 0; mango_train_kind_get((mango_train_kind)k, &j->is, sizeof j->is) >= 0; k++)
+    for (int k = 0; mango_train_kind_get((mango_train_kind)k, &j->is) >= 0; k++)
         if (!strcmp(j->is.name, word)) {
             j->kind = (mango_train_kind)k;
             return 1;

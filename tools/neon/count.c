@@ -173,7 +173,7 @@ static void count_net(const char *spec, double gain, mango_idx T)
     float *x = count_fill("input", 3 * 32 * 32), *y = count_new(64, sizeof *y);
     char name[64];
     snprintf(name, sizeof name, "%s, T %d, one image", spec, (int)T);
-    mango_plan_defaults(&o, sizeof o);
+    mango_plan_defaults(&o);
     o.T = T;
     o.raw = 1;
     for (int i = 0; i < 3 * 32 * 32; i++)
