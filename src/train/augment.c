@@ -54,7 +54,7 @@ static mango_status aug_unread(const mgi_batch *B, const mango_data *data,
     for (mango_idx k = 0; k < B->b; k++)
         MGI_TRY(mango_data_picture(data, index[k], B->pixels, NULL, err));
     memset(&info, 0, sizeof info);
-    mango_data_get(data, &info, sizeof info);
+    mango_data_get(data, &info);
     return mgi_fail(err, MANGO_E_IO, "%s: a picture could not be read for a moment", info.name);
 }
 
