@@ -77,6 +77,8 @@ long t_tool_start(const char *command)
     fflush(stdout);
     const pid_t pid = fork();
     if (pid == 0) {
+        for (int sig = 1; sig < 32; sig++) /* whatever the suite was started with, such as nohup */
+            signal(sig, SIG_DFL);
         const int o = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0666);
         const int e = open(err, O_WRONLY | O_CREAT | O_TRUNC, 0666);
         if (o >= 0 && e >= 0 && dup2(o, 1) >= 0 && dup2(e, 2) >= 0 &&
