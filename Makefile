@@ -131,7 +131,7 @@ cross-i686    := i686-linux-gnu-gcc gcc-i686-linux-gnu qemu-i386 qemu-user CFLAG
 cross-s390x   := s390x-linux-gnu-gcc gcc-s390x-linux-gnu qemu-s390x qemu-user CFLAGS=-fexcess-precision=fast
 cross-mingw   := x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64 wine wine OMP=-fopenmp
 cross-musl    := musl-gcc musl-tools env coreutils OMP=
-cross-tests   := base text lif loops ops opt tt weights objective data train # seconds under an emulator
+cross-tests   := base text lif loops ops opt tt weights objective data # seconds under an emulator
 cross = $(word $(1),$(cross-$*))
 cross-%: all $(BUILD)/runner # the same files as here, and tests
 	$(Q)sh tools/deps.sh $(call cross,1):$(call cross,2) $(call cross,3):$(call cross,4)

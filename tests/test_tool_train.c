@@ -133,6 +133,8 @@ static void t_tool_train_signal(int sig, const char *name)
 
 static void t_tool_train_signals(void)
 {
+    if (!t_tool_posix())
+        T_SKIP("signals of POSIX");
     t_tool_train_data();
     if (!t_tool_is(T_TOOL_TRAIN "--epochs 16 --out whole.st", 0, "epoch 16/16"))
         return;
