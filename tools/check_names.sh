@@ -16,9 +16,9 @@ readelf --debug-dump=info "$work/names.o" 2>/dev/null | awk '
     /Abbrev Number/ {
         if (name && keep) print file, name
         name = ""; file = 0
-        keep = $0 ~ /^ *<1>/ || $0 ~ /DW_TAG_enumerator/
+        keep = $0 ~ /^ *<1>/ || $0 ~ /^ *<2>.*DW_TAG_enumerator/
         if ($0 ~ /DW_TAG_enumeration_type/) inherited = 1
-        enumerator = $0 ~ /DW_TAG_enumerator/
+        enumerator = $0 ~ /^ *<2>.*DW_TAG_enumerator/
     }
     /DW_AT_name/ { name = $NF }
     /DW_AT_decl_file/ { file = $NF; if (keep && !enumerator) last = file }
@@ -33,7 +33,7 @@ gcc -std=c99 -E -dD -DMANGO_IMPLEMENTATION "$header" | awk '
     here && /^#define / { sub(/\(.*/, "", $2); name[$2] = 1 }
     /^#undef / { delete name[$2] }
     END { for (n in name) print n }' |
-    grep -v '^MANGO_\|^MGI_\|^_POSIX_C_SOURCE$\|^_DEFAULT_SOURCE$\|^_FILE_OFFSET_BITS$' |
+    grep -v '^mango_\|^MANGO_\|^MGI_\|^_POSIX_C_SOURCE$\|^_DEFAULT_SOURCE$\|^_FILE_OFFSET_BITS$' |
     sort >>"$work/bad" || true
 [ -s "$work/bad" ] || exit 0
 echo "$header: names without the prefix mango_ or mgi_:" >&2
