@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define T_TOOL_TRAIN                                                                       \
     "train vqvae --arch vqvae,width=0.125 --data folder --root ppm --batch 4 --threads 1 " \
@@ -96,8 +97,14 @@ static void t_tool_train_twice(void)
     remove(t_work("w.st.tsv"));
     const long pid = t_tool_start(T_TOOL_TRAIN "--epochs 600 --json --out w.st");
     t_tool_train_wait("w.st.ckpt");
-    t_tool_is(T_TOOL_TRAIN "--epochs 600 --out w.st --resume", 1,
+    t_tool_is(T_TOOL_TRAIN "--epochs 600 --out w.st --resume", 3,
               "w.st.tsv: another process is using it");
+    if (t_tool_posix()) {
+        T_REQUIRE(symlink("w.st", t_work("link.st")) == 0);
+        t_tool_is(T_TOOL_TRAIN "--epochs 600 --out link.st --resume", 3,
+                  "w.st.tsv: another process is using it");
+        T_CHECK(!t_exists(t_work("link.st.tsv")));
+    }
     t_tool_signal(pid, SIGTERM);
     t_ran r = t_tool_end(pid);
     if (t_tool_posix()) /* elsewhere a signal is no question */

@@ -82,6 +82,13 @@ mango_status mgi_file_write(const char *path, const void *p, mango_idx n, mango_
                     : mgi_fail(err, mgi_os_status(why), "%s: %s", path, mgi_os_text(why));
 }
 
+MGI_FN mango_status mgi_file_follow(const char *path, char to[4096], mango_err *err)
+{
+    const int why = mgi_os_follow(path, to);
+    return why == 0 ? MANGO_OK
+                    : mgi_fail(err, mgi_os_status(why), "%s: %s", path, mgi_os_text(why));
+}
+
 /* ---- a log ---- */
 static mango_status log_fail(const mgi_applog *l, mango_err *err)
 {

@@ -16,6 +16,10 @@ MGI_FN mango_status mgi_file_read(const char *path, mango_idx limit, const mango
 MGI_FN mango_status mgi_file_write(const char *path, const void *p, mango_idx n,
                                    mango_err *err);
 
+/* mgi_file_follow - the path that mgi_file_write would write to: `path` itself, or what a
+ * link of that name leads to, which need not be there yet. */
+MGI_FN mango_status mgi_file_follow(const char *path, char to[4096], mango_err *err);
+
 /* A log: one process at a time may have it open. The lock goes with the file's
  * handle, so the system frees it when the process ends in whatever way. */
 typedef struct mgi_applog {

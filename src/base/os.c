@@ -48,6 +48,12 @@ MGI_FN int mgi_os_save(const char *path, const void *p, mango_idx n)
     return ENOSYS;
 }
 
+MGI_FN int mgi_os_follow(const char *path, char to[MGI_OS_PATH])
+{
+    (void)path, (void)to;
+    return ENOSYS;
+}
+
 MGI_FN FILE *mgi_os_log(const char *path, int create, int *made)
 {
     (void)path, (void)create;

@@ -20,6 +20,11 @@ MGI_FN FILE *mgi_os_open(const char *path);
  * beside the target, under which the next one takes over what a killed process left. */
 MGI_FN int mgi_os_save(const char *path, const void *p, mango_idx n);
 
+/* mgi_os_follow - where a path leads: the file that mgi_os_save would write, through links
+ * of a name (not of its folders; on Windows none), which may lead to nothing yet. 0 or errno. */
+#define MGI_OS_PATH 4096
+MGI_FN int mgi_os_follow(const char *path, char to[MGI_OS_PATH]);
+
 /* mgi_os_log - open for reading and appending, for this process alone as long as it is
  * open; NULL with errno set, EAGAIN when another one has it or has just removed it.
  * create: it may be made; *made: it was. */

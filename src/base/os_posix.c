@@ -15,8 +15,7 @@
 #error "include mango.h before any system header where MANGO_IMPLEMENTATION is defined"
 #endif
 
-#define OS_PATH 4096
-#define OS_NAME (OS_PATH + 32)
+#define OS_NAME (MGI_OS_PATH + 32)
 #define OS_LINKS 40   /* links that may follow one another */
 #define OS_RIVALS 64  /* temporary names tried, each locked by another process */
 #define OS_CANNOT (-1)
@@ -130,13 +129,12 @@ static int os_number(const char *path)
     return -1;
 }
 
-/* Where does a path lead? By hand, since the last link may lead to nothing yet. Stops
- * at a name of a descriptor. 0 or errno. */
-static int os_follow(const char *path, char to[OS_PATH])
+/* By hand, since the last link may lead to nothing yet. Stops at a name of a descriptor. */
+MGI_FN int mgi_os_follow(const char *path, char to[MGI_OS_PATH])
 {
     struct stat s;
-    char next[OS_PATH];
-    if (!mgi_copy(to, OS_PATH, path))
+    char next[MGI_OS_PATH];
+    if (!mgi_copy(to, MGI_OS_PATH, path))
         return ENAMETOOLONG;
     for (int i = 0; os_number(to) < 0 && lstat(to, &s) == 0 && S_ISLNK(s.st_mode); i++) {
         const ssize_t n = readlink(to, next, sizeof next);
@@ -146,7 +144,7 @@ static int os_follow(const char *path, char to[OS_PATH])
         const mango_idx base = slash ? slash - to + 1 : 0;
         if (i == OS_LINKS)
             return ELOOP;
-        if (base + n >= OS_PATH)
+        if (base + n >= MGI_OS_PATH)
             return ENAMETOOLONG;
         memcpy(to + base, next, (size_t)n);
         to[base + n] = '\0';
@@ -156,10 +154,10 @@ static int os_follow(const char *path, char to[OS_PATH])
 
 /* ---- a new file takes the place of the old one ---- */
 /* folder/name without its last part; "." for none. */
-static void os_folder(const char *path, char folder[OS_PATH])
+static void os_folder(const char *path, char folder[MGI_OS_PATH])
 {
     const char *slash = strrchr(path, '/');
-    mgi_copy(folder, OS_PATH, slash ? path : ".");
+    mgi_copy(folder, MGI_OS_PATH, slash ? path : ".");
     if (slash)
         folder[MGI_MAX(slash - path, 1)] = '\0';
 }
@@ -167,7 +165,7 @@ static void os_folder(const char *path, char folder[OS_PATH])
 /* Make the rename itself durable; what cannot be synced is left alone. */
 static void os_sync_folder(const char *path)
 {
-    char folder[OS_PATH];
+    char folder[MGI_OS_PATH];
     os_folder(path, folder);
     const int fd = open(folder, O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
@@ -297,7 +295,7 @@ static int os_place(int fd, const char *to, int fresh)
 
 static int os_save_nameless(const char *to, const struct stat *old, const void *p, mango_idx n)
 {
-    char folder[OS_PATH];
+    char folder[MGI_OS_PATH];
     os_folder(to, folder);
     const int fd = open(folder, OS_TMPFILE | O_WRONLY | O_CLOEXEC,
                         old ? old->st_mode & 0777 : OS_OURS);
@@ -322,9 +320,9 @@ static int os_save_nameless(const char *to, const struct stat *old, const void *
 
 MGI_FN int mgi_os_save(const char *path, const void *p, mango_idx n)
 {
-    char to[OS_PATH];
+    char to[MGI_OS_PATH];
     struct stat s;
-    int why = os_follow(path, to);
+    int why = mgi_os_follow(path, to);
     if (why != 0)
         return why;
     if (os_number(to) >= 0)
@@ -433,7 +431,6 @@ MGI_FN void mgi_os_folder_close(mgi_os_folder *d)
     closedir((DIR *)(void *)d);
 }
 
-#undef OS_PATH
 #undef OS_NAME
 #undef OS_LINKS
 #undef OS_RIVALS

@@ -14,7 +14,6 @@
 #endif
 #include <windows.h>
 
-#define OS_PATH 4096
 #define OS_RIVALS 64 /* temporary names tried, each in use by another process */
 
 MGI_FN FILE *mgi_os_open(const char *path)
@@ -44,16 +43,16 @@ static int os_fill(FILE *f, const void *p, mango_idx n)
 }
 
 /* The k-th temporary name: beside the target, the same for it each time, never too long. */
-static int os_temporary(const char *target, int k, char name[OS_PATH])
+static int os_temporary(const char *target, int k, char name[MGI_OS_PATH])
 {
     const char *last = target;
     for (const char *c = target; *c; c++)
         if (*c == '/' || *c == '\\' || *c == ':')
             last = c + 1;
     const uint32_t mark = mgi_crc32(0, last, (mango_idx)strlen(last));
-    const int n = snprintf(name, OS_PATH, "%.*s.mango-%08lx-%d.tmp", (int)(last - target),
+    const int n = snprintf(name, MGI_OS_PATH, "%.*s.mango-%08lx-%d.tmp", (int)(last - target),
                            target, (unsigned long)mark, k);
-    return n > 0 && n < OS_PATH;
+    return n > 0 && n < MGI_OS_PATH;
 }
 
 /* Open the temporary file `name` for this process alone: new, or left by one that is no
@@ -81,7 +80,7 @@ static int os_rename(const char *from, const char *to)
 
 MGI_FN int mgi_os_save(const char *path, const void *p, mango_idx n)
 {
-    char name[OS_PATH];
+    char name[MGI_OS_PATH];
     struct _stat s;
     FILE *f = NULL;
     const int there = _stat(path, &s) == 0;
@@ -106,6 +105,11 @@ MGI_FN int mgi_os_save(const char *path, const void *p, mango_idx n)
     if (why != 0)
         remove(name);
     return why;
+}
+
+MGI_FN int mgi_os_follow(const char *path, char to[MGI_OS_PATH])
+{
+    return mgi_copy(to, MGI_OS_PATH, path) ? 0 : ENAMETOOLONG;
 }
 
 MGI_FN mango_idx mgi_os_size(FILE *f)
@@ -172,6 +176,5 @@ MGI_FN void mgi_os_folder_close(mgi_os_folder *d)
     closedir((DIR *)(void *)d);
 }
 
-#undef OS_PATH
 #undef OS_RIVALS
 #endif

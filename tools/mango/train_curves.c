@@ -18,8 +18,10 @@ static void curves_head(mgi_str *s, const mango_train_kind_info *is)
 
 mango_status train_curves_open(train_job *j, mango_err *err)
 {
-    MGI_TRY(mgi_applog_open(&j->curves, j->tsv, 0, err));
-    return j->curves.f ? MANGO_OK : mgi_applog_open(&j->curves, j->tsv, 1, err);
+    mango_status st = mgi_applog_open(&j->curves, j->tsv, 0, err);
+    if (st >= 0 && !j->curves.f)
+        st = mgi_applog_open(&j->curves, j->tsv, 1, err);
+    return st == MANGO_E_STATE ? MANGO_E_ARG : st; /* refused input, not a failure of ours */
 }
 
 void train_curves_close(train_job *j)

@@ -32,6 +32,8 @@ mango_status train_files_name(train_job *j, mango_err *err)
              {j->svg, "svg"},
              {j->png, "png"},
              {j->dsc_out, "dsc"}};
+    MGI_TRY(mgi_file_follow(j->out, j->weights, err));
+    j->out = j->weights;
     for (int k = 0; k < (int)MGI_COUNT(f); k++)
         if (snprintf(f[k].to, sizeof j->ckpt, "%s.%s", j->out, f[k].end) >= (int)sizeof j->ckpt)
             return mgi_fail(err, MANGO_E_NAME, "--out: the path is too long");

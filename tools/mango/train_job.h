@@ -23,6 +23,7 @@ typedef struct train_job {
     mango_net *net, *dsc, *teacher;
     mango_data *data, *val;
     mango_trainer *t;
+    char weights[4096]; /* what --out names, through a link: `out` from then on */
     char ckpt[4096], tsv[4096], svg[4096], png[4096], dsc_out[4096], command[1024];
     mgi_applog curves;   /* W.tsv, held for this process alone */
     double *seconds;     /* (epochs) taken; 0: not known       */
@@ -37,7 +38,7 @@ mango_train_row train_row(const train_job *j, mango_idx e);
 
 /* ---- train_curves.c: W.tsv, a line an epoch ------------------------------------- */
 /* Opens it for this process alone, so that one training at a time works on a W:
- * MANGO_E_STATE when another one does. */
+ * MANGO_E_ARG when another one does. */
 mango_status train_curves_open(train_job *j, mango_err *err);
 /* On resume: the seconds that it knows of the first `epochs` epochs. */
 mango_status train_curves_seconds(train_job *j, mango_idx epochs, mango_err *err);
@@ -48,7 +49,7 @@ mango_status train_curves_add(train_job *j, mango_err *err);
 void train_curves_close(train_job *j);
 
 /* ---- train_files.c ---------------------------------------------------------------- */
-/* Their names, from --out. */
+/* Their names, from --out; two links to one W have one set of files. */
 mango_status train_files_name(train_job *j, mango_err *err);
 /* What belongs to the end of an epoch: chart, sheet, the weights that --track keeps. */
 mango_status train_files_epoch(train_job *j, const mango_train_row *r, mango_err *err);
