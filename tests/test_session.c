@@ -238,6 +238,43 @@ static void t_session_waits(void)
     mango_session_destroy(s);
 }
 
+/* Who ended right after the header left nothing to lose: it is begun anew. Anything else
+ * in the file is in the way. */
+static void t_session_header_only(void)
+{
+    char path[1024], whole[1024];
+    const mango_modes m = {T_SESSION_D, t_session_wide};
+    mango_session *s = NULL;
+    mango_err err = {""};
+    mango_idx n = 0;
+    mgi_copy(path, sizeof path, t_tmp("header.jsonl"));
+    mgi_copy(whole, sizeof whole, t_tmp("header_whole.jsonl"));
+    mango_session_options o = t_session_options("tt", 20, whole);
+    s = t_session_new(&o, t_session_wide);
+    T_STATUS(mango_session_run(s), MANGO_STOP_BUDGET);
+    mango_session_destroy(s);
+    o.journal = path;
+    mango_session_destroy(t_session_new(&o, t_session_wide));
+    unsigned char *header = t_session_slurp(path, &n);
+    T_REQUIRE(header && n > 100);
+    o.seed++;
+    T_STATUS(mango_session_create(&s, &m, &o, t_session_f, NULL, NULL, &err), MANGO_E_STATE);
+    T_CHECK(strstr(err.text, "another 'seed'") != NULL);
+    o.seed--;
+    for (mango_idx cut = 1; cut < n; cut += 40) {
+        t_write(path, header, (size_t)cut);
+        T_STATUS(mango_session_create(&s, &m, &o, t_session_f, NULL, NULL, &err),
+                 MANGO_E_STATE);
+    }
+    t_write(path, header, (size_t)n);
+    t_session_drop(header, n);
+    s = t_session_new(&o, t_session_wide);
+    T_REQUIRE(s != NULL);
+    T_STATUS(mango_session_run(s), MANGO_STOP_BUDGET);
+    mango_session_destroy(s);
+    t_session_same_files(path, whole);
+}
+
 #if defined(__linux__)
 /* A session that fails removes the journal that it made, and no other. */
 static void t_session_removes(void)
@@ -267,6 +304,7 @@ static void t_session_removes(void)
     mango_session *running = t_session_new(&o, t_session_wide);
     T_STATUS(mango_session_create(&s, &m, &o, NULL, NULL, NULL, &err), MANGO_E_STATE);
     T_CHECK(strstr(err.text, "another process") && t_exists(path));
+    T_STATUS(mango_session_step(running), MANGO_OK);
     mango_session_destroy(running);
     T_STATUS(mango_session_create(&s, &m, &o, NULL, NULL, NULL, &err), MANGO_E_STATE);
     T_CHECK(strstr(err.text, "exists") && t_exists(path));
@@ -358,6 +396,7 @@ void t_session(void)
     T_CASE(t_session_offers);
     T_CASE(t_session_lost);
     T_CASE(t_session_waits);
+    T_CASE(t_session_header_only);
 #if defined(__linux__)
     T_CASE(t_session_removes);
 #endif

@@ -136,6 +136,11 @@ static void t_system_reasons(void)
         t_tool_is(w[i][0], 1, w[i][1]);
     t_tool_refuses("run --net " T_NET " --fill 7,1 --fill-input 1 --out none/y", 3,
                    "No such file");
+    /* the journal it left, a header alone, is not in the way afterwards */
+    T_REQUIRE(mkdir(t_work("m2"), 0777) == 0 && mkdir(t_work("m2/run.json"), 0777) == 0);
+    t_tool_is(T_MEI " --budget 9 --out m2", 3, "m2/run.json: is a folder");
+    T_REQUIRE(rmdir(t_work("m2/run.json")) == 0);
+    t_tool_is(T_MEI " --budget 9 --out m2", 0, "after 9 queries");
 }
 
 /* Outputs: through a link, with a name of 254 bytes; a pipe is no file to replace. */

@@ -106,6 +106,16 @@ static mango_status journal_peek(mgi_journal *j, mango_err *err)
     return MANGO_OK;
 }
 
+/* Does the file end with the line that was just found? */
+static mango_status journal_alone(mgi_journal *j, int *alone, mango_err *err)
+{
+    mango_idx more = j->have - j->at - j->length;
+    if (j->length > 0 && more == 0)
+        MGI_TRY(journal_read(j, &more, err));
+    *alone = j->length > 0 && more == 0;
+    return MANGO_OK;
+}
+
 mango_status mgi_journal_open(mgi_journal *j, const char *path, int resume, int sync,
                               const mango_alloc *al, mango_err *err)
 {
@@ -124,10 +134,13 @@ mango_status mgi_journal_open(mgi_journal *j, const char *path, int resume, int 
         return mgi_fail(err, MANGO_E_MEM, "journal: out of memory");
     j->cap = JOURNAL_WINDOW;
     const mango_status st = journal_peek(j, err);
-    if (!resume && j->have > 0)
-        return mgi_fail(err, MANGO_E_STATE,
-                        "%.150s: exists; resume it or choose another place", path);
-    return st;
+    if (resume || j->have == 0)
+        return st;
+    int alone = 0;
+    MGI_TRY(journal_alone(j, &alone, err));
+    return alone ? MANGO_OK
+                 : mgi_fail(err, MANGO_E_STATE,
+                            "%.150s: exists; resume it or choose another place", path);
 }
 
 int mgi_journal_more(const mgi_journal *j)

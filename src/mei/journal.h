@@ -29,8 +29,8 @@ typedef struct mgi_journal {
     mango_err why;
 } mgi_journal;
 
-/* mgi_journal_open - find and lock the file. `resume` 0: it must be absent or
- * empty. It is read line by line, in a window as large as its longest line. Damage in
+/* mgi_journal_open - find and lock the file. `resume` 0: it must be absent,
+ * empty, or hold no more than one line, its header. It is read line by line, in a window as large as its longest line. Damage in
  * the last line is cut off (later, by mgi_journal_append); before it mgi_journal_next
  * tells MANGO_E_FORMAT with the line's number. MANGO_E_STATE when another process
  * has it open: a journal has one writer. */

@@ -239,7 +239,8 @@ typedef struct mango_session_options {
                                    at resume; NULL: nothing                       */
     const char *journal;        /* path; NULL: none                               */
     int resume;                 /* 1: go on with the journal when it exists;
-                                   0: a journal that holds anything is refused    */
+                                   0: a journal that holds more than a header of
+                                   these options is refused                       */
     int sync;                   /* 1: each value is on the disk before anything else:
                                    for queries that cannot be had again. 2: within a
                                    second; a power cut then costs what is computed
