@@ -79,7 +79,7 @@ static int t_train_faults_grey(void *ud, const unsigned char *in, mango_idx n, m
 /* A picture that cannot be read any more is named, with its reason, with no other split too. */
 static void t_train_faults_unread(void)
 {
-    const char *dir = t_tmp("greys");
+    const char *dir = t_tmp("unread_greys");
     char path[512];
     mango_data_options o;
     t_train_rig r;
