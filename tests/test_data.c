@@ -32,7 +32,7 @@ static void t_data_set(t_data_buf *s, mango_idx at, uint64_t v, int bytes)
 
 /* inflate for streams of stored blocks only */
 static mango_idx t_data_inflate(void *ud, const unsigned char *in, mango_idx n_in,
-                                unsigned char *out, mango_idx n_out)
+                                mango_idx *used, unsigned char *out, mango_idx n_out)
 {
     mango_idx at = 0, to = 0;
     (void)ud;
@@ -47,6 +47,7 @@ static mango_idx t_data_inflate(void *ud, const unsigned char *in, mango_idx n_i
         memcpy(out + to, in + at, (size_t)len);
         at += len, to += len;
     }
+    *used = at;
     return to;
 }
 
@@ -137,6 +138,42 @@ static void t_data_idx(void)
     T_STATUS(mgi_idx_parse(&a, f, 18, "f", &err), MANGO_E_UNSUPPORTED);
     f[2] = 8, f[4] = 255;
     T_STATUS(mgi_idx_parse(&a, f, 18, "f", &err), MANGO_E_LIMIT);
+}
+
+/* Several members, as of cat a.gz b.gz, the last one shorter; zeros behind them. */
+static void t_data_gz_many(void)
+{
+    static t_data_buf s;
+    const mango_alloc al = mgi_alloc_get(NULL);
+    unsigned char *out = NULL;
+    mango_idx n, two = 0;
+    mango_err err = {""};
+    s.n = 0;
+    for (int k = 0; k < 3; k++) {
+        two = s.n;
+        t_data_gzip(&s, (const unsigned char *)"hello, all", k < 2 ? 10 : 5);
+    }
+    const mango_idx end = s.n;
+    for (int zeros = 0; zeros < 9; zeros++) {
+        if (!T_OK(mgi_gunzip(s.b, s.n, 25, "z", &t_data_codecs, &al, &out, &n, &err), &err))
+            break;
+        T_EQ(n, 25);
+        T_MEM(out, "hello, allhello, allhello", 26);
+        T_STR(err.text, "");
+        mgi_del(&al, out, n + 1, 1);
+        t_data_put(&s, "", 1);
+    }
+    T_STATUS(mgi_gunzip(s.b, end, 24, "z", &t_data_codecs, &al, &out, &n, &err),
+             MANGO_E_FORMAT);
+    T_CHECK(strstr(err.text, "24 at most") != NULL);
+    for (mango_idx k = 0; k < end; k++) /* cut off: within a member, but not between two */
+        if (k % (two / 2))
+            T_CHECK(mgi_gunzip(s.b, k, 25, "z", &t_data_codecs, &al, &out, &n, &err) < 0);
+    s.b[end] = 3; /* neither zeros nor gzip */
+    T_CHECK(mgi_gunzip(s.b, end + 1, 25, "z", &t_data_codecs, &al, &out, &n, &err) < 0);
+    s.b[two - 5] ^= 1; /* CRC of the second */
+    T_CHECK(mgi_gunzip(s.b, end, 25, "z", &t_data_codecs, &al, &out, &n, &err) < 0);
+    T_CHECK(strstr(err.text, "CRC-32 does not match") != NULL);
 }
 
 static void t_data_gz(void)
@@ -494,6 +531,7 @@ void t_data(void)
     T_CASE(t_data_hash);
     T_CASE(t_data_idx);
     T_CASE(t_data_gz);
+    T_CASE(t_data_gz_many);
     T_CASE(t_data_mnist);
     T_CASE(t_data_cifar);
     T_CASE(t_data_folder);

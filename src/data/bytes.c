@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "bytes.h"
 
+#define BYTES_GZ_MEMBERS 65536 /* bgzip makes one of each 64 KiB */
+
 MGI_FN uint32_t mgi_le16(const unsigned char *p)
 {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8;
@@ -61,14 +63,83 @@ static mango_idx bytes_gz_header(const unsigned char *in, mango_idx n)
     return at <= n - 8 ? at : -1;
 }
 
+/* Where unpacking stands: what is left of the file, what is done of the bytes out. */
+typedef struct bytes_gz {
+    const unsigned char *in;
+    unsigned char *out;
+    mango_idx n, cap, done, members;
+} bytes_gz;
+
+/* The next member; NULL, or what is wrong with it. */
+static const char *bytes_gz_member(bytes_gz *g, const mango_codecs *codecs)
+{
+    const mango_idx head = bytes_gz_header(g->in, g->n), room = g->cap - g->done;
+    mango_idx used = -1;
+    if (g->members == BYTES_GZ_MEMBERS)
+        return "more than 65536 members";
+    if (head < 0)
+        return "not a gzip file, or cut off in its header";
+    const mango_idx got = codecs->inflate(codecs->ud, g->in + head, g->n - head, &used,
+                                          g->out + g->done, room);
+    const mango_idx end = head + used;
+    if (got < 0 || got > room || used < 0 || end > g->n - 8 ||
+        (uint64_t)got != mgi_le32(g->in + end + 4))
+        return "does not unpack to the size it states; truncated or damaged";
+    if (mgi_crc32(0, g->out + g->done, got) != mgi_le32(g->in + end))
+        return "CRC-32 does not match; truncated or damaged";
+    g->in += end + 8;
+    g->n -= end + 8;
+    g->done += got;
+    g->members++;
+    return NULL;
+}
+
+/* Zeros fill the last block of a tape or a disk. */
+static int bytes_gz_end(const bytes_gz *g)
+{
+    mango_idx i = 0;
+    while (i < g->n && g->in[i] == 0)
+        i++;
+    return i == g->n;
+}
+
+/* All members of in[0..n) into `cap` new bytes, *out NULL when they do not fit or are
+ * damaged; then cut to what there was. */
+static mango_status bytes_gz_unpack(const unsigned char *in, mango_idx n, mango_idx cap,
+                                    const char *what, const mango_codecs *codecs,
+                                    const mango_alloc *al, unsigned char **out,
+                                    mango_idx *n_out, mango_err *err)
+{
+    bytes_gz g = {in, NULL, n, cap, 0, 0};
+    const char *flaw = NULL;
+    g.out = (unsigned char *)mgi_new(al, cap + 1, 1);
+    if (!g.out)
+        return mgi_fail(err, MANGO_E_MEM, "%s: out of memory for %ld bytes", what, (long)cap);
+    while (!flaw && (g.members == 0 || !bytes_gz_end(&g)))
+        flaw = bytes_gz_member(&g, codecs);
+    *n_out = g.done;
+    *out = flaw ? NULL : (unsigned char *)mgi_resize(al, g.out, cap + 1, g.done + 1, 1);
+    if (*out) {
+        (*out)[g.done] = 0;
+        return MANGO_OK;
+    }
+    mgi_del(al, g.out, cap + 1, 1);
+    if (!flaw)
+        return mgi_fail(err, MANGO_E_MEM, "%s: out of memory", what);
+    if (g.members == 0)
+        return mgi_fail(err, MANGO_E_FORMAT, "%s: %s", what, flaw);
+    return mgi_fail(err, MANGO_E_FORMAT,
+                    "%s, byte %ld, behind %ld gzip members of %ld bytes, %ld at most: %s",
+                    what, (long)(g.in - in), (long)g.members, (long)g.done, (long)cap, flaw);
+}
+
 MGI_FN mango_status mgi_gunzip(const unsigned char *in, mango_idx n, mango_idx limit,
                                const char *what, const mango_codecs *codecs,
                                const mango_alloc *al, unsigned char **out, mango_idx *n_out,
                                mango_err *err)
 {
-    mango_idx at = bytes_gz_header(in, n), size, got;
     *out = NULL;
-    if (at < 0)
+    if (bytes_gz_header(in, n) < 0)
         return mgi_fail(err, MANGO_E_FORMAT,
                         "%s: not a gzip file, or cut off in its header", what);
     if (!codecs || !codecs->inflate)
@@ -77,26 +148,20 @@ MGI_FN mango_status mgi_gunzip(const unsigned char *in, mango_idx n, mango_idx l
                         what);
     if (mgi_le32(in + n - 4) > (uint64_t)limit || limit > (mango_idx)INT_MAX)
         return mgi_fail(err, MANGO_E_LIMIT,
-                        "%s: says it unpacks to %lu bytes, at most %ld expected", what,
-                        (unsigned long)mgi_le32(in + n - 4), (long)limit);
-    size = (mango_idx)mgi_le32(in + n - 4);
-    if (size / 1032 > n)
+                        "%s: its end says %lu bytes unpacked, at most %ld expected; larger, "
+                        "truncated, or other bytes behind it",
+                        what, (unsigned long)mgi_le32(in + n - 4), (long)limit);
+    const mango_idx last = (mango_idx)mgi_le32(in + n - 4);
+    if (last / 1032 > n)
         return mgi_fail(err, MANGO_E_FORMAT,
                         "%s: %ld bytes cannot hold the %ld it claims; truncated?", what,
-                        (long)n, (long)size);
-    *out = (unsigned char *)mgi_new(al, size + 1, 1);
-    if (!*out)
-        return mgi_fail(err, MANGO_E_MEM, "%s: out of memory for %ld bytes", what,
-                        (long)size);
-    got = codecs->inflate(codecs->ud, in + at, n - at, *out, size); /* and the trailer */
-    *n_out = size;
-    if (got == size && mgi_crc32(0, *out, size) == mgi_le32(in + n - 8))
-        return MANGO_OK;
-    mgi_del(al, *out, size + 1, 1);
-    *out = NULL;
-    return mgi_fail(err, MANGO_E_FORMAT, "%s: %s; truncated or damaged", what,
-                    got == size ? "CRC-32 does not match"
-                                : "does not unpack to the size it states");
+                        (long)n, (long)last);
+    const mango_idx most = n > limit / 1032 ? limit : n * 1032;
+    mango_err why = {""};
+    mango_status st = bytes_gz_unpack(in, n, last, what, codecs, al, out, n_out, &why);
+    if (st == MANGO_E_FORMAT && last < most) /* it is not the only member, perhaps */
+        st = bytes_gz_unpack(in, n, most, what, codecs, al, out, n_out, &why);
+    return st < 0 ? mgi_fail(err, st, "%s", why.text) : st;
 }
 
 MGI_FN int mgi_name_ok(const unsigned char *s, mango_idx n, mango_idx max)
@@ -117,3 +182,5 @@ mango_status mango_gunzip(const unsigned char *in, mango_idx n, mango_idx limit,
     MGI_CHECK(err, in && n >= 0 && out && n_out, "mango_gunzip: bytes or results are NULL");
     return mgi_gunzip(in, n, limit, what ? what : "gzip", codecs, &a, out, n_out, err);
 }
+
+#undef BYTES_GZ_MEMBERS

@@ -20,9 +20,10 @@ MGI_FN uint64_t mgi_le64(const unsigned char *p);
 MGI_FN uint32_t mgi_be32(const unsigned char *p);
 MGI_FN int mgi_little_endian(void); /* this machine */
 
-/* mgi_gunzip - one gzip member that fills in[0..n). Its stated size must lie
- * in [0, limit] and be possible for n bytes (deflate: at most 1032 to 1); size
- * and CRC-32 of the result are checked. *out: *n_out + 1 bytes, as those of
+/* mgi_gunzip - the gzip members that fill in[0..n), at most 65,536, zeros behind them or
+ * not. The size that the last one states must lie in [0, limit] and be possible for n
+ * bytes (deflate: at most 1032 to 1), and so must the whole; size and CRC-32 of each are
+ * checked. *out: *n_out + 1 bytes, as those of
  * mgi_file_read. */
 MGI_FN mango_status mgi_gunzip(const unsigned char *in, mango_idx n, mango_idx limit,
                                const char *what, const mango_codecs *codecs,

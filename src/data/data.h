@@ -14,19 +14,19 @@ extern "C" {
 /* mango_codecs - decoders that the library does not bring along; a NULL
  * function means that inputs which need it are refused with a message.
  *
- *   inflate  raw deflate data (RFC 1951) into out[n_out], which it must fill but
- *            never exceed. in[n_in] begins with the data and ends with 8 bytes that
- *            do not belong to it: decoders that look ahead need them, and all stop
- *            where the last block ends. zlib with -MAX_WBITS, miniz and
- *            stbi_zlib_decode_noheader_buffer(out, n_out, in, n_in) do as they are.
- *            The result is checked by its CRC. Returns the bytes written, or -1.
+ *   inflate  raw deflate data (RFC 1951) into out, at most n_out bytes. in[n_in] begins
+ *            with the data, and 8 bytes or more behind it do not belong to it: decoders
+ *            that look ahead need them, and all stop where the last block ends. *used:
+ *            bytes of in up to there; a byte that the last block shares counts. zlib with
+ *            -MAX_WBITS and miniz tell both as total_out and total_in. The result is
+ *            checked by its CRC. Returns the bytes written; -1: damaged, or over n_out.
  *   picture  a picture file (PNG, JPEG, ...) that lies in memory. With rgb NULL
  *            it sets *W and *H from the file's head; else they are what it
  *            answered before, and it fills rgb (H,W,3), 8 bits a channel, grey
  *            repeated. Returns 0, or -1 with the reason in err ("a TIFF").
  * Both may be called from several threads at once. The struct stays as it is. */
 typedef struct mango_codecs {
-    mango_idx (*inflate)(void *ud, const unsigned char *in, mango_idx n_in,
+    mango_idx (*inflate)(void *ud, const unsigned char *in, mango_idx n_in, mango_idx *used,
                          unsigned char *out, mango_idx n_out);
     int (*picture)(void *ud, const unsigned char *in, mango_idx n_in, mango_idx *W,
                    mango_idx *H, unsigned char *rgb, mango_err *err);
@@ -51,8 +51,9 @@ typedef struct mango_data_options {
 MANGO_API mango_status mango_data_defaults_sized(mango_data_options *o, size_t size);
 #define mango_data_defaults(o) mango_data_defaults_sized((o), sizeof *(o))
 
-/* mango_gunzip - unpack one gzip member: its stated size must be possible and at most
- * limit, its CRC-32 right.
+/* mango_gunzip - unpack a gzip file, of one member or several (cat a.gz b.gz, bgzip), with
+ * zeros behind them or not: together at most limit bytes, each of the size it states and
+ * its CRC-32 right.
  *   what  in  names the source in messages;  codecs  in  whose inflate to use
  *   out   out  *n_out bytes and a NUL behind them, from al (NULL: free() them) */
 MANGO_API mango_status mango_gunzip(const unsigned char *in, mango_idx n, mango_idx limit,

@@ -272,8 +272,9 @@ MGI_FN mango_status mgi_zip_data(const mgi_zip *z, const mgi_zip_entry *e, const
         if (!*owned)
             return mgi_fail(err, MANGO_E_MEM, "%s: out of memory for %ld bytes", what,
                             (long)e->size);
-        if (codecs->inflate(codecs->ud, data, e->packed + ZIP_AHEAD, *owned, e->size) ==
-            e->size)
+        mango_idx used;
+        if (codecs->inflate(codecs->ud, data, e->packed + ZIP_AHEAD, &used, *owned,
+                            e->size) == e->size)
             data = *owned;
     }
     *p = data;

@@ -5,11 +5,13 @@
 #include "mango.h"
 
 static mango_idx fuzz_idx_copy(void *ud, const unsigned char *in, mango_idx n_in,
-                               unsigned char *out, mango_idx n_out)
+                               mango_idx *used, unsigned char *out, mango_idx n_out)
 {
     (void)ud;
-    memcpy(out, in, (size_t)(n_in < n_out ? n_in : n_out));
-    return n_in < n_out ? n_in : n_out;
+    const mango_idx n = n_in - 8 < n_out ? n_in - 8 : n_out;
+    memcpy(out, in, (size_t)n);
+    *used = n;
+    return n;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)

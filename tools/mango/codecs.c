@@ -196,14 +196,21 @@ static int codecs_picture(void *ud, const unsigned char *in, mango_idx n, mango_
     return -1;
 }
 
+/* stbi_zlib_decode_noheader_buffer, which does not say how far it has read: bits that it
+ * took in and did not use come off. */
 static mango_idx codecs_inflate(void *ud, const unsigned char *in, mango_idx n_in,
-                                unsigned char *out, mango_idx n_out)
+                                mango_idx *used, unsigned char *out, mango_idx n_out)
 {
+    stbi__zbuf z;
     (void)ud;
     if (n_in > INT_MAX || n_out > INT_MAX)
         return -1;
-    return stbi_zlib_decode_noheader_buffer((char *)out, (int)n_out, (const char *)in,
-                                            (int)n_in);
+    z.zbuffer = (stbi_uc *)in;
+    z.zbuffer_end = z.zbuffer + n_in;
+    if (!stbi__do_zlib(&z, (char *)out, (int)n_out, 0, 0))
+        return -1;
+    *used = z.zbuffer - in - z.num_bits / 8;
+    return z.zout - z.zout_start;
 }
 
 const mango_codecs *image_codecs(void)
