@@ -161,6 +161,9 @@ static void t_system_outputs(void)
     T_REQUIRE(mkfifo(t_work("pipe"), 0666) == 0);
     t_tool_is("run --net " T_NET " --fill 7,1 --fill-input 1 --out pipe", 3, "nobody");
     t_tool_is("run --net " T_NET " --fill 7,1 --input pipe --out y", 3, "pipe");
+    t_tool_is("run --net pipe --fill-input 1 --out y", 3, "pipe: a pipe or device");
+    t_tool_is("info pipe", 3, "pipe: a pipe or device");
+    t_tool_is("info /dev/null", 3, "/dev/null: a pipe or device");
     T_CHECK(stat(t_work("pipe"), &s) == 0 && S_ISFIFO(s.st_mode));
     unlink(t_work("pipe"));
 }
@@ -199,6 +202,9 @@ static void t_system_words(void)
         T_CHECK(!strstr(r.out, bad[i]));
     T_CHECK(strstr(r.out, " and \"this\" \xc3\xa4") != NULL);
     t_ran_free(&r);
+    if (t_tool_posix()) /* elsewhere a file has no such name */
+        t_tool_is("run --net words.safetensors --fill-input 1 --out a\nb\tc", 0,
+                  "a?b?c: 1 tensors of 1 inputs");
     r = t_tool_run("info a\xe2\x80\xae" "b\xe2\x80\x8f.safetensors");
     T_CHECK(r.rc == 3 && strstr(r.err, "a???b???.safetensors") != NULL);
     t_ran_free(&r);

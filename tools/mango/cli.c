@@ -10,11 +10,11 @@ static volatile sig_atomic_t cli_signal_seen;
 
 /* ---- messages ------------------------------------------------------------ */
 
-void cli_escape(char *text, const char *keep)
+void cli_escape(char *text)
 {
     unsigned char *p = (unsigned char *)text;
     while (*p) {
-        const int n = strchr(keep, *p) ? 1 : mgi_utf8_shown(p, 4);
+        const int n = mgi_utf8_shown(p, 4);
         const int whole = MGI_MAX(mgi_utf8(p, 4), 1);
         if (!n)
             memset(p, '?', (size_t)whole);
@@ -27,7 +27,7 @@ static void cli_vsay(cli *c, const char *fmt, va_list ap)
     char text[1024];
     cli_progress_end(c);
     vsnprintf(text, sizeof text, fmt, ap);
-    cli_escape(text, "");
+    cli_escape(text);
     fprintf(stderr, "mango%s%s: %s\n", c->doc ? " " : "", c->doc ? c->doc->verb : "", text);
 }
 
@@ -87,26 +87,70 @@ static void cli_out(const char *text)
         cli_out_errno = errno ? errno : EIO;
 }
 
+/* As vsprintf into new memory; *n its length. NULL: none. */
+static char *cli_format(const char *fmt, va_list ap, int *n)
+{
+    va_list again;
+    va_copy(again, ap);
+    *n = vsnprintf(NULL, 0, fmt, again);
+    va_end(again);
+    char *text = *n < 0 ? NULL : malloc((size_t)*n + 1);
+    if (text)
+        vsnprintf(text, (size_t)*n + 1, fmt, ap);
+    return text;
+}
+
+/* The same with spaces in place of the format's own line ends and tabs. */
+static char *cli_format_flat(const char *fmt, va_list ap)
+{
+    int n;
+    char *flat = malloc(strlen(fmt) + 1);
+    if (!flat)
+        return NULL;
+    strcpy(flat, fmt);
+    for (char *p = flat; *p; p++)
+        if (*p == '\n' || *p == '\t')
+            *p = ' ';
+    char *text = cli_format(flat, ap, &n);
+    free(flat);
+    return text;
+}
+
+/* Line ends and tabs of the format stay, those of what it shows, a file's name say, do not:
+ * they stand where the flat text has no space. */
 void cli_print(cli *c, const char *fmt, ...)
 {
     va_list ap;
+    int n = 0;
     if (c->json)
         return;
     cli_progress_end(c);
     va_start(ap, fmt);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    char *text = cli_format(fmt, ap, &n);
     va_end(ap);
-    char *text = n < 0 ? NULL : malloc((size_t)n + 1);
-    if (!text) {
-        cli_out_errno = ENOMEM;
-        return;
-    }
     va_start(ap, fmt);
-    vsnprintf(text, (size_t)n + 1, fmt, ap);
+    char *flat = cli_format_flat(fmt, ap);
     va_end(ap);
-    cli_escape(text, "\n\t");
-    cli_out(text);
+    if (!text || !flat)
+        cli_out_errno = ENOMEM;
+    else
+        cli_escape(flat);
+    for (int i = 0; text && flat && i < n; i++)
+        if (flat[i] == ' ')
+            flat[i] = text[i];
+    if (text && flat)
+        cli_out(flat);
     free(text);
+    free(flat);
+}
+
+void cli_print_lines(cli *c, const char *text)
+{
+    while (*text) {
+        const size_t n = strcspn(text, "\n");
+        cli_print(c, "%.*s\n", (int)n, text);
+        text += n + (text[n] == '\n');
+    }
 }
 
 int cli_close(cli *c, int code)

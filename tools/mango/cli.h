@@ -75,15 +75,16 @@ int cli_exit_code(mango_status st);
 /* A remark on stderr, unless --quiet. */
 void cli_note(cli *c, const char *fmt, ...) MGI_PRINTF(2, 3);
 /* Result text on stdout; nothing with --json, where the verb prints one object
- * on the last line by cli_json. */
+ * on the last line by cli_json. Only the format itself ends lines and holds tabs. */
 void cli_print(cli *c, const char *fmt, ...) MGI_PRINTF(2, 3);
+/* A text of several lines; within a line nothing is obeyed. */
+void cli_print_lines(cli *c, const char *text);
 void cli_json(cli *c, mgi_str *object);
 /* "key":"value" of such an object; whatever the value holds, the object stays JSON. */
 void cli_quote(mgi_str *s, const char *key, const char *value);
 /* What a terminal would obey or hide (controls, marks of direction, of zero width,
- * broken UTF-8) becomes '?', byte for byte, but for the bytes in `keep`. All messages and
- * results pass through it. */
-void cli_escape(char *text, const char *keep);
+ * broken UTF-8) becomes '?', byte for byte. All messages and results pass through it. */
+void cli_escape(char *text);
 /* Flush stdout: CLI_FAILURE instead of CLI_OK, with a message, when it is full. */
 int cli_close(cli *c, int code);
 

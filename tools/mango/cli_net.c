@@ -80,6 +80,9 @@ mango_status cli_net_path(const char *what, char *path, mango_idx cap, mango_err
     if (cli_is_folder(what))
         return mgi_fail(err, MANGO_E_IO, "%s: is a folder, a weights file was expected",
                         what);
+    if (sys_kind(what) == 3)
+        return mgi_fail(err, MANGO_E_IO, "%s: a pipe or device, a regular file was expected",
+                        what);
     return mgi_fail(err, MANGO_E_IO,
                     "%s: no such weights file, here or in weights/ (a path, a name in "
                     "weights/, or zoo:NAME expected)",

@@ -60,7 +60,7 @@ static int main_run(int argc, char **argv)
             return main_verbs[i].run(argc, argv);
     }
     mgi_copy(clean, (mango_idx)sizeof clean, argv[0]);
-    cli_escape(clean, "");
+    cli_escape(clean);
     mgi_near(clean, MGI_COUNT(names), names, near, (mango_idx)sizeof near);
     fprintf(stderr, "mango: no verb '%s'; near: %s (`mango --help` lists all)\n", clean,
             near);

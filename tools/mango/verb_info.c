@@ -136,7 +136,7 @@ static mango_status info_text(cli *c, mango_idx length, const mango_net *net,
         mango_plan_text(plan, text, length + 1);
     else
         mango_net_text(net, text, length + 1);
-    cli_print(c, "%s", text);
+    cli_print_lines(c, text);
     free(text);
     return MANGO_OK;
 }
@@ -156,7 +156,7 @@ static mango_status info_plan(cli *c, const mango_net *net, const char *layer, m
     return st;
 }
 
-/* Provenance and extra tensors, as the file has them; control bytes shown as '?'. */
+/* Provenance and extra tensors, as the file has them. */
 static void info_meta(cli *c, const mango_net *net, mgi_str *s)
 {
     mgi_str_puts(s, ",\"metadata\":{");
@@ -164,7 +164,6 @@ static void info_meta(cli *c, const mango_net *net, mgi_str *s)
     for (mango_idx i = 0; mango_net_meta_at(net, i, &k, &v) >= 0; i++) {
         char text[1200];
         snprintf(text, sizeof text, "%-18s %s", k, v);
-        cli_escape(text, "");
         cli_print(c, "%s\n", text);
         mgi_str_puts(s, i ? "," : "");
         mgi_json_quote(s, k, (mango_idx)strlen(k));
