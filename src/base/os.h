@@ -21,7 +21,8 @@ MGI_FN FILE *mgi_os_open(const char *path);
 MGI_FN int mgi_os_save(const char *path, const void *p, mango_idx n);
 
 /* mgi_os_follow - where a path leads: the file that mgi_os_save would write, through links
- * of a name (not of its folders; on Windows none), which may lead to nothing yet. 0 or errno. */
+ * of a name (not of its folders; on Windows none), which may lead to nothing yet. 0 or
+ * errno. */
 #define MGI_OS_PATH 4096
 MGI_FN int mgi_os_follow(const char *path, char to[MGI_OS_PATH]);
 

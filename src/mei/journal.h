@@ -30,10 +30,10 @@ typedef struct mgi_journal {
 } mgi_journal;
 
 /* mgi_journal_open - find and lock the file. `resume` 0: it must be absent,
- * empty, or hold no more than one line, its header. It is read line by line, in a window as large as its longest line. Damage in
- * the last line is cut off (later, by mgi_journal_append); before it mgi_journal_next
- * tells MANGO_E_FORMAT with the line's number. MANGO_E_STATE when another process
- * has it open: a journal has one writer. */
+ * empty, or hold no more than one line, its header. It is read line by line, in a
+ * window as large as its longest line. Damage in the last line is cut off (later, by
+ * mgi_journal_append); before it mgi_journal_next tells MANGO_E_FORMAT with the line's
+ * number. MANGO_E_STATE when another process has it open: a journal has one writer. */
 MGI_FN mango_status mgi_journal_open(mgi_journal *j, const char *path, int resume, int sync,
                                      const mango_alloc *al, mango_err *err);
 /* Is there another line, or damage that mgi_journal_next tells? */
