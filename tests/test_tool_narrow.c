@@ -192,6 +192,8 @@ static void t_tool_narrow_compare(void)
     t_tool_refuses("eval --net zoo:resnet18,width=0.0625 --fill 7,2 --data folder --root nar "
                    "--compare --int8-weights",
                    3, "no spiking layer");
+    t_tool_is("eval --net zoo:resnet18,width=0.0625 --fill 7,2 --data folder --root nar --T 12",
+              0, ", T 1\n"); /* nothing spikes: one step is made */
 }
 
 void t_tool_narrow(void)

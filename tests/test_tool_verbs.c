@@ -44,6 +44,11 @@ static void t_verbs_rate(const mgi_tensors *f, mango_idx T, mango_idx B, mango_i
 static void t_verbs_run(void)
 {
     mgi_tensors f;
+    t_tool_is("run --net zoo:resnet18,width=0.0625 --fill 7,1 --fill-input 3 --T 5 --out y1", 0,
+              "1 inputs, T 1\n"); /* nothing spikes: one step is made */
+    t_tool_is("run --net zoo:resnet18,width=0.0625 --fill 7,1 --fill-input 3 --T 5 --out y1 "
+              "--json",
+              0, "\"T\":1,");
     t_tool_is("run --net " T_NET
               " --fill 7,1 --fill-input 3 --batch 3 --T 5 --record all,spiking1,sp* "
               "--spikes spiking1,spiking2,* --out y.safetensors",

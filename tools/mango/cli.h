@@ -110,8 +110,9 @@ int cli_interrupted(void);
 mango_status cli_net(mango_net **net, const char *what, const char *fill, mango_err *err);
 /* The same for a net that is planned once: it gives its weights away, see mango_net_open. */
 mango_status cli_net_open(mango_net **net, const char *what, const char *fill, mango_err *err);
-/* A remark when --T was given for a net without LIF layers. */
-void cli_note_steps(cli *c, const mango_net *net, int64_t T);
+/* Steps that are run: --T, if given (else 0), or the network's own; one, with a remark on
+ * --T, when no layer spikes. */
+mango_idx cli_steps(cli *c, const mango_net *net, int64_t T);
 /* Where a name resolves to, for messages and hashes; cap >= 4096. */
 mango_status cli_net_path(const char *what, char *path, mango_idx cap, mango_err *err);
 extern const char cli_datadir[]; /* the installed weights: a folder */

@@ -170,12 +170,14 @@ mango_status cli_net_open(mango_net **net, const char *what, const char *fill, m
     return cli_net_any(net, what, fill, 1, err);
 }
 
-void cli_note_steps(cli *c, const mango_net *net, int64_t T)
+mango_idx cli_steps(cli *c, const mango_net *net, int64_t T)
 {
-    mango_net_info info;
-    if (T > 1 && mango_net_get(net, &info) == MANGO_OK && !info.spiking)
+    if (cli_info(net).spiking)
+        return T ? (mango_idx)T : mango_net_steps(net);
+    if (T > 1)
         cli_note(c, "--T %lld does nothing: no layer of the network spikes, so one step is run",
                  (long long)T);
+    return 1;
 }
 
 mango_layer cli_layer(const mango_net *net, mango_idx i)

@@ -175,9 +175,7 @@ static mango_status eval_all(eval_job *j, cli *c, mango_err *err)
 {
     char text[64] = "";
     MGI_TRY(eval_open(j, err));
-    cli_note_steps(c, j->net, j->T);
-    if (!j->T)
-        j->T = mango_net_steps(j->net);
+    j->T = cli_steps(c, j->net, j->T);
     MGI_TRY(eval_plan(j, err));
     double since = cli_now();
     for (mango_idx b = 0; b < j->n && !cli_interrupted(); b += j->batch) {

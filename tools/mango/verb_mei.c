@@ -222,7 +222,7 @@ static mango_status mei_search(mei_job *j, mango_err *err)
     mango_status st = mei_begin(j, err);
     if (st < 0)
         return st;
-    cli_note_steps(j->c, j->net, j->T);
+    (void)cli_steps(j->c, j->net, j->T);
     j->since = cli_now();
     st = mango_search_run(j->search);
     cli_progress_end(j->c);

@@ -251,9 +251,7 @@ static void run_free(run_job *j)
 static mango_status run_all(run_job *j, cli *c, mango_err *err)
 {
     MGI_TRY(cli_net_open(&j->n, j->net, j->fill, err));
-    cli_note_steps(c, j->n, j->T);
-    if (!j->T)
-        j->T = mango_net_steps(j->n);
+    j->T = cli_steps(c, j->n, j->T);
     if (j->input)
         MGI_TRY(input_read(&j->in, j->n, j->input, err));
     else
