@@ -38,7 +38,8 @@ MANGO_API mango_status mango_net_parse(mango_net **net, const char *text, mango_
                                        const mango_alloc *al, mango_err *err);
 /* mango_net_load - a self-describing weights file (safetensors with the graph
  * in its metadata under "mango.graph"). Every field is checked before anything
- * is allocated; NaN and infinite weights are refused. */
+ * is allocated; NaN and infinite weights are refused. Limits: a file of 1 GiB, a header of
+ * 1 MiB, 4096 tensors, 4096 strings of metadata. */
 MANGO_API mango_status mango_net_load(mango_net **net, const char *path, const mango_alloc *al,
                                       mango_err *err);
 /* mango_net_save - write it atomically, as "F32", "F16" or "BF16" tensors; vectors stay

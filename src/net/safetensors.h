@@ -36,8 +36,9 @@ MGI_FN const char *mgi_dtype_name(mgi_dtype d);             /* "F32", ... */
 MGI_FN mango_idx mgi_dtype_size(mgi_dtype d);               /* bytes of one value */
 MGI_FN int mgi_dtype_find(const char *name, mgi_dtype *d);  /* false: no such type */
 
-/* Limits: file 1 GiB, header 1 MiB, 4096 tensors, rank 8, dimension 2^24, name
- * 256 bytes of UTF-8 without control bytes; data must tile the file exactly. */
+/* Limits: file 1 GiB, header 1 MiB, 4096 tensors, 4096 strings of metadata, rank 8,
+ * dimension 2^24, name 256 bytes of UTF-8 without control bytes; data must tile the file
+ * exactly. */
 MGI_FN mango_status mgi_tensors_read(mgi_tensors *f, const char *path, const mango_alloc *al,
                                      mango_err *err);
 /* `what` names the source in messages. Takes over image (allocated from al,
