@@ -14,9 +14,10 @@ static const cli_doc train_doc = {
     "for generators a sheet W.png (SN-GAN: and the discriminator W.dsc, see --from-dsc), and\n"
     "after each epoch the checkpoint W.ckpt, from which --resume goes on bit for bit. ^C and\n"
     "the signals TERM, HUP, USR1 and USR2 save in the middle of an epoch. One training at a\n"
-    "time works on a W. Options that are not given follow a recipe for the kind and\n"
-    "architecture, printed at the start. An SN-GAN with classes (--arch sngan,classes=10)\n"
-    "draws the class that stands at the place of the largest of a latent's first values.\n",
+    "time works on a W; if it is a link, all stands beside what it leads to. Options that\n"
+    "are not given follow a recipe for the kind and architecture, printed at the start. An\n"
+    "SN-GAN with classes (--arch sngan,classes=10) draws the class that stands at the place\n"
+    "of the largest of a latent's first values.\n",
     "  mango train net --arch spiking_resnet18 --data cifar10 --root data/cifar10 --T 2 \\\n"
     "    --out sr18.safetensors\n"
     "  mango train vqvae --data cifar10 --root data/cifar10 --epochs 20 --out vae.safetensors\n"
