@@ -165,7 +165,7 @@ static void t_data_gz_many(void)
     }
     T_STATUS(mgi_gunzip(s.b, end, 24, "z", &t_data_codecs, &al, &out, &n, &err),
              MANGO_E_FORMAT);
-    T_CHECK(strstr(err.text, "24 at most") != NULL);
+    T_CHECK(strstr(err.text, "member 3: truncated, damaged, or larger") != NULL);
     for (mango_idx k = 0; k < end; k++) /* cut off: within a member, but not between two */
         if (k % (two / 2))
             T_CHECK(mgi_gunzip(s.b, k, 25, "z", &t_data_codecs, &al, &out, &n, &err) < 0);

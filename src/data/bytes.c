@@ -78,12 +78,13 @@ static const char *bytes_gz_member(bytes_gz *g, const mango_codecs *codecs)
     if (g->members == BYTES_GZ_MEMBERS)
         return "more than 65536 members";
     if (head < 0)
-        return "not a gzip file, or cut off in its header";
+        return "no gzip data, or cut off in its header";
     const mango_idx got = codecs->inflate(codecs->ud, g->in + head, g->n - head, &used,
                                           g->out + g->done, room);
     const mango_idx end = head + used;
-    if (got < 0 || got > room || used < 0 || end > g->n - 8 ||
-        (uint64_t)got != mgi_le32(g->in + end + 4))
+    if (got < 0 || got > room || used < 0 || end > g->n - 8)
+        return "truncated, damaged, or larger than expected";
+    if ((uint64_t)got != mgi_le32(g->in + end + 4))
         return "does not unpack to the size it states; truncated or damaged";
     if (mgi_crc32(0, g->out + g->done, got) != mgi_le32(g->in + end))
         return "CRC-32 does not match; truncated or damaged";
@@ -126,11 +127,9 @@ static mango_status bytes_gz_unpack(const unsigned char *in, mango_idx n, mango_
     mgi_del(al, g.out, cap + 1, 1);
     if (!flaw)
         return mgi_fail(err, MANGO_E_MEM, "%s: out of memory", what);
-    if (g.members == 0)
-        return mgi_fail(err, MANGO_E_FORMAT, "%s: %s", what, flaw);
     return mgi_fail(err, MANGO_E_FORMAT,
-                    "%s, byte %ld, behind %ld gzip members of %ld bytes, %ld at most: %s",
-                    what, (long)(g.in - in), (long)g.members, (long)g.done, (long)cap, flaw);
+                    "%s, byte %ld, gzip member %ld: %s (%ld bytes unpacked, at most %ld)", what,
+                    (long)(g.in - in), (long)g.members + 1, flaw, (long)g.done, (long)cap);
 }
 
 MGI_FN mango_status mgi_gunzip(const unsigned char *in, mango_idx n, mango_idx limit,
