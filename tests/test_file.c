@@ -134,6 +134,15 @@ static void t_file_leftover(void)
     T_EQ(t_file_names(folder), 1);
 }
 
+/* Write the file again and again, until killed. */
+static void t_file_write_on(const char *path, char *big, mango_idx n)
+{
+    for (int k = 0;; k = (k + 1) % 26) {
+        memset(big, 'a' + k, (size_t)n);
+        mgi_file_write(path, big, n, NULL);
+    }
+}
+
 /* Killed in the middle of writes, at any moment: the target is whole. */
 static void t_file_killed(void)
 {
@@ -146,10 +155,8 @@ static void t_file_killed(void)
     for (int i = 0; i < 20; i++) {
         const struct timespec pause = {0, 1000000 + 700000 * i};
         const pid_t pid = fork();
-        for (int k = 0; pid == 0; k++) {
-            memset(big, 'a' + k % 26, sizeof big);
-            mgi_file_write(path, big, (mango_idx)sizeof big, NULL);
-        }
+        if (pid == 0)
+            t_file_write_on(path, big, (mango_idx)sizeof big);
         nanosleep(&pause, NULL);
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
