@@ -69,7 +69,7 @@ static void t_tnar_save(const char *path, uint64_t seed)
 {
     mango_net *net = NULL;
     mango_err err = {""};
-    T_OK_OR_RETURN(mango_net_zoo(&net, T_NET + 4, NULL, &err), &err);
+    T_OK_OR_RETURN(mango_net_zoo(&net, strchr(T_NET, ':') + 1, NULL, &err), &err);
     T_STATUS(mango_net_fill(net, seed, 2.0), MANGO_OK);
     T_OK(mango_net_save(net, path, "F32", &err), &err);
     mango_net_destroy(net);
