@@ -35,13 +35,14 @@ static void t_system_wait(const char *out)
     char path[300];
     struct stat s;
     const struct timespec pause = {0, 20000000};
+    memset(&s, 0, sizeof s);
     snprintf(path, sizeof path, "%s/journal.jsonl", out);
     for (int i = 0; i < 1000; i++) {
         if (stat(t_work(path), &s) == 0 && s.st_size > 4000)
             return;
         nanosleep(&pause, NULL);
     }
-    T_CHECK(!"the journal grows");
+    T_CHECK(s.st_size > 4000); /* it does not grow */
 }
 
 /* Whatever asks it to end: everything saved, 130, and the run goes on from there. */
