@@ -125,10 +125,11 @@ static void t_base_threads(void)
     mango_set_threads(0);
     T_CHECK(mango_threads() >= 1);
     mango_set_threads(were);
-    T_EQ(mgi_threads_busy(0.001, 100.0), -1); /* too short to tell */
-    T_EQ(mgi_threads_busy(0.1, 1.0), 0);
-    T_EQ(mgi_threads_busy(0.1, 4.0), -1);
-    T_EQ(mgi_threads_busy(0.1, 30.0), 1);
+    T_EQ(mgi_threads_busy(2, 0.01, 0.02, 100.0), 0); /* too short to tell */
+    T_EQ(mgi_threads_busy(2, 0.1, 0.2, 2.0), 0);
+    T_EQ(mgi_threads_busy(2, 0.1, 0.2, 50.0), 0);    /* a burst, but all processor time is ours */
+    T_EQ(mgi_threads_busy(2, 0.2, 0.2, 2.0), 0);     /* one thread worked, nobody in the way */
+    T_EQ(mgi_threads_busy(2, 0.2, 0.2, 50.0), 1);
 }
 
 /* ---- random numbers ---- */

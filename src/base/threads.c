@@ -25,11 +25,16 @@
 #include <unistd.h>
 #endif
 
-#define THREADS_PAUSE 0.05  /* seconds between two looks, at least          */
-#define THREADS_SAMPLE 0.02 /* seconds of processor time that say something */
-#define THREADS_HOLD 2.0    /* seconds that teams sleep, at least           */
-#define THREADS_MANY 60.0   /* switches a second on a busy machine          */
-#define THREADS_FEW 20.0    /* ... on an idle one                           */
+#define THREADS_PAUSE 0.05  /* seconds between two looks, at least            */
+#define THREADS_SAMPLE 0.1  /* seconds of processor time that say something   */
+#define THREADS_MANY 100.0  /* switches a second, of a busy machine           */
+#define THREADS_OURS 0.85   /* part of the processors that spinning threads have
+                               had on an idle one                             */
+#define THREADS_TWICE 2     /* looks in a row that must say so: programs begin
+                               with bursts of switches                        */
+#define THREADS_HOLD 2.0    /* seconds that teams sleep at first; twice as long
+                               each time that waking them was wrong ...       */
+#define THREADS_LONGEST 32.0
 #define THREADS_MOST 64     /* of a sleeping team                           */
 
 void mango_set_threads(int n)
@@ -70,13 +75,10 @@ MGI_FN int mgi_in_parallel(void)
 
 /* ---- waiting ----------------------------------------------------------------- */
 
-MGI_FN int mgi_threads_busy(double seconds, double taken)
+MGI_FN int mgi_threads_busy(int threads, double wall, double cpu, double taken)
 {
-    if (seconds < THREADS_SAMPLE)
-        return -1;
-    if (taken > THREADS_MANY * seconds)
-        return 1;
-    return taken < THREADS_FEW * seconds ? 0 : -1;
+    return cpu >= THREADS_SAMPLE && taken > THREADS_MANY * cpu &&
+           cpu < THREADS_OURS * threads * wall;
 }
 
 #if defined(THREADS_WATCH)
@@ -85,12 +87,14 @@ MGI_FN int mgi_threads_busy(double seconds, double taken)
 typedef struct threads_watch {
     int lock, silent; /* silent: the user says how threads wait    */
     int asleep;       /* teams go to sleep at once                 */
+    int in_a_row;     /* looks that said busy                      */
     double next;      /* when the next look is due                 */
     double until;     /* asleep until then, at least               */
-    double cpu, taken;
+    double hold;      /* seconds of the next sleep                 */
+    double wall, cpu, taken; /* of the last look                   */
     int started;
 } threads_watch;
-static threads_watch threads_seen;
+static threads_watch threads_seen = {.hold = THREADS_HOLD};
 
 static double threads_clock(void)
 {
@@ -167,6 +171,25 @@ __attribute__((destructor)) static void threads_end(void)
 
 #endif
 
+/* Asleep or not after this look? How busy it is cannot be told while teams sleep: a
+ * thread that is woken takes the place of another of ours. So they are woken, and
+ * sleep again, for longer, when that was wrong. */
+static int threads_sleepy(threads_watch *w, double now, int busy)
+{
+    if (w->asleep)
+        return now < w->until;
+    w->in_a_row = busy ? w->in_a_row + 1 : 0;
+    if (w->in_a_row < THREADS_TWICE) {
+        if (now > w->until + w->hold)
+            w->hold = THREADS_HOLD;
+        return 0;
+    }
+    w->in_a_row = 0;
+    w->until = now + w->hold;
+    w->hold = MGI_MIN(2.0 * w->hold, THREADS_LONGEST);
+    return 1;
+}
+
 static void threads_decide(threads_watch *w, double now)
 {
     struct rusage r;
@@ -175,15 +198,15 @@ static void threads_decide(threads_watch *w, double now)
     const double cpu = (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
                        1e-6 * (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
     const double taken = (double)r.ru_nivcsw;
-    const int busy = w->started ? mgi_threads_busy(cpu - w->cpu, taken - w->taken) : -1;
     if (w->started && cpu - w->cpu < THREADS_SAMPLE)
         return;
+    const int busy = w->started && mgi_threads_busy(mango_threads(), now - w->wall,
+                                                    cpu - w->cpu, taken - w->taken);
+    w->wall = now;
     w->cpu = cpu;
     w->taken = taken;
     w->started = 1;
-    if (busy == 1)
-        w->until = now + THREADS_HOLD;
-    const int asleep = busy < 0 ? w->asleep : busy || now < w->until;
+    const int asleep = threads_sleepy(w, now, busy);
     if (asleep != w->asleep)
         threads_sleep(asleep);
     w->asleep = asleep;
@@ -218,5 +241,7 @@ MGI_FN void mgi_threads_look(void)
 #undef THREADS_SAMPLE
 #undef THREADS_HOLD
 #undef THREADS_MANY
-#undef THREADS_FEW
+#undef THREADS_OURS
+#undef THREADS_TWICE
+#undef THREADS_LONGEST
 #undef THREADS_MOST

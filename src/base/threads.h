@@ -13,9 +13,9 @@
  * depend on it. */
 MGI_FN void mgi_threads_look(void);
 
-/* Between two looks: seconds of processor time, and how often the system took a
- * thread off its processor (nothing does on an idle machine). 1: others want the
- * processors, 0: they are ours, -1: as it was. For tests, too. */
-MGI_FN int mgi_threads_busy(double seconds, double taken);
+/* Do others want the processors? Between two looks: seconds on the clock and of processor
+ * time, and how often the system took a thread of ours, who spin when they wait, off
+ * its processor. For tests, too. */
+MGI_FN int mgi_threads_busy(int threads, double wall, double cpu, double taken);
 
 #endif
