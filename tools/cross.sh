@@ -49,9 +49,9 @@ both run --net zoo:snn_conv,width=0.125 --fill 7,1 --fill-input 3 --batch 3 --T 
     --record all --spikes 'spiking1,spiking2' --out run.safetensors
 same run.safetensors
 for class in a b; do # pictures of the search, named by chance
-    both decode --gen zoo:vqvae,width=0.125 --fill 7,1 --codes mei/codes.npy --limit 16 \
+    both decode --gen zoo:vqvae,width=0.125 --fill 7,1 --codes mei/codes.npy --limit 4 \
         --out data/train/$class
-    both decode --gen zoo:vqvae,width=0.125 --fill 8,1 --codes mei/codes.npy --limit 4 \
+    both decode --gen zoo:vqvae,width=0.125 --fill 8,1 --codes mei/codes.npy --limit 2 \
         --out data/test/$class
 done
 same data/train/a/000003.png data/train/b/images.npy
