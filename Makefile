@@ -39,7 +39,7 @@ ONE := $(BUILD)/single
 all: $(BUILD)/libmango.a $(BUILD)/libmango.so $(COMMAND)
 compile = $(Q)echo "  CC $<"; mkdir -p $(@D) && $(CC) $(FLAGS) $(1) -c $< -o $@
 # A file that changes only when what it says changes; $(1) printf's format, $(2) its words
-list = $(Q)mkdir -p $(@D); printf '$(1)\n' $(2) >$@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+list = $(Q)mkdir -p $(@D); n=$@.$$$$; printf '$(1)\n' $(2) >$$n; cmp -s $$n $@ && rm $$n || mv $$n $@
 quote = '$(subst ','\'',$(1))'
 ALL_FLAGS := $(call quote,$(CC) $(FLAGS) $(STB) $(LDFLAGS))
 $(GEN)/flags: FORCE # another compiler or other flags: all is built again
