@@ -70,18 +70,19 @@ static void conv_panel(const conv_job *j, const conv_win *w, mango_idx m,
     const mango_idx nr = k->nr, o0 = panel * nr, n = MGI_MIN(nr, j->g.O - o0);
     const mango_idx tiles = mgi_ceil_div(m, k->mr), step = mgi_ceil_div(m, tiles);
     const mango_idx b0 = o0 * j->g.kh * j->g.kw * j->g.C; /* of the panel */
+    const float *b = b0 > 0 ? j->packed + b0 : j->packed; /* NULL in a phase without weights */
+    const uint16_t *half = b0 > 0 && j->half ? j->half + b0 : j->half;
     const mgi_epilogue *e = j->e;
     mgi_tap tap[CONV_TAPS];
     mango_idx r = 0, nt;
     int load = 0;
     while ((nt = conv_runs(w, &r, tap)) > 0 || !load) {
         for (mango_idx i = 0; i < m; i += step)
-            if (j->half)
-                k->tile_half(MGI_MIN(step, m - i), n, row + i, nt, tap, j->half + b0,
-                             acc + i * nr, nr, load);
+            if (half)
+                k->tile_half(MGI_MIN(step, m - i), n, row + i, nt, tap, half, acc + i * nr, nr,
+                             load);
             else
-                k->tile(MGI_MIN(step, m - i), n, row + i, nt, tap, j->packed + b0, acc + i * nr,
-                        nr, load);
+                k->tile(MGI_MIN(step, m - i), n, row + i, nt, tap, b, acc + i * nr, nr, load);
         load = 1;
     }
     k->finish(m, n, acc, nr, off, e && e->bias ? e->bias + o0 : NULL,
@@ -325,7 +326,9 @@ MGI_FN void mgi_conv_forward(const mgi_conv *c, mango_idx N, const float *x,
         mgi_convgeo_phase(c, f, &j.g);
         if (N > 0 && j.g.TH > 0 && j.g.TW > 0)
             conv_phase(&j, work);
-        j.packed += mgi_pack_size(j.g.kh * j.g.kw * j.g.C, j.g.O);
+        const mango_idx pack = mgi_pack_size(j.g.kh * j.g.kw * j.g.C, j.g.O);
+        if (pack > 0) /* a phase may have no weights, and a convolution such phases only */
+            j.packed += pack;
     }
 }
 
