@@ -113,9 +113,10 @@
      what plans for itself, objectives and searches. A gzip file: 65536 members.
 
    THREADS
-     No mutable globals but the kernel table, set once, and what is known of the load. Calls on different objects
-     may run at the same time; calls on one object may not. mango_set_threads() bounds
-     the OpenMP threads of the process. Threads do not live on in the child of a fork(), and
+     No mutable globals but the kernel table, set once, and what is known of the load.
+     Calls on different objects may run at the same time; calls on one object may not.
+     mango_set_threads() bounds the OpenMP threads of loops that the thread which calls it
+     runs, as OpenMP has it. Threads do not live on in the child of a fork(), and
      OpenMP there waits for them for ever: a child of a process that has computed on several
      threads calls mango_set_threads(1) first, and gets the same bits; or it calls exec.
      On a busy machine threads that wait go to sleep at once, on an idle one they spin for
@@ -277,7 +278,7 @@ typedef struct mango_alloc {
     void *ud;
 } mango_alloc;
 
-/* mango_set_threads - threads the library may use from now on in this process.
+/* mango_set_threads - threads the library may use from now on in calls of this thread.
  *   n  in  >= 1; 0 means all. Without OpenMP always 1.
  * Results do not depend on it. mango_threads returns the number in force. After fork()
  * the child calls mango_set_threads(1) first: see THREADS in the manual. */

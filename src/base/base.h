@@ -71,7 +71,7 @@ typedef struct mango_alloc {
     void *ud;
 } mango_alloc;
 
-/* mango_set_threads - threads the library may use from now on in this process.
+/* mango_set_threads - threads the library may use from now on in calls of this thread.
  *   n  in  >= 1; 0 means all. Without OpenMP always 1.
  * Results do not depend on it. mango_threads returns the number in force. After fork()
  * the child calls mango_set_threads(1) first: see THREADS in the manual. */
