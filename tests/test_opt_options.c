@@ -171,6 +171,8 @@ static mango_facts t_facts_good(mango_idx *codes, float *features)
     f.code_features = features;
     f.features = t_facts_features;
     f.features_dim = 1;
+    f.level_dim = 1;
+    f.levels = features;
     return f;
 }
 
@@ -195,6 +197,8 @@ static void t_facts_copied(void)
         T_EQ(own->codes[i], i % 4);
     for (int i = 0; i < 6; i++)
         T_CHECK(own->code_features[i] == (float)i);
+    for (int i = 0; i < 4; i++)
+        T_CHECK(own->levels[i] == (float)i);
     const mango_idx I[T_FACTS_D] = {3, 0, 0, 0, 0, 0};
     float value = 0;
     T_STATUS(own->features(own->features_ud, 1, I, &value), MANGO_OK);
@@ -234,6 +238,12 @@ static void t_facts_bad(void)
     T_FACTS_BAD(codes[8] = 4, "code 1 has level 4 in mode 2");
     codes[8] = 0;
     T_FACTS_BAD(features[4] = INFINITY, "feature 1 of reference code 1");
+    T_FACTS_BAD(f.level_dim = -1, "level_dim");
+    T_FACTS_BAD(f.levels = NULL, "1 numbers of each level");
+    T_FACTS_BAD(f.H = f.W = 0, "mode 4 has 8 levels");
+    features[4] = 4;
+    features[2] = NAN;
+    T_FACTS_BAD(f.n_codes = 0, "number 0 of level 2");
     T_FACTS_BAD(f.size = 0, "defaults");
 #undef T_FACTS_BAD
     T_STATUS(mango_facts_defaults_sized(NULL, sizeof good), MANGO_E_ARG);
@@ -289,7 +299,7 @@ static void t_told_same(void)
         for (mango_idx k = 0; k < K; k++, want++) {
             T_CHECK(id[k] == want);
             y[k] = (double)(I[k * T_FACTS_D] * 100 + I[k * T_FACTS_D + 5]) + 1e-3 * (double)k;
-            const mango_told t = {id[k], J + k * T_FACTS_D, y[k], k % 2 ? 0.5 : NAN, 1 + k % 3};
+            const mango_told t = {id[k], J + k * T_FACTS_D, y[k], k % 2 ? 0.5 : NAN, 1 + k % 3, 0};
             told[K - 1 - k] = t;
         }
         T_STATUS(mango_opt_tell(p, K, I, y), MANGO_OK);
@@ -303,12 +313,13 @@ static void t_told_same(void)
 static void t_told_rows(void)
 {
     const mango_idx I[2] = {1, 2};
-    const mango_told rows[3] = {{7, I, 2.5, 0.25, 4}, {8, I, INFINITY, NAN, 1},
-                                {MANGO_UNASKED, I + 1, -3, 0, 2}};
+    const mango_told rows[3] = {{7, I, 2.5, 0.25, 4, 1}, {8, I, INFINITY, NAN, 1, INFINITY},
+                                {MANGO_UNASKED, I + 1, -3, 0, 2, 0}};
     const double y[2] = {4, NAN};
     const mgi_tells all = {3, 1, rows, NULL, NULL, 1}, plain = {2, 1, NULL, I, y, 0};
     mango_told t = mgi_told_at(&all, 0);
     T_CHECK(t.id == 7 && t.I == I && t.y == -2.5 && t.var == 0.25 && t.n == 4);
+    T_CHECK(t.tie == -1 && mgi_told_at(&all, 1).tie == 0);
     T_CHECK(mgi_is_nan(mgi_told_at(&all, 1).y));
     t = mgi_told_at(&all, 2);
     T_CHECK(t.id == MANGO_UNASKED && t.y == 3 && t.var == 0 && t.n == 2 && t.I == I + 1);
@@ -317,19 +328,54 @@ static void t_told_rows(void)
     T_CHECK(mgi_is_nan(mgi_told_at(&plain, 1).y));
 }
 
+/* A method without words says nothing; a proposal that was not made is none. */
+static void t_explain_none(void)
+{
+    const mango_modes m = {T_FACTS_D, t_facts_n};
+    const mango_opt_options o = t_options_of("random");
+    mango_idx I[2 * T_FACTS_D], K = 2;
+    char text[8] = "x";
+    mango_opt *p = NULL;
+    T_STATUS(mango_opt_create(&p, &m, NULL, &o, 3, NULL, NULL), MANGO_OK);
+    T_CHECK(mango_opt_why(p, 0, text, 8) == -1);
+    T_STATUS(mango_opt_ask(p, 2, &K, I), MANGO_OK);
+    T_CHECK(mango_opt_why(p, 1, text, 8) == 0 && text[0] == 0);
+    T_CHECK(mango_opt_why(p, 2, text, 8) == -1 && mango_opt_why(p, -1, text, 8) == -1);
+    T_CHECK(mango_opt_explain(p, text, 8) == 0 && mango_opt_explain(p, NULL, 0) == 0);
+    T_CHECK(mango_opt_explain(NULL, text, 8) == -1 && mango_opt_explain(p, NULL, 1) == -1);
+    mango_opt_destroy(p);
+}
+
+/* Equal values are ordered by their ties, in the direction of the search. */
+static void t_told_ties(void)
+{
+    const mango_idx I = 0;
+    const mango_told rows[3] = {{0, &I, 1, NAN, 1, 2}, {1, &I, 1, NAN, 1, 3},
+                                {2, &I, NAN, NAN, 1, 9}};
+    for (int minimize = 0; minimize < 2; minimize++) {
+        const mgi_tells all = {3, 1, rows, NULL, NULL, minimize};
+        const mango_told a = mgi_told_at(&all, 0), b = mgi_told_at(&all, 1);
+        const mango_told none = mgi_told_at(&all, 2);
+        T_CHECK(mgi_told_better(&b, &a) == !minimize);
+        T_CHECK(mgi_told_better(&a, &b) == minimize);
+        T_CHECK(mgi_told_better(&a, &none) && !mgi_told_better(&none, &a));
+        T_CHECK(!mgi_told_better(&a, &a));
+    }
+}
+
 /* A fault in one row: nothing of the call is taken. */
 static void t_told_bad(void)
 {
     const mango_modes m = {T_FACTS_D, t_facts_n};
     const mango_opt_options o = t_options_of("tt");
     const mango_idx I[T_FACTS_D] = {1, 1, 1, 1, 1, 1}, out[T_FACTS_D] = {1, 1, 4, 1, 1, 1};
-    const mango_told good = {MANGO_UNASKED, I, 1, NAN, 1};
+    const mango_told good = {MANGO_UNASKED, I, 1, NAN, 1, 0};
     const struct { mango_told t; const char *says; } bad[] = {
-        {{MANGO_UNASKED, NULL, 1, 0, 1}, "no code"},
-        {{MANGO_UNASKED, I, 1, 0, 0}, "0 presentations"},
-        {{MANGO_UNASKED, I, 1, -0.5, 1}, "variance"},
-        {{0, I, 1, 0, 1}, "not made"},
-        {{MANGO_UNASKED, out, 1, 0, 1}, "level 4 in mode 2"}};
+        {{MANGO_UNASKED, NULL, 1, 0, 1, 0}, "no code"},
+        {{MANGO_UNASKED, I, 1, 0, 0, 0}, "0 presentations"},
+        {{MANGO_UNASKED, I, 1, -0.5, 1, 0}, "variance"},
+        {{0, I, 1, 0, 1, 0}, "not made"},
+        {{MANGO_UNASKED, out, 1, 0, 1, 0}, "level 4 in mode 2"}};
     mango_opt *p = NULL;
     T_STATUS(mango_opt_create(&p, &m, NULL, &o, 3, NULL, NULL), MANGO_OK);
     for (mango_idx i = 0; i < MGI_COUNT(bad); i++) {
@@ -471,6 +517,8 @@ void t_opt_options(void)
     T_CASE(t_facts_memory);
     T_CASE(t_told_same);
     T_CASE(t_told_rows);
+    T_CASE(t_explain_none);
+    T_CASE(t_told_ties);
     T_CASE(t_told_bad);
     T_CASE(t_real_modes);
     T_CASE(t_real_space);

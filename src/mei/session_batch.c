@@ -102,6 +102,7 @@ static mango_status batch_tell(mango_session *s, mango_idx i)
         t->y = c->y[row];
         t->var = mgi_cache_var(c, row);
         t->n = MGI_MAX(c->good[row], 1);
+        t->tie = 0.0;
     }
     s->n_open--;
     memmove(s->batch + i, s->batch + i + 1, (size_t)(s->n_open - i) * sizeof b);

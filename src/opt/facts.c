@@ -34,6 +34,28 @@ static mango_status facts_check_codes(const mango_facts *f, const mango_modes *m
     return MANGO_OK;
 }
 
+/* The same points in every mode that they are of. */
+static mango_status facts_check_levels(const mango_facts *f, const mango_modes *m,
+                                       mango_err *err)
+{
+    mango_idx numbers;
+    MGI_CHECK(err, f->level_dim >= 0, "facts: level_dim >= 0");
+    if (f->level_dim == 0)
+        return MANGO_OK;
+    MGI_CHECK(err, f->levels, "facts: %td numbers of each level expected", f->level_dim);
+    const mango_idx modes = f->H ? f->H * f->W : m->d;
+    for (mango_idx j = 1; j < modes; j++)
+        MGI_CHECK(err, m->n[j] == m->n[0], "facts: mode %td has %td levels, mode 0 has %td",
+                  j, m->n[j], m->n[0]);
+    MGI_CHECK(err, mgi_mul(m->n[0], f->level_dim, &numbers),
+              "facts: %td levels of %td numbers are too many", m->n[0], f->level_dim);
+    for (mango_idx i = 0; i < numbers; i++)
+        MGI_CHECK(err, mgi_is_finite((double)f->levels[i]),
+                  "facts: number %td of level %td is not finite", i % f->level_dim,
+                  i / f->level_dim);
+    return MANGO_OK;
+}
+
 static mango_status facts_check(const mango_facts *f, const mango_modes *m, mango_err *err)
 {
     mango_idx cells;
@@ -53,7 +75,27 @@ static mango_status facts_check(const mango_facts *f, const mango_modes *m, mang
     MGI_CHECK(err, f->features ? f->features_dim >= 1 : f->features_dim == 0,
               "facts: features_dim is %td, expected 1 or more with a callback, else 0",
               f->features_dim);
+    MGI_TRY(facts_check_levels(f, m, err));
     return facts_check_codes(f, m, err);
+}
+
+/* A copy of n numbers at *p of size bytes each, which takes its place; NULL for none. */
+static mango_status facts_own(const void **p, mango_idx n, size_t size,
+                              const mango_alloc *al, mango_err *err)
+{
+    const void *from = *p;
+    void *to = n ? mgi_new(al, n, size) : NULL;
+    *p = to;
+    if (n && !to)
+        return mgi_fail(err, MANGO_E_MEM, "facts: out of memory for %td numbers", n);
+    if (n)
+        memcpy(to, from, (size_t)n * size);
+    return MANGO_OK;
+}
+
+static mango_idx facts_levels(const mango_facts *f, mango_idx n)
+{
+    return f->level_dim ? n * f->level_dim : 0;
 }
 
 MGI_FN mango_status mgi_facts_copy(mango_facts *to, const mango_facts *from,
@@ -67,25 +109,30 @@ MGI_FN mango_status mgi_facts_copy(mango_facts *to, const mango_facts *from,
         return MANGO_OK;
     MGI_TRY(mgi_options_in(&f, sizeof f, from, "facts", err));
     MGI_TRY(facts_check(&f, m, err));
-    const mango_idx cells = f.n_codes * m->d, numbers = f.n_codes * f.code_dim;
-    mango_idx *codes = cells ? mgi_new(al, cells, sizeof *codes) : NULL;
-    float *features = numbers ? mgi_new(al, numbers, sizeof *features) : NULL;
-    if (cells && codes)
-        memcpy(codes, f.codes, (size_t)cells * sizeof *codes);
-    if (numbers && features)
-        memcpy(features, f.code_features, (size_t)numbers * sizeof *features);
-    f.codes = codes;
-    f.code_features = features;
+    const void *codes = f.codes, *features = f.code_features, *levels = f.levels;
+    f.codes = NULL;
+    f.code_features = f.levels = NULL;
     *to = f;
-    if ((cells && !codes) || (numbers && !features))
-        return mgi_fail(err, MANGO_E_MEM, "facts: out of memory for %td reference codes",
-                        f.n_codes);
-    return MANGO_OK;
+    mango_status st = facts_own(&codes, f.n_codes * m->d, sizeof *f.codes, al, err);
+    to->codes = codes;
+    if (st < 0)
+        return st;
+    st = facts_own(&features, f.n_codes * f.code_dim, sizeof *f.code_features, al, err);
+    to->code_features = features;
+    if (st < 0)
+        return st;
+    st = facts_own(&levels, facts_levels(&f, m->n[0]), sizeof *f.levels, al, err);
+    to->levels = levels;
+    return st;
 }
 
-MGI_FN void mgi_facts_free(mango_facts *f, mango_idx d, const mango_alloc *al)
+/* What copy allocated, and nothing that it did not come to. */
+MGI_FN void mgi_facts_free(mango_facts *f, const mango_modes *m, const mango_alloc *al)
 {
-    mgi_del(al, (void *)(uintptr_t)f->codes, f->codes ? f->n_codes * d : 0, sizeof *f->codes);
+    mgi_del(al, (void *)(uintptr_t)f->codes, f->codes ? f->n_codes * m->d : 0,
+            sizeof *f->codes);
     mgi_del(al, (void *)(uintptr_t)f->code_features,
             f->code_features ? f->n_codes * f->code_dim : 0, sizeof *f->code_features);
+    mgi_del(al, (void *)(uintptr_t)f->levels, f->levels ? facts_levels(f, m->n[0]) : 0,
+            sizeof *f->levels);
 }

@@ -9,6 +9,7 @@
 #define MGI_METHOD_H
 
 #include "../base/mgi.h"
+#include "../base/text.h"
 #include "opt.h"
 
 /* What one tell holds: rows of either form; read them by mgi_told_at. */
@@ -20,16 +21,21 @@ typedef struct mgi_tells {
     int minimize;
 } mgi_tells;
 
-/* Row k: y is to be maximized and NaN where missing; var is NaN or >= 0. */
+/* Row k: y is to be maximized and NaN where missing, the tie likewise and finite; var is
+ * NaN or >= 0. */
 MGI_FN mango_told mgi_told_at(const mgi_tells *t, mango_idx k);
+
+/* Is a better than b? A missing one is better than none; equal values are ordered by
+ * their ties. */
+MGI_FN int mgi_told_better(const mango_told *a, const mango_told *b);
 
 typedef struct mgi_method {
     const char *name;
     const mango_opt_spec *option; /* (n_options) its options, with its defaults */
     int n_options;
     int oblivious; /* 1: what it asks does not depend on what it is told */
-    /* Set o->state, allocated through o->al, and o->batch and o->elite where they are
-     * not 1 and 0. On failure o->state may be left: destroy is called either way.
+    /* Set o->state, allocated through o->al, and o->batch, o->elite, o->retell, o->ties
+     * where they are not 1, 0, 0, 0. On failure o->state may be left: destroy is called either way.
      * NULL: no state. */
     mango_status (*create)(mango_opt *o, mango_err *err);
     /* *K >= 1 proposals into I (K,d), or, *K = 0, as many as the method likes: 1 to
@@ -41,6 +47,10 @@ typedef struct mgi_method {
      * `epoch` >= 1. NULL: nothing to forget. */
     void (*restart)(mango_opt *o, uint64_t epoch);
     void (*destroy)(mango_opt *o); /* o->state may be NULL */
+    /* For people: lines about what was learnt; a phrase about proposal k of the last
+     * ask. NULL: nothing to say. */
+    void (*explain)(const mango_opt *o, mgi_str *s);
+    void (*why)(const mango_opt *o, mango_idx k, mgi_str *s);
 } mgi_method;
 
 struct mango_opt {
@@ -53,6 +63,8 @@ struct mango_opt {
     uint64_t asked;          /* proposals so far: the next one's stream */
     uint64_t epoch;          /* restarts so far */
     mango_idx batch, elite;  /* see mango_opt_info */
+    int retell, ties;        /* likewise */
+    mango_idx last;          /* proposals of the last ask */
     int minimize;
     int has_best;
     double best_y;           /* in the caller's sign */
@@ -89,7 +101,7 @@ MGI_FN mango_status mgi_opt_check(const mango_opt_options *o, mango_err *err);
 MGI_FN mango_status mgi_facts_copy(mango_facts *to, const mango_facts *from,
                                    const mango_modes *m, const mango_alloc *al,
                                    mango_err *err);
-MGI_FN void mgi_facts_free(mango_facts *f, mango_idx d, const mango_alloc *al);
+MGI_FN void mgi_facts_free(mango_facts *f, const mango_modes *m, const mango_alloc *al);
 
 /* Quantized modes: level i of a mode of 2^q levels, q >= 1, becomes q modes of
  * two, least significant bit first: i = sum_s b_s 2^s. Other sizes stay. */

@@ -60,7 +60,9 @@ void mango_opt_destroy(mango_opt *opt)
     const mango_alloc al = opt->al;
     if (opt->method->destroy)
         opt->method->destroy(opt);
-    mgi_facts_free(&opt->facts, opt->d, &al);
+    const mango_modes modes = {opt->d, opt->n};
+    if (opt->n)
+        mgi_facts_free(&opt->facts, &modes, &al);
     mgi_del(&al, opt->n, opt->d, sizeof *opt->n);
     mgi_del(&al, opt->best_I, opt->d, sizeof *opt->best_I);
     mgi_del(&al, opt, 1, sizeof *opt);
@@ -86,6 +88,7 @@ mango_status mango_opt_ask_ids(mango_opt *opt, mango_idx cap, mango_idx *K, mang
     for (mango_idx k = 0; id && k < n; k++)
         id[k] = opt->asked + (uint64_t)k;
     opt->asked += (uint64_t)n;
+    opt->last = n;
     *K = n;
     return st;
 }
@@ -113,7 +116,7 @@ static mango_told opt_row(const mgi_tells *t, mango_idx k)
 {
     if (t->told)
         return t->told[k];
-    const mango_told row = {MANGO_UNASKED, t->I + k * t->d, t->y[k], MGI_NAN, 1};
+    const mango_told row = {MANGO_UNASKED, t->I + k * t->d, t->y[k], MGI_NAN, 1, 0.0};
     return row;
 }
 
@@ -121,7 +124,17 @@ MGI_FN mango_told mgi_told_at(const mgi_tells *t, mango_idx k)
 {
     mango_told row = opt_row(t, k);
     row.y = !mgi_is_finite(row.y) ? MGI_NAN : t->minimize ? -row.y : row.y;
+    row.tie = !mgi_is_finite(row.tie) ? 0.0 : t->minimize ? -row.tie : row.tie;
     return row;
+}
+
+MGI_FN int mgi_told_better(const mango_told *a, const mango_told *b)
+{
+    if (mgi_is_nan(a->y) || mgi_is_nan(b->y))
+        return !mgi_is_nan(a->y);
+    if (a->y != b->y)
+        return a->y > b->y;
+    return a->tie > b->tie;
 }
 
 static mango_status opt_check_row(mango_opt *opt, mango_idx k, const mango_told *t)
@@ -143,6 +156,9 @@ static void opt_best(mango_opt *opt, const mango_told *t)
 {
     if (!mgi_is_finite(t->y))
         return;
+    if (opt->has_best && opt->retell &&
+        memcmp(t->I, opt->best_I, (size_t)opt->d * sizeof *t->I) == 0)
+        opt->best_y = t->y;
     if (opt->has_best && !(opt->minimize ? t->y < opt->best_y : t->y > opt->best_y))
         return;
     opt->has_best = 1;
@@ -216,12 +232,36 @@ mango_status mango_opt_get_sized(const mango_opt *opt, mango_opt_info *info, siz
     own.d = opt->d;
     own.batch = opt->batch;
     own.elite = opt->elite;
+    own.retell = opt->retell;
+    own.ties = opt->ties;
     own.oblivious = opt->method->oblivious;
     own.minimize = opt->minimize;
     own.asked = opt->asked;
     own.restarts = opt->epoch;
     mgi_info_out(info, size, &own, sizeof own);
     return MANGO_OK;
+}
+
+mango_idx mango_opt_explain(const mango_opt *opt, char *text, mango_idx cap)
+{
+    mgi_str s;
+    if (!opt || cap < 0 || (cap > 0 && !text))
+        return -1;
+    mgi_str_init(&s, &opt->al);
+    if (opt->method->explain)
+        opt->method->explain(opt, &s);
+    return mgi_str_out(&s, MANGO_OK, text, cap);
+}
+
+mango_idx mango_opt_why(const mango_opt *opt, mango_idx k, char *text, mango_idx cap)
+{
+    mgi_str s;
+    if (!opt || cap < 0 || (cap > 0 && !text) || k < 0 || k >= opt->last)
+        return -1;
+    mgi_str_init(&s, &opt->al);
+    if (opt->method->why)
+        opt->method->why(opt, k, &s);
+    return mgi_str_out(&s, MANGO_OK, text, cap);
 }
 
 const char *mango_opt_error(const mango_opt *opt)

@@ -29,6 +29,12 @@ typedef enum mango_prior { MANGO_PRIOR_NONE, MANGO_PRIOR_NORMAL } mango_prior;
 /* mango_features - cheap numbers that describe codes: f (K, dim) of I (K,d). */
 typedef mango_status (*mango_features)(void *ud, mango_idx K, const mango_idx *I, float *f);
 
+/* mango_gradient - values y (K) of codes I (K,d), and dy (K, d, m): their derivatives by
+ * the m = level_dim numbers of each mode's level (levels below), or, where there are no
+ * such, m = 1, by the number of the level. */
+typedef mango_status (*mango_gradient)(void *ud, mango_idx K, const mango_idx *I, double *y,
+                                       float *dy);
+
 /* mango_facts - what is known of a space besides its modes. A method uses what
  * it can. All of it is optional: what defaults leaves is "not known". */
 typedef struct mango_facts {
@@ -45,6 +51,11 @@ typedef struct mango_facts {
     mango_features features;  /* features of any codes; called during ask and tell         */
     void *features_ud;
     mango_idx features_dim;
+    mango_idx level_dim;        /* the levels of the grid's modes (of all, without a grid)  */
+    const float *levels;        /* are the same points: (n[0], level_dim), as of a codebook */
+    mango_gradient gradient;    /* called during ask and tell                               */
+    void *gradient_ud;
+    int noisy;                  /* 1: a code has another value each time                    */
 } mango_facts;
 MANGO_API mango_status mango_facts_defaults_sized(mango_facts *f, size_t size);
 #define mango_facts_defaults(f) mango_facts_defaults_sized((f), sizeof *(f))
@@ -162,6 +173,7 @@ typedef struct mango_told {
     double y;           /* mean over its presentations; NaN, infinite: missing    */
     double var;         /* variance of one presentation about it; NaN: not known  */
     mango_idx n;        /* presentations, >= 1                                    */
+    double tie;         /* orders equal values as y orders others; 0: nothing     */
 } mango_told;
 
 /* mango_opt_tell - K values y (K) of codes I (K,d): any number, order and
@@ -170,7 +182,8 @@ typedef struct mango_told {
  * the call is taken.
  * mango_opt_tell_all - the same with all that is known of n values. One call is
  * one generation to methods that rank a generation as a whole.
- * A code may be told again: what then counts is the method's business.
+ * A code may be told again, with the mean of all its presentations: to a method of trait
+ * `retell` that replaces what it knew of the code, others see one more value.
  * The state is a pure function of (modes, facts, options, seed, sequence of asks,
  * tells and restarts). */
 MANGO_API mango_status mango_opt_tell(mango_opt *opt, mango_idx K, const mango_idx *I,
@@ -192,6 +205,8 @@ typedef struct mango_opt_info {
     mango_idx elite;   /* of the values told between two asks it looks at so many of the
                           best: any other may as well be told as missing, as long as it
                           is smaller (minimize: larger) than these; 0: at all of them  */
+    int retell;        /* 1: a code may be told again when its mean has changed        */
+    int ties;          /* 1: it looks at mango_told.tie                                */
     int oblivious;     /* 1: what it asks does not depend on what it is told, so that
                           any number of batches can be asked ahead                     */
     int minimize;
@@ -201,6 +216,12 @@ typedef struct mango_opt_info {
 MANGO_API mango_status mango_opt_get_sized(const mango_opt *opt, mango_opt_info *info,
                                            size_t size);
 #define mango_opt_get(opt, info) mango_opt_get_sized((opt), (info), sizeof *(info))
+/* mango_opt_explain - what it has learnt, for people to read, as text of several lines;
+ * mango_opt_why - how proposal k of the last ask came about, in one phrase. Text of cap
+ * bytes and return value as of mango_opt_text; empty where a method says nothing. */
+MANGO_API mango_idx mango_opt_explain(const mango_opt *opt, char *text, mango_idx cap);
+MANGO_API mango_idx mango_opt_why(const mango_opt *opt, mango_idx k, char *text,
+                                  mango_idx cap);
 MANGO_API const char *mango_opt_error(const mango_opt *opt); /* last message, "" if none */
 MANGO_API void mango_opt_destroy(mango_opt *opt);            /* NULL is legal */
 
