@@ -66,7 +66,7 @@ static void t_opt_presets(void)
 {
     static const struct { const char *name; mango_idx k, top; double lr; int q; } want[] = {
         {"tt", 10, 1, 0.05, 1},      {"tt-s", 5, 1, 0.05, 1},     {"tt-b", 25, 5, 0.05, 1},
-        {"tt-exp", 100, 10, 0.1, 1}, {"protes", 100, 10, 0.05, 0},
+        {"tt-exp", 100, 10, 0.1, 1}, {"protes", 100, 10, 0.05, 0}, {"tt-paper", 10, 1, 0.05, 0},
     };
     mango_opt_options o;
     mango_err err = {""};

@@ -7,10 +7,15 @@
  * differ from the method's defaults, and what it is. */
 #define PRESET_TABLE(ROW)                                                                \
     ROW("tt", protes, "k=10,k_top=1,quantized=1",                                        \
-        "the paper's TT: learns from the best of 10; ours is quantized, the paper's is not") \
-    ROW("tt-s", protes, "k=5,k_top=1,quantized=1", "TT with small batches, quantized")   \
-    ROW("tt-b", protes, "k=25,k_top=5,quantized=1", "TT with big batches, quantized")    \
-    ROW("tt-exp", protes, "lr=0.1,quantized=1", "TT that explores, quantized")           \
+        "tensor train (PROTES) that learns from the best of 10; modes of 2^q levels as bits") \
+    ROW("tt-paper", protes, "k=10,k_top=1",                                              \
+        "the paper's TT exactly as published: the best of 10, modes not quantized")      \
+    ROW("tt-s", protes, "k=5,k_top=1,quantized=1",                                       \
+        "the paper's TT-s, quantized: learns from the best of 5")                        \
+    ROW("tt-b", protes, "k=25,k_top=5,quantized=1",                                      \
+        "the paper's TT-b, quantized: learns from the best 5 of 25")                     \
+    ROW("tt-exp", protes, "lr=0.1,quantized=1",                                          \
+        "TT that explores, quantized: the best 10 of 100, twice the learning rate")      \
     ROW("protes", protes, "", "PROTES as its authors publish it, not quantized")         \
     ROW("one-plus-one", one_plus_one, "", "(1+1) evolution strategy: a mutant of the best") \
     ROW("random", random, "", "uniform random search: the baseline that learns nothing")
