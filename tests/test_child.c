@@ -53,7 +53,7 @@ static void t_child_alone(void)
     uint64_t id[T_CHILD_K], first = 0;
     mango_err err = {""};
     whole->minimize = 1;
-    T_OK_OR_RETURN(mgi_children_create(&c, whole, T_CHILD_PARTS, part, &err), &err);
+    T_OK_OR_RETURN(mgi_children_create(&c, whole, NULL, T_CHILD_PARTS, part, &err), &err);
     for (int i = 0; i < T_CHILD_PARTS; i++)
         twin[i] = t_child_twin(c.opt[i]);
     for (int round = 0; round < 12; round++, first += T_CHILD_K) {
@@ -96,7 +96,7 @@ static void t_child_many(void)
     mango_idx *I = calloc((size_t)K * T_CHILD_D, sizeof *I);
     mango_told *told = calloc((size_t)K, sizeof *told);
     double y;
-    T_OK_OR_RETURN(mgi_children_create(&c, whole, T_CHILD_PARTS, part, &err), &err);
+    T_OK_OR_RETURN(mgi_children_create(&c, whole, NULL, T_CHILD_PARTS, part, &err), &err);
     T_CHECK(mgi_children_whose(&c, 0) == -1 && mgi_children_whose(&c, MANGO_UNASKED) == -1);
     T_STATUS(mgi_children_ask(&c, 0, 0, K, I), MANGO_OK);
     T_EQ((mango_idx)c.opt[0]->asked, K);

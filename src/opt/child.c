@@ -6,7 +6,8 @@
 
 /* ---- life ----------------------------------------------------------------- */
 
-static mango_status child_create(mgi_children *c, const mango_opt *o, const mgi_part *part,
+static mango_status child_create(mgi_children *c, const mango_opt *o,
+                                 const mango_facts *facts, const mgi_part *part,
                                  mango_err *err)
 {
     mango_opt_options own;
@@ -15,13 +16,14 @@ static mango_status child_create(mgi_children *c, const mango_opt *o, const mgi_
     MGI_TRY(mango_opt_defaults(part->preset, &own, err));
     if (part->options)
         MGI_TRY(mango_opt_parse(&own, part->options, err));
-    MGI_TRY(mango_opt_create(&c->opt[c->n], &modes, &o->facts, &own, seed, &o->al, err));
+    MGI_TRY(mango_opt_create(&c->opt[c->n], &modes, facts, &own, seed, &o->al, err));
     c->shares[c->n] = part->shares;
     c->n++;
     return MANGO_OK;
 }
 
-MGI_FN mango_status mgi_children_create(mgi_children *c, const mango_opt *o, int n,
+MGI_FN mango_status mgi_children_create(mgi_children *c, const mango_opt *o,
+                                        const mango_facts *facts, int n,
                                         const mgi_part *part, mango_err *err)
 {
     assert(n >= 1 && n <= MGI_CHILDREN);
@@ -32,7 +34,7 @@ MGI_FN mango_status mgi_children_create(mgi_children *c, const mango_opt *o, int
     if (!c->route || !c->id || !c->told)
         return mgi_fail(err, MANGO_E_MEM, "optimizer: out of memory for its parts");
     for (int i = 0; i < n; i++)
-        MGI_TRY(child_create(c, o, part + i, err));
+        MGI_TRY(child_create(c, o, facts, part + i, err));
     return MANGO_OK;
 }
 

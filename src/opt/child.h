@@ -38,8 +38,9 @@ typedef struct mgi_children {
     mango_told *told; /* (MGI_CHILD_ROWS) */
 } mgi_children;
 
-/* n <= MGI_CHILDREN parts of o. After a failure destroy is called as ever. */
-MGI_FN mango_status mgi_children_create(mgi_children *c, const mango_opt *o, int n,
+/* n <= MGI_CHILDREN parts of o, which know `facts`. After a failure destroy is called as ever. */
+MGI_FN mango_status mgi_children_create(mgi_children *c, const mango_opt *o,
+                                        const mango_facts *facts, int n,
                                         const mgi_part *part, mango_err *err);
 /* K proposals of part `who`, which become numbers first .. first + K - 1 of the whole. */
 MGI_FN mango_status mgi_children_ask(mgi_children *c, int who, uint64_t first, mango_idx K,

@@ -18,6 +18,7 @@
         "TT that explores, quantized: the best 10 of 100, twice the learning rate")      \
     ROW("protes", protes, "", "PROTES as its authors publish it, not quantized")         \
     ROW("one-plus-one", one_plus_one, "", "(1+1) evolution strategy: a mutant of the best") \
+    ROW("auto", auto, "", "ours: the methods that fit the space, under a bandit")             \
     ROW("random", random, "", "uniform random search: the baseline that learns nothing")
 
 #define PRESET_DECLARE(name, method, options, meaning) \
