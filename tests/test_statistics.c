@@ -5,8 +5,8 @@
 /* scipy.stats.wilcoxon(d, method="exact"), and W+ of its one-sided form. */
 static void t_statistics_signed(void)
 {
-    const double d[] = {2.341, -2.256, 0.718, -0.268, -0.153, 0.084,
-                        -1.72, 0.068,  -0.565, 3.623, 0.526,  -0.053};
+    const double d[] = {2.341, -2.256, 0.718,  -0.268, -0.153, 0.084,
+                        -1.72, 0.068,  -0.565, 3.623,  0.526,  -0.053};
     mango_test t;
     T_STATUS(mango_wilcoxon(12, d, 0.0, &t, NULL), MANGO_OK);
     T_CHECK(t.exact && t.more == 6 && t.less == 6 && t.equal == 0);
@@ -89,8 +89,8 @@ static void t_statistics_rank_sum(void)
 static void t_statistics_bootstrap(void)
 {
     const double x[] = {0, 0, 1}, one[] = {4.5};
-    const double d[] = {2.341, -2.256, 0.718, -0.268, -0.153, 0.084,
-                        -1.72, 0.068,  -0.565, 3.623, 0.526,  -0.053};
+    const double d[] = {2.341, -2.256, 0.718,  -0.268, -0.153, 0.084,
+                        -1.72, 0.068,  -0.565, 3.623,  0.526,  -0.053};
     double ci[2], again[2];
     T_STATUS(mango_bootstrap_mean(3, x, 10000, .95, 1, ci, NULL), MANGO_OK);
     T_CHECK(ci[0] == 0.0 && ci[1] == 1.0);

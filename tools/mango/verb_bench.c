@@ -194,6 +194,8 @@ static int bench_end(bench_all *a, mango_status st, mango_err *err)
 
 int verb_bench(int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], "opt"))
+        return verb_bench_opt(argc - 1, argv + 1);
     bench_all a;
     bench_net b;
     mango_err err = {""};

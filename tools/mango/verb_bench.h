@@ -21,6 +21,9 @@ typedef struct bench_all {
     char why[160];             /* why not; "" once this was said                   */
 } bench_all;
 
+/* The other benches, verbs of their own: argv[0] is their name. */
+int verb_bench_opt(int argc, char **argv);
+
 /* ---- verb_bench.c ---------------------------------------------------------- */
 typedef struct bench_time {
     double best, median; /* seconds */
