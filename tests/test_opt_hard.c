@@ -391,7 +391,8 @@ static void t_hard_minimize(void)
 static void t_hard_pieces(void)
 {
     static const char *const names[] = {"tt",     "tt-s",         "tt-b", "tt-exp",
-                                        "protes", "one-plus-one", "random"};
+                                        "protes", "one-plus-one", "random",
+                                        "ga",     "tt-paper"};
     static t_hard_batch whole, part;
     T_HARD_EACH(i) {
         mango_idx at = 0;

@@ -19,7 +19,7 @@
     ROW("protes", protes, "", "PROTES as its authors publish it, not quantized")         \
     ROW("one-plus-one", one_plus_one, "", "(1+1) evolution strategy: a mutant of the best") \
     ROW("auto", auto, "", "ours: the methods that fit the space, under a bandit")             \
-    ROW("ga-blocks", ga_blocks, "", "GA on a grid of codes: blocks, moved blocks, tiles")  \
+    ROW("ga", ga, "", "genetic algorithm of closed-loop experiments: children of the best")  \
     ROW("random", random, "", "uniform random search: the baseline that learns nothing")
 
 #define PRESET_DECLARE(name, method, options, meaning) \
