@@ -17,6 +17,7 @@
     ROW("tt-exp", protes, "lr=0.1,quantized=1",                                          \
         "TT that explores, quantized: the best 10 of 100, twice the learning rate")      \
     ROW("protes", protes, "", "PROTES as its authors publish it, not quantized")         \
+    ROW("gp-latent", gp_latent, "", "latents: candidates screened by a Gaussian process")   \
     ROW("one-plus-one", one_plus_one, "", "(1+1) evolution strategy: a mutant of the best") \
     ROW("auto", auto, "", "ours: the methods that fit the space, under a bandit")             \
     ROW("ga", ga, "", "genetic algorithm of closed-loop experiments: children of the best")  \

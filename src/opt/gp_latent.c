@@ -1,0 +1,681 @@
+/* gp_latent.c - latents by a Gaussian process: candidates around the best, screened by a
+ * surrogate on z and, where the space has classes, on the class.
+ *
+ * x = (z, a e_c): z the latent, e_c one-hot of its class c, the place of the highest
+ *     of the modes that name it                                                     (1)
+ * y = normal scores of the values; f ~ GP (gp.h), its setting by evidence
+ * start: `start` draws z ~ r/sqrt(d) N(0,I), the classes in turn                    (2)
+ * then, for each batch, a pool of candidates; with parents p, q, .. drawn from the best
+ * E by exponential ranks, m the mean of the E, g ~ N(0,I), s log-uniform:
+ *     fresh      (2)                 jitter    p + s g, all or some of its modes
+ *     cross      modes of p or q     differ    p + s (q - q')
+ *     mean       m + s g
+ * each held within the norm R, its class the parent's but for some that change       (3)
+ * proposal = argmax mean(x) + b sd(x), b = beta Exp(1), a share at random            (4)
+ * The class changes by swapping the highest of its modes into the place c.
+ * Spaces without a prior: levels become z in [-sqrt 3, sqrt 3], draws are uniform and
+ * norms free.
+ * Source: (4) Srinivas, Krause, Kakade, Seeger 2010, with the random weights of
+ * De Palma et al. 2019; (3) operators of evolution strategies and of differential evolution.
+ * SPDX-License-Identifier: MIT */
+#include "../base/real.h"
+#include "../base/rng.h"
+#include "gp.h"
+#include "method.h"
+
+#define GPL_RNG_DRAW 0x47504c01u
+#define GPL_RNG_POOL 0x47504c02u
+#define GPL_RNG_PICK 0x47504c03u
+#define GPL_RNG_NOISE 0x47504c04u
+#define GPL_NOISE (1 << 15) /* normal numbers drawn once; a candidate's begin anywhere */
+#define GPL_FLOATS (1 << 24) /* features kept, at most */
+#define GPL_WHYS 64
+#define GPL_TRIES 8
+#define GPL_EDGE 1.7320508075688772
+
+static const mango_opt_spec gpl_option[] = {
+    {"k", "codes of one batch", MANGO_OPT_INT, 1, 1 << 20, 10, 0, NULL, NULL},
+    {"start", "draws before the first model", MANGO_OPT_INT, 2, 1 << 20, 20, 0, NULL, NULL},
+    {"pool", "candidates screened for a batch", MANGO_OPT_INT, 1, 1 << 16, 128, 0, NULL, NULL},
+    {"points", "values the model keeps: the best and the newest", MANGO_OPT_INT, 8, 1 << 13,
+     500, 0, NULL, NULL},
+    {"radius", "norm of the first draws over sqrt(d)", MANGO_OPT_REAL, 0, 100, 1.41, 1, NULL,
+     NULL},
+    {"norm", "largest norm over sqrt(d); 0: free", MANGO_OPT_REAL, 0, 100, 1.77, 0, NULL, NULL},
+    {"swell", "spread of a candidate's norm about its parent's, log; 0: any", MANGO_OPT_REAL, 0,
+     1, 0, 0, NULL, NULL},
+    {"grow", "largest norm, in mean norms of the elite, where that is more", MANGO_OPT_REAL, 0,
+     10, 0, 0, NULL, NULL},
+    {"elite", "parents", MANGO_OPT_INT, 1, 1 << 13, 15, 0, NULL, NULL},
+    {"step", "largest step", MANGO_OPT_REAL, 0, 10, 0.8, 1, NULL, NULL},
+    {"least", "smallest step", MANGO_OPT_REAL, 0, 10, 0.12, 1, NULL, "step"},
+    {"beta", "optimism", MANGO_OPT_REAL, 0, 100, 0.6, 0, NULL, NULL},
+    {"random", "share of a batch that is not screened", MANGO_OPT_REAL, 0, 1, 0.1, 0, NULL,
+     NULL},
+    {"classes", "use the modes that name a class", MANGO_OPT_FLAG, 0, 1, 1, 0, NULL, NULL},
+    {"move", "share of candidates of another class than the parent's", MANGO_OPT_REAL, 0, 1,
+     0.08, 0, NULL, NULL},
+    {"onehot", "a of (1), times sqrt(d)", MANGO_OPT_REAL, 0, 10, 1, 0, NULL, NULL},
+};
+
+enum { GPL_DRAW, GPL_FRESH, GPL_JITTER, GPL_CROSS, GPL_DIFFER, GPL_MEAN, GPL_WAYS };
+static const char *const gpl_way[GPL_WAYS] = {"first draws", "fresh", "jitter", "cross",
+                                              "differ", "mean"};
+
+/* How the last proposals came about. */
+typedef struct gpl_why {
+    int way;
+    double mean, sd, beta; /* beta < 0: not screened */
+} gpl_why;
+
+typedef struct mgi_gpl {
+    mgi_arena arena;
+    mgi_gp gp;                  /* its points are rows of all that follows        */
+    mango_idx d, dim, room, pool, first, classes;
+    float *base, *unit;         /* (d) level i of mode j is z = base + i unit     */
+    double radius, norm, grown; /* of draws and largest; 0: none                  */
+    double *y, *tie, *var;      /* (room) told                                    */
+    double *n;                  /* (room) presentations                           */
+    uint64_t *key;              /* (room) of the code                             */
+    double *score, *rank;       /* (room) normal scores; what parents go by       */
+    mango_idx *order, *row;     /* (room) best first; scratch                     */
+    float *noise;               /* (GPL_NOISE) normal numbers                     */
+    float *x, *middle;          /* (pool, dim) candidates; (d) mean of the elite  */
+    double *mean, *sd;          /* (pool)                                         */
+    unsigned char *way, *used;  /* (pool)                                         */
+    mango_idx left;             /* candidates not used                            */
+    uint64_t pools;             /* so far: the stream of the next                 */
+    mango_idx drawn, next;      /* proposals since the start; points at which the
+                                 * rule is chosen again                           */
+    int stale;                  /* something was told since the pool was made     */
+    gpl_why why[GPL_WHYS];
+} mgi_gpl;
+
+/* ---- latents and codes ----------------------------------------------------- */
+
+static mango_idx gpl_level(const mango_opt *o, mango_idx j, float z)
+{
+    const mgi_gpl *p = o->state;
+    if (p->unit[j] == 0.0f)
+        return 0;
+    const double i = floor((double)((z - p->base[j]) / p->unit[j]) + 0.5);
+    return i < 0.0 ? 0 : i > (double)(o->n[j] - 1) ? o->n[j] - 1 : (mango_idx)i;
+}
+
+static float gpl_value(const mgi_gpl *p, mango_idx j, mango_idx i)
+{
+    return p->base[j] + (float)i * p->unit[j];
+}
+
+/* The code of x as a number that tells codes apart. */
+static uint64_t gpl_key(mango_idx d, const mango_idx *I)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (mango_idx j = 0; j < d; j++) {
+        h = (h ^ (uint64_t)I[j]) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 29;
+    }
+    return h;
+}
+
+static mango_idx gpl_class(const mgi_gpl *p, const float *z)
+{
+    mango_idx best = 0;
+    for (mango_idx c = 1; c < p->classes; c++)
+        if (z[p->first + c] > z[p->first + best])
+            best = c;
+    return best;
+}
+
+static void gpl_class_set(const mgi_gpl *p, mango_idx c, float *z)
+{
+    const mango_idx from = p->first + gpl_class(p, z), to = p->first + c;
+    const float most = z[from];
+    if (p->classes == 0)
+        return;
+    z[from] = z[to];
+    z[to] = most;
+}
+
+static double gpl_norm(const mgi_gpl *p, const float *z)
+{
+    double sum = 0.0;
+    for (mango_idx j = 0; j < p->d; j++)
+        sum += (double)z[j] * (double)z[j];
+    return sqrt(sum);
+}
+
+/* z of x scaled to norm `to` (0: as it is), held within the largest and rounded to
+ * levels, then (1). */
+static void gpl_finish(const mango_opt *o, double to, float *x)
+{
+    const mgi_gpl *p = o->state;
+    const double norm = gpl_norm(p, x), most = MGI_MAX(p->norm, p->grown);
+    double want = to > 0.0 ? to : norm;
+    if (p->norm > 0.0 && want > most)
+        want = most;
+    const float by = norm > 0.0 ? (float)(want / norm) : 1.0f;
+    for (mango_idx j = 0; j < p->d; j++)
+        x[j] = gpl_value(p, j, gpl_level(o, j, by * x[j]));
+    for (mango_idx c = 0; c < p->classes; c++)
+        x[p->d + c] = 0.0f;
+    if (p->classes > 0)
+        x[p->d + gpl_class(p, x)] = (float)(mgi_opt_real(o, "onehot") * sqrt((double)p->d));
+}
+
+/* ---- candidates ------------------------------------------------------------- */
+
+static const float *gpl_noise(const mgi_gpl *p, mango_rng *rng, mango_idx *at)
+{
+    *at = mango_rng_int(rng, GPL_NOISE);
+    return p->noise;
+}
+
+/* z += s g for a share of the modes. */
+static void gpl_shake(const mgi_gpl *p, mango_rng *rng, double s, double share, float *z)
+{
+    mango_idx at;
+    const float *g = gpl_noise(p, rng, &at);
+    const uint32_t below = (uint32_t)(share * 4294967295.0);
+    for (mango_idx j = 0; j < p->d; j++)
+        if (share >= 1.0 || mango_rng_u32(rng) < below)
+            z[j] += (float)s * g[(at + j) & (GPL_NOISE - 1)];
+}
+
+/* (2), or, of a space with reference codes, every other time one of these. */
+static void gpl_draw(const mango_opt *o, mango_rng *rng, float *z)
+{
+    const mgi_gpl *p = o->state;
+    if (o->facts.n_codes > 0 && mango_rng_int(rng, 2) == 0) {
+        const mango_idx *I = o->facts.codes + mango_rng_int(rng, o->facts.n_codes) * o->d;
+        for (mango_idx j = 0; j < p->d; j++)
+            z[j] = gpl_value(p, j, I[j]);
+        return;
+    }
+    if (p->radius == 0.0) {
+        for (mango_idx j = 0; j < p->d; j++)
+            z[j] = gpl_value(p, j, mango_rng_int(rng, o->n[j]));
+        return;
+    }
+    memset(z, 0, (size_t)p->d * sizeof *z);
+    gpl_shake(p, rng, p->radius / sqrt((double)p->d), 1.0, z);
+}
+
+/* A row of the elite, by exponential ranks. */
+static const float *gpl_parent(const mango_opt *o, mango_rng *rng)
+{
+    const mgi_gpl *p = o->state;
+    const mango_idx E = MGI_MIN(mgi_opt_int(o, "elite"), p->gp.n);
+    const double r = -mgi_log(1.0 - mango_rng_uniform(rng)) * (double)E / 3.0;
+    const mango_idx rank = r < (double)E ? (mango_idx)r : mango_rng_int(rng, E);
+    return p->gp.X + p->order[rank] * p->dim;
+}
+
+static double gpl_step(const mango_opt *o, mango_rng *rng)
+{
+    const double lo = mgi_log(mgi_opt_real(o, "least")), hi = mgi_log(mgi_opt_real(o, "step"));
+    return mgi_exp(lo + (hi - lo) * mango_rng_uniform(rng));
+}
+
+static void gpl_cross(const mango_opt *o, mango_rng *rng, float *z)
+{
+    const mgi_gpl *p = o->state;
+    const float *q = gpl_parent(o, rng);
+    for (mango_idx j = 0; j < p->d; j++)
+        if (mango_rng_u32(rng) >> 31)
+            z[j] = q[j];
+}
+
+static void gpl_differ(const mango_opt *o, mango_rng *rng, double s, float *z)
+{
+    const mgi_gpl *p = o->state;
+    const float *a = gpl_parent(o, rng), *b = gpl_parent(o, rng);
+    for (mango_idx j = 0; j < p->d; j++)
+        z[j] += (float)s * (a[j] - b[j]);
+}
+
+/* Which of (3): the shares of candidates. */
+static int gpl_ways(mango_rng *rng)
+{
+    static const double upto[] = {0.08, 0.48, 0.68, 0.84};
+    const double u = mango_rng_uniform(rng);
+    int way = GPL_FRESH;
+    for (int i = 0; i < MGI_COUNT(upto); i++)
+        way += u >= upto[i];
+    return way;
+}
+
+/* Candidate j of a pool: (3). */
+static void gpl_candidate(const mango_opt *o, mango_rng *rng, mango_idx j)
+{
+    mgi_gpl *p = o->state;
+    float *x = p->x + j * p->dim;
+    const float *parent = gpl_parent(o, rng);
+    const int way = p->way[j] = (unsigned char)gpl_ways(rng);
+    const double s = gpl_step(o, rng);
+    mango_idx c = gpl_class(p, parent);
+    memcpy(x, way == GPL_MEAN ? p->middle : parent, (size_t)p->d * sizeof *x);
+    if (way == GPL_FRESH)
+        gpl_draw(o, rng, x);
+    else if (way == GPL_CROSS)
+        gpl_cross(o, rng, x);
+    else if (way == GPL_DIFFER)
+        gpl_differ(o, rng, s, x);
+    if (way == GPL_JITTER || way == GPL_MEAN)
+        gpl_shake(p, rng, s, mango_rng_uniform(rng) < 0.7 ? 1.0 : 0.3, x);
+    if (p->classes > 0 && mango_rng_uniform(rng) < mgi_opt_real(o, "move"))
+        c = mango_rng_int(rng, p->classes);
+    gpl_class_set(p, c, x);
+    const double swell = mgi_opt_real(o, "swell");
+    const double to = swell > 0.0 && way != GPL_FRESH && p->norm > 0.0
+                          ? gpl_norm(p, parent) * mgi_exp(swell * mango_rng_normal(rng))
+                          : 0.0;
+    gpl_finish(o, to, x);
+}
+
+/* ---- the model ------------------------------------------------------------- */
+
+static const mgi_gp_rule gpl_rule[] = {
+    {1, 0, 1, 0.1},    {1, 0, 1, 0.4},    {1, 0, 1, 1.5},
+    {0.5, 1, 0.5, 0.1}, {0.5, 1, 0.5, 0.4}, {0.5, 1, 0.5, 1.5},
+    {0.5, 1, 1, 0.1},  {0.5, 1, 1, 0.4},  {0.5, 1, 1, 1.5},
+    {0, 1, 0.5, 0.1},  {0, 1, 0.5, 0.4},  {0, 1, 0.5, 1.5},
+    {0, 1, 1, 0.1},    {0, 1, 1, 0.4},    {0, 1, 1, 1.5},
+};
+
+/* Each point's variance in units of the scores: that of one presentation, the mean of
+ * what was told, over its presentations. */
+static void gpl_noises(mgi_gpl *p)
+{
+    const mango_idx n = p->gp.n;
+    double one = 0.0, two = 0.0, var = 0.0, known = 0.0;
+    for (mango_idx i = 0; i < n; i++) {
+        one += p->y[i];
+        two += p->y[i] * p->y[i];
+        if (!mgi_is_nan(p->var[i])) {
+            var += p->var[i];
+            known += 1.0;
+        }
+    }
+    const double spread = two / (double)n - one * one / ((double)n * (double)n);
+    const double each = known > 0.0 && spread > 0.0 ? var / known / spread : 0.0;
+    for (mango_idx i = 0; i < n; i++)
+        p->rank[i] = MGI_MIN(each, 100.0) / p->n[i];
+    mgi_gp_noise(&p->gp, p->rank);
+}
+
+/* Scores, rule, and who are parents: under noise those of the highest posterior mean,
+ * y - N alpha, not the luckiest. */
+static void gpl_model(const mango_opt *o)
+{
+    mgi_gpl *p = o->state;
+    const mango_idx n = p->gp.n;
+    mgi_scores(n, p->y, p->tie, p->order, p->score);
+    mgi_gp_targets(&p->gp, p->score);
+    if (o->facts.noisy)
+        gpl_noises(p);
+    if (n >= p->next) {
+        mgi_gp_choose(&p->gp, MGI_COUNT(gpl_rule), gpl_rule);
+        p->next = n + n / 2;
+    }
+    if (!o->facts.noisy)
+        return;
+    mgi_gp_evidence(&p->gp);
+    for (mango_idx i = 0; i < n; i++)
+        p->rank[i] = p->score[i] -
+                     (p->gp.rule.noise + p->gp.noise[i]) * p->gp.alpha[i];
+    mgi_order(n, p->rank, NULL, p->order);
+}
+
+static void gpl_middle(const mango_opt *o)
+{
+    mgi_gpl *p = o->state;
+    const mango_idx E = MGI_MIN(mgi_opt_int(o, "elite"), p->gp.n);
+    memset(p->middle, 0, (size_t)p->d * sizeof *p->middle);
+    p->grown = 0.0;
+    for (mango_idx i = 0; i < E; i++)
+        p->grown += gpl_norm(p, p->gp.X + p->order[i] * p->dim);
+    p->grown *= mgi_opt_real(o, "grow") / (double)E;
+    for (mango_idx i = 0; i < E; i++)
+        for (mango_idx j = 0; j < p->d; j++)
+            p->middle[j] += p->gp.X[p->order[i] * p->dim + j] / (float)E;
+}
+
+static void gpl_pool(const mango_opt *o)
+{
+    mgi_gpl *p = o->state;
+    if (p->stale) {
+        gpl_model(o);
+        gpl_middle(o);
+    }
+    for (mango_idx j = 0; j < p->pool; j++) {
+        mango_rng rng;
+        mango_rng_init(&rng, o->seed, GPL_RNG_POOL, p->pools * (uint64_t)p->pool + (uint64_t)j);
+        gpl_candidate(o, &rng, j);
+        p->used[j] = 0;
+    }
+    mgi_gp_predict(&p->gp, p->pool, p->x, p->mean, p->sd);
+    for (mango_idx j = 0; j < p->pool; j++)
+        p->sd[j] = sqrt(p->sd[j]);
+    p->left = p->pool;
+    p->pools++;
+    p->stale = 0;
+}
+
+/* ---- ask -------------------------------------------------------------------- */
+
+/* The row of a code that was told; -1: none. */
+static mango_idx gpl_find(const mgi_gpl *p, uint64_t key)
+{
+    for (mango_idx i = 0; i < p->gp.n; i++)
+        if (p->key[i] == key)
+            return i;
+    return -1;
+}
+
+static void gpl_code(const mango_opt *o, const float *x, mango_idx *I)
+{
+    for (mango_idx j = 0; j < o->d; j++)
+        I[j] = gpl_level(o, j, x[j]);
+}
+
+/* (4) among what is left of the pool; u: choose at random by it, < 0: not. */
+static mango_idx gpl_best(const mgi_gpl *p, double beta, double u)
+{
+    mango_idx best = -1, skip = u < 0.0 ? 0 : (mango_idx)(u * (double)p->left);
+    for (mango_idx j = 0; j < p->pool; j++) {
+        if (p->used[j])
+            continue;
+        if (u >= 0.0 && skip-- == 0)
+            return j;
+        if (u < 0.0 && (best < 0 || p->mean[j] + beta * p->sd[j] >
+                                        p->mean[best] + beta * p->sd[best]))
+            best = j;
+    }
+    return best;
+}
+
+/* One proposal from the pool that was not told before; false: there is none. */
+static int gpl_pick(const mango_opt *o, mango_rng *rng, gpl_why *why, mango_idx *I)
+{
+    mgi_gpl *p = o->state;
+    const double beta = -mgi_log(1.0 - mango_rng_uniform(rng)) * mgi_opt_real(o, "beta");
+    const int random = mango_rng_uniform(rng) < mgi_opt_real(o, "random");
+    while (p->left > 0) {
+        const mango_idx j = gpl_best(p, beta, random ? mango_rng_uniform(rng) : -1.0);
+        p->used[j] = 1;
+        p->left--;
+        gpl_code(o, p->x + j * p->dim, I);
+        const gpl_why w = {p->way[j], p->mean[j], p->sd[j], random ? -1.0 : beta};
+        *why = w;
+        if (o->facts.noisy || gpl_find(p, gpl_key(o->d, I)) < 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* (2), of class `number` in turn, or a reference code. */
+static void gpl_first(const mango_opt *o, mango_rng *rng, mango_idx number, mango_idx *I)
+{
+    mgi_gpl *p = o->state;
+    float *x = p->x;
+    gpl_draw(o, rng, x);
+    if (p->classes > 0)
+        gpl_class_set(p, number % p->classes, x);
+    gpl_finish(o, 0.0, x);
+    gpl_code(o, x, I);
+    p->stale = 1; /* the pool lent its first row */
+}
+
+/* Where the pools hold only what is known: any code, a new one if a few tries find it. */
+static void gpl_uniform(const mango_opt *o, mango_rng *rng, mango_idx *I)
+{
+    const mgi_gpl *p = o->state;
+    for (int tries = 0; tries < GPL_TRIES; tries++) {
+        for (mango_idx j = 0; j < o->d; j++)
+            I[j] = mango_rng_int(rng, o->n[j]);
+        if (gpl_find(p, gpl_key(o->d, I)) < 0)
+            return;
+    }
+}
+
+static mango_status gpl_ask(mango_opt *o, mango_idx cap, mango_idx *K, mango_idx *I)
+{
+    mgi_gpl *p = o->state;
+    const mango_idx start = mgi_opt_int(o, "start");
+    *K = mgi_opt_wanted(o->batch, cap, *K);
+    for (mango_idx k = 0; k < *K; k++, p->drawn++) {
+        gpl_why why = {GPL_DRAW, 0.0, 0.0, -1.0};
+        mango_rng rng;
+        int picked = 0, i = 0;
+        mango_rng_init(&rng, o->seed, GPL_RNG_PICK, o->asked + (uint64_t)k);
+        for (; i < 2 && !picked && p->drawn >= start && p->gp.n >= 2; i++) {
+            if (p->stale || p->left == 0)
+                gpl_pool(o);
+            picked = gpl_pick(o, &rng, &why, I + k * o->d);
+        }
+        if (!picked && i > 0)
+            gpl_uniform(o, &rng, I + k * o->d);
+        else if (!picked)
+            gpl_first(o, &rng, p->drawn, I + k * o->d);
+        if (k < GPL_WHYS)
+            p->why[k] = why;
+    }
+    return MANGO_OK;
+}
+
+/* ---- tell ------------------------------------------------------------------- */
+
+/* Room for one more: the better half stays, and of the rest the newer half. */
+static void gpl_room(mgi_gpl *p)
+{
+    const mango_idx n = p->gp.n, best = n / 2, newest = n / 4;
+    mango_idx m = 0, left = n - best - newest;
+    if (n < p->room)
+        return;
+    mgi_order(n, p->y, p->tie, p->order);
+    for (mango_idx i = 0; i < n; i++)
+        p->row[p->order[i]] = i < best;
+    for (mango_idx i = 0; i < n; i++) {
+        if (!p->row[i] && left > 0) {
+            left--;
+            continue;
+        }
+        p->order[m++] = i;
+    }
+    for (mango_idx i = 0; i < m; i++) {
+        const mango_idx from = p->order[i];
+        p->y[i] = p->y[from];
+        p->tie[i] = p->tie[from];
+        p->var[i] = p->var[from];
+        p->n[i] = p->n[from];
+        p->key[i] = p->key[from];
+    }
+    mgi_gp_keep(&p->gp, m, p->order);
+}
+
+static void gpl_take(mango_opt *o, const mango_told *t)
+{
+    mgi_gpl *p = o->state;
+    const uint64_t key = gpl_key(o->d, t->I);
+    mango_idx i = gpl_find(p, key);
+    if (i < 0) {
+        float *x = p->x;
+        gpl_room(p);
+        i = p->gp.n;
+        for (mango_idx j = 0; j < o->d; j++)
+            x[j] = gpl_value(p, j, t->I[j]);
+        for (mango_idx c = 0; c < p->classes; c++)
+            x[p->d + c] = 0.0f;
+        if (p->classes > 0)
+            x[p->d + gpl_class(p, x)] =
+                (float)(mgi_opt_real(o, "onehot") * sqrt((double)p->d));
+        mgi_gp_add(&p->gp, 1, x, NULL);
+        p->key[i] = key;
+    }
+    p->y[i] = t->y;
+    p->tie[i] = t->tie;
+    p->var[i] = t->var;
+    p->n[i] = (double)t->n;
+    p->stale = 1;
+}
+
+static void gpl_tell(mango_opt *o, const mgi_tells *t)
+{
+    for (mango_idx k = 0; k < t->n; k++) {
+        const mango_told row = mgi_told_at(t, k);
+        if (!mgi_is_nan(row.y))
+            gpl_take(o, &row);
+    }
+}
+
+static void gpl_restart(mango_opt *o, uint64_t epoch)
+{
+    mgi_gpl *p = o->state;
+    (void)epoch; /* the streams of the proposals and pools go on */
+    mgi_gp_keep(&p->gp, 0, NULL);
+    p->drawn = p->left = p->next = 0;
+}
+
+/* ---- for people --------------------------------------------------------------- */
+
+static void gpl_explain(const mango_opt *o, mgi_str *s)
+{
+    const mgi_gpl *p = o->state;
+    const mgi_gp_rule *r = &p->gp.rule;
+    mgi_str_printf(s,
+                   "surrogate on %td values of %td features: linear %.2g, rbf %.2g of "
+                   "length %.2g, noise %.2g\n",
+                   p->gp.n, p->dim, r->lin, r->rbf, r->length, r->noise);
+}
+
+static void gpl_why_text(const mango_opt *o, mango_idx k, mgi_str *s)
+{
+    const mgi_gpl *p = o->state;
+    if (k >= GPL_WHYS)
+        return;
+    const gpl_why *w = p->why + k;
+    mgi_str_puts(s, gpl_way[w->way]);
+    if (w->way != GPL_DRAW)
+        mgi_str_printf(s, ", expected %.2f +- %.2f", w->mean, w->sd);
+    if (w->way != GPL_DRAW && w->beta < 0.0)
+        mgi_str_puts(s, ", by chance");
+}
+
+/* ---- life ------------------------------------------------------------------- */
+
+static void gpl_pieces(mgi_gpl *p, int take)
+{
+#define GPL_PIECE(at, count)                                                             \
+    do {                                                                                 \
+        if (take)                                                                        \
+            p->at = mgi_arena_take(&p->arena, (count), sizeof *p->at);                   \
+        else                                                                             \
+            mgi_arena_plan(&p->arena, (count), sizeof *p->at);                           \
+    } while (0)
+    const mango_idx room = p->room, pool = p->pool;
+    GPL_PIECE(base, p->d);
+    GPL_PIECE(unit, p->d);
+    GPL_PIECE(middle, p->d);
+    GPL_PIECE(y, room);
+    GPL_PIECE(tie, room);
+    GPL_PIECE(var, room);
+    GPL_PIECE(n, room);
+    GPL_PIECE(key, room);
+    GPL_PIECE(score, room);
+    GPL_PIECE(rank, room);
+    GPL_PIECE(order, room);
+    GPL_PIECE(row, room);
+    GPL_PIECE(noise, GPL_NOISE);
+    GPL_PIECE(x, pool * p->dim);
+    GPL_PIECE(mean, pool);
+    GPL_PIECE(sd, pool);
+    GPL_PIECE(way, pool);
+    GPL_PIECE(used, pool);
+#undef GPL_PIECE
+}
+
+/* What a level stands for. */
+static void gpl_levels(const mango_opt *o)
+{
+    mgi_gpl *p = o->state;
+    const int prior = o->facts.prior == MANGO_PRIOR_NORMAL;
+    const double lo = prior ? o->facts.prior_lo : -GPL_EDGE;
+    const double hi = prior ? o->facts.prior_hi : GPL_EDGE;
+    for (mango_idx j = 0; j < p->d; j++) {
+        p->base[j] = o->n[j] > 1 ? (float)lo : 0.0f;
+        p->unit[j] = o->n[j] > 1 ? (float)((hi - lo) / (double)(o->n[j] - 1)) : 0.0f;
+    }
+    p->radius = prior ? mgi_opt_real(o, "radius") * sqrt((double)p->d) : 0.0;
+    p->norm = prior ? mgi_opt_real(o, "norm") * sqrt((double)p->d) : 0.0;
+}
+
+static void gpl_noise_fill(const mango_opt *o)
+{
+    const mgi_gpl *p = o->state;
+    mango_rng rng;
+    mango_rng_init(&rng, o->seed, GPL_RNG_NOISE, 0);
+    for (mango_idx i = 0; i < GPL_NOISE; i++)
+        p->noise[i] = (float)mango_rng_normal(&rng);
+}
+
+/* Points and candidates are bounded by what their features take. */
+static void gpl_sizes(const mango_opt *o)
+{
+    mgi_gpl *p = o->state;
+    const int use = mgi_opt_int(o, "classes") != 0;
+    p->d = o->d;
+    p->first = o->facts.class_first;
+    p->classes = use && o->facts.classes > 1 ? o->facts.classes : 0;
+    p->dim = p->d + p->classes;
+    p->room = MGI_MIN(mgi_opt_int(o, "points"), MGI_MAX(16, GPL_FLOATS / p->dim));
+    p->pool = MGI_MIN(mgi_opt_int(o, "pool"), MGI_MAX(16, GPL_FLOATS / p->dim));
+}
+
+static void gpl_destroy(mango_opt *o)
+{
+    mgi_gpl *p = o->state;
+    if (!p)
+        return;
+    mgi_gp_free(&p->gp);
+    mgi_arena_free(&p->arena);
+    mgi_del(&o->al, p, 1, sizeof *p);
+}
+
+static mango_status gpl_create(mango_opt *o, mango_err *err)
+{
+    mgi_gpl *p = mgi_new(&o->al, 1, sizeof *p);
+    o->state = p;
+    if (!p)
+        return mgi_fail(err, MANGO_E_MEM, "gp-latent: out of memory");
+    gpl_sizes(o);
+    mgi_arena_init(&p->arena, &o->al);
+    gpl_pieces(p, 0);
+    if (mgi_arena_commit(&p->arena) < 0 ||
+        mgi_gp_init(&p->gp, p->dim, p->room, &o->al) < 0)
+        return mgi_fail(err, MANGO_E_MEM, "gp-latent: out of memory for %td modes", o->d);
+    gpl_pieces(p, 1);
+    gpl_levels(o);
+    gpl_noise_fill(o);
+    o->batch = mgi_opt_int(o, "k");
+    o->elite = MGI_MIN(mgi_opt_int(o, "elite"), p->room);
+    o->retell = o->ties = 1;
+    return MANGO_OK;
+}
+
+MGI_FN const mgi_method *mgi_method_gp_latent(void)
+{
+    static const mgi_method method = {
+        .name = "gp-latent",
+        .option = gpl_option,
+        .n_options = MGI_COUNT(gpl_option),
+        .create = gpl_create,
+        .ask = gpl_ask,
+        .tell = gpl_tell,
+        .restart = gpl_restart,
+        .destroy = gpl_destroy,
+        .explain = gpl_explain,
+        .why = gpl_why_text,
+    };
+    return &method;
+}
