@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "../base/text.h"
 #include "../net/graph.h"
-#include "mei.h"
+#include "reference.h"
 
 #define SPACE_LEVELS 64 /* of a latent vector, the published grid */
 #define SPACE_EDGE 4.0
@@ -17,6 +17,9 @@ struct mango_space {
     mango_idx H, W;  /* grid of codes */
     mango_idx classes;
     double lo, hi;
+    mgi_references ref;
+    mango_idx level_dim; /* of the codebook, 0: none */
+    float *levels;       /* (n[0],level_dim)         */
 };
 
 mango_status mango_space_create(mango_space **s, mango_idx d, const mango_idx *n, double lo,
@@ -77,23 +80,37 @@ static mango_idx space_classes(const mango_net *gen, mango_idx d)
     return text && mgi_parse_int(text, 1, (int64_t)d, &k) ? (mango_idx)k : 0;
 }
 
-mango_status mango_space_of(mango_space **s, const mango_net *gen, const mango_alloc *al,
-                            mango_err *err)
+/* A copy of the codebook, where it has values. */
+static mango_status space_codebook(mango_space *s, const mango_net *gen, const mgi_node *v,
+                                   mango_err *err)
 {
-    MGI_CHECK(err, s, "mango_space_of: a place for the space expected");
-    *s = NULL;
-    MGI_CHECK(err, gen, "mango_space_of: a generator expected");
-    for (int i = 0; i < gen->n_nodes; i++) {
-        const mgi_node *v = gen->node + i;
-        if (v->kind != MGI_VQ)
-            continue;
-        MGI_TRY(space_uniform(s, v->H * v->W, v->codes, al, err));
-        (*s)->codes = 1;
-        (*s)->layer = i;
-        (*s)->H = v->H;
-        (*s)->W = v->W;
+    const float *from = gen->param[v->weight].v;
+    if (!from)
         return MANGO_OK;
-    }
+    s->levels = mgi_new(&s->al, v->codes * v->C, sizeof *s->levels);
+    if (!s->levels)
+        return mgi_fail(err, MANGO_E_MEM, "space: out of memory for %td codes", v->codes);
+    s->level_dim = v->C;
+    memcpy(s->levels, from, (size_t)(v->codes * v->C) * sizeof *from);
+    return MANGO_OK;
+}
+
+/* The space of vector quantizer i. */
+static mango_status space_codes(mango_space **s, const mango_net *gen, int i,
+                                const mango_alloc *al, mango_err *err)
+{
+    const mgi_node *v = gen->node + i;
+    MGI_TRY(space_uniform(s, v->H * v->W, v->codes, al, err));
+    (*s)->codes = 1;
+    (*s)->layer = i;
+    (*s)->H = v->H;
+    (*s)->W = v->W;
+    return space_codebook(*s, gen, v, err);
+}
+
+static mango_status space_latents(mango_space **s, const mango_net *gen,
+                                  const mango_alloc *al, mango_err *err)
+{
     const mgi_node *in = gen->node + gen->input;
     if (in->H != 1 || in->W != 1)
         return mgi_fail(err, MANGO_E_SHAPE,
@@ -104,6 +121,27 @@ mango_status mango_space_of(mango_space **s, const mango_net *gen, const mango_a
     (*s)->latent = 1;
     (*s)->classes = space_classes(gen, in->C);
     return MANGO_OK;
+}
+
+mango_status mango_space_of(mango_space **s, const mango_net *gen, const mango_alloc *al,
+                            mango_err *err)
+{
+    MGI_CHECK(err, s, "mango_space_of: a place for the space expected");
+    *s = NULL;
+    MGI_CHECK(err, gen, "mango_space_of: a generator expected");
+    mango_space *x = NULL;
+    int vq = 0;
+    while (vq < gen->n_nodes && gen->node[vq].kind != MGI_VQ)
+        vq++;
+    mango_status st = vq < gen->n_nodes ? space_codes(&x, gen, vq, al, err)
+                                        : space_latents(&x, gen, al, err);
+    if (st == MANGO_OK)
+        st = mgi_references_read(&x->ref, gen, x->d, x->n, &x->al, err);
+    if (st < 0)
+        mango_space_destroy(x);
+    else
+        *s = x;
+    return st;
 }
 
 mango_status mango_space_get_sized(const mango_space *s, mango_space_info *info,
@@ -137,6 +175,12 @@ mango_status mango_space_facts_sized(const mango_space *s, mango_facts *f, size_
         own.prior_lo = s->lo;
         own.prior_hi = s->hi;
     }
+    own.n_codes = s->ref.n;
+    own.codes = s->ref.codes;
+    own.code_dim = s->ref.dim;
+    own.code_features = s->ref.features;
+    own.level_dim = s->level_dim;
+    own.levels = s->levels;
     return mgi_options_out(f, size, &own, sizeof own);
 }
 
@@ -164,6 +208,8 @@ void mango_space_destroy(mango_space *s)
     if (!s)
         return;
     const mango_alloc al = s->al;
+    mgi_references_free(&s->ref, s->d, &al);
+    mgi_del(&al, s->levels, s->levels ? s->n[0] * s->level_dim : 0, sizeof *s->levels);
     mgi_del(&al, s->n, s->d, sizeof *s->n);
     mgi_del(&al, s, 1, sizeof *s);
 }

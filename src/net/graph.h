@@ -167,5 +167,7 @@ MGI_FN int mgi_rule_scalar(mango_net *n, const char *name, double value, mango_s
 /* Tensors carried along: copied; a second one of the same name replaces the first. */
 MGI_FN mango_status mgi_net_extra_set(mango_net *n, const char *name, mgi_dtype dtype, int rank,
                                       const mango_idx *shape, const void *raw);
+MGI_FN const mgi_tensor *mgi_net_extra_get(const mango_net *n, const char *name); /* or NULL */
+MGI_FN void mgi_net_extra_drop(mango_net *n, const char *name); /* none: nothing happens */
 
 #endif

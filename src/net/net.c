@@ -400,6 +400,23 @@ static mango_idx net_extra_index(const mango_net *n, const char *name)
     return -1;
 }
 
+MGI_FN const mgi_tensor *mgi_net_extra_get(const mango_net *n, const char *name)
+{
+    const mango_idx at = net_extra_index(n, name);
+    return at < 0 ? NULL : &n->extra[at];
+}
+
+MGI_FN void mgi_net_extra_drop(mango_net *n, const char *name)
+{
+    const mango_idx at = net_extra_index(n, name);
+    if (at < 0)
+        return;
+    mgi_del(&n->al, (void *)(uintptr_t)n->extra[at].raw, net_raw_bytes(&n->extra[at]), 1);
+    n->n_extra--;
+    memmove(n->extra + at, n->extra + at + 1,
+            (size_t)(n->n_extra - at) * sizeof n->extra[0]);
+}
+
 MGI_FN mango_status mgi_net_extra_set(mango_net *n, const char *name, mgi_dtype dtype, int rank,
                                       const mango_idx *shape, const void *raw)
 {
