@@ -268,6 +268,21 @@ static void t_base_math_double(void)
         printf("  ulp: exp %g log %g pow %g sin %g cos %g\n", e, l, p, s, c);
 }
 
+static void t_base_math_atan(void)
+{
+    double e = 0.0;
+    for (int i = 0; i < 200000; i++) {
+        const double x = i < 100000 ? (i + 0.5) * 2e-5 : pow(1.001, i - 120000);
+        e = fmax(e, t_base_ulp(mgi_atan(x), atanl((long double)x)));
+        T_REQUIRE(mgi_atan(-x) == -mgi_atan(x));
+    }
+    if (getenv("MANGO_VERBOSE"))
+        printf("  ulp: atan %g\n", e);
+    T_CHECK(e <= 4.0);
+    T_CHECK(mgi_atan(0.0) == 0.0 && signbit(mgi_atan(-0.0)) && isnan(mgi_atan((double)NAN)));
+    T_CHECK(mgi_atan((double)INFINITY) == 1.5707963267948966 && mgi_atan(1e-300) == 1e-300);
+}
+
 static void t_base_math_erf(void)
 {
     mango_rng r;
@@ -449,6 +464,7 @@ void t_base(void)
     T_CASE(t_base_rng_moments);
     T_CASE(t_base_rng_int);
     T_CASE(t_base_math_double);
+    T_CASE(t_base_math_atan);
     T_CASE(t_base_math_erf);
     T_CASE(t_base_math_edges);
     T_CASE(t_base_math_float);

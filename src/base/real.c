@@ -3,6 +3,7 @@
  *   log: x = 2^k m, log m = 2 atanh(f/(2+f)), f = m - 1
  *   sin, cos: exact reduction to |r| <= 1/8 turn, Taylor series
  *   erf: Taylor series around the nearest quarter, from erf'' = -2 x erf'
+ *   atan: twice atan t = 2 atan(t/(1 + sqrt(1 + t^2))), then the series on |t| < 1/5
  *   pow: exp(y log x) with the logarithm and the product in double-double
  * Every truncation is below 2^-56 of the result; the bounds are in real.h.
  * SPDX-License-Identifier: MIT */
@@ -209,6 +210,24 @@ double mgi_erf(double x)
     for (int n = REAL_ERF_N - 1; n > 0; n--)
         q = q * t + a[n];
     const double y = a[0] + t * q;
+    return signbit(x) ? -y : y;
+}
+
+/* atan x for 0 <= x <= 1 */
+static double real_atan(double x)
+{
+    double t = x / (1.0 + sqrt(1.0 + x * x)), q = 0.0;
+    t = t / (1.0 + sqrt(1.0 + t * t));
+    const double z = t * t;
+    for (int i = 25; i >= 3; i -= 2)
+        q = z * (1.0 / i - q);
+    return 4.0 * (t - t * q);
+}
+
+double mgi_atan(double x)
+{
+    const double a = fabs(x);
+    const double y = a > 1.0 ? 0.25 * REAL_2PI - real_atan(1.0 / a) : real_atan(a);
     return signbit(x) ? -y : y;
 }
 

@@ -7,13 +7,14 @@
 #include "mgi.h"
 
 /* Double versions. Error bounds, which tests/test_base.c checks: 1 ulp of the
- * result for all (2 for erf, and where exp or pow is subnormal). Inf and NaN follow
+ * result for all (2 for erf, and where exp or pow is subnormal; 4 for atan). Inf and NaN follow
  * C99 Annex F. */
 MGI_FN double mgi_exp(double x);
 MGI_FN double mgi_log(double x);
 MGI_FN double mgi_sin2pi(double x);   /* sin(2 pi x); exact at multiples of 1/4 */
 MGI_FN double mgi_cos2pi(double x);
 MGI_FN double mgi_erf(double x);
+MGI_FN double mgi_atan(double x);
 MGI_FN double mgi_pow(double x, double y); /* x > 0; NaN otherwise, but x^0 = 1 */
 /* Single versions: the double one rounded, which is the correctly rounded
  * result but for 1e-7 of cases. */
