@@ -280,7 +280,7 @@ static void t_ttopt_ahead(void)
 /* Ranks grow when they may, and not beyond. */
 static void t_ttopt_grow(void)
 {
-    mgi_cross c = {0};
+    mgi_ttc c = {0};
     static mango_idx I[T_TTOPT_CAP * T_TTOPT_D];
     mango_opt *p = t_ttopt_new("ttopt", "r=2,grow=1,r_most=5", T_TTOPT_D, t_ttopt_n, 1);
     for (int round = 0; round < 60; round++) {

@@ -1,33 +1,33 @@
-/* cross.c - index sets, entries and values of a cross approximation; see cross.h.
+/* tt_cross.c - index sets, entries and values of a cross approximation; see tt_cross.h.
  * SPDX-License-Identifier: MIT */
-#include "cross.h"
+#include "tt_cross.h"
 #include "../base/rng.h"
 
-#define CROSS_RNG_SETS 0x43525301u
-#define CROSS_RNG_CODE 0x43525302u
-#define CROSS_CORE ((mango_idx)1 << 16) /* entries of a core at most */
-#define CROSS_ALL ((mango_idx)1 << 24)  /* numbers kept of all cores */
-#define CROSS_SEEN ((mango_idx)1 << 17) /* codes remembered */
-#define CROSS_TAU 1.001                 /* maxvol's bound on |B| */
-#define CROSS_SWAPS 1000
+#define TTC_RNG_SETS 0x43525301u
+#define TTC_RNG_CODE 0x43525302u
+#define TTC_CORE ((mango_idx)1 << 16) /* entries of a core at most */
+#define TTC_ALL ((mango_idx)1 << 24)  /* numbers kept of all cores */
+#define TTC_SEEN ((mango_idx)1 << 17) /* codes remembered */
+#define TTC_TAU 1.001                 /* maxvol's bound on |B| */
+#define TTC_SWAPS 1000
 
 /* ---- modes ----------------------------------------------------------------------- */
 
-static int cross_bits(mango_idx n)
+static int ttc_bits(mango_idx n)
 {
     return n >= 2 && (n & (n - 1)) == 0;
 }
 
 /* Levels of each mode that are looked at, where ranks may be c->most; the most levels
  * of a core. kept: are all cores kept? */
-static mango_idx cross_coarse(mgi_cross *c, int kept)
+static mango_idx ttc_coarse(mgi_ttc *c, int kept)
 {
     const mango_opt *o = c->o;
-    const mango_idx r2 = c->most * c->most, all = CROSS_ALL / (r2 * o->d);
-    const mango_idx one = CROSS_CORE / r2, few = MGI_MAX(2, kept ? MGI_MIN(one, all) : one);
+    const mango_idx r2 = c->most * c->most, all = TTC_ALL / (r2 * o->d);
+    const mango_idx one = TTC_CORE / r2, few = MGI_MAX(2, kept ? MGI_MIN(one, all) : one);
     mango_idx top = 1;
     for (mango_idx j = 0; j < o->d; j++) {
-        const int bits = c->quantized && cross_bits(o->n[j]);
+        const int bits = c->quantized && ttc_bits(o->n[j]);
         c->coarse[j] = bits ? o->n[j] : MGI_MIN(o->n[j], few);
         top = MGI_MAX(top, bits ? 2 : c->coarse[j]);
     }
@@ -36,17 +36,17 @@ static mango_idx cross_coarse(mgi_cross *c, int kept)
 }
 
 /* Modes and ranks, so that a core, and what is kept of all, stays within its limit. */
-static void cross_plan(mgi_cross *c, int kept)
+static void ttc_plan(mgi_ttc *c, int kept)
 {
-    mango_idx top = cross_coarse(c, kept);
-    while (kept && c->most > 1 && 2 * c->d > CROSS_ALL / (c->most * c->most)) {
+    mango_idx top = ttc_coarse(c, kept);
+    while (kept && c->most > 1 && 2 * c->d > TTC_ALL / (c->most * c->most)) {
         c->most--;
-        top = cross_coarse(c, kept);
+        top = ttc_coarse(c, kept);
     }
     c->size = c->most * c->most * top;
 }
 
-MGI_FN void mgi_cross_code(mgi_cross *c, mango_idx *I)
+MGI_FN void mgi_ttc_code(mgi_ttc *c, mango_idx *I)
 {
     const mango_opt *o = c->o;
     if (c->quantized)
@@ -62,18 +62,18 @@ MGI_FN void mgi_cross_code(mgi_cross *c, mango_idx *I)
 
 /* ---- sets ------------------------------------------------------------------------ */
 
-static mango_idx cross_entries(const mgi_cross *c, mango_idx core)
+static mango_idx ttc_entries(const mgi_ttc *c, mango_idx core)
 {
     return c->rl[core] * c->n[core] * c->rr[core + 1];
 }
 
-MGI_FN mango_idx mgi_cross_size(const mgi_cross *c)
+MGI_FN mango_idx mgi_ttc_size(const mgi_ttc *c)
 {
-    return cross_entries(c, c->now.core);
+    return ttc_entries(c, c->now.core);
 }
 
 /* A set that was renewed may have fewer rows than one made from its old ones refers to. */
-MGI_FN void mgi_cross_entry(mgi_cross *c, mango_idx core, mango_idx q)
+MGI_FN void mgi_ttc_entry(mgi_ttc *c, mango_idx core, mango_idx q)
 {
     const mango_idx r1 = c->rl[core], n = c->n[core];
     mango_idx a = q % r1, b = q / r1 / n;
@@ -92,7 +92,7 @@ MGI_FN void mgi_cross_entry(mgi_cross *c, mango_idx core, mango_idx q)
 
 /* Z as the matrix whose rows are to be chosen among, into A: rows (level, row of the set
  * before), columns the rows of the set on the other side. */
-static void cross_matrix(mgi_cross *c, mango_idx R, mango_idx C)
+static void ttc_matrix(mgi_ttc *c, mango_idx R, mango_idx C)
 {
     for (mango_idx p = 0; p < R; p++)
         for (mango_idx k = 0; k < C; k++)
@@ -100,7 +100,7 @@ static void cross_matrix(mgi_cross *c, mango_idx R, mango_idx C)
 }
 
 /* The row that holds the largest |Z|. */
-static mango_idx cross_largest(const mgi_cross *c, mango_idx R, mango_idx C)
+static mango_idx ttc_largest(const mgi_ttc *c, mango_idx R, mango_idx C)
 {
     mango_idx at = 0;
     for (mango_idx q = 1; q < R * C; q++)
@@ -110,7 +110,7 @@ static mango_idx cross_largest(const mgi_cross *c, mango_idx R, mango_idx C)
 }
 
 /* Rows of the (R,C) matrix; returns how many. */
-static mango_idx cross_rows(mgi_cross *c, mango_idx R, mango_idx C)
+static mango_idx ttc_rows(mgi_ttc *c, mango_idx R, mango_idx C)
 {
     memset(c->B, 0, (size_t)(R * c->most) * sizeof *c->B);
     if (R <= C) {
@@ -120,12 +120,12 @@ static mango_idx cross_rows(mgi_cross *c, mango_idx R, mango_idx C)
         }
         return R;
     }
-    cross_matrix(c, R, C);
+    ttc_matrix(c, R, C);
     mgi_qr(R, C, c->A, c->Q);
     for (mango_idx p = 0; p < R; p++)
         memcpy(c->B + p * c->most, c->Q + p * C, (size_t)C * sizeof *c->B);
-    mgi_maxvol(R, C, c->most, c->B, CROSS_TAU, CROSS_SWAPS, c->rows, c->used);
-    const mango_idx best = cross_largest(c, R, C);
+    mgi_maxvol(R, C, c->most, c->B, TTC_TAU, TTC_SWAPS, c->rows, c->used);
+    const mango_idx best = ttc_largest(c, R, C);
     if (!c->used[best])
         mgi_maxvol_force(R, C, c->most, c->B, best, c->rows, c->used);
     const mango_idx more = MGI_MIN(c->grow, MGI_MIN(c->most, R) - C);
@@ -133,7 +133,7 @@ static mango_idx cross_rows(mgi_cross *c, mango_idx R, mango_idx C)
 }
 
 /* The shape of this core's matrix: rows to choose among, columns. */
-static mango_idx cross_shape(const mgi_cross *c, mango_idx *C)
+static mango_idx ttc_shape(const mgi_ttc *c, mango_idx *C)
 {
     const mango_idx j = c->now.core;
     *C = c->now.right ? c->rr[j + 1] : c->rl[j];
@@ -141,7 +141,7 @@ static mango_idx cross_shape(const mgi_cross *c, mango_idx *C)
 }
 
 /* The first r of c->rows become the set. */
-static void cross_keep(mgi_cross *c, mango_idx r)
+static void ttc_keep(mgi_ttc *c, mango_idx r)
 {
     const mango_idx j = c->now.core, n = c->n[j], r1 = c->rl[j], most = c->most;
     for (mango_idx k = 0; k < r; k++) {
@@ -157,15 +157,15 @@ static void cross_keep(mgi_cross *c, mango_idx r)
     *(c->now.right ? c->rl + j + 1 : c->rr + j) = r;
 }
 
-MGI_FN void mgi_cross_choose(mgi_cross *c)
+MGI_FN void mgi_ttc_choose(mgi_ttc *c)
 {
     mango_idx C;
-    const mango_idx R = cross_shape(c, &C);
-    cross_keep(c, cross_rows(c, R, C));
+    const mango_idx R = ttc_shape(c, &C);
+    ttc_keep(c, ttc_rows(c, R, C));
 }
 
 /* One core on; at either end the direction turns and the core comes again. */
-static void cross_step(const mgi_cross *c, mgi_cross_at *at)
+static void ttc_step(const mgi_ttc *c, mgi_ttc_at *at)
 {
     const mango_idx to = at->core + (at->right ? 1 : -1);
     at->next = 0;
@@ -177,7 +177,7 @@ static void cross_step(const mgi_cross *c, mgi_cross_at *at)
 
 /* r of R rows, each choice of them equally likely. Source: R. W. Floyd, in J. Bentley,
  * "Programming pearls: a sample of brilliance", 1987. */
-static void cross_some(mgi_cross *c, mango_idx r, mango_idx R, mango_rng *rng)
+static void ttc_some(mgi_ttc *c, mango_idx r, mango_idx R, mango_rng *rng)
 {
     memset(c->used, 0, (size_t)R);
     for (mango_idx k = 0; k < r; k++) {
@@ -188,49 +188,49 @@ static void cross_some(mgi_cross *c, mango_idx r, mango_idx R, mango_rng *rng)
 }
 
 /* Random sets of one direction, up to r rows each. */
-static void cross_draw(mgi_cross *c, int right, mango_rng *rng)
+static void ttc_draw(mgi_ttc *c, int right, mango_rng *rng)
 {
     c->now.right = right;
     for (mango_idx i = 0; i + 1 < c->d; i++) {
         mango_idx C;
         c->now.core = right ? i : c->d - 1 - i;
-        const mango_idx R = cross_shape(c, &C), r = MGI_MIN(c->r, R);
-        cross_some(c, r, R, rng);
-        cross_keep(c, r);
+        const mango_idx R = ttc_shape(c, &C), r = MGI_MIN(c->r, R);
+        ttc_some(c, r, R, rng);
+        ttc_keep(c, r);
     }
 }
 
-static void cross_sets(mgi_cross *c)
+static void ttc_sets(mgi_ttc *c)
 {
     mango_rng rng;
-    mango_rng_init(&rng, c->o->seed, CROSS_RNG_SETS, c->round++);
+    mango_rng_init(&rng, c->o->seed, TTC_RNG_SETS, c->round++);
     for (mango_idx j = 0; j <= c->d; j++)
         c->rl[j] = c->rr[j] = 1;
-    cross_draw(c, 1, &rng);
-    cross_draw(c, 0, &rng);
+    ttc_draw(c, 1, &rng);
+    ttc_draw(c, 0, &rng);
     c->now.core = c->d - 1;
     c->now.right = 0;
     c->now.next = 0;
 }
 
-MGI_FN void mgi_cross_restart(mgi_cross *c, uint64_t round)
+MGI_FN void mgi_ttc_restart(mgi_ttc *c, uint64_t round)
 {
     c->round = round;
     c->told = 0;
     c->best = c->worst = 0.0;
     mgi_seen_clear(&c->seen);
-    cross_sets(c);
+    ttc_sets(c);
 }
 
 /* ---- values ---------------------------------------------------------------------- */
 
-MGI_FN mango_idx mgi_cross_gather(mgi_cross *c)
+MGI_FN mango_idx mgi_ttc_gather(mgi_ttc *c)
 {
-    const mango_idx size = mgi_cross_size(c);
+    const mango_idx size = mgi_ttc_size(c);
     mango_idx n = 0;
     for (mango_idx q = 0; q < size; q++) {
-        mgi_cross_entry(c, c->now.core, q);
-        mgi_cross_code(c, c->Ic);
+        mgi_ttc_entry(c, c->now.core, q);
+        mgi_ttc_code(c, c->Ic);
         const double *y = mgi_seen_find(&c->seen, mgi_seen_key(c->o->d, c->Ic));
         c->Z[q] = y ? *y : MGI_NAN;
         n += !mgi_is_nan(c->Z[q]);
@@ -238,7 +238,7 @@ MGI_FN mango_idx mgi_cross_gather(mgi_cross *c)
     return n;
 }
 
-MGI_FN void mgi_cross_tell(mgi_cross *c, const mgi_tells *t)
+MGI_FN void mgi_ttc_tell(mgi_ttc *c, const mgi_tells *t)
 {
     for (mango_idx k = 0; k < t->n; k++) {
         const mango_told row = mgi_told_at(t, k);
@@ -255,12 +255,12 @@ MGI_FN void mgi_cross_tell(mgi_cross *c, const mgi_tells *t)
 /* ---- ask ------------------------------------------------------------------------- */
 
 /* The next entry of the core at `at` that was not seen, into I; 0: none is left. */
-static int cross_next(mgi_cross *c, mgi_cross_at *at, mango_idx *I, int take)
+static int ttc_next(mgi_ttc *c, mgi_ttc_at *at, mango_idx *I, int take)
 {
-    const mango_idx size = cross_entries(c, at->core);
+    const mango_idx size = ttc_entries(c, at->core);
     for (; at->next < size; at->next++) {
-        mgi_cross_entry(c, at->core, at->next);
-        mgi_cross_code(c, I);
+        mgi_ttc_entry(c, at->core, at->next);
+        mgi_ttc_code(c, I);
         const uint64_t key = mgi_seen_key(c->o->d, I);
         if (mgi_seen_find(&c->seen, key))
             continue;
@@ -273,24 +273,24 @@ static int cross_next(mgi_cross *c, mgi_cross_at *at, mango_idx *I, int take)
 
 /* Learn from cores whose entries were all asked, until one has some that were not. Where
  * a sweep there and back has none, all sets are drawn anew. */
-static void cross_advance(mgi_cross *c)
+static void ttc_advance(mgi_ttc *c)
 {
     for (int again = 0; again < 3; again++) {
         for (mango_idx i = 0; i < 2 * c->d + 2; i++) {
-            if (cross_next(c, &c->now, c->Ic, 0))
+            if (ttc_next(c, &c->now, c->Ic, 0))
                 return;
             c->learn((mango_opt *)c->o);
-            cross_step(c, &c->now);
+            ttc_step(c, &c->now);
         }
-        cross_sets(c);
+        ttc_sets(c);
     }
 }
 
 /* A uniform code, for one that was not seen several tries. */
-static void cross_random(mgi_cross *c, uint64_t number, mango_idx *I)
+static void ttc_random(mgi_ttc *c, uint64_t number, mango_idx *I)
 {
     mango_rng rng;
-    mango_rng_init(&rng, c->o->seed, CROSS_RNG_CODE, number);
+    mango_rng_init(&rng, c->o->seed, TTC_RNG_CODE, number);
     for (int i = 0; i < 4; i++) {
         for (mango_idx j = 0; j < c->o->d; j++)
             I[j] = mango_rng_int(&rng, c->o->n[j]);
@@ -302,15 +302,15 @@ static void cross_random(mgi_cross *c, uint64_t number, mango_idx *I)
     }
 }
 
-MGI_FN void mgi_cross_ask(mgi_cross *c, mango_idx cap, mango_idx *K, mango_idx *I)
+MGI_FN void mgi_ttc_ask(mgi_ttc *c, mango_idx cap, mango_idx *K, mango_idx *I)
 {
     const int own = *K == 0;
     mango_idx k = 0, ahead = 0;
     *K = mgi_opt_wanted(c->batch, cap, *K);
-    cross_advance(c);
-    mgi_cross_at at = c->last = c->now;
+    ttc_advance(c);
+    mgi_ttc_at at = c->last = c->now;
     while (k < *K) {
-        if (ahead <= 2 * c->d && cross_next(c, &at, I + k * c->o->d, 1)) {
+        if (ahead <= 2 * c->d && ttc_next(c, &at, I + k * c->o->d, 1)) {
             k++;
             continue;
         }
@@ -318,9 +318,9 @@ MGI_FN void mgi_cross_ask(mgi_cross *c, mango_idx cap, mango_idx *K, mango_idx *
             break;
         c->straight = ahead == 0 ? k : c->straight;
         if (ahead++ < 2 * c->d) {
-            cross_step(c, &at);
+            ttc_step(c, &at);
         } else {
-            cross_random(c, c->o->asked + (uint64_t)k, I + k * c->o->d);
+            ttc_random(c, c->o->asked + (uint64_t)k, I + k * c->o->d);
             k++;
         }
     }
@@ -333,7 +333,7 @@ MGI_FN void mgi_cross_ask(mgi_cross *c, mango_idx cap, mango_idx *K, mango_idx *
 
 /* ---- words ----------------------------------------------------------------------- */
 
-MGI_FN void mgi_cross_explain(const mgi_cross *c, mgi_str *s)
+MGI_FN void mgi_ttc_explain(const mgi_ttc *c, mgi_str *s)
 {
     mgi_str_printf(s, "core %td of %td, going %s; %td values told", c->now.core + 1, c->d,
                    c->now.right ? "right" : "left", c->told);
@@ -351,7 +351,7 @@ MGI_FN void mgi_cross_explain(const mgi_cross *c, mgi_str *s)
         mgi_str_printf(s, "and %td modes more\n", c->d - 24);
 }
 
-MGI_FN void mgi_cross_why(const mgi_cross *c, mango_idx k, mgi_str *s)
+MGI_FN void mgi_ttc_why(const mgi_ttc *c, mango_idx k, mgi_str *s)
 {
     if (k < c->straight)
         mgi_str_printf(s, "an entry of core %td, going %s: a level between the codes of its "
@@ -363,7 +363,7 @@ MGI_FN void mgi_cross_why(const mgi_cross *c, mango_idx k, mgi_str *s)
 /* ---- life ------------------------------------------------------------------------ */
 
 /* Pieces of memory in one order: planned with take = 0, then taken. */
-static void cross_pieces(mgi_cross *c, int take)
+static void ttc_pieces(mgi_ttc *c, int take)
 {
     mgi_arena *a = &c->arena;
     const mango_idx d = c->d, sets = (d + 1) * c->most, rows = c->size / c->most;
@@ -387,7 +387,7 @@ static void cross_pieces(mgi_cross *c, int take)
     }
 }
 
-MGI_FN mango_status mgi_cross_init(mgi_cross *c, mango_opt *o, mango_idx most, int quantized,
+MGI_FN mango_status mgi_ttc_init(mgi_ttc *c, mango_opt *o, mango_idx most, int quantized,
                                    int kept, mango_err *err)
 {
     c->o = o;
@@ -395,16 +395,16 @@ MGI_FN mango_status mgi_cross_init(mgi_cross *c, mango_opt *o, mango_idx most, i
     c->quantized = quantized;
     mgi_arena_init(&c->arena, &o->al);
     c->coarse = mgi_new(&o->al, o->d, sizeof *c->coarse);
-    mango_status st = c->coarse ? mgi_seen_init(&c->seen, CROSS_SEEN, &o->al) : MANGO_E_MEM;
+    mango_status st = c->coarse ? mgi_seen_init(&c->seen, TTC_SEEN, &o->al) : MANGO_E_MEM;
     if (st == MANGO_OK) {
-        cross_plan(c, kept);
-        cross_pieces(c, 0);
+        ttc_plan(c, kept);
+        ttc_pieces(c, 0);
         st = mgi_arena_commit(&c->arena);
     }
     if (st < 0)
         return mgi_fail(err, st, "%s: out of memory for %td cores of rank %td",
                         o->opt.preset, c->d, c->most);
-    cross_pieces(c, 1);
+    ttc_pieces(c, 1);
     if (quantized)
         mgi_qtt_modes(o->d, c->coarse, c->n);
     else
@@ -415,7 +415,7 @@ MGI_FN mango_status mgi_cross_init(mgi_cross *c, mango_opt *o, mango_idx most, i
     return MANGO_OK;
 }
 
-MGI_FN void mgi_cross_free(mgi_cross *c)
+MGI_FN void mgi_ttc_free(mgi_ttc *c)
 {
     if (!c->o)
         return;
@@ -425,10 +425,10 @@ MGI_FN void mgi_cross_free(mgi_cross *c)
     mgi_arena_free(&c->arena);
 }
 
-#undef CROSS_RNG_SETS
-#undef CROSS_RNG_CODE
-#undef CROSS_CORE
-#undef CROSS_ALL
-#undef CROSS_SEEN
-#undef CROSS_TAU
-#undef CROSS_SWAPS
+#undef TTC_RNG_SETS
+#undef TTC_RNG_CODE
+#undef TTC_CORE
+#undef TTC_ALL
+#undef TTC_SEEN
+#undef TTC_TAU
+#undef TTC_SWAPS

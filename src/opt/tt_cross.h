@@ -1,4 +1,4 @@
-/* cross.h - cross approximation of a tensor in the format of a tensor train: which entries
+/* tt_cross.h - cross approximation of a tensor in the format of a tensor train: which entries
  * does a sweep look at, what are their values, which of them does it keep?
  *
  *        left set j          core j          right set j+1
@@ -14,20 +14,20 @@
  * Source: Oseledets, Tyrtyshnikov, "TT-cross approximation for multidimensional arrays",
  * 2010.
  * SPDX-License-Identifier: MIT */
-#ifndef MGI_CROSS_H
-#define MGI_CROSS_H
+#ifndef MGI_TTC_H
+#define MGI_TTC_H
 
 #include "maxvol.h"
 #include "method.h"
 #include "seen.h"
 
 /* A core and a direction, and the entries of it that were handed out. */
-typedef struct mgi_cross_at {
+typedef struct mgi_ttc_at {
     mango_idx core, next;
     int right;
-} mgi_cross_at;
+} mgi_ttc_at;
 
-typedef struct mgi_cross {
+typedef struct mgi_ttc {
     mgi_arena arena;
     mgi_seen seen;
     const mango_opt *o;
@@ -40,7 +40,7 @@ typedef struct mgi_cross {
     mango_idx *rl, *rr;          /* (d+1) rows of left set j, of right set j           */
     int32_t *Ll, *Lp;            /* (d+1, most) left set j: level of mode j-1, row of j-1 */
     int32_t *Rl, *Rp;            /* (d+1, most) right set j: level of mode j, row of j+1  */
-    mgi_cross_at now;
+    mgi_ttc_at now;
     uint64_t round;              /* how often the sets were drawn at random */
     mango_idx size;              /* entries of the largest core */
     double *Z;                   /* (size) values of now.core, entry a + r_j (i + n_j b) */
@@ -51,41 +51,41 @@ typedef struct mgi_cross {
     mango_idx *Iq, *Ic;          /* (d), (o->d) a code on its way */
     mango_idx told;              /* finite values so far */
     double best, worst;          /* of them */
-    mgi_cross_at last;           /* where the last ask began */
+    mgi_ttc_at last;           /* where the last ask began */
     mango_idx straight;          /* so many of the last ask are of that core */
-} mgi_cross;
+} mgi_ttc;
 
 /* The options of all methods by cross approximation, for their tables. */
-#define MGI_CROSS_OPTIONS(r)                                                                  \
+#define MGI_TTC_OPTIONS(r)                                                                  \
     {"k", "codes of one ask at most", MANGO_OPT_INT, 1, 1 << 20, 100, 0, NULL, NULL},         \
     {"r", "rank it begins with: rows of an index set", MANGO_OPT_INT, 1, 32, r, 0, NULL, NULL}
 
-/* mgi_cross_init - modes, memory, the options k and r. most: the largest rank. Of a mode
+/* mgi_ttc_init - modes, memory, the options k and r. most: the largest rank. Of a mode
  * of too many levels so many are looked at, evenly spaced, that a core has at most 2^16
  * entries and, where the method keeps them (kept), all cores 2^24; if that is not enough
  * ranks are lower. */
-MGI_FN mango_status mgi_cross_init(mgi_cross *c, mango_opt *o, mango_idx most, int quantized,
+MGI_FN mango_status mgi_ttc_init(mgi_ttc *c, mango_opt *o, mango_idx most, int quantized,
                                    int kept, mango_err *err);
-MGI_FN void mgi_cross_free(mgi_cross *c);
-/* mgi_cross_restart - no values, new random sets, at the last core going left. */
-MGI_FN void mgi_cross_restart(mgi_cross *c, uint64_t round);
+MGI_FN void mgi_ttc_free(mgi_ttc *c);
+/* mgi_ttc_restart - no values, new random sets, at the last core going left. */
+MGI_FN void mgi_ttc_restart(mgi_ttc *c, uint64_t round);
 
-/* mgi_cross_ask - as mgi_method.ask: entries of this core not yet seen; where more are
+/* mgi_ttc_ask - as mgi_method.ask: entries of this core not yet seen; where more are
  * wanted those of the cores that come next, by today's sets; at the end random codes. */
-MGI_FN void mgi_cross_ask(mgi_cross *c, mango_idx cap, mango_idx *K, mango_idx *I);
-MGI_FN void mgi_cross_tell(mgi_cross *c, const mgi_tells *t);
+MGI_FN void mgi_ttc_ask(mgi_ttc *c, mango_idx cap, mango_idx *K, mango_idx *I);
+MGI_FN void mgi_ttc_tell(mgi_ttc *c, const mgi_tells *t);
 
 /* For learn: entries of this core; their values into Z, NaN for those missing, and how
  * many there are; the rows of Z's matrix become a set. B holds coefficients then. */
-MGI_FN mango_idx mgi_cross_size(const mgi_cross *c);
-MGI_FN mango_idx mgi_cross_gather(mgi_cross *c);
-MGI_FN void mgi_cross_choose(mgi_cross *c);
+MGI_FN mango_idx mgi_ttc_size(const mgi_ttc *c);
+MGI_FN mango_idx mgi_ttc_gather(mgi_ttc *c);
+MGI_FN void mgi_ttc_choose(mgi_ttc *c);
 
 /* The code of entry q of a core, as cores have it, into c->Iq; from that the code. */
-MGI_FN void mgi_cross_entry(mgi_cross *c, mango_idx core, mango_idx q);
-MGI_FN void mgi_cross_code(mgi_cross *c, mango_idx *I);
+MGI_FN void mgi_ttc_entry(mgi_ttc *c, mango_idx core, mango_idx q);
+MGI_FN void mgi_ttc_code(mgi_ttc *c, mango_idx *I);
 
-MGI_FN void mgi_cross_explain(const mgi_cross *c, mgi_str *s);
-MGI_FN void mgi_cross_why(const mgi_cross *c, mango_idx k, mgi_str *s);
+MGI_FN void mgi_ttc_explain(const mgi_ttc *c, mgi_str *s);
+MGI_FN void mgi_ttc_why(const mgi_ttc *c, mango_idx k, mgi_str *s);
 
 #endif
