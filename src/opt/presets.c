@@ -14,12 +14,12 @@
         "the paper's TT-s, quantized: learns from the best of 5")                        \
     ROW("tt-b", protes, "k=25,k_top=5,quantized=1",                                      \
         "the paper's TT-b, quantized: learns from the best 5 of 25")                     \
+    ROW("ttopt", ttopt, "", "TTOpt: entries of a cross approximation of rank 4, by maxvol")   \
+    ROW("ttopt-q", ttopt, "quantized=1", "TTOpt on bits: modes of 2^q levels as q of 2") \
     ROW("tt-exp", protes, "lr=0.1,quantized=1",                                          \
         "TT that explores, quantized: the best 10 of 100, twice the learning rate")      \
     ROW("protes", protes, "", "PROTES as its authors publish it, not quantized")         \
     ROW("gp-latent", gp_latent, "", "latents: candidates screened by a Gaussian process")   \
-    ROW("ttopt", ttopt, "", "TTOpt: entries of a cross approximation of rank 4, by maxvol")   \
-    ROW("ttopt-q", ttopt, "quantized=1", "TTOpt on bits: modes of 2^q levels as q of 2") \
     ROW("one-plus-one", one_plus_one, "", "(1+1) evolution strategy: a mutant of the best") \
     ROW("auto", auto, "", "ours: the methods that fit the space, under a bandit")             \
     ROW("ga-blocks", ga_blocks, "", "GA on a grid of codes: blocks, moved blocks, tiles")  \
