@@ -24,6 +24,7 @@
     ROW("auto", auto, "", "ours: the methods that fit the space, under a bandit")             \
     ROW("ga-blocks", ga_blocks, "", "GA on a grid of codes: blocks, moved blocks, tiles")  \
     ROW("ga", ga, "", "genetic algorithm of closed-loop experiments: children of the best")  \
+    ROW("ga-blocks", ga_blocks, "", "GA on a grid of codes: blocks, moved blocks, tiles")  \
     ROW("random", random, "", "uniform random search: the baseline that learns nothing")
 
 #define PRESET_DECLARE(name, method, options, meaning) \
