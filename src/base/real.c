@@ -5,6 +5,8 @@
  *   erf: Taylor series around the nearest quarter, from erf'' = -2 x erf'
  *   atan: twice atan t = 2 atan(t/(1 + sqrt(1 + t^2))), then the series on |t| < 1/5
  *   pow: exp(y log x) with the logarithm and the product in double-double
+ *   Phi: (1 + erf(x/sqrt 2))/2; its inverse from the rational formula 26.2.23 of
+ *        Abramowitz and Stegun by three steps of Newton
  * Every truncation is below 2^-56 of the result; the bounds are in real.h.
  * SPDX-License-Identifier: MIT */
 #include "real.h"
@@ -229,6 +231,27 @@ double mgi_atan(double x)
     const double a = fabs(x);
     const double y = a > 1.0 ? 0.25 * REAL_2PI - real_atan(1.0 / a) : real_atan(a);
     return signbit(x) ? -y : y;
+}
+
+double mgi_normal_cdf(double x)
+{
+    return 0.5 + 0.5 * mgi_erf(x * 0.70710678118654752);
+}
+
+double mgi_normal_quantile(double p)
+{
+    if (!(p > 0.0 && p < 1.0))
+        return mgi_is_nan(p) ? p : p > 0.0 ? (double)INFINITY : -(double)INFINITY;
+    const double q = p < 0.5 ? p : 1.0 - p; /* exact */
+    const double t = sqrt(-2.0 * mgi_log(q));
+    const double a = 2.515517 + t * (0.802853 + t * 0.010328);
+    const double b = 1.0 + t * (1.432788 + t * (0.189269 + t * 0.001308));
+    double x = a / b - t; /* the lower tail, off by 5e-4 at most */
+    for (int i = 0; i < 3; i++) {
+        const double density = 0.39894228040143268 * mgi_exp(-0.5 * x * x);
+        x -= (mgi_normal_cdf(x) - q) / density;
+    }
+    return p < 0.5 ? x : -x;
 }
 
 double mgi_pow(double x, double y)

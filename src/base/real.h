@@ -16,6 +16,10 @@ MGI_FN double mgi_cos2pi(double x);
 MGI_FN double mgi_erf(double x);
 MGI_FN double mgi_atan(double x);
 MGI_FN double mgi_pow(double x, double y); /* x > 0; NaN otherwise, but x^0 = 1 */
+/* Phi(x), the distribution of N(0,1), to 2e-16; its inverse for 0 < p < 1, which gives p
+ * back to 4e-16 (0 and less: -inf, 1 and more: inf). */
+MGI_FN double mgi_normal_cdf(double x);
+MGI_FN double mgi_normal_quantile(double p);
 /* Single versions: the double one rounded, which is the correctly rounded
  * result but for 1e-7 of cases. */
 MGI_FN float mgi_expf(float x);

@@ -22,9 +22,10 @@
     ROW("gp-latent", gp_latent, "", "latents: candidates screened by a Gaussian process")   \
     ROW("one-plus-one", one_plus_one, "", "(1+1) evolution strategy: a mutant of the best") \
     ROW("auto", auto, "", "ours: the methods that fit the space, under a bandit")             \
-    ROW("ga-blocks", ga_blocks, "", "GA on a grid of codes: blocks, moved blocks, tiles")  \
     ROW("ga", ga, "", "genetic algorithm of closed-loop experiments: children of the best")  \
     ROW("ga-blocks", ga_blocks, "", "GA on a grid of codes: blocks, moved blocks, tiles")  \
+    ROW("sep-cma", sep_cma, "", "CMA-ES with a diagonal covariance: for many modes")     \
+    ROW("diag-cma", sep_cma, "", "another name of sep-cma")                               \
     ROW("random", random, "", "uniform random search: the baseline that learns nothing")
 
 #define PRESET_DECLARE(name, method, options, meaning) \

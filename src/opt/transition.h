@@ -1,0 +1,48 @@
+/* transition.h - modes as real axes, for methods that move in R^d.
+ *
+ * Each axis t is measured in standard deviations of what a code is like before anything
+ * is known, so that one step size serves all kinds:
+ *   choice    t = Phi^-1((i + 1/2)/n),  i = floor(n Phi(t)): N(0,1) gives every level
+ *             the same chance                                                        (1)
+ *   latent    t = lo + i (hi - lo)/(n - 1), i the nearest: facts.prior NORMAL          (2)
+ *   interval  t = sqrt(12) (i/(n - 1) - 1/2): MANGO_REAL                               (3)
+ * Methods are told the place t of the level that was shown, not the t that they drew.
+ * Levels of a codebook may be renamed: ordered along the first principal axis of its
+ * points, so that neighbours on t look alike.                                          (4)
+ * Source: (1) is TransitionChoice of Nevergrad (Rapin and Teytaud, 2018), as its
+ * continuous methods see it.
+ * SPDX-License-Identifier: MIT */
+#ifndef MGI_TRANSITION_H
+#define MGI_TRANSITION_H
+
+#include "method.h"
+
+typedef struct mgi_axes {
+    mango_alloc al;
+    mango_idx d;
+    const mango_idx *n;       /* (d) of the optimizer                              */
+    int latent;               /* (2) for all modes                                 */
+    double lo, hi;
+    mango_idx same;           /* levels of mode 0; `place` is of modes with so many */
+    double *place;            /* (same) of (1); NULL: computed                     */
+    mango_idx cells;          /* modes 0 .. cells-1 are renamed; 0: none           */
+    mango_idx *rank, *level;  /* (n[0]) level -> its rank along the axis, and back  */
+} mgi_axes;
+
+/* rename: 1: (4), where the facts have levels. free is legal after a failure. */
+MGI_FN mango_status mgi_axes_create(mgi_axes *a, const mango_opt *o, int rename,
+                                    mango_err *err);
+MGI_FN void mgi_axes_free(mgi_axes *a);
+
+/* The place of level i of mode j, and the level at t, whatever t is (NaN: a level too). */
+MGI_FN double mgi_axes_place(const mgi_axes *a, mango_idx j, mango_idx i);
+MGI_FN mango_idx mgi_axes_level(const mgi_axes *a, mango_idx j, double t);
+
+/* A whole code: I (d) to its places t (d), and back. */
+MGI_FN void mgi_axes_places(const mgi_axes *a, const mango_idx *I, double *t);
+MGI_FN void mgi_axes_code(const mgi_axes *a, const double *t, mango_idx *I);
+
+/* t of a uniform u in [0,1): every level of mode j has the same chance. */
+MGI_FN mango_idx mgi_axes_uniform(const mgi_axes *a, mango_idx j, double u);
+
+#endif
