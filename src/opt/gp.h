@@ -80,11 +80,9 @@ MGI_FN void mgi_gp_predict(mgi_gp *g, mango_idx m, const float *x, double *mean,
 /* mgi_order - numbers 0..n-1 into `order`, best first: larger y, then larger tie (NULL:
  * none), then the smaller number. y without NaN. n log n, nothing allocated.
  * mgi_scores - z_i = Phi^-1((r_i + 1/2)/n) of the rank r_i from the worst, equal ones
- * share the mean of their ranks; order (n) is scratch, filled as by mgi_order.
- * mgi_normal_quantile - Phi^-1(p), 0 < p < 1, relative error below 1e-8. */
+ * share the mean of their ranks; order (n) is scratch, filled as by mgi_order. */
 MGI_FN void mgi_order(mango_idx n, const double *y, const double *tie, mango_idx *order);
 MGI_FN void mgi_scores(mango_idx n, const double *y, const double *tie, mango_idx *order,
                        double *z);
-MGI_FN double mgi_normal_quantile(double p);
 
 #endif

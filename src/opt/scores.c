@@ -1,28 +1,10 @@
 /* scores.c - ranks and their normal scores: values without their scale.
  *
  *   z_i = Phi^-1((r_i + 1/2)/n),   r_i = 0 .. n-1 the rank of y_i from the worst      (1)
- *   Phi^-1(p), p < 1/2: two of Newton's steps on Phi(z) = (1 + erf(z/sqrt 2))/2 from a
- *   start that is good to .003, -z = t - (a0 + a1 t)/(1 + b1 t + b2 t^2),
- *   t = sqrt(-2 log p)                                                              (2)
- * Source: (1) Blom, "Statistical Estimates and Transformed Beta-Variables", 1958;
- * (2) Abramowitz, Stegun, "Handbook of Mathematical Functions", 1964, 26.2.22.
+ * Source: Blom, "Statistical Estimates and Transformed Beta-Variables", 1958.
  * SPDX-License-Identifier: MIT */
 #include "../base/real.h"
 #include "gp.h"
-
-#define SCORES_SQRT2 1.4142135623730951
-#define SCORES_ROOT2PI 2.5066282746310002 /* sqrt(2 pi) */
-
-MGI_FN double mgi_normal_quantile(double p)
-{
-    const double low = p < 0.5 ? p : 1.0 - p, t = sqrt(-2.0 * mgi_log(low));
-    double z = (2.30753 + 0.27061 * t) / (1.0 + t * (0.99229 + 0.04481 * t)) - t; /* (2) */
-    for (int i = 0; i < 2; i++) {
-        const double off = 0.5 * (1.0 + mgi_erf(z / SCORES_SQRT2)) - low;
-        z -= off * SCORES_ROOT2PI * mgi_exp(0.5 * z * z);
-    }
-    return p < 0.5 ? z : -z;
-}
 
 /* Does a come before b? */
 static int scores_before(const double *y, const double *tie, mango_idx a, mango_idx b)
@@ -83,6 +65,3 @@ MGI_FN void mgi_scores(mango_idx n, const double *y, const double *tie, mango_id
             z[order[k]] = score;
     }
 }
-
-#undef SCORES_SQRT2
-#undef SCORES_ROOT2PI
