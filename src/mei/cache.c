@@ -23,6 +23,12 @@ static void cache_del_columns(const mgi_cache *c)
     mgi_del(&c->al, c->code, c->cap * c->d, sizeof *c->code);
     mgi_del(&c->al, c->y, c->cap, sizeof *c->y);
     mgi_del(&c->al, c->m2, c->cap, sizeof *c->m2);
+    mgi_del(&c->al, c->tie, c->cap, sizeof *c->tie);
+    mgi_del(&c->al, c->ask, c->cap, sizeof *c->ask);
+    mgi_del(&c->al, c->head, c->cap, sizeof *c->head);
+    mgi_del(&c->al, c->all, c->cap, sizeof *c->all);
+    mgi_del(&c->al, c->mean, c->cap, sizeof *c->mean);
+    mgi_del(&c->al, c->sum2, c->cap, sizeof *c->sum2);
     mgi_del(&c->al, c->seen, c->cap, sizeof *c->seen);
     mgi_del(&c->al, c->good, c->cap, sizeof *c->good);
     mgi_del(&c->al, c->out, c->cap, sizeof *c->out);
@@ -34,6 +40,12 @@ void mgi_cache_free(mgi_cache *c)
 {
     cache_del_columns(c);
     mgi_del(&c->al, c->slot, c->slots, sizeof *c->slot);
+}
+
+/* Is the row to be found by its code? Where nothing is found but heads, heads alone. */
+static int cache_linked(const mgi_cache *c, mango_idx row)
+{
+    return c->indexed || c->head[row] == row;
 }
 
 /* FNV-1a over 32-bit levels, then mixed so that the high bits are good. */
@@ -64,7 +76,7 @@ static mango_status cache_slots(mgi_cache *c, mango_idx rows)
     mango_idx want = 64;
     while (want < 2 * rows)
         want *= 2;
-    if (!c->indexed || want <= c->slots)
+    if (want <= c->slots)
         return MANGO_OK;
     mango_idx *slot = mgi_new(&c->al, want, sizeof *slot);
     if (!slot)
@@ -73,7 +85,8 @@ static mango_status cache_slots(mgi_cache *c, mango_idx rows)
     c->slot = slot;
     c->slots = want;
     for (mango_idx i = 0; i < c->n; i++)
-        cache_link(c, i);
+        if (cache_linked(c, i))
+            cache_link(c, i);
     return MANGO_OK;
 }
 
@@ -86,6 +99,27 @@ static void *cache_longer(const mgi_cache *c, const void *old, mango_idx rows,
     return p;
 }
 
+/* Longer columns in x, with what c has in them; 0: not all. */
+static int cache_columns(const mgi_cache *c, mgi_cache *x)
+{
+    x->code = cache_longer(c, c->code, x->cap, c->d, sizeof *x->code);
+    x->y = cache_longer(c, c->y, x->cap, 1, sizeof *x->y);
+    x->m2 = cache_longer(c, c->m2, x->cap, 1, sizeof *x->m2);
+    x->tie = cache_longer(c, c->tie, x->cap, 1, sizeof *x->tie);
+    x->seen = cache_longer(c, c->seen, x->cap, 1, sizeof *x->seen);
+    x->good = cache_longer(c, c->good, x->cap, 1, sizeof *x->good);
+    x->out = cache_longer(c, c->out, x->cap, 1, sizeof *x->out);
+    x->order = cache_longer(c, c->order, x->cap, 1, sizeof *x->order);
+    x->place = cache_longer(c, c->place, x->cap, 1, sizeof *x->place);
+    x->ask = cache_longer(c, c->ask, x->cap, 1, sizeof *x->ask);
+    x->head = cache_longer(c, c->head, x->cap, 1, sizeof *x->head);
+    x->all = cache_longer(c, c->all, x->cap, 1, sizeof *x->all);
+    x->mean = cache_longer(c, c->mean, x->cap, 1, sizeof *x->mean);
+    x->sum2 = cache_longer(c, c->sum2, x->cap, 1, sizeof *x->sum2);
+    return x->code && x->y && x->m2 && x->tie && x->seen && x->good && x->out && x->order &&
+           x->place && x->ask && x->head && x->all && x->mean && x->sum2;
+}
+
 mango_status mgi_cache_reserve(mgi_cache *c, mango_idx more)
 {
     mango_idx rows, cells;
@@ -96,15 +130,7 @@ mango_status mgi_cache_reserve(mgi_cache *c, mango_idx more)
         return MANGO_OK;
     mgi_cache x = *c;
     x.cap = MGI_MAX(rows, 2 * c->cap);
-    x.code = cache_longer(c, c->code, x.cap, c->d, sizeof *x.code);
-    x.y = cache_longer(c, c->y, x.cap, 1, sizeof *x.y);
-    x.m2 = cache_longer(c, c->m2, x.cap, 1, sizeof *x.m2);
-    x.seen = cache_longer(c, c->seen, x.cap, 1, sizeof *x.seen);
-    x.good = cache_longer(c, c->good, x.cap, 1, sizeof *x.good);
-    x.out = cache_longer(c, c->out, x.cap, 1, sizeof *x.out);
-    x.order = cache_longer(c, c->order, x.cap, 1, sizeof *x.order);
-    x.place = cache_longer(c, c->place, x.cap, 1, sizeof *x.place);
-    const int ok = x.code && x.y && x.m2 && x.seen && x.good && x.out && x.order && x.place;
+    const int ok = cache_columns(c, &x);
     cache_del_columns(ok ? c : &x);
     if (ok)
         *c = x;
@@ -118,6 +144,18 @@ static int cache_same(const mgi_cache *c, mango_idx row, const mango_idx *I)
     while (j < c->d && code[j] == I[j])
         j++;
     return j == c->d;
+}
+
+mango_idx mgi_cache_first(const mgi_cache *c, const mango_idx *I)
+{
+    uint64_t h = CACHE_SEED;
+    for (mango_idx j = 0; j < c->d; j++)
+        h = cache_mix(h, (uint32_t)I[j]);
+    mango_idx s = c->slots > 0 ? cache_slot(c, h) : -1;
+    for (; s >= 0 && c->slot[s] != 0; s = (s + 1) & (c->slots - 1))
+        if (cache_same(c, c->slot[s] - 1, I))
+            return c->head[c->slot[s] - 1];
+    return -1;
 }
 
 mango_idx mgi_cache_find(const mgi_cache *c, const mango_idx *I)
@@ -140,14 +178,17 @@ mango_idx mgi_cache_find(const mgi_cache *c, const mango_idx *I)
 mango_idx mgi_cache_push(mgi_cache *c, const mango_idx *I)
 {
     const mango_idx row = c->n;
+    const mango_idx first = mgi_cache_first(c, I);
     assert(row < c->cap);
     for (mango_idx j = 0; j < c->d; j++)
         c->code[row * c->d + j] = (int32_t)I[j];
     c->y[row] = MGI_NAN;
-    c->m2[row] = 0.0;
-    c->seen[row] = c->good[row] = c->out[row] = 0;
+    c->m2[row] = c->tie[row] = c->mean[row] = c->sum2[row] = 0.0;
+    c->seen[row] = c->good[row] = c->out[row] = c->all[row] = 0;
+    c->ask[row] = UINT64_MAX;
+    c->head[row] = first >= 0 ? first : row;
     c->n++;
-    if (c->indexed)
+    if (cache_linked(c, row))
         cache_link(c, row);
     return row;
 }
@@ -157,15 +198,23 @@ int mgi_cache_whole(const mgi_cache *c, mango_idx row)
     return c->seen[row] >= c->shows;
 }
 
+/* One more of n values with this mean and these squared distances from it. */
+static void cache_add(mango_idx *n, double *mean, double *m2, double y)
+{
+    const double was = *n > 0 ? *mean : 0.0, t = y - was;
+    ++*n;
+    *mean = *n == 1 ? y : was + t / (double)*n;
+    *m2 += *n == 1 ? 0.0 : t * (y - *mean);
+}
+
 int mgi_cache_take(mgi_cache *c, mango_idx row, double y)
 {
     const int was = mgi_cache_whole(c, row);
+    const mango_idx head = c->head[row];
     c->seen[row]++;
     if (mgi_is_finite(y)) {
-        const double mean = c->good[row] > 0 ? c->y[row] : 0.0, t = y - mean;
-        c->good[row]++;
-        c->y[row] = c->good[row] == 1 ? y : mean + t / (double)c->good[row];
-        c->m2[row] += c->good[row] == 1 ? 0.0 : t * (y - c->y[row]);
+        cache_add(c->good + row, c->y + row, c->m2 + row, y);
+        cache_add(c->all + head, c->mean + head, c->sum2 + head, y);
     }
     if (was || !mgi_cache_whole(c, row))
         return 0;

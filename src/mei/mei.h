@@ -266,12 +266,28 @@ typedef struct mango_session_options {
                                    loses nothing in any case */
     const mango_note *notes;    /* (n_notes) up to 32                             */
     mango_idx n_notes;
-    int (*observe)(void *ud, const mango_session *s); /* after each step; non-zero
-                                   stops with MANGO_STOP_USER; NULL: none         */
+    int (*observe)(void *ud, const mango_session *s); /* after each step and each call of
+                                   mango_session_tell; all that reads a session may be
+                                   called. Non-zero: the step, or the next ask, returns
+                                   MANGO_STOP_USER; NULL: none                    */
     void *observe_ud;
+    /* Under noise: */
+    const char *noise;          /* put on the function's values, see mango_noise_parse, keyed
+                                   by seed and presentation; sets `repeat`. NULL: none */
+    double race;                /* share of the budget, 0 .. 1, for a final race of the
+                                   leaders; 0: none; -1: 0.15 with `repeat`, noise, or facts
+                                   that tell of noise, else 0                     */
+    mango_idx race_leaders;     /* codes in it at first, 1 .. 1000; 0: 20         */
+    const mango_idx *start;     /* (n_start, d) codes to begin with, as if offered */
+    mango_idx n_start;
+    mango_status (*ties)(void *ud, mango_idx K, double *tie); /* orders the K codes that the
+                                   function was called with last where their values are
+                                   equal: larger as larger values; called only for a method
+                                   that looks at ties, and not with `noise`       */
+    void *ties_ud;
 } mango_session_options;
 /* mango_session_defaults - options for a preset of mango_opt_preset: budget 1000, seed
- * 0, stop_at NaN, stall 100, shows 1, sync 1. MANGO_E_NAME. */
+ * 0, stop_at NaN, stall 100, shows 1, sync 1, race -1, race_leaders 20. MANGO_E_NAME. */
 MANGO_API mango_status mango_session_defaults_sized(const char *opt,
                                                     mango_session_options *o, size_t size,
                                                     mango_err *err);
@@ -325,6 +341,8 @@ MANGO_API mango_status mango_session_create(mango_session **s, const mango_modes
  * With a journal of format 1 values must come in the order of their ids (else
  * MANGO_E_STATE), one batch at a time.
  *
+ * mango_session_tell_ties - the same with ties (n), NULL: none. See `ties`.
+ *
  * mango_session_offer - codes I (K,d) of the caller's own: a start that is known to be
  * good, the codes of real pictures, the best of a neighbouring neuron. They come out of
  * mango_session_ask as if the optimizer had proposed them, with the ids (K) that this
@@ -339,6 +357,9 @@ MANGO_API mango_status mango_session_ask(mango_session *s, mango_idx cap, mango_
                                          uint64_t *id, mango_idx *I);
 MANGO_API mango_status mango_session_tell(mango_session *s, mango_idx n, const uint64_t *id,
                                           const double *y);
+MANGO_API mango_status mango_session_tell_ties(mango_session *s, mango_idx n,
+                                               const uint64_t *id, const double *y,
+                                               const double *tie);
 MANGO_API mango_status mango_session_offer(mango_session *s, mango_idx K, const mango_idx *I,
                                            uint64_t *id);
 MANGO_API mango_status mango_session_again(mango_session *s, mango_idx n, const uint64_t *id);
@@ -383,7 +404,10 @@ typedef struct mango_session_info {
 MANGO_API mango_status mango_session_get_sized(const mango_session *s,
                                                mango_session_info *info, size_t size);
 #define mango_session_get(s, info) mango_session_get_sized((s), (info), sizeof *(info))
-/* Best code (d) and value, of equal ones the first; MANGO_E_STATE when none. */
+/* Best code (d) and value, of equal ones that of the larger tie, then the first;
+ * MANGO_E_STATE when none. With a race (under noise) it is, of the codes that were shown
+ * again, the one of the highest posterior mean, and that is the value; before any was shown
+ * again, of all codes. */
 MANGO_API mango_status mango_session_best(const mango_session *s, double *y, mango_idx *I);
 /* Query q, 0 .. queries-1, in the order in which they got their value: code (d) and
  * value (NaN: missing); either may be NULL. MANGO_E_ARG out of range. */
@@ -403,6 +427,44 @@ MANGO_API mango_status mango_session_value_sized(const mango_session *s, mango_i
 MANGO_API mango_status mango_session_code(const mango_session *s, uint64_t id, mango_idx *I);
 /* The query that brought improvement i, 0 .. improvements-1; -1 out of range. */
 MANGO_API mango_idx mango_session_improvement(const mango_session *s, mango_idx i);
+/* The same with all that is known of it: when another code became the best. */
+typedef struct mango_improvement {
+    mango_idx query;         /* the code's                                    */
+    mango_idx queries, told; /* how many there were then                      */
+    double y;                /* the best's value then, as mango_session_best  */
+} mango_improvement;
+MANGO_API mango_status mango_session_improved_sized(const mango_session *s, mango_idx i,
+                                                    mango_improvement *improvement,
+                                                    size_t size);
+#define mango_session_improved(s, i, improvement)                                          \
+    mango_session_improved_sized((s), (i), (improvement), sizeof *(improvement))
+
+/* What is known of a code by all its presentations. The standard error takes the variance
+ * of all codes for a guess of the code's own; the interval is mean -+ t se, 95%. */
+typedef struct mango_estimate {
+    uint64_t id;         /* the first of the code's                              */
+    mango_idx n;         /* finite values                                        */
+    double y;            /* with a race: the posterior mean, shrunk to that of all
+                            codes by how often it was shown; else the mean       */
+    double mean, se;     /* se NaN: no code was shown twice                      */
+    double lo, hi;       /* the interval                                         */
+} mango_estimate;
+/* mango_session_estimate - of the code of an id; mango_session_found - of the best, as
+ * mango_session_best (MANGO_E_STATE when none).
+ * mango_session_elites - the best and the next best codes that differ in at least
+ * `distance` modes from all better ones taken: at most `most` into elites, *n of them. */
+MANGO_API mango_status mango_session_estimate_sized(const mango_session *s, uint64_t id,
+                                                    mango_estimate *e, size_t size);
+#define mango_session_estimate(s, id, e)                                                   \
+    mango_session_estimate_sized((s), (id), (e), sizeof *(e))
+MANGO_API mango_status mango_session_found_sized(const mango_session *s, mango_estimate *e,
+                                                 size_t size);
+#define mango_session_found(s, e) mango_session_found_sized((s), (e), sizeof *(e))
+MANGO_API mango_status mango_session_elites_sized(const mango_session *s, mango_idx most,
+                                                  mango_idx distance, mango_idx *n,
+                                                  mango_estimate *elites, size_t size);
+#define mango_session_elites(s, most, distance, n, elites)                                 \
+    mango_session_elites_sized((s), (most), (distance), (n), (elites), sizeof *(elites))
 
 /* ---- search --------------------------------------------------------------- */
 

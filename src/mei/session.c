@@ -13,8 +13,8 @@
 static mango_status session_over(const mango_session *s)
 {
     const mgi_cache *c = &s->cache;
-    if (s->n_better > 0 && !mgi_is_nan(s->stop_at) &&
-        !mgi_session_better(s, s->stop_at, s->best))
+    const int sure = s->n_better > 0 && (!s->noisy || s->again > 1);
+    if (sure && !mgi_is_nan(s->stop_at) && !mgi_session_better(s, s->stop_at, s->best))
         return MANGO_STOP_TARGET;
     if (s->shown >= s->budget)
         return MANGO_STOP_BUDGET;
@@ -23,10 +23,20 @@ static mango_status session_over(const mango_session *s)
     return MANGO_OK;
 }
 
+/* What is left of the budget is the final race's. */
+static int session_final(const mango_session *s)
+{
+    return s->race > 0.0 && s->shown + s->out >= s->budget - mgi_session_share(s) &&
+           mgi_session_share(s) > 0;
+}
+
 /* Nothing can be opened before something that is out is told: the budget is handed out,
- * the last batch repeats codes that are out, or the journal is of one batch at a time. */
+ * the last batch repeats codes that are out, the race is among codes that are told, or the
+ * journal is of one batch at a time. */
 static int session_blocked(const mango_session *s)
 {
+    if (session_final(s))
+        return s->out > 0;
     mango_idx i = s->n_open - 1;
     while (i >= 0 && s->batch[i].offered)
         i--;
@@ -35,9 +45,11 @@ static int session_blocked(const mango_session *s)
            (last && s->format == 1);
 }
 
-/* One more batch and its line. */
+/* One more batch and its line, or a round of the race. */
 static mango_status session_open(mango_session *s)
 {
+    if (session_final(s))
+        return mgi_session_final_open(s);
     const mango_idx first = s->cache.n;
     const mango_status st = mgi_session_batch(s);
     if (st != MANGO_OK || s->cache.n == first)
@@ -54,7 +66,8 @@ mango_status mango_session_ask(mango_session *s, mango_idx cap, mango_idx *K, ui
     MGI_CHECK(&s->err, K && id && I && cap >= 1,
               "mango_session_ask: K, id, I and cap >= 1 expected");
     *K = 0;
-    mango_status st = s->dead;
+    mango_status st = s->dead == MANGO_OK && s->stop ? MANGO_STOP_USER : s->dead;
+    s->stop = 0;
     while (st == MANGO_OK && *K == 0) {
         st = session_over(s);
         if (st != MANGO_OK)
@@ -86,21 +99,41 @@ static mango_status session_check_ids(mango_session *s, mango_idx n, const uint6
     return MANGO_OK;
 }
 
-mango_status mango_session_tell(mango_session *s, mango_idx n, const uint64_t *id,
-                                const double *y)
+/* Values and their ties, NULL: none; the observer is not called. */
+static mango_status session_told(mango_session *s, mango_idx n, const uint64_t *id,
+                                 const double *y, const double *tie)
 {
-    MGI_REQUIRE(s);
     MGI_CHECK(&s->err, n >= 0 && (n == 0 || (id && y)),
               "mango_session_tell: ids and values expected");
     MGI_TRY(s->dead);
     MGI_TRY(session_check_ids(s, n, id));
+    if (tie && s->journal.log.f && s->format == 1)
+        return mgi_fail(&s->err, MANGO_E_STATE,
+                        "mango_session_tell: a journal of format 1 has no ties");
     if (mgi_session_room(s, n) < 0)
         return mgi_fail(&s->err, MANGO_E_MEM, "session: out of memory");
     if (n > 0)
-        MGI_TRY(mgi_session_write_tell(s, n, id, y));
+        MGI_TRY(mgi_session_write_tell(s, n, id, y, tie));
     for (mango_idx i = 0; i < n; i++)
-        MGI_TRY(mgi_session_take(s, (mango_idx)id[i], y[i]));
+        MGI_TRY(mgi_session_take(s, (mango_idx)id[i], y[i], tie ? tie[i] : 0.0));
+    mgi_session_judge(s);
     return MANGO_OK;
+}
+
+mango_status mango_session_tell_ties(mango_session *s, mango_idx n, const uint64_t *id,
+                                     const double *y, const double *tie)
+{
+    MGI_REQUIRE(s);
+    MGI_TRY(session_told(s, n, id, y, tie));
+    if (s->observe && s->observe(s->observe_ud, s) != 0)
+        s->stop = 1;
+    return MANGO_OK;
+}
+
+mango_status mango_session_tell(mango_session *s, mango_idx n, const uint64_t *id,
+                                const double *y)
+{
+    return mango_session_tell_ties(s, n, id, y, NULL);
 }
 
 mango_status mango_session_offer(mango_session *s, mango_idx K, const mango_idx *I,
@@ -154,12 +187,21 @@ mango_status mango_session_note(mango_session *s, const char *key, const char *v
 
 /* ---- a step --------------------------------------------------------------- */
 
-/* Values of the K presentations in s->id, s->J: had, then told. */
-static mango_status session_evaluate(mango_session *s, mango_idx K)
+/* Values of the K presentations in s->id, s->J, with noise, if any, and their ties. */
+static mango_status session_values(mango_session *s, mango_idx K)
 {
     const mango_status st = mgi_session_values(s, K);
+    if (st == MANGO_OK && s->noise.n > 0)
+        mango_noise_apply(&s->noise, s->seed, (uint64_t)s->shown, K, s->y);
+    return st == MANGO_OK && s->ties ? s->ties(s->ties_ud, K, s->tie) : st;
+}
+
+/* The same, had and then told. */
+static mango_status session_evaluate(mango_session *s, mango_idx K)
+{
+    const mango_status st = session_values(s, K);
     if (st == MANGO_OK)
-        return mango_session_tell(s, K, s->id, s->y);
+        return session_told(s, K, s->id, s->y, s->ties ? s->tie : NULL);
     for (mango_idx k = 0; k < K; k++)
         mgi_session_again(s, (mango_idx)s->id[k]);
     if (st > 0)
@@ -178,18 +220,18 @@ mango_status mango_session_step(mango_session *s)
     mango_status st = session_over(s);
     if (st != MANGO_OK)
         return st;
-    mango_idx K = mgi_session_hand(s, s->cap, s->id, s->J);
+    mango_idx K = mgi_session_hand(s, s->width, s->id, s->J);
     if (K == 0 && session_blocked(s))
         return mgi_fail(&s->err, MANGO_E_STATE,
                         "mango_session_step: %td values of mango_session_ask are awaited",
                         s->out);
     if (K == 0) {
         st = session_open(s);
-        K = st == MANGO_OK ? mgi_session_hand(s, s->cap, s->id, s->J) : 0;
+        K = st == MANGO_OK ? mgi_session_hand(s, s->width, s->id, s->J) : 0;
     }
     while (st == MANGO_OK && K > 0) {
         st = session_evaluate(s, K);
-        K = mgi_session_hand(s, st == MANGO_OK ? s->cap : 0, s->id, s->J);
+        K = mgi_session_hand(s, st == MANGO_OK ? s->width : 0, s->id, s->J);
     }
     if (st == MANGO_OK && s->observe && s->observe(s->observe_ud, s) != 0)
         return MANGO_STOP_USER;

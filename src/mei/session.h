@@ -4,6 +4,7 @@
  * session_batch.c  batches: opened, handed out, filled, told to the optimizer
  * session_lines.c  the journal's lines: written, and read again at resume
  * session_open.c   create, the header and its check, destroy
+ * session_final.c  the last share of the budget under noise: a race of the leaders
  * session_found.c  what it found
  * SPDX-License-Identifier: MIT */
 #ifndef MGI_SESSION_H
@@ -12,6 +13,8 @@
 #include "cache.h"
 #include "journal.h"
 #include "mei.h"
+#include "noise.h"
+#include "posterior.h"
 
 /* The proposals of one ask of the optimizer, or codes that the caller offers, until the
  * optimizer is told all their values. */
@@ -26,6 +29,13 @@ typedef struct mgi_proposals {
     uint64_t *id;         /* (cap) their numbers at the optimizer              */
 } mgi_proposals;
 
+/* A round of the final race: its codes and how often each is to have been shown. */
+typedef struct mgi_final {
+    mango_idx K;          /* codes; 0: no race is on                           */
+    mango_idx *row, *want; /* (leaders) rows of the cache; presentations in all */
+    double *mean;         /* (leaders) scratch                                 */
+} mgi_final;
+
 struct mango_session {
     mango_alloc al;
     mango_idx d, total;       /* modes; codes of the space, PTRDIFF_MAX: many */
@@ -38,6 +48,18 @@ struct mango_session {
     int minimize;
     mango_idx budget, stall;
     double stop_at;           /* NaN: never */
+    uint64_t seed;
+    mango_noise noise;        /* put on the function's values; n = 0: none */
+    int noisy;                /* 1: values of a code differ, the best is an estimate */
+    struct { int noisy, retell, ties; } rule; /* that the journal was begun with */
+    int found;                /* there was a journal */
+    int retell;               /* 1: the optimizer is told again of codes shown again */
+    double race;              /* share of the budget; 0: none */
+    mango_idx leaders;
+    mgi_final final;
+    mango_status (*ties)(void *ud, mango_idx K, double *tie);
+    void *ties_ud;
+    mango_idx n_offered;      /* codes, so far */
     mgi_cache cache;          /* every code asked; a row's number is its id */
     mgi_journal journal;
     int format;               /* of the journal */
@@ -49,21 +71,25 @@ struct mango_session {
     mango_idx n_open, n_batch;
     mango_told *told;         /* (cap) what the optimizer is told */
     /* a step */
-    uint64_t *id;             /* (cap) */
-    mango_idx *J;             /* (cap,d) codes to evaluate */
-    double *y;                /* (cap) */
+    mango_idx width;          /* codes of one evaluation at most, >= cap */
+    uint64_t *id;             /* (width) */
+    mango_idx *J;             /* (width,d) codes to evaluate */
+    double *y, *tie;          /* (width) */
     /* codes of batches to come, evaluated with an earlier one (ahead.c) */
     mango_idx ahead;          /* codes of one evaluation, wanted; 0: none ahead */
     mango_idx n_ahead;        /* waiting: aI (n_ahead,d) in the order to come, ay */
-    mango_idx *aI, *peek;     /* (ahead,d), (cap,d) */
+    mango_idx *aI, *peek;     /* (ahead,d), (cap,d); of peek one row is scratch, too */
     double *ay;               /* (ahead) */
     /* counters */
     mango_idx shown, out;     /* presentations told; handed out and not yet told */
     mango_idx asks, restarts, cached, missing, replayed;
     mango_idx stalled, dry;   /* batches, restarts without a new code */
     mango_idx silent;         /* asks since the last line that brought no new code */
-    mango_idx *better, n_better, cap_better; /* queries that became the best */
+    mango_improvement *better; /* (cap_better) */
+    mango_idx n_better, cap_better;
+    mango_idx again;          /* of the best: presentations, finite */
     double best;
+    int stop;                 /* the observer of a tell wants an end */
     mango_status dead;        /* the journal failed: no further step */
     mango_err err;
 };
@@ -85,7 +111,9 @@ MGI_FN void mgi_session_again(mango_session *s, mango_idx row);
 /* Room to take n more values; then they are taken one by one: the only place where
  * values enter. */
 MGI_FN mango_status mgi_session_room(mango_session *s, mango_idx n);
-MGI_FN mango_status mgi_session_take(mango_session *s, mango_idx row, double y);
+MGI_FN mango_status mgi_session_take(mango_session *s, mango_idx row, double y, double tie);
+/* After the values of one tell: under noise, which code is the best now? */
+MGI_FN void mgi_session_judge(mango_session *s);
 MGI_FN void mgi_session_free_batches(mango_session *s);
 
 /* ---- session_lines.c */
@@ -93,11 +121,22 @@ MGI_FN mango_status mgi_session_write_ask(mango_session *s, mango_idx first);
 MGI_FN mango_status mgi_session_write_offer(mango_session *s, mango_idx K,
                                             const mango_idx *I);
 MGI_FN mango_status mgi_session_write_tell(mango_session *s, mango_idx n, const uint64_t *id,
-                                           const double *y);
+                                           const double *y, const double *tie);
+MGI_FN mango_status mgi_session_write_race(mango_session *s);
 MGI_FN mango_status mgi_session_write_note(mango_session *s, const char *key,
                                            const char *value);
 /* Do all that the journal tells. */
 MGI_FN mango_status mgi_session_replay(mango_session *s);
+
+/* ---- session_final.c */
+/* Presentations that are the race's. */
+MGI_FN mango_idx mgi_session_share(const mango_session *s);
+MGI_FN int mgi_session_racing(const mango_session *s); /* a round is not at its end */
+MGI_FN mango_idx mgi_session_final_next(mango_session *s); /* the row to show next, or -1 */
+/* The next round and its line; nothing is out. MANGO_STOP_BUDGET: there is no leader. */
+MGI_FN mango_status mgi_session_final_open(mango_session *s);
+MGI_FN mango_status mgi_session_final_memory(mango_session *s);
+MGI_FN void mgi_session_final_free(mango_session *s);
 
 /* ---- ahead.c: values into s->y of the m codes in s->J, the next to be told; with
  * them codes of batches to come. As s->f, and its statuses. */

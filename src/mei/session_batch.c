@@ -66,7 +66,7 @@ MGI_FN mango_status mgi_session_room(mango_session *s, mango_idx n)
         return MANGO_E_MEM;
     if (want <= s->cap_better)
         return MANGO_OK;
-    mango_idx *p = mgi_resize(&s->al, s->better, s->cap_better, 2 * want, sizeof *p);
+    mango_improvement *p = mgi_resize(&s->al, s->better, s->cap_better, 2 * want, sizeof *p);
     if (!p)
         return MANGO_E_MEM;
     s->better = p;
@@ -102,7 +102,7 @@ static mango_status batch_tell(mango_session *s, mango_idx i)
         t->y = c->y[row];
         t->var = mgi_cache_var(c, row);
         t->n = MGI_MAX(c->good[row], 1);
-        t->tie = 0.0;
+        t->tie = c->tie[row];
     }
     s->n_open--;
     memmove(s->batch + i, s->batch + i + 1, (size_t)(s->n_open - i) * sizeof b);
@@ -121,6 +121,8 @@ static void batch_rows(mango_session *s, mgi_proposals *b)
     for (mango_idx k = 0; k < b->K; k++) {
         const mango_idx *I = b->I + k * s->d, known = mgi_cache_find(c, I);
         b->row[k] = known >= 0 ? known : mgi_cache_push(c, I);
+        if (known < 0)
+            c->ask[b->row[k]] = b->id[k];
         b->shared += known >= 0 && known < b->first && !mgi_cache_whole(c, known);
         s->cached += known >= 0;
     }
@@ -140,6 +142,7 @@ MGI_FN mango_status mgi_session_batch(mango_session *s)
     if (mango_opt_ask_ids(s->opt, s->cap, &b->K, b->I, b->id) < 0)
         return mgi_fail(&s->err, MANGO_E_STATE, "%s", mango_opt_error(s->opt));
     batch_rows(s, b);
+    s->final.K = 0;
     b->offered = 0;
     s->asks++;
     s->n_open++;
@@ -159,13 +162,13 @@ MGI_FN mango_status mgi_session_offer(mango_session *s, mango_idx K, const mango
     memcpy(b->I, I, (size_t)(K * s->d) * sizeof *I);
     b->K = K;
     b->offered = 1;
-    batch_rows(s, b);
-    for (mango_idx k = 0; k < K; k++) {
+    for (mango_idx k = 0; k < K; k++)
         b->id[k] = MANGO_UNASKED;
-        if (id)
-            id[k] = (uint64_t)b->row[k];
-    }
+    batch_rows(s, b);
+    for (mango_idx k = 0; id && k < K; k++)
+        id[k] = (uint64_t)b->row[k];
     s->n_open++;
+    s->n_offered += K;
     return b->waiting + b->shared > 0 ? MANGO_OK : batch_tell(s, s->n_open - 1);
 }
 
@@ -188,17 +191,29 @@ static mango_idx batch_next(const mango_session *s, mgi_proposals *b)
     return -1;
 }
 
+/* The next row to be shown, of the batches from *i on or of the race; -1: none. */
+static mango_idx batch_hand(mango_session *s, mango_idx *i)
+{
+    if (mgi_session_racing(s))
+        return mgi_session_final_next(s);
+    mango_idx row = -1;
+    while (row < 0 && *i < s->n_open) {
+        row = batch_next(s, s->batch + *i);
+        *i += row < 0;
+    }
+    return row;
+}
+
 MGI_FN mango_idx mgi_session_hand(mango_session *s, mango_idx most, uint64_t *id,
                                   mango_idx *I)
 {
+    const mango_idx race = mgi_session_racing(s) ? 0 : mgi_session_share(s);
     mango_idx n = 0, i = 0;
-    most = MGI_MIN(most, s->budget - s->shown - s->out);
-    while (n < most && i < s->n_open) {
-        const mango_idx row = batch_next(s, s->batch + i);
-        if (row < 0) {
-            i++;
-            continue;
-        }
+    most = MGI_MIN(most, s->budget - race - s->shown - s->out);
+    while (n < most) {
+        const mango_idx row = batch_hand(s, &i);
+        if (row < 0)
+            break;
         s->cache.out[row]++;
         s->out++;
         id[n] = (uint64_t)row;
@@ -208,16 +223,24 @@ MGI_FN mango_idx mgi_session_hand(mango_session *s, mango_idx most, uint64_t *id
     return n;
 }
 
-MGI_FN void mgi_session_again(mango_session *s, mango_idx row)
+/* What is out of this row is out no more. */
+static void batch_lost(mango_session *s, mango_idx row)
 {
     mgi_cache *c = &s->cache;
+    s->out -= c->out[row] - c->seen[row];
+    c->out[row] = c->seen[row];
+}
+
+MGI_FN void mgi_session_again(mango_session *s, mango_idx row)
+{
+    for (mango_idx i = 0; i < s->final.K; i++)
+        if (row < 0 || s->final.row[i] == row)
+            batch_lost(s, s->final.row[i]);
     for (mango_idx i = 0; i < s->n_open; i++) {
         mgi_proposals *b = s->batch + i;
         for (mango_idx r = b->first; r < b->end; r++)
-            if (row < 0 || r == row) {
-                s->out -= c->out[r] - c->seen[r];
-                c->out[r] = c->seen[r];
-            }
+            if (row < 0 || r == row)
+                batch_lost(s, r);
         b->round = 0;
         b->at = b->first;
     }
@@ -225,11 +248,25 @@ MGI_FN void mgi_session_again(mango_session *s, mango_idx row)
 
 /* ---- fill ----------------------------------------------------------------- */
 
+/* Query q is the best now; another one than before is an improvement. */
 static void batch_new_best(mango_session *s, mango_idx q, double y)
 {
     s->best = y;
-    if (s->n_better == 0 || s->better[s->n_better - 1] != q)
-        s->better[s->n_better++] = q;
+    if (s->n_better > 0 && s->better[s->n_better - 1].query == q)
+        return;
+    const mango_improvement now = {q, s->cache.done, s->shown, y};
+    s->better[s->n_better++] = now;
+}
+
+/* Is row a better than row b, or than none, -1? Equal values: their ties tell. */
+static int batch_beats(const mango_session *s, mango_idx a, mango_idx b)
+{
+    const mgi_cache *c = &s->cache;
+    if (!mgi_is_finite(c->y[a]) || b < 0)
+        return mgi_is_finite(c->y[a]);
+    if (c->y[a] == c->y[b])
+        return mgi_session_better(s, c->tie[a], c->tie[b]);
+    return mgi_session_better(s, c->y[a], c->y[b]);
 }
 
 /* The best of all whole rows, of equal ones the first. */
@@ -237,27 +274,55 @@ static void batch_best_of_all(mango_session *s)
 {
     const mgi_cache *c = &s->cache;
     mango_idx best = -1;
-    for (mango_idx q = 0; q < c->done; q++) {
-        const double y = c->y[c->order[q]];
-        if (mgi_is_finite(y) &&
-            (best < 0 || mgi_session_better(s, y, c->y[c->order[best]])))
-            best = q;
-    }
-    batch_new_best(s, best, c->y[c->order[best]]);
+    for (mango_idx q = 0; q < c->done; q++)
+        if (batch_beats(s, c->order[q], best))
+            best = c->order[q];
+    batch_new_best(s, c->place[best], c->y[best]);
 }
 
 /* A whole row has its value, or another one than before. */
 static void batch_best(mango_session *s, mango_idx row)
 {
-    const mango_idx q = s->cache.place[row];
-    const double y = s->cache.y[row];
-    if (!mgi_is_finite(y))
+    const mgi_cache *c = &s->cache;
+    const mango_idx q = c->place[row];
+    const mango_idx best = s->n_better > 0 ? s->better[s->n_better - 1].query : -1;
+    if (s->noisy || !mgi_is_finite(c->y[row]))
         return;
-    if (s->n_better > 0 && s->better[s->n_better - 1] == q &&
-        mgi_session_better(s, s->best, y))
+    if (best == q && mgi_session_better(s, s->best, c->y[row]))
         batch_best_of_all(s);
-    else if (s->n_better == 0 || mgi_session_better(s, y, s->best))
-        batch_new_best(s, q, y);
+    else if (best == q || batch_beats(s, row, best < 0 ? -1 : c->order[best]))
+        batch_new_best(s, q, c->y[row]);
+}
+
+/* Under noise: is the code of head h to be reported rather than that of `best`? One that
+ * was shown again comes before all that were not; then the posterior mean decides. */
+static int batch_reported(const mango_session *s, const mgi_posterior *p, mango_idx h,
+                          mango_idx best)
+{
+    const mgi_cache *c = &s->cache;
+    if (c->head[h] != h || c->all[h] == 0)
+        return 0;
+    if (best < 0 || (c->all[h] > 1) != (c->all[best] > 1))
+        return best < 0 || c->all[h] > 1;
+    return mgi_session_better(s, mgi_posterior_mean(p, c->all[h], c->mean[h]),
+                              mgi_posterior_mean(p, c->all[best], c->mean[best]));
+}
+
+MGI_FN void mgi_session_judge(mango_session *s)
+{
+    const mgi_cache *c = &s->cache;
+    mgi_posterior p;
+    mango_idx best = -1;
+    if (!s->noisy)
+        return;
+    mgi_posterior_fit(&p, c);
+    for (mango_idx q = 0; q < c->done; q++)
+        if (batch_reported(s, &p, c->order[q], best))
+            best = c->order[q];
+    if (best < 0)
+        return;
+    s->again = c->all[best];
+    batch_new_best(s, c->place[best], mgi_posterior_mean(&p, c->all[best], c->mean[best]));
 }
 
 /* A row became whole: batches that waited for it, the earlier first. */
@@ -279,7 +344,24 @@ static mango_status batch_whole(mango_session *s, mango_idx row)
     return MANGO_OK;
 }
 
-MGI_FN mango_status mgi_session_take(mango_session *s, mango_idx row, double y)
+/* The optimizer is told again of a row that was told before and has one value more. */
+static mango_status batch_retell(mango_session *s, mango_idx row)
+{
+    const mgi_cache *c = &s->cache;
+    for (mango_idx i = 0; i < s->n_open; i++)
+        if (row >= s->batch[i].first && row < s->batch[i].end)
+            return MANGO_OK; /* its batch is still to be told */
+    if (!s->retell || !mgi_is_finite(c->y[row]))
+        return MANGO_OK;
+    mgi_cache_code(c, row, s->peek);
+    const mango_told t = {c->ask[row],  s->peek,     c->y[row], mgi_cache_var(c, row),
+                          c->good[row], c->tie[row]};
+    if (mango_opt_tell_all(s->opt, 1, &t) == MANGO_OK)
+        return MANGO_OK;
+    return s->dead = mgi_fail(&s->err, MANGO_E_STATE, "%s", mango_opt_error(s->opt));
+}
+
+MGI_FN mango_status mgi_session_take(mango_session *s, mango_idx row, double y, double tie)
 {
     mgi_cache *c = &s->cache;
     const int was_missing = mgi_cache_whole(c, row) && c->good[row] == 0;
@@ -289,12 +371,14 @@ MGI_FN mango_status mgi_session_take(mango_session *s, mango_idx row, double y)
         c->out[row]++;
     s->shown++;
     const int whole_now = mgi_cache_take(c, row, y);
+    if (mgi_is_finite(y) && mgi_is_finite(tie))
+        c->tie[row] = tie;
     if (!mgi_cache_whole(c, row))
         return MANGO_OK;
     s->missing += whole_now && c->good[row] == 0;
     s->missing -= was_missing && c->good[row] > 0;
     batch_best(s, row);
-    return whole_now ? batch_whole(s, row) : MANGO_OK;
+    return whole_now ? batch_whole(s, row) : batch_retell(s, row);
 }
 
 #undef BATCH_DRY

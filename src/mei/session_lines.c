@@ -5,6 +5,12 @@
  *                                                      Q, Q+1, ...
  *            {"tell":P,"id":[...],"y":[...]}           values, after P earlier ones; null:
  *                                                      missing. An id may come again
+ *                                                      with the ties of the values, where
+ *                                                      the optimizer looks at them:
+ *                                                      ..."y":[...],"tie":[...]}
+ *            {"race":P,"id":[...],"shows":[...]}       a round of the final race: after P
+ *                                                      values these codes come again, each
+ *                                                      so many times
  *            {"offer":[[...],...]}                     codes of the caller's own; those that
  *                                                      are new have the next ids
  *            {"note":{"key":"text"}}                   of the caller; changes nothing
@@ -76,8 +82,18 @@ MGI_FN mango_status mgi_session_write_offer(mango_session *s, mango_idx K,
     return lines_write(s, 1);
 }
 
+static void lines_reals(mango_session *s, const char *key, mango_idx n, const double *v)
+{
+    mgi_str_printf(&s->line, ",\"%s\":[", key);
+    for (mango_idx i = 0; i < n; i++) {
+        mgi_str_puts(&s->line, i ? "," : "");
+        mgi_str_float(&s->line, v[i]);
+    }
+    mgi_str_puts(&s->line, "]");
+}
+
 MGI_FN mango_status mgi_session_write_tell(mango_session *s, mango_idx n, const uint64_t *id,
-                                           const double *y)
+                                           const double *y, const double *tie)
 {
     if (!s->journal.log.f)
         return MANGO_OK;
@@ -92,13 +108,28 @@ MGI_FN mango_status mgi_session_write_tell(mango_session *s, mango_idx n, const 
             mgi_str_printf(&s->line, "%s%llu", i ? "," : "", (unsigned long long)id[i]);
         mgi_str_puts(&s->line, "]");
     }
-    mgi_str_puts(&s->line, ",\"y\":[");
-    for (mango_idx i = 0; i < n; i++) {
-        mgi_str_puts(&s->line, i ? "," : "");
-        mgi_str_float(&s->line, y[i]);
-    }
-    mgi_str_puts(&s->line, "]");
+    lines_reals(s, "y", n, y);
+    if (tie)
+        lines_reals(s, "tie", n, tie);
     return lines_write(s, 1);
+}
+
+MGI_FN mango_status mgi_session_write_race(mango_session *s)
+{
+    const mgi_final *f = &s->final;
+    if (!s->journal.log.f)
+        return MANGO_OK;
+    MGI_TRY(lines_silent(s));
+    s->line.n = 0;
+    mgi_str_printf(&s->line, "{\"race\":%lld,\"id\":[", (long long)s->shown);
+    for (mango_idx i = 0; i < f->K; i++)
+        mgi_str_printf(&s->line, "%s%lld", i ? "," : "", (long long)f->row[i]);
+    mgi_str_puts(&s->line, "],\"shows\":[");
+    for (mango_idx i = 0; i < f->K; i++)
+        mgi_str_printf(&s->line, "%s%lld", i ? "," : "",
+                       (long long)(f->want[i] - s->cache.seen[f->row[i]]));
+    mgi_str_puts(&s->line, "]");
+    return lines_write(s, 0);
 }
 
 MGI_FN mango_status mgi_session_write_note(mango_session *s, const char *key,
@@ -190,36 +221,84 @@ static mango_idx lines_row(const mango_session *s, const mgi_json_value *id,
     return id->is_int && id->i >= 0 && id->i < s->cache.n ? (mango_idx)id->i : -1;
 }
 
+static double lines_real(const mgi_json *j, mango_idx e)
+{
+    return e >= 0 && j->v[e].kind == MGI_JSON_NUMBER ? j->v[e].d : MGI_NAN;
+}
+
+/* The values of a line from y on, with their ids and ties; -1: the line has none. */
 static mango_status lines_take(mango_session *s, const mgi_json *j, mango_idx id,
-                               const mgi_json_value *y)
+                               const mgi_json_value *y, mango_idx tie)
 {
     MGI_TRY(mgi_session_room(s, y->n));
     for (mango_idx e = y->child; e >= 0; e = j->v[e].next) {
-        const mgi_json_value *v = j->v + e;
-        const mango_idx row = lines_row(s, id >= 0 ? j->v + id : NULL, v);
+        const mango_idx row = lines_row(s, id >= 0 ? j->v + id : NULL, j->v + e);
         if (row < 0)
             return lines_other(s, "values of codes that were asked expected");
-        MGI_TRY(mgi_session_take(s, row, v->kind == MGI_JSON_NUMBER ? v->d : MGI_NAN));
+        MGI_TRY(mgi_session_take(s, row, lines_real(j, e), lines_real(j, tie)));
         s->replayed++;
         id = id >= 0 ? j->v[id].next : id;
+        tie = tie >= 0 ? j->v[tie].next : tie;
     }
+    mgi_session_judge(s);
     return MANGO_OK;
+}
+
+/* Is it absent, or an array of n? */
+static int lines_array(const mgi_json_value *v, mango_idx n)
+{
+    return !v || (v->kind == MGI_JSON_ARRAY && v->n == n);
 }
 
 static mango_status lines_tell(mango_session *s)
 {
     mgi_json j;
     MGI_TRY(mgi_journal_next(&s->journal, "tell", &j, &s->err));
-    const mgi_json_value *y = mgi_json_get(&j, j.v, "y"), *id = mgi_json_get(&j, j.v, "id");
+    const mgi_json_value *y = mgi_json_get(&j, j.v, "y"), *id = mgi_json_get(&j, j.v, "id"),
+                         *tie = mgi_json_get(&j, j.v, "tie");
     const int place = s->format == 1 ? lines_is(&j, "first", s->cache.done)
                                      : lines_is(&j, "tell", s->shown);
     const int ok = place && y && y->kind == MGI_JSON_ARRAY && y->n >= 1 &&
-                   (s->format == 1 || (id && id->kind == MGI_JSON_ARRAY && id->n == y->n));
+                   lines_array(id, y->n) && lines_array(tie, y->n) &&
+                   (s->format == 1 || id);
     mango_status st = MANGO_OK;
     if (ok)
-        st = lines_take(s, &j, s->format == 1 ? -1 : id->child, y);
+        st = lines_take(s, &j, s->format == 1 ? -1 : id->child, y, tie ? tie->child : -1);
     mgi_json_free(&j);
     return ok ? st : lines_other(s, "the next values expected");
+}
+
+/* The round of a race line; 0: not what is expected. */
+static int lines_round(mango_session *s, const mgi_json *j)
+{
+    const mgi_json_value *id = mgi_json_get(j, j->v, "id"),
+                         *shows = mgi_json_get(j, j->v, "shows");
+    const mgi_cache *c = &s->cache;
+    mgi_final *f = &s->final;
+    if (s->race <= 0.0 || !lines_is(j, "race", s->shown) || !id || !shows ||
+        id->kind != MGI_JSON_ARRAY || !lines_array(shows, id->n) || id->n < 1 ||
+        id->n > s->leaders)
+        return 0;
+    f->K = 0;
+    mango_idx m = shows->child;
+    for (mango_idx e = id->child; e >= 0; e = j->v[e].next, m = j->v[m].next) {
+        const mgi_json_value *row = j->v + e, *more = j->v + m;
+        if (!row->is_int || row->i < 0 || row->i >= c->n || !more->is_int || more->i < 1 ||
+            more->i > 1000000000)
+            return 0;
+        f->row[f->K] = (mango_idx)row->i;
+        f->want[f->K++] = c->seen[row->i] + (mango_idx)more->i;
+    }
+    return 1;
+}
+
+static mango_status lines_race(mango_session *s)
+{
+    mgi_json j;
+    MGI_TRY(mgi_journal_next(&s->journal, "race", &j, &s->err));
+    const int ok = lines_round(s, &j);
+    mgi_json_free(&j);
+    return ok ? MANGO_OK : lines_other(s, "a round of codes that were asked expected");
 }
 
 /* The codes of an offer into s->J; how many, -1: not what is expected. */
@@ -283,6 +362,8 @@ static mango_status lines_next(mango_session *s)
         return lines_note(s);
     if (mgi_journal_is(&s->journal, "offer"))
         return lines_offer(s);
+    if (mgi_journal_is(&s->journal, "race"))
+        return lines_race(s);
     return lines_tell(s);
 }
 

@@ -4,6 +4,9 @@
 #include <stdio.h>
 
 #define SESSION_NOTES 32
+#define SESSION_WIDTH 32 /* codes of one evaluation in a race, at least */
+#define SESSION_RACE_AUTO (-1.0)
+#define SESSION_RACE 0.15 /* of the budget, won 20 to 32% on noisy neurons */
 
 mango_status mango_session_defaults_sized(const char *opt, mango_session_options *o,
                                           size_t size, mango_err *err)
@@ -17,6 +20,8 @@ mango_status mango_session_defaults_sized(const char *opt, mango_session_options
     own.stall = 100;
     own.shows = 1;
     own.sync = 1;
+    own.race = SESSION_RACE_AUTO;
+    own.race_leaders = 20;
     const mango_status st = mgi_options_out(o, size, &own, sizeof own);
     if (st < 0)
         return mgi_fail(err, st, "mango_session_defaults: size %llu is not of the options",
@@ -32,6 +37,8 @@ static mango_status session_check(const mango_modes *m, const mango_session_opti
         {"budget", o->budget, 1, PTRDIFF_MAX}, {"ahead", o->ahead, 0, (mango_idx)1 << 20},
         {"stall", o->stall, 1, 1000000},       {"shows", o->shows, 1, 1000000},
         {"sync", o->sync, 0, 2},               {"n_notes", o->n_notes, 0, SESSION_NOTES},
+        {"n_start", o->n_start, 0, (mango_idx)1 << 24},
+        {"race_leaders", o->race_leaders, 0, 1000},
     };
     for (mango_idx i = 0; i < MGI_COUNT(field); i++)
         MGI_CHECK(err, field[i].v >= field[i].lo && field[i].v <= field[i].hi,
@@ -41,6 +48,14 @@ static mango_status session_check(const mango_modes *m, const mango_session_opti
     for (mango_idx i = 0; i < o->n_notes; i++)
         MGI_CHECK(err, o->notes[i].key && o->notes[i].value,
                   "session: note %td has no key or no value", i);
+    MGI_CHECK(err, o->race == SESSION_RACE_AUTO || (o->race >= 0.0 && o->race < 1.0),
+              "session: race is %g, expected 0 or more and below 1", o->race);
+    MGI_CHECK(err, o->n_start == 0 || o->start, "session: %td codes to start with expected",
+              o->n_start);
+    for (mango_idx e = 0; e < o->n_start * m->d; e++)
+        MGI_CHECK(err, o->start[e] >= 0 && o->start[e] < m->n[e % m->d],
+                  "session: code %td of the start has level %td in mode %td, expected 0..%td",
+                  e / m->d, o->start[e], e % m->d, m->n[e % m->d] - 1);
     return MANGO_OK;
 }
 
@@ -93,10 +108,41 @@ static void header_notes(const mango_session_options *o, mgi_str *s)
     mgi_str_puts(s, "}");
 }
 
-/* The header's text, without its closing brace. */
-static void session_header(const mango_modes *m, const mango_session_options *o, int format,
-                           mgi_str *s)
+/* A digest of the codes to start with, FNV-1a over their levels. */
+static uint64_t header_codes(const mango_session_options *o, mango_idx d)
 {
+    uint64_t h = 0xcbf29ce484222325u;
+    for (mango_idx e = 0; e < o->n_start * d; e++)
+        h = (h ^ (uint64_t)o->start[e]) * 0x100000001b3u;
+    return h;
+}
+
+/* What stands there only where it is used, so that older journals have none of it. */
+static void header_rules(const mango_session *x, const mango_session_options *o, mango_idx d,
+                         mgi_str *s)
+{
+    char noise[512];
+    if (x->noise.n > 0) {
+        mango_noise_text(&x->noise, noise, sizeof noise);
+        mgi_str_printf(s, ",\"noise\":\"%s\"", noise);
+    }
+    if (x->race > 0.0) {
+        header_value(",", "race", x->race, s);
+        mgi_str_printf(s, ",\"leaders\":%lld", (long long)x->leaders);
+    }
+    mgi_str_puts(s, x->rule.noisy ? ",\"noisy\":1" : "");
+    mgi_str_puts(s, x->rule.retell ? ",\"retell\":1" : "");
+    mgi_str_puts(s, x->rule.ties ? ",\"ties\":1" : "");
+    if (o->n_start > 0)
+        mgi_str_printf(s, ",\"start\":\"%lld codes, %016llx\"", (long long)o->n_start,
+                       (unsigned long long)header_codes(o, d));
+}
+
+/* The header's text, without its closing brace. */
+static void session_header(const mango_session *x, const mango_modes *m,
+                           const mango_session_options *o, mgi_str *s)
+{
+    const int format = x->format;
     mgi_str_printf(s, "{\"mango\":\"journal\",\"format\":%d,\"version\":\"%s\",\"opt\":",
                    format, MANGO_VERSION);
     mgi_json_quote(s, o->o.preset, (mango_idx)strlen(o->o.preset));
@@ -112,6 +158,8 @@ static void session_header(const mango_modes *m, const mango_session_options *o,
     for (mango_idx j = 0; j < m->d; j++)
         mgi_str_printf(s, "%s%lld", j ? "," : "", (long long)m->n[j]);
     mgi_str_puts(s, "]");
+    if (format > 1)
+        header_rules(x, o, m->d, s);
     header_notes(o, s);
     mgi_str_printf(s, ",\"budget\":%lld", (long long)o->budget);
 }
@@ -186,6 +234,27 @@ static mango_status session_format(mango_session *s, const mgi_json *theirs,
     return MANGO_OK;
 }
 
+/* Rules that are not asked for are those that the journal was begun with: one of an older
+ * version has none of them. */
+static mango_status session_rules(mango_session *s, const mgi_json *theirs,
+                                  const mango_session_options *o, mango_err *err)
+{
+    const mgi_json_value *race = mgi_json_get(theirs, theirs->v, "race"),
+                         *leaders = mgi_json_get(theirs, theirs->v, "leaders");
+    s->rule.noisy = mgi_json_get(theirs, theirs->v, "noisy") != NULL;
+    s->rule.retell = mgi_json_get(theirs, theirs->v, "retell") != NULL;
+    s->rule.ties = mgi_json_get(theirs, theirs->v, "ties") != NULL;
+    if (s->format == 1 && (o->n_start > 0 || s->noise.n > 0 || o->race > 0.0))
+        return mgi_fail(err, MANGO_E_STATE, "%.120s: a journal of format 1 has no start, "
+                        "noise or race", o->journal);
+    if (o->race != SESSION_RACE_AUTO)
+        return MANGO_OK;
+    s->race = race && race->kind == MGI_JSON_NUMBER ? race->d : 0.0;
+    if (leaders && leaders->is_int && leaders->i >= 1 && leaders->i <= 1000)
+        s->leaders = (mango_idx)leaders->i;
+    return MANGO_OK;
+}
+
 /* The header that these options give, against the one that is there. */
 static mango_status session_compare(mango_session *s, const mgi_json *theirs,
                                     const mango_modes *m, const mango_session_options *o,
@@ -193,7 +262,7 @@ static mango_status session_compare(mango_session *s, const mgi_json *theirs,
 {
     mgi_json ours;
     const char *where = "options";
-    session_header(m, o, s->format, &s->line);
+    session_header(s, m, o, &s->line);
     mgi_str_puts(&s->line, ",\"crc\":\"\"}");
     if (s->line.bad)
         return mgi_fail(err, MANGO_E_MEM, "session: out of memory");
@@ -215,27 +284,36 @@ static mango_status session_match(mango_session *s, const mango_modes *m,
     MGI_TRY(mgi_journal_next(&s->journal, "mango", &theirs, err));
     mango_status st = session_format(s, &theirs, o, err);
     if (st == MANGO_OK)
+        st = session_rules(s, &theirs, o, err);
+    if (st == MANGO_OK)
         st = session_compare(s, &theirs, m, o, err);
     mgi_json_free(&theirs);
     return st;
 }
 
-static mango_status session_journal_open(mango_session *s, const mango_modes *m,
+/* Its first line, when there is one: what it was begun with holds on. */
+static mango_status session_journal_head(mango_session *s, const mango_modes *m,
                                          const mango_session_options *o, mango_err *err)
 {
     MGI_TRY(mgi_journal_open(&s->journal, o->journal, o->resume, o->sync, &s->al, err));
-    const int found = mgi_journal_more(&s->journal);
-    if (found) {
-        MGI_TRY(session_match(s, m, o, err));
+    s->found = mgi_journal_more(&s->journal);
+    return s->found ? session_match(s, m, o, err) : MANGO_OK;
+}
+
+/* Its other lines; a new one is begun. */
+static mango_status session_journal_rest(mango_session *s, const mango_modes *m,
+                                         const mango_session_options *o, mango_err *err)
+{
+    if (s->found) {
         const mango_status st = mgi_session_replay(s);
         if (st < 0)
             return mgi_fail(err, st, "%s", s->err.text);
     }
     MGI_TRY(mgi_journal_append(&s->journal, err));
-    if (found)
+    if (s->found)
         return MANGO_OK;
     s->line.n = 0;
-    session_header(m, o, s->format, &s->line);
+    session_header(s, m, o, &s->line);
     return mgi_journal_write(&s->journal, &s->line, 1, err);
 }
 
@@ -243,39 +321,85 @@ static mango_status session_journal_open(mango_session *s, const mango_modes *m,
 
 static mango_status session_memory(mango_session *s, const mango_idx *n, mango_err *err)
 {
-    mango_idx cells, all;
-    if (!mgi_mul(s->cap, s->d, &cells) || !mgi_mul(s->ahead, s->d, &all))
+    mango_idx cells, wide, all;
+    s->width = s->race > 0.0 ? MGI_MAX(s->cap, SESSION_WIDTH) : s->cap;
+    if (!mgi_mul(s->cap, s->d, &cells) || !mgi_mul(s->width, s->d, &wide) || !mgi_mul(s->ahead, s->d, &all))
         return mgi_fail(err, MANGO_E_MEM, "session: a batch of %td codes is too large",
                         MGI_MAX(s->cap, s->ahead));
     s->told = mgi_new(&s->al, s->cap, sizeof *s->told);
-    s->id = mgi_new(&s->al, s->cap, sizeof *s->id);
-    s->J = mgi_new(&s->al, cells, sizeof *s->J);
+    s->id = mgi_new(&s->al, s->width, sizeof *s->id);
+    s->J = mgi_new(&s->al, wide, sizeof *s->J);
     s->n = mgi_new(&s->al, s->d, sizeof *s->n);
-    s->y = mgi_new(&s->al, s->cap, sizeof *s->y);
+    s->y = mgi_new(&s->al, s->width, sizeof *s->y);
+    s->tie = mgi_new(&s->al, s->width, sizeof *s->tie);
     s->aI = mgi_new(&s->al, all, sizeof *s->aI);
     s->ay = mgi_new(&s->al, s->ahead, sizeof *s->ay);
-    s->peek = mgi_new(&s->al, s->ahead > 0 ? cells : 0, sizeof *s->peek);
-    if (!s->n || !s->told || !s->id || !s->J || !s->y || !s->aI || !s->ay || !s->peek)
+    s->peek = mgi_new(&s->al, cells, sizeof *s->peek);
+    const mango_status st = mgi_session_final_memory(s);
+    if (!s->n || !s->told || !s->id || !s->J || !s->y || !s->tie || !s->aI || !s->ay ||
+        !s->peek || st < 0)
         return mgi_fail(err, MANGO_E_MEM, "session: out of memory");
     memcpy(s->n, n, (size_t)s->d * sizeof *n);
+    return MANGO_OK;
+}
+
+/* The optimizer, and what it is to be told. */
+static mango_status session_optimizer(mango_session *s, const mango_modes *m,
+                                      const mango_session_options *o, mango_err *err)
+{
+    mango_opt_info info;
+    mango_facts facts;
+    MGI_TRY(mango_facts_defaults(&facts));
+    if (o->facts)
+        MGI_TRY(mgi_options_in(&facts, sizeof facts, o->facts, "facts", err));
+    facts.noisy |= s->rule.noisy;
+    MGI_TRY(mango_opt_create(&s->opt, m, &facts, &o->o, o->seed, &s->al, err));
+    MGI_TRY(mango_opt_get(s->opt, &info));
+    s->minimize = info.minimize;
+    s->cap = info.batch;
+    if (!s->found) {
+        s->rule.retell = info.retell;
+        s->rule.ties = info.ties && o->ties && s->noise.n == 0;
+    }
+    s->retell = s->rule.retell && info.retell;
+    s->ties = s->rule.ties ? o->ties : NULL;
+    s->ties_ud = o->ties_ud;
+    if (o->ahead > s->cap && !o->repeat && o->shows == 1 && info.oblivious && s->race <= 0.0)
+        s->ahead = o->ahead;
+    return MANGO_OK;
+}
+
+/* The codes to start with that were not offered yet: a run may be killed between them. */
+static mango_status session_start(mango_session *s, const mango_session_options *o,
+                                  mango_err *err)
+{
+    for (mango_idx k = s->n_offered; k < o->n_start; k = s->n_offered) {
+        const mango_idx n = MGI_MIN(s->cap, o->n_start - k);
+        if (mgi_session_reserve(s) < 0)
+            return mgi_fail(err, MANGO_E_MEM, "session: out of memory");
+        mango_status st = mgi_session_write_offer(s, n, o->start + k * s->d);
+        if (st == MANGO_OK)
+            st = mgi_session_offer(s, n, o->start + k * s->d, NULL);
+        if (st < 0)
+            return mgi_fail(err, st, "%s", s->err.text);
+    }
     return MANGO_OK;
 }
 
 static mango_status session_build(mango_session *s, const mango_modes *m,
                                   const mango_session_options *o, mango_err *err)
 {
-    mango_opt_info info;
-    MGI_TRY(mango_opt_create(&s->opt, m, o->facts, &o->o, o->seed, &s->al, err));
-    MGI_TRY(mango_opt_get(s->opt, &info));
-    s->minimize = info.minimize;
-    s->cap = info.batch;
+    if (o->journal)
+        MGI_TRY(session_journal_head(s, m, o, err));
+    MGI_TRY(session_optimizer(s, m, o, err));
     s->total = 1;
     if (!mgi_prod((int)MGI_MIN(m->d, INT_MAX), m->n, &s->total))
         s->total = PTRDIFF_MAX;
-    if (o->ahead > s->cap && !o->repeat && o->shows == 1 && info.oblivious)
-        s->ahead = o->ahead;
     MGI_TRY(session_memory(s, m->n, err));
-    return o->journal ? session_journal_open(s, m, o, err) : MANGO_OK;
+    s->noisy = s->race > 0.0;
+    if (o->journal)
+        MGI_TRY(session_journal_rest(s, m, o, err));
+    return session_start(s, o, err);
 }
 
 static void session_init(mango_session *s, const mango_modes *m,
@@ -288,6 +412,10 @@ static void session_init(mango_session *s, const mango_modes *m,
     s->stall = o->stall;
     s->stop_at = o->stop_at;
     s->format = 2;
+    s->seed = o->seed;
+    s->leaders = o->race_leaders > 0 ? o->race_leaders : 20;
+    s->rule.noisy = o->repeat != 0 || s->noise.n > 0 || (o->facts && o->facts->noisy);
+    s->race = o->race == SESSION_RACE_AUTO ? s->rule.noisy ? SESSION_RACE : 0.0 : o->race;
     mgi_cache_init(&s->cache, m->d, !o->repeat, o->shows, &s->al);
     mgi_str_init(&s->line, &s->al);
     mgi_str_init(&s->journal.path, &s->al);
@@ -298,23 +426,25 @@ static void session_init(mango_session *s, const mango_modes *m,
 static void session_del(mango_session *s, int drop)
 {
     const mango_alloc al = s->al;
-    const mango_idx cells = s->cap * s->d;
+    const mango_idx cells = s->cap * s->d, wide = s->width * s->d;
     if (drop)
         mgi_journal_drop(&s->journal);
     else
         mgi_journal_close(&s->journal);
     mango_opt_destroy(s->opt);
     mgi_session_free_batches(s);
+    mgi_session_final_free(s);
     mgi_cache_free(&s->cache);
     mgi_str_free(&s->line);
     mgi_del(&al, s->told, s->cap, sizeof *s->told);
-    mgi_del(&al, s->id, s->cap, sizeof *s->id);
-    mgi_del(&al, s->J, cells, sizeof *s->J);
+    mgi_del(&al, s->id, s->width, sizeof *s->id);
+    mgi_del(&al, s->J, wide, sizeof *s->J);
     mgi_del(&al, s->n, s->d, sizeof *s->n);
-    mgi_del(&al, s->y, s->cap, sizeof *s->y);
+    mgi_del(&al, s->y, s->width, sizeof *s->y);
+    mgi_del(&al, s->tie, s->width, sizeof *s->tie);
     mgi_del(&al, s->aI, s->ahead * s->d, sizeof *s->aI);
     mgi_del(&al, s->ay, s->ahead, sizeof *s->ay);
-    mgi_del(&al, s->peek, s->ahead > 0 ? cells : 0, sizeof *s->peek);
+    mgi_del(&al, s->peek, cells, sizeof *s->peek);
     mgi_del(&al, s->better, s->cap_better, sizeof *s->better);
     mgi_del(&al, s, 1, sizeof *s);
 }
@@ -335,8 +465,11 @@ mango_status mango_session_create(mango_session **s, const mango_modes *modes,
     x->al = a;
     x->f = f;
     x->ud = ud;
+    mango_status st = o.noise ? mango_noise_parse(&x->noise, o.noise, err) : MANGO_OK;
+    o.repeat |= x->noise.n > 0;
     session_init(x, modes, &o);
-    const mango_status st = session_build(x, modes, &o, err);
+    if (st >= 0)
+        st = session_build(x, modes, &o, err);
     if (st < 0)
         session_del(x, 1);
     else
@@ -351,3 +484,6 @@ void mango_session_destroy(mango_session *s)
 }
 
 #undef SESSION_NOTES
+#undef SESSION_WIDTH
+#undef SESSION_RACE_AUTO
+#undef SESSION_RACE
