@@ -117,21 +117,42 @@ static inline int t_session_ask_until(mango_session *s, mango_idx A)
 static inline int t_session_tell_line(mango_session *s, const mgi_json *j)
 {
     uint64_t id[T_SESSION_CAP];
-    double y[T_SESSION_CAP];
+    double y[T_SESSION_CAP], tie[T_SESSION_CAP];
+    const mgi_json_value *ties = mgi_json_get(j, j->v, "tie");
     mango_idx n = 0, e = mgi_json_get(j, j->v, "y")->child;
-    mango_idx x = mgi_json_get(j, j->v, "id")->child;
+    mango_idx x = mgi_json_get(j, j->v, "id")->child, t = ties ? ties->child : -1;
     for (; e >= 0 && n < T_SESSION_CAP; e = j->v[e].next, x = j->v[x].next, n++) {
         y[n] = j->v[e].kind == MGI_JSON_NUMBER ? j->v[e].d : NAN;
+        tie[n] = t >= 0 && j->v[t].kind == MGI_JSON_NUMBER ? j->v[t].d : NAN;
         id[n] = (uint64_t)j->v[x].i;
+        t = t >= 0 ? j->v[t].next : t;
     }
-    return mango_session_tell(s, n, id, y) == MANGO_OK;
+    return mango_session_tell_ties(s, n, id, y, ties ? tie : NULL) == MANGO_OK;
 }
 
-static inline int t_session_offer_line(mango_session *s, const mgi_json *j)
+/* A round of the final race: opened when nothing is out; what is given out is told by the
+ * lines that follow. */
+static inline int t_session_race_line(mango_session *s, const mgi_json *j)
+{
+    uint64_t id[T_SESSION_CAP];
+    mango_idx I[T_SESSION_CAP * T_SESSION_D], K = 0;
+    mango_session_info i;
+    mango_session_get(s, &i);
+    const mango_idx then = (mango_idx)mgi_json_get(j, j->v, "budget")->i;
+    return mango_session_again(s, 0, NULL) == MANGO_OK &&
+           mango_session_extend(s, then) == MANGO_OK &&
+           mango_session_ask(s, T_SESSION_CAP, &K, id, I) == MANGO_OK && K > 0 &&
+           mango_session_extend(s, i.budget) == MANGO_OK;
+}
+
+static inline int t_session_offer_line(mango_session *s, const mgi_json *j, mango_idx *start)
 {
     uint64_t id[T_SESSION_CAP];
     mango_idx I[T_SESSION_CAP * T_SESSION_D], n = 0;
     const mgi_json_value *codes = mgi_json_get(j, j->v, "offer");
+    *start -= codes->n;
+    if (*start >= 0)
+        return 1; /* a session offers the codes that it starts with itself */
     for (mango_idx r = codes->child; r >= 0; r = j->v[r].next)
         for (mango_idx e = j->v[r].child; e >= 0; e = j->v[e].next)
             I[n++] = (mango_idx)j->v[e].i;
@@ -147,11 +168,13 @@ static inline void t_session_follow(mango_session *s, const char *from)
     T_OK_OR_RETURN(mgi_journal_open(&j, from, 1, 0, NULL, &err), &err);
     T_OK_OR_RETURN(mgi_journal_next(&j, "mango", &line, &err), &err);
     mgi_json_free(&line);
+    mango_idx start = s->n_offered;
     int ok = 1;
     while (ok && mgi_journal_more(&j)) {
         const int ask = mgi_journal_is(&j, "ask"), note = mgi_journal_is(&j, "note");
-        const int offer = mgi_journal_is(&j, "offer");
-        const char *kind = ask ? "ask" : note ? "note" : offer ? "offer" : "tell";
+        const int offer = mgi_journal_is(&j, "offer"), race = mgi_journal_is(&j, "race");
+        const char *kind =
+            ask ? "ask" : note ? "note" : offer ? "offer" : race ? "race" : "tell";
         ok = T_OK(mgi_journal_next(&j, kind, &line, &err), &err);
         if (!ok)
             break;
@@ -159,8 +182,10 @@ static inline void t_session_follow(mango_session *s, const char *from)
             ok = t_session_ask_until(s, (mango_idx)mgi_json_get(&line, line.v, "ask")->i);
         else if (note)
             ok = mango_session_note(s, "rig", "shutter") == MANGO_OK;
+        else if (race)
+            ok = t_session_race_line(s, &line);
         else if (offer)
-            ok = t_session_offer_line(s, &line);
+            ok = t_session_offer_line(s, &line, &start);
         else
             ok = t_session_tell_line(s, &line);
         T_CHECK(ok);
@@ -202,6 +227,7 @@ typedef struct t_session_rig {
     double y[4096];
     uint64_t told;               /* an id told before, for showing it again */
     double told_y;
+    int ties;                    /* 1: it tells ties, too */
 } t_session_rig;
 
 static inline uint64_t t_session_random(t_session_rig *r, uint64_t below)
@@ -224,7 +250,7 @@ static inline mango_status t_session_own(mango_session *s, t_session_rig *r)
 static inline mango_status t_session_act(mango_session *s, t_session_rig *r)
 {
     uint64_t id[8];
-    double y[8];
+    double y[8], tie[8];
     mango_idx I[8 * T_SESSION_D], K = 0;
     if (t_session_random(r, 20) == 0)
         return t_session_own(s, r);
@@ -252,7 +278,9 @@ static inline mango_status t_session_act(mango_session *s, t_session_rig *r)
         id[n] = r->told;
         y[n++] = r->told_y + 0.125 * (double)t_session_random(r, 5) - 0.25;
     }
-    return mango_session_tell(s, n, id, y);
+    for (mango_idx k = 0; k < n; k++)
+        tie[k] = 0.25 * (double)(id[k] % 5);
+    return mango_session_tell_ties(s, n, id, y, r->ties ? tie : NULL);
 }
 
 #endif

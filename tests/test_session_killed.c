@@ -40,6 +40,9 @@ static void *t_session_thread(void *ud)
     return NULL;
 }
 
+static int t_session_ties; /* 1: the process that is killed tells ties */
+static mango_idx t_session_budget; /* of it; 0: that of its options */
+
 /* The process that is killed: resumes, says so through the pipe, and has two threads
  * ask and tell. Exit 7: it came to its end. */
 static void t_session_child(const mango_session_options *o, uint64_t seed, int ready)
@@ -50,8 +53,11 @@ static void t_session_child(const mango_session_options *o, uint64_t seed, int r
     mango_set_threads(1);
     pthread_mutex_init(&w.lock, NULL);
     w.rig.random = seed;
+    w.rig.ties = t_session_ties;
     if (mango_session_create(&w.s, &m, o, NULL, NULL, NULL, NULL) != MANGO_OK)
         _exit(3);
+    if (t_session_budget > 0)
+        mango_session_extend(w.s, t_session_budget);
     if (write(ready, "r", 1) != 1)
         _exit(4);
     for (int k = 0; k < 2; k++)
@@ -135,9 +141,50 @@ static void t_session_killed_200(void)
     printf("resumed to the same bytes as never killed\n");
 }
 
+/* The same with everything else: codes to start with, repeats, values told again with
+ * their ties, races; the budget grows by kill, so that races begin and are left. */
+static void t_session_killed_race(void)
+{
+    static t_session_rig chance;
+    char path[1024];
+    mango_idx n = 0, races = 0, start[30 * T_SESSION_D];
+    mango_session_info i;
+    const int kills = t_fast() ? 60 : 200;
+    mgi_copy(path, sizeof path, t_tmp("killed_race.jsonl"));
+    for (mango_idx e = 0; e < 30 * T_SESSION_D; e++)
+        start[e] = e * e % t_session_wide[e % T_SESSION_D];
+    mango_session_options o = t_session_options("ga-blocks", 60 + 3 * kills, path);
+    o.resume = 1, o.repeat = 1, o.race = 0.4, o.race_leaders = 6;
+    o.start = start, o.n_start = 30;
+    chance.random = 4321;
+    t_session_ties = 1;
+    for (int k = 0; k < kills; k++) {
+        t_session_budget = 60 + 3 * k;
+        const int how = t_session_kill(&o, &chance);
+        T_REQUIRE((WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL) ||
+                  (WIFEXITED(how) && WEXITSTATUS(how) == 7)); /* it came to its end */
+    }
+    t_session_ties = 0;
+    t_session_budget = 0;
+    mango_session *s = t_session_new(&o, t_session_wide);
+    T_REQUIRE(s != NULL);
+    mango_session_get(s, &i);
+    mango_session_destroy(s);
+    unsigned char *p = t_session_slurp(path, &n);
+    for (char *at = (char *)p; (at = strstr(at, "{\"race\":")) != NULL; at++)
+        races++;
+    t_session_drop(p, n);
+    T_CHECK(races > 5 && i.replayed > kills);
+    printf("  %d kills: %d values told, %d rounds of races; ", kills, (int)i.told,
+           (int)races);
+    t_session_check(o, t_session_wide, path);
+    printf("resumed to the same bytes as never killed\n");
+}
+
 void t_session_killed(void)
 {
     T_CASE(t_session_killed_200);
+    T_CASE(t_session_killed_race);
 }
 #else
 static void t_session_killed_not(void)

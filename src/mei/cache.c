@@ -29,6 +29,7 @@ static void cache_del_columns(const mgi_cache *c)
     mgi_del(&c->al, c->all, c->cap, sizeof *c->all);
     mgi_del(&c->al, c->mean, c->cap, sizeof *c->mean);
     mgi_del(&c->al, c->sum2, c->cap, sizeof *c->sum2);
+    mgi_del(&c->al, c->first, c->cap, sizeof *c->first);
     mgi_del(&c->al, c->seen, c->cap, sizeof *c->seen);
     mgi_del(&c->al, c->good, c->cap, sizeof *c->good);
     mgi_del(&c->al, c->out, c->cap, sizeof *c->out);
@@ -116,8 +117,9 @@ static int cache_columns(const mgi_cache *c, mgi_cache *x)
     x->all = cache_longer(c, c->all, x->cap, 1, sizeof *x->all);
     x->mean = cache_longer(c, c->mean, x->cap, 1, sizeof *x->mean);
     x->sum2 = cache_longer(c, c->sum2, x->cap, 1, sizeof *x->sum2);
+    x->first = cache_longer(c, c->first, x->cap, 1, sizeof *x->first);
     return x->code && x->y && x->m2 && x->tie && x->seen && x->good && x->out && x->order &&
-           x->place && x->ask && x->head && x->all && x->mean && x->sum2;
+           x->place && x->ask && x->head && x->all && x->mean && x->sum2 && x->first;
 }
 
 mango_status mgi_cache_reserve(mgi_cache *c, mango_idx more)
@@ -184,6 +186,7 @@ mango_idx mgi_cache_push(mgi_cache *c, const mango_idx *I)
         c->code[row * c->d + j] = (int32_t)I[j];
     c->y[row] = MGI_NAN;
     c->m2[row] = c->tie[row] = c->mean[row] = c->sum2[row] = 0.0;
+    c->first[row] = 0.0;
     c->seen[row] = c->good[row] = c->out[row] = c->all[row] = 0;
     c->ask[row] = UINT64_MAX;
     c->head[row] = first >= 0 ? first : row;
@@ -214,6 +217,8 @@ int mgi_cache_take(mgi_cache *c, mango_idx row, double y)
     c->seen[row]++;
     if (mgi_is_finite(y)) {
         cache_add(c->good + row, c->y + row, c->m2 + row, y);
+        if (c->all[head] == 0)
+            c->first[head] = y;
         cache_add(c->all + head, c->mean + head, c->sum2 + head, y);
     }
     if (was || !mgi_cache_whole(c, row))

@@ -26,6 +26,7 @@ typedef struct mgi_cache {
     mango_idx *head;         /* (cap) the first row of the same code          */
     mango_idx *all;          /* (cap) of a head: finite values of the code,   */
     double *mean, *sum2;     /* (cap) their mean, squared distances from it   */
+    double *first;           /* (cap) the first of them                       */
     mango_idx slots, *slot;  /* open addressing, a power of two; row + 1, 0: free */
 } mgi_cache;
 

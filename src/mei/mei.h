@@ -406,8 +406,8 @@ MANGO_API mango_status mango_session_get_sized(const mango_session *s,
 #define mango_session_get(s, info) mango_session_get_sized((s), (info), sizeof *(info))
 /* Best code (d) and value, of equal ones that of the larger tie, then the first;
  * MANGO_E_STATE when none. With a race (under noise) it is, of the codes that were shown
- * again, the one of the highest posterior mean, and that is the value; before any was shown
- * again, of all codes. */
+ * again, the one of the highest posterior mean; before any was, of all codes. Its value is
+ * that of mango_session_found. */
 MANGO_API mango_status mango_session_best(const mango_session *s, double *y, mango_idx *I);
 /* Query q, 0 .. queries-1, in the order in which they got their value: code (d) and
  * value (NaN: missing); either may be NULL. MANGO_E_ARG out of range. */
@@ -439,15 +439,19 @@ MANGO_API mango_status mango_session_improved_sized(const mango_session *s, mang
 #define mango_session_improved(s, i, improvement)                                          \
     mango_session_improved_sized((s), (i), (improvement), sizeof *(improvement))
 
-/* What is known of a code by all its presentations. The standard error takes the variance
- * of all codes for a guess of the code's own; the interval is mean -+ t se, 95%. */
+/* What is known of a code by all its presentations. By the first of them it was chosen to
+ * be shown again, so that one is not in `again` and what follows from it. */
 typedef struct mango_estimate {
     uint64_t id;         /* the first of the code's                              */
     mango_idx n;         /* finite values                                        */
-    double y;            /* with a race: the posterior mean, shrunk to that of all
-                            codes by how often it was shown; else the mean       */
-    double mean, se;     /* se NaN: no code was shown twice                      */
-    double lo, hi;       /* the interval                                         */
+    double y;            /* with a race: `again`, or `posterior` where the code was not
+                            shown again; else the mean                           */
+    double mean;         /* of all values                                        */
+    double again;        /* of all but the first; NaN: there are none            */
+    double se, lo, hi;   /* of `again`: standard error, interval of 95%; NaN: no code was
+                            shown three times, so that the noise is not known    */
+    double posterior;    /* the mean, shrunk towards that of all codes by how little it
+                            was shown: what codes are ranked by                  */
 } mango_estimate;
 /* mango_session_estimate - of the code of an id; mango_session_found - of the best, as
  * mango_session_best (MANGO_E_STATE when none).

@@ -6,16 +6,18 @@
 #include "cache.h"
 
 typedef struct mgi_posterior {
-    double mu, tau2; /* of the codes' true values: mean, variance             */
-    double s2, dof;  /* noise: variance of one presentation; NaN, 0: unknown  */
+    double mu, tau2; /* of the codes' true values: mean, variance                   */
+    double a, b;     /* variance of one presentation of a code of mean y: a + b y   */
+    double dof;      /* it is known by so many degrees of freedom; 0: not known     */
 } mgi_posterior;
 
 MGI_FN void mgi_posterior_fit(mgi_posterior *p, const mgi_cache *c);
-/* (6), of a code with n >= 1 finite values and their mean. */
-MGI_FN double mgi_posterior_mean(const mgi_posterior *p, mango_idx n, double mean);
-/* (7), (8) of a code with n >= 1 values, m2: their squared distances from the mean, summed.
- * NaN while nothing was shown twice. */
-MGI_FN double mgi_posterior_se(const mgi_posterior *p, mango_idx n, double m2);
-MGI_FN double mgi_posterior_t(const mgi_posterior *p, mango_idx n);
+/* (7), of the code of a head that has a value. */
+MGI_FN double mgi_posterior_mean(const mgi_posterior *p, const mgi_cache *c, mango_idx head);
+/* Mean of its values but the first (NaN: none), standard error (8), t (9); the latter two
+ * are NaN while the noise is not known. */
+MGI_FN double mgi_posterior_again(const mgi_cache *c, mango_idx head);
+MGI_FN double mgi_posterior_se(const mgi_posterior *p, const mgi_cache *c, mango_idx head);
+MGI_FN double mgi_posterior_t(const mgi_posterior *p, const mgi_cache *c, mango_idx head);
 
 #endif

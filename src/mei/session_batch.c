@@ -304,8 +304,8 @@ static int batch_reported(const mango_session *s, const mgi_posterior *p, mango_
         return 0;
     if (best < 0 || (c->all[h] > 1) != (c->all[best] > 1))
         return best < 0 || c->all[h] > 1;
-    return mgi_session_better(s, mgi_posterior_mean(p, c->all[h], c->mean[h]),
-                              mgi_posterior_mean(p, c->all[best], c->mean[best]));
+    return mgi_session_better(s, mgi_posterior_mean(p, c, h),
+                              mgi_posterior_mean(p, c, best));
 }
 
 MGI_FN void mgi_session_judge(mango_session *s)
@@ -322,7 +322,9 @@ MGI_FN void mgi_session_judge(mango_session *s)
     if (best < 0)
         return;
     s->again = c->all[best];
-    batch_new_best(s, c->place[best], mgi_posterior_mean(&p, c->all[best], c->mean[best]));
+    batch_new_best(s, c->place[best],
+                   s->again > 1 ? mgi_posterior_again(c, best)
+                                : mgi_posterior_mean(&p, c, best));
 }
 
 /* A row became whole: batches that waited for it, the earlier first. */

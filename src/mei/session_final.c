@@ -56,7 +56,7 @@ static void final_rank(mango_session *s, const mgi_posterior *p, mango_idx row,
 {
     const mgi_cache *c = &s->cache;
     mgi_final *f = &s->final;
-    const double y = mgi_posterior_mean(p, c->all[row], c->mean[row]);
+    const double y = mgi_posterior_mean(p, c, c->head[row]);
     mango_idx i = *n;
     while (i > 0 && mgi_session_better(s, y, f->mean[i - 1]))
         i--;

@@ -97,15 +97,17 @@ static void found_estimate(const mango_session *s, const mgi_posterior *p, mango
     e->id = (uint64_t)head;
     e->n = n;
     e->y = e->mean = n > 0 ? c->mean[head] : MGI_NAN;
-    e->se = e->lo = e->hi = MGI_NAN;
+    e->se = e->lo = e->hi = e->again = e->posterior = MGI_NAN;
     if (n == 0)
         return;
+    e->posterior = mgi_posterior_mean(p, c, head);
+    e->again = mgi_posterior_again(c, head);
     if (s->noisy)
-        e->y = mgi_posterior_mean(p, n, c->mean[head]);
-    e->se = mgi_posterior_se(p, n, c->sum2[head]);
-    const double half = mgi_posterior_t(p, n) * e->se;
-    e->lo = e->mean - half;
-    e->hi = e->mean + half;
+        e->y = n > 1 ? e->again : e->posterior;
+    e->se = mgi_posterior_se(p, c, head);
+    const double half = mgi_posterior_t(p, c, head) * e->se;
+    e->lo = e->again - half;
+    e->hi = e->again + half;
 }
 
 mango_status mango_session_estimate_sized(const mango_session *s, uint64_t id,
@@ -178,7 +180,7 @@ static mango_idx found_elites(const mango_session *s, mgi_found *f, mango_idx mo
         if (c->head[h] == h && c->all[h] > 0) {
             found_estimate(s, &p, h, &e);
             f->head[f->n] = h;
-            f->y[f->n++] = e.y;
+            f->y[f->n++] = s->noisy ? e.posterior : e.y;
         }
     for (; n < most && f->n > 0; n++) {
         const int reported = n == 0 && s->n_better > 0;

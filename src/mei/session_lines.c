@@ -8,9 +8,10 @@
  *                                                      with the ties of the values, where
  *                                                      the optimizer looks at them:
  *                                                      ..."y":[...],"tie":[...]}
- *            {"race":P,"id":[...],"shows":[...]}       a round of the final race: after P
- *                                                      values these codes come again, each
- *                                                      so many times
+ *            {"race":P,"budget":N,"id":[...],"shows":[...]}
+ *                                                      a round of the final race: after P
+ *                                                      values of then N these codes come
+ *                                                      again, each so many times
  *            {"offer":[[...],...]}                     codes of the caller's own; those that
  *                                                      are new have the next ids
  *            {"note":{"key":"text"}}                   of the caller; changes nothing
@@ -121,7 +122,8 @@ MGI_FN mango_status mgi_session_write_race(mango_session *s)
         return MANGO_OK;
     MGI_TRY(lines_silent(s));
     s->line.n = 0;
-    mgi_str_printf(&s->line, "{\"race\":%lld,\"id\":[", (long long)s->shown);
+    mgi_str_printf(&s->line, "{\"race\":%lld,\"budget\":%lld,\"id\":[",
+                   (long long)s->shown, (long long)s->budget);
     for (mango_idx i = 0; i < f->K; i++)
         mgi_str_printf(&s->line, "%s%lld", i ? "," : "", (long long)f->row[i]);
     mgi_str_puts(&s->line, "],\"shows\":[");

@@ -396,7 +396,7 @@ static mango_status session_build(mango_session *s, const mango_modes *m,
     if (!mgi_prod((int)MGI_MIN(m->d, INT_MAX), m->n, &s->total))
         s->total = PTRDIFF_MAX;
     MGI_TRY(session_memory(s, m->n, err));
-    s->noisy = s->race > 0.0;
+    s->noisy = s->race > 0.0 || s->rule.noisy;
     if (o->journal)
         MGI_TRY(session_journal_rest(s, m, o, err));
     return session_start(s, o, err);

@@ -16,6 +16,7 @@ typedef struct mei_story {
     mango_idx *code;      /* (d) scratch */
     int32_t *codes;       /* (n,d) */
     double *y, *best;     /* (n) value; best so far */
+    mango_idx *shown;     /* (n) presentations */
     unsigned char *frame; /* (n_better,H,W,3) improving pictures */
     double *frame_y;
     mango_idx *frame_query;
@@ -34,6 +35,7 @@ static void mei_story_free(mei_story *t)
     free(t->codes);
     free(t->y);
     free(t->best);
+    free(t->shown);
     free(t->frame);
     free(t->frame_y);
     free(t->frame_query);
@@ -53,32 +55,46 @@ static mango_status mei_story_new(mei_story *t, const mei_run *r, mango_err *err
     t->codes = calloc((size_t)(t->n * t->d) + 1, sizeof *t->codes);
     t->y = calloc((size_t)t->n + 1, sizeof *t->y);
     t->best = calloc((size_t)t->n + 1, sizeof *t->best);
+    t->shown = calloc((size_t)t->n + 1, sizeof *t->shown);
     t->frame = calloc((size_t)(t->n_better * t->px) + 1, 1);
     t->frame_y = calloc((size_t)t->n_better + 1, sizeof *t->frame_y);
     t->frame_query = calloc((size_t)t->n_better + 1, sizeof *t->frame_query);
     t->picture = calloc((size_t)(r->info.C * r->info.H * r->info.W), sizeof *t->picture);
-    if (!t->code || !t->codes || !t->y || !t->best || !t->frame || !t->frame_y ||
+    if (!t->code || !t->codes || !t->y || !t->best || !t->shown || !t->frame || !t->frame_y ||
         !t->frame_query || !t->picture)
         return mgi_fail(err, MANGO_E_MEM, "no memory for the report of %td queries", t->n);
     return MANGO_OK;
 }
 
+/* Improvement i: its picture, and the best from then on. */
+static mango_status mei_story_step(mei_story *t, const mei_run *r, mango_objective *o,
+                                   mango_idx i)
+{
+    mango_improvement m;
+    MGI_TRY(mango_session_improved(r->session, i, &m));
+    for (mango_idx q = m.queries - 1; q < t->n; q++)
+        t->best[q] = m.y;
+    t->frame_y[i] = m.y;
+    t->frame_query[i] = m.query;
+    MGI_TRY(mango_session_query(r->session, m.query, NULL, t->code));
+    MGI_TRY(mango_objective_picture(o, t->code, t->picture));
+    image_from_planes(r->info.C, r->info.H, r->info.W, t->picture, t->frame + i * t->px);
+    return MANGO_OK;
+}
+
 static mango_status mei_story_read(mei_story *t, const mei_run *r, mango_objective *o)
 {
-    mango_idx next = 0;
+    mango_value v;
     for (mango_idx q = 0; q < t->n; q++) {
+        MGI_TRY(mango_session_value(r->session, q, &v));
         MGI_TRY(mango_session_query(r->session, q, &t->y[q], t->code));
         for (mango_idx j = 0; j < t->d; j++)
             t->codes[q * t->d + j] = (int32_t)t->code[j];
-        t->best[q] = q ? t->best[q - 1] : t->y[q];
-        if (next < t->n_better && mango_session_improvement(r->session, next) == q) {
-            t->best[q] = t->frame_y[next] = t->y[q];
-            t->frame_query[next] = q;
-            MGI_TRY(mango_objective_picture(o, t->code, t->picture));
-            image_from_planes(r->info.C, r->info.H, r->info.W, t->picture,
-                              t->frame + next++ * t->px);
-        }
+        t->shown[q] = v.shown;
+        t->best[q] = NAN;
     }
+    for (mango_idx i = 0; i < t->n_better; i++)
+        MGI_TRY(mei_story_step(t, r, o, i));
     return MANGO_OK; /* the picture left is the best one */
 }
 
@@ -87,12 +103,14 @@ static mango_status mei_save_scores(const mei_story *t, const mei_run *r, mango_
     char path[4096];
     mgi_str s;
     mgi_str_init(&s, NULL);
-    mgi_str_puts(&s, "query\tactivation\tbest\n");
+    mgi_str_printf(&s, "query\tactivation\tbest%s\n", r->noise ? "\tshown" : "");
     for (mango_idx q = 0; q < t->n; q++) {
         mgi_str_printf(&s, "%td\t", q + 1);
         mgi_str_float(&s, t->y[q]);
         mgi_str_puts(&s, "\t");
         mgi_str_float(&s, t->best[q]);
+        if (r->noise)
+            mgi_str_printf(&s, "\t%td", t->shown[q]);
         mgi_str_puts(&s, "\n");
     }
     mango_status st = s.bad ? MANGO_E_MEM : mei_path(r, "scores.tsv", path, err);
@@ -171,6 +189,18 @@ static void mei_report_steps(const mei_story *t, const mei_run *r, mgi_str *s)
     html_row_end(s);
 }
 
+/* The first three facts under noise. */
+static void mei_report_noise(const mei_run *r, const mango_session_info *si, char v[6][64])
+{
+    mango_estimate e;
+    snprintf(v[1], sizeof v[1], si->told > si->budget ? "%td" : "%td of %td", si->told,
+             si->budget);
+    v[2][0] = 0;
+    if (mango_session_found(r->session, &e) >= 0)
+        snprintf(v[2], sizeof v[2], "%.4g (%.4g to %.4g), shown %td times", e.again, e.lo, e.hi,
+                 e.n);
+}
+
 static void mei_report_facts(const mei_run *r, mgi_str *s)
 {
     char v[6][64];
@@ -184,11 +214,13 @@ static void mei_report_facts(const mei_run *r, mgi_str *s)
     snprintf(v[4], sizeof v[4], "%.2f s", r->opt_seconds);
     snprintf(v[5], sizeof v[5], "%.1f",
              (double)(si.queries - si.replayed) / MGI_MAX(r->seconds, 1e-9));
-    const char *const facts[] = {"best activation",
+    if (r->noise)
+        mei_report_noise(r, &si, v);
+    const char *const facts[] = {r->noise ? "best, estimated" : "best activation",
                                  v[0],
-                                 "queries",
+                                 r->noise ? "presentations" : "queries",
                                  v[1],
-                                 "from the cache",
+                                 r->noise ? "of the best, mean and 95%" : "from the cache",
                                  v[2],
                                  si.replayed ? "time since resume" : "time",
                                  v[3],
@@ -299,6 +331,8 @@ mango_status mei_save_all(const mei_run *r, mango_objective *o, mango_err *err)
     if (st >= 0)
         st = mei_save_arrays(&t, r, err);
     if (st >= 0)
+        st = mei_save_elites(r, err);
+    if (st >= 0)
         st = mei_save_pictures(&t, r, err);
     mei_story_free(&t);
     return st;
@@ -308,6 +342,28 @@ static void mei_key(mgi_str *s, const char *key, const char *value)
 {
     mgi_str_puts(s, ",");
     cli_quote(s, key, value);
+}
+
+static void mei_number(mgi_str *s, const char *before, double v)
+{
+    mgi_str_puts(s, before);
+    mgi_str_float(s, v); /* null when it is not known */
+}
+
+/* Under noise: what is known of the best code; `true`, its value without noise. */
+static void mei_noise_json(const mei_run *r, const mango_session_info *si, mgi_str *s)
+{
+    mango_estimate e;
+    mei_key(s, "noise", r->noise);
+    mgi_str_printf(s, ",\"presentations\":%td", si->told);
+    if (mango_session_found(r->session, &e) < 0)
+        return;
+    mei_number(s, ",\"mean\":", e.again);
+    mei_number(s, ",\"se\":", e.se);
+    mei_number(s, ",\"interval\":[", e.lo);
+    mei_number(s, ",", e.hi);
+    mgi_str_printf(s, "],\"shown\":%td", e.n);
+    mei_number(s, ",\"true\":", r->truth);
 }
 
 void mei_json(const mei_run *r, mgi_str *s)
@@ -327,6 +383,8 @@ void mei_json(const mei_run *r, mgi_str *s)
     if (r->info.steps_all > 0)
         mgi_str_printf(s, ",\"stopped\":%td,\"steps_saved\":%.4f", r->info.stopped,
                        1.0 - r->info.steps / r->info.steps_all);
+    if (r->noise)
+        mei_noise_json(r, &si, s);
     if (r->narrow) {
         mgi_str_puts(s, ",\"best_as_is\":");
         mgi_str_float(s, r->as_is); /* null before the end */

@@ -16,6 +16,9 @@ typedef struct mei_run {
     double seconds, opt_seconds, eval_seconds; /* of this process */
     int narrow;      /* weights in fewer bits: the best picture is also looked at with   */
     double as_is;    /* them as they are; NaN: not yet                                   */
+    const char *noise; /* NULL: none */
+    double truth;      /* the best code's value without noise; NaN: not yet, or no noise */
+    mango_idx elites, apart; /* how many, modes in which they differ; apart 0: an eighth */
     char before[32]; /* how the process before ended, when this one resumes; "": first */
     char command[1024];
 } mei_run;
@@ -25,10 +28,20 @@ mango_status mei_save_run(const mei_run *r, mango_err *err);
 /* The state that DIR/run.json tells, "" without one. "running" of a process that is
  * no more: it was killed. */
 void mei_last_state(const char *dir, char *state, mango_idx cap);
-/* scores.tsv, codes.npy, best.png, best.npy, progress.gif, curve.svg,
+/* scores.tsv, codes.npy, elites.npy, elites.tsv, best.png, best.npy, progress.gif, curve.svg,
  * report.html; each is written beside its target, then renamed. */
 mango_status mei_save_all(const mei_run *r, mango_objective *o, mango_err *err);
 /* The object that --json prints, without the closing brace. */
 void mei_json(const mei_run *r, mgi_str *s);
+
+/* ---- mei_codes.c */
+typedef struct mei_codes {
+    mango_idx n, *I; /* (n,d) */
+} mei_codes;
+/* Codes of a .npy, or the elites in the folder of another search, of any levels. */
+mango_status mei_codes_read(mei_codes *c, const char *what, const mango_net *gen,
+                            mango_err *err);
+void mei_codes_free(mei_codes *c);
+mango_status mei_save_elites(const mei_run *r, mango_err *err);
 
 #endif

@@ -14,8 +14,8 @@ static const cli_doc mei_doc = {
     "A query is one picture shown; a code that comes again is answered from a cache and "
     "costs\n"
     "none. The network sees the picture in 8 bits, so best.png holds exactly what it saw.\n"
-    "Leaves in DIR: report.html, best.png, best.npy, codes.npy, scores.tsv, progress.gif,\n"
-    "curve.svg, run.json, and journal.jsonl, which --resume goes on from, after ^C or kill "
+    "Leaves in DIR: report.html, best.png, best.npy, codes.npy, elites.npy, elites.tsv,\n"
+    "scores.tsv, progress.gif, curve.svg, run.json, and journal.jsonl, which --resume goes on from, after ^C or kill "
     "-9.\n"
     "One process at a time writes a journal: a second one is refused.\n"
     "A query that --early-stop cuts is told to the optimizer, and noted in the journal, as\n"
@@ -29,14 +29,15 @@ static const cli_doc mei_doc = {
     "--opt tt --out mei-17\n"};
 
 typedef struct mei_job {
-    const char *gen_name, *net_name, *fill, *target, *opt, *opt_set, *out;
-    int64_t budget, T, batch, k, k_top, k_gd, rank, memory;
-    double lr, stop_at, early;
+    const char *gen_name, *net_name, *fill, *target, *opt, *opt_set, *out, *noise, *start;
+    int64_t budget, T, batch, k, k_top, k_gd, rank, memory, leaders, elites, apart;
+    double lr, stop_at, early, race;
     int resume, minimize, half, int8;
     mango_net *gen, *net;
     mango_search *search;
     mango_objective_options oo;
     mango_session_options so;
+    mei_codes codes; /* to begin with */
     mei_run run;
     char out_dir[512], journal[4096];
     double since, eval_seconds;
@@ -113,6 +114,9 @@ static mango_status mei_options(mei_job *j, mango_err *err)
     so->observe = mei_observe;
     so->observe_ud = j;
     so->resume = j->resume;
+    so->noise = j->noise;
+    so->race = j->race;
+    so->race_leaders = j->leaders;
     so->sync = 2; /* the networks would give the same values again */
     return MANGO_OK;
 }
@@ -148,6 +152,10 @@ static mango_status mei_begin(mei_job *j, mango_err *err)
     MGI_TRY(mei_options(j, err));
     MGI_TRY(mei_looking(j));
     MGI_TRY(mei_open(j, err));
+    if (j->start)
+        MGI_TRY(mei_codes_read(&j->codes, j->start, j->gen, err));
+    j->so.start = j->codes.I;
+    j->so.n_start = j->codes.n;
     if (!j->out)
         mei_default_out(j);
     MGI_TRY(
@@ -158,6 +166,10 @@ static mango_status mei_begin(mei_job *j, mango_err *err)
     j->run.target = j->target;
     j->run.opt = j->opt;
     j->run.out = j->out;
+    j->run.noise = j->noise;
+    j->run.truth = NAN;
+    j->run.elites = j->elites;
+    j->run.apart = j->apart;
     j->run.narrow = j->half || j->int8;
     j->run.as_is = NAN;
     j->run.options = &j->so.o;
@@ -217,6 +229,19 @@ static mango_status mei_as_is(mei_job *j, mango_err *err)
     return st;
 }
 
+/* What the best code gives without noise: one evaluation beyond the budget. */
+static mango_status mei_truth(mei_job *j, mango_objective *o, mango_err *err)
+{
+    mango_session_info si;
+    mango_session_get(j->run.session, &si);
+    mango_idx *I = calloc((size_t)si.d, sizeof *I);
+    mango_status st = I ? MANGO_OK : mgi_fail(err, MANGO_E_MEM, "no memory for a code");
+    if (st >= 0 && mango_session_best(j->run.session, NULL, I) >= 0)
+        st = mango_objective_eval(o, 1, I, &j->run.truth);
+    free(I);
+    return st;
+}
+
 static mango_status mei_search(mei_job *j, mango_err *err)
 {
     mango_status st = mei_begin(j, err);
@@ -240,11 +265,24 @@ static mango_status mei_search(mei_job *j, mango_err *err)
                                              : "done";
     mango_objective *o = mango_search_objective(j->search);
     mango_objective_get(o, &j->run.info); /* how many were stopped early */
+    if (j->noise)
+        MGI_TRY(mei_truth(j, o, err));
     j->run.info.space = NULL; /* it goes with the objective */
     MGI_TRY(mei_save_all(&j->run, o, err));
     const mango_status as_is = j->run.narrow ? mei_as_is(j, err) : MANGO_OK;
     MGI_TRY(mei_save_run(&j->run, as_is < 0 ? NULL : err));
     return as_is < 0 ? as_is : st;
+}
+
+static void mei_tell_noise(mei_job *j, cli *c)
+{
+    mango_estimate e;
+    if (mango_session_found(j->run.session, &e) < 0)
+        return;
+    cli_print(c,
+              "the best was shown %td times: mean %.6g, standard error %.3g, 95%% from %.6g "
+              "to %.6g\nwithout noise it gives %.6g (evaluated beyond the budget)\n",
+              e.n, e.again, e.se, e.lo, e.hi, j->run.truth);
 }
 
 static void mei_tell(mei_job *j, cli *c)
@@ -260,6 +298,8 @@ static void mei_tell(mei_job *j, cli *c)
               "optimizer %.2f s\nreport: %s/report.html\n",
               j->target, si.best, si.queries, si.cached, j->run.seconds, j->run.opt_seconds,
               j->out);
+    if (j->noise)
+        mei_tell_noise(j, c);
     if (mgi_is_finite(j->run.as_is))
         cli_print(c, "with the weights as they are the best picture gives %.6g\n",
                   j->run.as_is);
@@ -316,6 +356,7 @@ static void mei_optimizers(const char *usual, char *text, size_t cap)
 static void mei_end(mei_job *j)
 {
     mango_search_destroy(j->search);
+    mei_codes_free(&j->codes);
     mango_net_destroy(j->net);
     mango_net_destroy(j->gen);
 }
@@ -330,6 +371,8 @@ int verb_mei(int argc, char **argv)
     j.budget = 1000;
     j.opt = "tt-b";
     j.stop_at = NAN;
+    j.race = -1;
+    j.elites = 20;
     char optimizers[512];
     mei_optimizers(j.opt, optimizers, sizeof optimizers);
     const cli_opt opt[] = {
@@ -361,6 +404,22 @@ int verb_mei(int argc, char **argv)
          "stop queries that cannot be of the elite when the rest of a query makes at most "
          "R spikes per step; 1 is certain and finds the same pictures (default: off)",
          0},
+        {"--noise", CLI_STR, &j.noise, 0, 0, "MODEL:X",
+         "noise on each presentation: poisson:RATE (spikes at activation 1), normal:S, "
+         "mult:S, drop:P, drift:D, several joined by +; a code that comes again is shown "
+         "again",
+         0},
+        {"--race", CLI_REAL, &j.race, 0, 0.99, "SHARE",
+         "share of the budget for a final race of the leaders (default with noise 0.15)", 0},
+        {"--race-leaders", CLI_INT, &j.leaders, 1, 1000, "N",
+         "codes in that race (default 20)", 0},
+        {"--start", CLI_STR, &j.start, 0, 0, "CODES",
+         "codes shown first: a .npy, as of mango encode, or another search's folder: its "
+         "elites", 0},
+        {"--elites", CLI_INT, &j.elites, 1, 100000, "N",
+         "codes in elites.npy at most (default 20)", 0},
+        {"--apart", CLI_INT, &j.apart, 1, 1 << 20, "D",
+         "modes in which elites differ at least (default: an eighth)", 0},
         {"--memory", CLI_INT, &j.memory, 1, 1 << 20, "MIB",
          "cap for each network's memory (default 1024)", 0},
         {"--half-weights", CLI_FLAG, &j.half, 0, 0, NULL,
