@@ -2,8 +2,8 @@
  *
  *     a grid of codes          gp-codes: reference codes, crossover, a surrogate
  *     latents drawn from N     gp-latent beside sep-cma
- *     anything else            gp-modes beside ttopt, one-plus-one and ga;
- *                              real intervals: sep-cma, de
+ *     anything else            gp-modes beside one-plus-one;
+ *                              real intervals: one-plus-one
  *
  * The first part of a row proposes alone until `alone` values are known: a bandit that has
  * seen nothing would share evenly, and a surrogate is best when little is known. From then
@@ -76,7 +76,7 @@ static const mgi_auto_row auto_row[] = {
     {auto_fits_grid, 1, {{"tt-b", NULL, 1}}},
     {auto_fits_latent, 1, {{"tt-b", NULL, 1}}},
     {auto_fits_real, 1, {{"one-plus-one", NULL, 1}}},
-    {auto_fits_all, 2, {{"one-plus-one", NULL, 1}, {"protes", NULL, 1}}},
+    {auto_fits_all, 2, {{"gp-modes", NULL, 1}, {"one-plus-one", NULL, 1}}},
 };
 
 /* What the parts may know. */

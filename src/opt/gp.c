@@ -317,6 +317,18 @@ MGI_FN void mgi_gp_add(mgi_gp *g, mango_idx K, const float *x, const double *v)
     g->solved = 0;
 }
 
+MGI_FN void mgi_gp_add_dots(mgi_gp *g, const float *dots)
+{
+    const mango_idx n = g->n++, cap = g->cap;
+    for (mango_idx i = 0; i <= n; i++) {
+        g->G[n * cap + i] = dots[i];
+        g->G[i * cap + n] = dots[i];
+    }
+    memset(g->X + n * g->dim, 0, (size_t)g->dim * sizeof *g->X);
+    g->y[n] = g->noise[n] = 0.0;
+    g->solved = 0;
+}
+
 MGI_FN void mgi_gp_keep(mgi_gp *g, mango_idx n, const mango_idx *row)
 {
     mango_idx same = 0;
@@ -356,6 +368,13 @@ MGI_FN void mgi_gp_noise(mgi_gp *g, const double *v)
         g->noisy |= to > 0.0;
     }
     g->solved = 0;
+}
+
+MGI_FN const double *mgi_gp_alpha(mgi_gp *g)
+{
+    if (g->n > 0)
+        gp_ready(g);
+    return g->alpha;
 }
 
 /* ---- rule and prediction -------------------------------------------------- */

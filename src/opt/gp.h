@@ -59,6 +59,12 @@ MGI_FN void mgi_gp_free(mgi_gp *g);
  * mgi_gp_noise - v (n) of all points, >= 0; NULL: 0. */
 MGI_FN void mgi_gp_add(mgi_gp *g, mango_idx K, const float *x, const double *v);
 MGI_FN void mgi_gp_keep(mgi_gp *g, mango_idx n, const mango_idx *row);
+/* mgi_gp_add_dots - one more point that is known by dots (n+1) alone, its products with the
+ * points 0 .. n, itself the last: for features that need not be written down. A set of such
+ * points can be asked for alpha, not for predictions.
+ * mgi_gp_alpha - alpha (n) of (3), owned by the GP, good until it changes. */
+MGI_FN void mgi_gp_add_dots(mgi_gp *g, const float *dots);
+MGI_FN const double *mgi_gp_alpha(mgi_gp *g);
 MGI_FN void mgi_gp_targets(mgi_gp *g, const double *y);
 MGI_FN void mgi_gp_noise(mgi_gp *g, const double *v);
 

@@ -21,6 +21,7 @@
     ROW("protes", protes, "", "PROTES as its authors publish it, not quantized")         \
     ROW("gp-latent", gp_latent, "", "latents: candidates screened by a Gaussian process")   \
     ROW("one-plus-one", one_plus_one, "", "(1+1) evolution strategy: a mutant of the best") \
+    ROW("gp-modes", gp_modes, "", "a Gaussian process on agreeing modes, and a climb on it")       \
     ROW("auto", auto, "", "ours: the methods that fit the space, under a bandit")             \
     ROW("ga", ga, "", "genetic algorithm of closed-loop experiments: children of the best")  \
     ROW("ga-blocks", ga_blocks, "", "GA on a grid of codes: blocks, moved blocks, tiles")  \
