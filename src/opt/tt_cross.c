@@ -164,6 +164,41 @@ MGI_FN void mgi_ttc_choose(mgi_ttc *c)
     ttc_keep(c, ttc_rows(c, R, C));
 }
 
+/* The best code of this round as cores have it; false: it has levels that are not looked at. */
+static int ttc_best(mgi_ttc *c)
+{
+    const mango_opt *o = c->o;
+    if (mgi_is_nan(c->round_best))
+        return 0;
+    for (mango_idx j = 0; j < o->d; j++) {
+        const mango_idx n = o->n[j], m = c->coarse[j];
+        const int64_t i = c->best_I[j];
+        c->Ic[j] = m < n ? (mango_idx)((i * (m - 1) + n - 2) / (n - 1)) : c->best_I[j];
+    }
+    if (c->quantized)
+        mgi_qtt_split(o->d, c->coarse, c->Ic, c->Iq);
+    else
+        memcpy(c->Iq, c->Ic, (size_t)o->d * sizeof *c->Iq);
+    mgi_ttc_code(c, c->Ic);
+    return memcmp(c->Ic, c->best_I, (size_t)o->d * sizeof *c->Ic) == 0;
+}
+
+MGI_FN void mgi_ttc_plant(mgi_ttc *c)
+{
+    if (!ttc_best(c))
+        return;
+    for (mango_idx j = 1; j < c->d; j++) {
+        const mango_idx l = c->rl[j] - 1, r = c->rr[j] - 1;
+        if (c->now.right) {
+            c->Ll[j * c->most + l] = (int32_t)c->Iq[j - 1];
+            c->Lp[j * c->most + l] = (int32_t)(c->rl[j - 1] - 1);
+        } else {
+            c->Rl[j * c->most + r] = (int32_t)c->Iq[j];
+            c->Rp[j * c->most + r] = (int32_t)(c->rr[j + 1] - 1);
+        }
+    }
+}
+
 /* One core on; at either end the direction turns and the core comes again. */
 static void ttc_step(const mgi_ttc *c, mgi_ttc_at *at)
 {
@@ -204,6 +239,7 @@ static void ttc_sets(mgi_ttc *c)
 {
     mango_rng rng;
     mango_rng_init(&rng, c->o->seed, TTC_RNG_SETS, c->round++);
+    c->round_best = MGI_NAN;
     for (mango_idx j = 0; j <= c->d; j++)
         c->rl[j] = c->rr[j] = 1;
     ttc_draw(c, 1, &rng);
@@ -246,6 +282,10 @@ MGI_FN void mgi_ttc_tell(mgi_ttc *c, const mgi_tells *t)
         if (mgi_is_nan(row.y))
             continue;
         *y = row.y;
+        if (mgi_is_nan(c->round_best) || row.y > c->round_best) {
+            c->round_best = row.y;
+            memcpy(c->best_I, row.I, (size_t)t->d * sizeof *c->best_I);
+        }
         c->best = c->told == 0 ? row.y : MGI_MAX(c->best, row.y);
         c->worst = c->told == 0 ? row.y : MGI_MIN(c->worst, row.y);
         c->told++;
@@ -273,7 +313,7 @@ static int ttc_next(mgi_ttc *c, mgi_ttc_at *at, mango_idx *I, int take)
 
 /* Learn from cores whose entries were all asked, until one has some that were not. Where
  * a sweep there and back has none, all sets are drawn anew. */
-static void ttc_advance(mgi_ttc *c)
+MGI_FN void mgi_ttc_advance(mgi_ttc *c)
 {
     for (int again = 0; again < 3; again++) {
         for (mango_idx i = 0; i < 2 * c->d + 2; i++) {
@@ -307,7 +347,7 @@ MGI_FN void mgi_ttc_ask(mgi_ttc *c, mango_idx cap, mango_idx *K, mango_idx *I)
     const int own = *K == 0;
     mango_idx k = 0, ahead = 0;
     *K = mgi_opt_wanted(c->batch, cap, *K);
-    ttc_advance(c);
+    mgi_ttc_advance(c);
     mgi_ttc_at at = c->last = c->now;
     while (k < *K) {
         if (ahead <= 2 * c->d && ttc_next(c, &at, I + k * c->o->d, 1)) {
@@ -362,29 +402,33 @@ MGI_FN void mgi_ttc_why(const mgi_ttc *c, mango_idx k, mgi_str *s)
 
 /* ---- life ------------------------------------------------------------------------ */
 
-/* Pieces of memory in one order: planned with take = 0, then taken. */
-static void ttc_pieces(mgi_ttc *c, int take)
+MGI_FN mango_status mgi_pieces_take(mgi_arena *a, mango_idx n, const mgi_piece *piece)
 {
-    mgi_arena *a = &c->arena;
-    const mango_idx d = c->d, sets = (d + 1) * c->most, rows = c->size / c->most;
-    const struct { void *to; mango_idx n; size_t size; } piece[] = {
-        {&c->n, d, sizeof *c->n},          {&c->Iq, d, sizeof *c->Iq},
-        {&c->Ic, c->o->d, sizeof *c->Ic},  {&c->rl, d + 1, sizeof *c->rl},
-        {&c->rr, d + 1, sizeof *c->rr},    {&c->Ll, sets, sizeof *c->Ll},
-        {&c->Lp, sets, sizeof *c->Lp},     {&c->Rl, sets, sizeof *c->Rl},
-        {&c->Rp, sets, sizeof *c->Rp},     {&c->Z, c->size, sizeof *c->Z},
-        {&c->A, c->size, sizeof *c->A},    {&c->Q, c->size, sizeof *c->Q},
-        {&c->B, c->size, sizeof *c->B},    {&c->v, rows, sizeof *c->v},
-        {&c->rows, c->most, sizeof *c->rows}, {&c->used, rows, sizeof *c->used},
-    };
-    for (mango_idx i = 0; i < MGI_COUNT(piece); i++) {
-        if (!take) {
-            mgi_arena_plan(a, piece[i].n, piece[i].size);
-            continue;
-        }
-        void *p = mgi_arena_take(a, piece[i].n, piece[i].size);
+    for (mango_idx i = 0; i < n; i++)
+        mgi_arena_plan(a, piece[i].count, piece[i].size);
+    MGI_TRY(mgi_arena_commit(a));
+    for (mango_idx i = 0; i < n; i++) {
+        void *p = mgi_arena_take(a, piece[i].count, piece[i].size);
         memcpy(piece[i].to, &p, sizeof p);
     }
+    return MANGO_OK;
+}
+
+static mango_status ttc_alloc(mgi_ttc *c)
+{
+    const mango_idx d = c->d, sets = (d + 1) * c->most, rows = c->size / c->most;
+    const mgi_piece piece[] = {
+        {&c->n, d, sizeof *c->n},          {&c->Iq, d, sizeof *c->Iq},
+        {&c->Ic, c->o->d, sizeof *c->Ic},  {&c->best_I, c->o->d, sizeof *c->best_I},
+        {&c->rl, d + 1, sizeof *c->rl},    {&c->rr, d + 1, sizeof *c->rr},
+        {&c->Ll, sets, sizeof *c->Ll},     {&c->Lp, sets, sizeof *c->Lp},
+        {&c->Rl, sets, sizeof *c->Rl},     {&c->Rp, sets, sizeof *c->Rp},
+        {&c->Z, c->size, sizeof *c->Z},    {&c->A, c->size, sizeof *c->A},
+        {&c->Q, c->size, sizeof *c->Q},    {&c->B, c->size, sizeof *c->B},
+        {&c->v, rows, sizeof *c->v},       {&c->rows, c->most, sizeof *c->rows},
+        {&c->used, rows, sizeof *c->used},
+    };
+    return mgi_pieces_take(&c->arena, MGI_COUNT(piece), piece);
 }
 
 MGI_FN mango_status mgi_ttc_init(mgi_ttc *c, mango_opt *o, mango_idx most, int quantized,
@@ -398,13 +442,11 @@ MGI_FN mango_status mgi_ttc_init(mgi_ttc *c, mango_opt *o, mango_idx most, int q
     mango_status st = c->coarse ? mgi_seen_init(&c->seen, TTC_SEEN, &o->al) : MANGO_E_MEM;
     if (st == MANGO_OK) {
         ttc_plan(c, kept);
-        ttc_pieces(c, 0);
-        st = mgi_arena_commit(&c->arena);
+        st = ttc_alloc(c);
     }
     if (st < 0)
         return mgi_fail(err, st, "%s: out of memory for %td cores of rank %td",
                         o->opt.preset, c->d, c->most);
-    ttc_pieces(c, 1);
     if (quantized)
         mgi_qtt_modes(o->d, c->coarse, c->n);
     else

@@ -51,6 +51,8 @@ typedef struct mgi_ttc {
     mango_idx *Iq, *Ic;          /* (d), (o->d) a code on its way */
     mango_idx told;              /* finite values so far */
     double best, worst;          /* of them */
+    double round_best;           /* the best told since the sets were drawn; NaN: none */
+    mango_idx *best_I;           /* (o->d) its code */
     mgi_ttc_at last;           /* where the last ask began */
     mango_idx straight;          /* so many of the last ask are of that core */
 } mgi_ttc;
@@ -59,6 +61,14 @@ typedef struct mgi_ttc {
 #define MGI_TTC_OPTIONS(r)                                                                  \
     {"k", "codes of one ask at most", MANGO_OPT_INT, 1, 1 << 20, 100, 0, NULL, NULL},         \
     {"r", "rank it begins with: rows of an index set", MANGO_OPT_INT, 1, 32, r, 0, NULL, NULL}
+
+/* Pieces of memory at one go: count elements of size bytes; *to becomes their address. */
+typedef struct mgi_piece {
+    void *to; /* the address of a pointer */
+    mango_idx count;
+    size_t size;
+} mgi_piece;
+MGI_FN mango_status mgi_pieces_take(mgi_arena *a, mango_idx n, const mgi_piece *piece);
 
 /* mgi_ttc_init - modes, memory, the options k and r. most: the largest rank. Of a mode
  * of too many levels so many are looked at, evenly spaced, that a core has at most 2^16
@@ -70,8 +80,10 @@ MGI_FN void mgi_ttc_free(mgi_ttc *c);
 /* mgi_ttc_restart - no values, new random sets, at the last core going left. */
 MGI_FN void mgi_ttc_restart(mgi_ttc *c, uint64_t round);
 
-/* mgi_ttc_ask - as mgi_method.ask: entries of this core not yet seen; where more are
+/* mgi_ttc_advance - learn from the cores whose entries were all asked; ask begins with it.
+ * mgi_ttc_ask - as mgi_method.ask: entries of this core not yet seen; where more are
  * wanted those of the cores that come next, by today's sets; at the end random codes. */
+MGI_FN void mgi_ttc_advance(mgi_ttc *c);
 MGI_FN void mgi_ttc_ask(mgi_ttc *c, mango_idx cap, mango_idx *K, mango_idx *I);
 MGI_FN void mgi_ttc_tell(mgi_ttc *c, const mgi_tells *t);
 
@@ -80,6 +92,10 @@ MGI_FN void mgi_ttc_tell(mgi_ttc *c, const mgi_tells *t);
 MGI_FN mango_idx mgi_ttc_size(const mgi_ttc *c);
 MGI_FN mango_idx mgi_ttc_gather(mgi_ttc *c);
 MGI_FN void mgi_ttc_choose(mgi_ttc *c);
+
+/* At the end of a sweep: the best code told since the sets were drawn becomes the last row
+ * of each set that the way back will look at. */
+MGI_FN void mgi_ttc_plant(mgi_ttc *c);
 
 /* The code of entry q of a core, as cores have it, into c->Iq; from that the code. */
 MGI_FN void mgi_ttc_entry(mgi_ttc *c, mango_idx core, mango_idx q);
