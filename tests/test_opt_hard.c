@@ -392,7 +392,7 @@ static void t_hard_pieces(void)
 {
     static const char *const names[] = {"tt",     "tt-s",         "tt-b", "tt-exp",
                                         "protes", "one-plus-one", "random",
-                                        "ga",     "tt-paper"};
+                                        "ga",     "tt-paper",     "noisy-bandit"};
     static t_hard_batch whole, part;
     T_HARD_EACH(i) {
         mango_idx at = 0;

@@ -28,6 +28,8 @@
     ROW("ga-blocks", ga_blocks, "", "GA on a grid of codes: blocks, moved blocks, tiles")  \
     ROW("sep-cma", sep_cma, "", "CMA-ES with a diagonal covariance: for many modes")     \
     ROW("diag-cma", sep_cma, "", "another name of sep-cma")                               \
+    ROW("noisy-bandit", noisy_bandit, "", "a bandit of ever more codes, for noise")         \
+    ROW("spsa", spsa, "", "a gradient from pairs of values (Spall)")                         \
     ROW("random", random, "", "uniform random search: the baseline that learns nothing")
 
 #define PRESET_DECLARE(name, method, options, meaning) \
