@@ -122,12 +122,17 @@ typedef struct bo_all {
 /* Is this unit run through this generator? With --split each has one of them. */
 int bo_active(const bo_all *a, int gen, int unit);
 
+/* "100,1e3" into budget (BO_BUDGETS), ascending; 0: it is no such list. */
+int bo_budgets_list(const char *text, mango_idx *budget);
+
 /* ---- bench_opt_units.c: networks are opened here, as units name them. */
 mango_status bo_units_read(bo_all *a, mango_err *err);
 /* Bytes up to the comma that ends a network's name: zoo:NAME,k=v,k=v is one. */
 size_t bo_name(const char *p);
 /* ---- bench_opt_methods.c */
 mango_status bo_methods_read(bo_all *a, mango_err *err);
+/* A list of optimizers into m (BO_METHODS). */
+mango_status bo_methods_list(const char *list, bo_method *m, int *count, mango_err *err);
 /* The facts that a method is given; they belong to g->space. */
 mango_status bo_facts(const bo_gen *g, const bo_method *m, mango_facts *f);
 /* g->behaviour and g->oblivious of all methods. */

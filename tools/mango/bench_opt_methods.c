@@ -29,14 +29,12 @@ static mango_status bo_method_word(bo_method *m, const char *word, mango_err *er
     return MANGO_OK;
 }
 
-static mango_status bo_method_read(bo_all *a, const char *item, mango_err *err)
+static mango_status bo_method_read(const char *item, bo_method *m, mango_err *err)
 {
     char text[BO_NAME];
-    if (a->n_method == BO_METHODS || strlen(item) >= BO_NAME)
-        return mgi_fail(err, MANGO_E_ARG, "--opts: at most %d of %d bytes each", BO_METHODS,
-                        BO_NAME - 1);
-    bo_method *m = a->method + a->n_method;
-    strcpy(m->label, item);
+    if (!mgi_copy(m->label, BO_NAME, item))
+        return mgi_fail(err, MANGO_E_ARG, "--opts %.80s..: under %d bytes expected", item,
+                        BO_NAME);
     strcpy(text, item);
     char *inside = strchr(text, '('), *end = text + strlen(text) - 1;
     if (inside && *end != ')')
@@ -47,16 +45,34 @@ static mango_status bo_method_read(bo_all *a, const char *item, mango_err *err)
         *end = 0;
     }
     MGI_TRY(mango_opt_defaults(text, &m->o, err));
-    m->no_references = a->no_references;
-    m->no_classes = a->no_classes;
     for (char *p = inside ? inside + 1 : end + 1, *next; p < end; p = next) {
         const size_t n = strcspn(p, ",");
         next = p + n + 1;
         p[n] = 0;
         MGI_TRY(bo_method_word(m, p, err));
     }
-    a->n_method++;
     return MANGO_OK;
+}
+
+mango_status bo_methods_list(const char *list, bo_method *m, int *count, mango_err *err)
+{
+    char item[1024];
+    *count = 0;
+    for (const char *p = list; *p; p += *p == ',') {
+        const size_t n = bo_item(p);
+        snprintf(item, sizeof item, "%.*s", (int)MGI_MIN(n, sizeof item - 1), p);
+        p += n;
+        if (*count == BO_METHODS)
+            return mgi_fail(err, MANGO_E_ARG, "--opts: at most %d expected", BO_METHODS);
+        memset(m + *count, 0, sizeof *m);
+        MGI_TRY(bo_method_read(item, m + *count, err));
+        for (int i = 0; i < *count; i++)
+            if (!strcmp(m[i].label, item))
+                return mgi_fail(err, MANGO_E_ARG, "--opts: %s stands there twice", item);
+        ++*count;
+    }
+    return *count ? MANGO_OK
+                  : mgi_fail(err, MANGO_E_ARG, "--opts: one optimizer or more expected");
 }
 
 /* The one that others are compared with: by its label; else `auto`; else the first. */
@@ -73,19 +89,11 @@ static mango_status bo_reference(bo_all *a, mango_err *err)
 
 mango_status bo_methods_read(bo_all *a, mango_err *err)
 {
-    char item[1024];
-    for (const char *p = a->methods; *p;) {
-        const size_t n = MGI_MIN(bo_item(p), sizeof item - 1);
-        memcpy(item, p, n);
-        item[n] = 0;
-        MGI_TRY(bo_method_read(a, item, err));
-        for (int m = 0; m + 1 < a->n_method; m++)
-            if (!strcmp(a->method[m].label, item))
-                return mgi_fail(err, MANGO_E_ARG, "--opts: %s stands there twice", item);
-        p += n + (p[n] == ',');
+    MGI_TRY(bo_methods_list(a->methods, a->method, &a->n_method, err));
+    for (int m = 0; m < a->n_method; m++) {
+        a->method[m].no_references |= a->no_references;
+        a->method[m].no_classes |= a->no_classes;
     }
-    if (a->n_method == 0)
-        return mgi_fail(err, MANGO_E_ARG, "--opts: one optimizer or more expected");
     return bo_reference(a, err);
 }
 

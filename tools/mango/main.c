@@ -21,7 +21,7 @@ static const main_verb main_verbs[] = {
     {"eval", verb_eval, "accuracy or reconstruction error on a data set"},
     {"train", verb_train, "train a network, a VQ-VAE or an SN-GAN"},
     {"data", verb_data, "check or fetch a data set"},
-    {"bench", verb_bench, "measure speed"},
+    {"bench", verb_bench, "measure speed; compare optimizers"},
     {"version", verb_version, "print the version; --selftest hashes a short run"},
 };
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 static const cli_doc bench_doc = {
-    "bench", "measure speed",
+    "bench", "measure speed; compare optimizers",
     "mango bench speed [--only PART,..] [options]\n"
     "       mango bench speed --net N [--fill SEED,GAIN] [--input X] [--layer L] "
     "[options]\n"
@@ -142,7 +142,7 @@ static int bench_check(bench_all *a, const bench_net *b)
     const char *unknown = a->scaling ? bench_scaling_unknown(a) : bench_nets_unknown(a);
     long size[3];
     if (a->c.n_pos != 1 || strcmp(a->c.pos[0], "speed"))
-        return cli_usage(&a->c, "what to measure? `speed` expected");
+        return cli_usage(&a->c, "what to measure? `speed`, `opt` or `problems` expected");
     if (a->scaling && b->name)
         return cli_usage(&a->c, "--scaling and --net exclude each other");
     if (unknown && a->scaling)
@@ -196,6 +196,8 @@ int verb_bench(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], "opt"))
         return verb_bench_opt(argc - 1, argv + 1);
+    if (argc > 1 && !strcmp(argv[1], "problems"))
+        return verb_bench_problems(argc - 1, argv + 1);
     bench_all a;
     bench_net b;
     mango_err err = {""};

@@ -23,6 +23,7 @@ typedef struct bench_all {
 
 /* The other benches, verbs of their own: argv[0] is their name. */
 int verb_bench_opt(int argc, char **argv);
+int verb_bench_problems(int argc, char **argv);
 
 /* ---- verb_bench.c ---------------------------------------------------------- */
 typedef struct bench_time {

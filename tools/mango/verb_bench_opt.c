@@ -63,25 +63,22 @@ static int bo_by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static int bo_budgets_read(bo_all *a)
+int bo_budgets_list(const char *text, mango_idx *budget)
 {
     char word[32];
-    for (const char *p = a->budgets; *p; p += *p == ',') {
+    int count = 0;
+    for (const char *p = text; *p; p += *p == ',') {
         double v = 0;
         const size_t n = strcspn(p, ",");
         snprintf(word, sizeof word, "%.*s", (int)MGI_MIN(n, sizeof word - 1), p);
         p += n;
         if (!mgi_parse_real(word, &v) || v < 1 || v > 1e7 || v != (double)(mango_idx)v ||
-            a->n_budget == BO_BUDGETS)
-            return cli_usage(&a->c,
-                             "--budgets %s: up to %d whole numbers, 1 to 1e7, expected",
-                             a->budgets, BO_BUDGETS);
-        a->budget[a->n_budget++] = (mango_idx)v;
+            count == BO_BUDGETS)
+            return 0;
+        budget[count++] = (mango_idx)v;
     }
-    if (a->n_budget == 0)
-        return cli_usage(&a->c, "--budgets: one number or more expected");
-    qsort(a->budget, (size_t)a->n_budget, sizeof *a->budget, bo_by_size);
-    return CLI_OK;
+    qsort(budget, (size_t)count, sizeof *budget, bo_by_size);
+    return count;
 }
 
 static int bo_shard_read(bo_all *a)
@@ -100,8 +97,11 @@ static int bo_check(bo_all *a)
         return cli_usage(&a->c, "--units and --net exclude each other");
     if (!a->units && !a->nets)
         a->units = "test";
-    const int rc = bo_budgets_read(a);
-    return rc == CLI_OK ? bo_shard_read(a) : rc;
+    a->n_budget = bo_budgets_list(a->budgets, a->budget);
+    if (!a->n_budget)
+        return cli_usage(&a->c, "--budgets %s: up to %d whole numbers, 1 to 1e7, expected",
+                         a->budgets, BO_BUDGETS);
+    return bo_shard_read(a);
 }
 
 static mango_status bo_gens_read(bo_all *a, mango_err *err)
