@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "opt_rig.h"
 
-static const char *const t_es_preset[] = {"sep-cma"};
+static const char *const t_es_preset[] = {"sep-cma", "cma"};
 
 static double t_es_best(const char *preset, const char *set, mango_idx d, t_rig_f f,
                         mango_idx queries, uint64_t seed)
@@ -27,6 +27,40 @@ static void t_es_known(void)
             T_CHECK(t_es_best(t_es_preset[i], "k=10", 10, t_rig_sphere, 2500, seed) < 1e-12);
             T_CHECK(t_es_best(t_es_preset[i], "k=10", 10, t_rig_ellipsoid, 7000, seed) < 1e-7);
         }
+}
+
+/* Turned, and bent: what takes a full matrix. Rosenbrock's function in d=6 takes CMA-ES
+ * about 3000 values; the turned ellipsoid, d=8, some 4000. */
+static void t_es_full(void)
+{
+    for (uint64_t seed = 0; seed < 3; seed++) {
+        T_CHECK(t_es_best("cma", "k=10", 8, t_rig_turned, 7000, seed) < 1e-7);
+        T_CHECK(t_es_best("sep-cma", "k=10", 8, t_rig_turned, 7000, seed) > 1e-5);
+        T_CHECK(t_es_best("cma", "k=10,sigma=0.5", 6, t_rig_rosenbrock, 8000, seed) < 1e-7);
+    }
+}
+
+/* Beyond 400 modes it is sep-cma: the same codes under the same options. */
+static void t_es_falls_back(void)
+{
+    enum { D = 500 };
+    mango_idx *n = calloc(3 * D, sizeof *n), *a = n + D, *b = a + D;
+    char text[512];
+    T_REQUIRE(n);
+    const mango_modes m = t_rig_modes(n, D, 50);
+    mango_opt *p = t_rig_new("cma", &m, NULL, "k=8,sigma=0.5,active=0", 3);
+    mango_opt *q = t_rig_new("sep-cma", &m, NULL, "k=8,sigma=0.5,active=0", 3);
+    for (int k = 0; k < 40; k++) {
+        const uint64_t i = t_rig_ask(p, a), j = t_rig_ask(q, b);
+        T_MEM(a, b, D * sizeof *a);
+        t_rig_tell(p, i, a, (double)a[0]);
+        t_rig_tell(q, j, b, (double)b[0]);
+    }
+    T_CHECK(mango_opt_explain(p, text, sizeof text) > 0);
+    T_CHECK(strstr(text, "diagonal covariance, 500 modes") != NULL);
+    mango_opt_destroy(p);
+    mango_opt_destroy(q);
+    free(n);
 }
 
 /* The optimum of a linear function is the corner: the strategy goes there, and stays. */
@@ -142,7 +176,7 @@ static void t_es_holes(void)
             }
             id[q < K ? q : at] = t_rig_ask(p, I + (q < K ? q : at) * D);
         }
-        T_CHECK(best < 1e-8);
+        T_CHECK(best < 1e-6);
         mango_opt_destroy(p);
     }
 }
@@ -272,7 +306,7 @@ static void t_es_memory(void)
 
 static void t_es_bits(void)
 {
-    static const uint64_t want[] = {0x5f27d8189b243227u};
+    static const uint64_t want[] = {0xf099e6e156444fe5u, 0xe3d92653498d030fu};
     for (int i = 0; i < MGI_COUNT(t_es_preset); i++) {
         const uint64_t h = t_rig_hash(t_es_preset[i], NULL, "k=8");
         if (!T_CHECK(h == want[i]))
@@ -289,6 +323,8 @@ static void t_es_resume(void)
 void t_es(void)
 {
     T_CASE(t_es_known);
+    T_CASE(t_es_full);
+    T_CASE(t_es_falls_back);
     T_CASE(t_es_corner);
     T_CASE(t_es_levels);
     T_CASE(t_es_invariant);

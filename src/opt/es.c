@@ -12,9 +12,16 @@
 
 /* ---- ask ------------------------------------------------------------------ */
 
+static void es_note(mgi_es *e, uint64_t id, const double *t)
+{
+    const mango_idx slot = (mango_idx)(id % (uint64_t)e->cap);
+    e->drawn_id[slot] = id + 1;
+    memcpy(e->drawn + slot * e->d, t, (size_t)e->d * sizeof *t);
+}
+
 MGI_FN mango_status mgi_es_ask(mango_opt *o, mango_idx cap, mango_idx *K, mango_idx *I)
 {
-    const mgi_es *e = o->state;
+    mgi_es *e = o->state;
     double *z = e->work, *y = e->work + e->d;
     *K = mgi_opt_wanted(o->batch, cap, *K);
     for (mango_idx k = 0; k < *K; k++) {
@@ -26,6 +33,8 @@ MGI_FN mango_status mgi_es_ask(mango_opt *o, mango_idx cap, mango_idx *K, mango_
         for (mango_idx j = 0; j < e->d; j++)
             y[j] = e->m[j] + e->sigma * y[j];                                   /* (40) */
         mgi_axes_code(&e->axes, y, I + k * e->d);
+        if (e->drawn)
+            es_note(e, o->asked + (uint64_t)k, y);
     }
     return MANGO_OK;
 }
@@ -56,10 +65,10 @@ static mango_idx es_sort(mgi_es *e)
     return n;
 }
 
-/* w of the n rows that have a value, in a generation of `all`; of equal ones the mean. */
-static void es_preferences(mgi_es *e, mango_idx n, mango_idx all)
+/* w of the n rows that have a value; of equal ones the mean. */
+static void es_preferences(mgi_es *e, mango_idx n)
 {
-    const double half = mgi_log(0.5 * (double)(all + 1));
+    const double half = mgi_log(0.5 * (double)(n + 1));
     for (mango_idx i = 0; i < n;) {
         double sum = 0.0;
         mango_idx to = i;
@@ -204,7 +213,7 @@ static int es_collapsed(const mgi_es *e)
 
 static void es_learn(mgi_es *e, mango_idx n)
 {
-    es_preferences(e, n, MGI_MAX(e->told + e->others, 2));
+    es_preferences(e, n);
     es_rates(e, es_positive(e, n));
     es_negative(e, n);
     es_steps(e, n);
@@ -249,12 +258,37 @@ static void es_update(mgi_es *e)
 
 /* ---- tell ----------------------------------------------------------------- */
 
+/* Is what was drawn in a slot what led to the code of t? */
+static int es_led_to(const mgi_es *e, mango_idx slot, const mango_told *t)
+{
+    const double *x = e->drawn + slot * e->d;
+    if (e->drawn_id[slot] == 0 || (t->id != MANGO_UNASKED && e->drawn_id[slot] != t->id + 1))
+        return 0;
+    for (mango_idx j = 0; j < e->d; j++)
+        if (mgi_axes_level(&e->axes, j, x[j]) != t->I[j])
+            return 0;
+    return 1;
+}
+
+/* On real modes the places of a code are those that were drawn, where that is known. */
+static void es_unfold(const mgi_es *e, const mango_told *t, double *x)
+{
+    mango_idx slot = 0;
+    while (slot < e->cap && !es_led_to(e, slot, t))
+        slot++;
+    for (mango_idx j = 0; slot < e->cap && j < e->d; j++)
+        if (e->axes.n[j] == MANGO_REAL)
+            x[j] = e->drawn[slot * e->d + j];
+}
+
 static void es_put(mgi_es *e, mango_idx r, const mango_told *t)
 {
     e->row[r].y = t->y;
     e->row[r].tie = t->tie;
     e->row[r].id = t->id;
     mgi_axes_places(&e->axes, t->I, e->x + r * e->d);
+    if (e->drawn)
+        es_unfold(e, t, e->x + r * e->d);
 }
 
 /* The row that a value goes to: one more, or that of the same proposal told before. */
@@ -372,6 +406,8 @@ MGI_FN void mgi_es_destroy(mango_opt *o)
     mgi_del(&o->al, e->B, square, sizeof *e->B);
     mgi_del(&o->al, e->D, d, sizeof *e->D);
     mgi_del(&o->al, e->x, all * d, sizeof *e->x);
+    mgi_del(&o->al, e->drawn, e->cap * d, sizeof *e->drawn);
+    mgi_del(&o->al, e->drawn_id, e->cap, sizeof *e->drawn_id);
     mgi_del(&o->al, e->row, all, sizeof *e->row);
     mgi_del(&o->al, e->order, all, sizeof *e->order);
     mgi_del(&o->al, e->work, e->work_n, sizeof *e->work);
@@ -391,12 +427,14 @@ static int es_memory(mango_opt *o, mgi_es *e)
     e->B = e->separable ? NULL : mgi_new(&o->al, square, sizeof *e->B);
     e->D = mgi_new(&o->al, d, sizeof *e->D);
     e->x = mgi_new(&o->al, numbers, sizeof *e->x);
+    e->drawn = e->axes.real ? mgi_new(&o->al, e->cap * d, sizeof *e->drawn) : NULL;
+    e->drawn_id = mgi_new(&o->al, e->cap, sizeof *e->drawn_id);
     e->row = mgi_new(&o->al, all, sizeof *e->row);
     e->order = mgi_new(&o->al, all, sizeof *e->order);
     e->work_n = e->separable ? 2 * d : 6 * d + square;
     e->work = mgi_new(&o->al, e->work_n, sizeof *e->work);
     return e->m && e->ps && e->pc && e->C && (e->separable || e->B) && e->D && e->x &&
-           e->row && e->order && e->work;
+           (e->drawn || !e->axes.real) && e->drawn_id && e->row && e->order && e->work;
 }
 
 /* 4 + 3 ln d, (48), or what was asked for. */
@@ -419,11 +457,12 @@ MGI_FN mango_status mgi_es_create(mango_opt *o, const mgi_es_shape *s, int full,
     e->lambda = es_lambda(o);
     e->cap = 2 * e->lambda;
     e->inject = mgi_opt_int(o, "inject");
-    e->active = mgi_opt_int(o, "active") != 0;
     e->sigma0 = mgi_opt_real(o, "sigma");
     if (e->sigma0 == 0.0)
         e->sigma0 = o->d < 18 ? 0.3 : 0.15;
     MGI_TRY(mgi_axes_create(&e->axes, o, mgi_opt_int(o, "rename") != 0, err));
+    const int choices = !e->axes.latent && e->axes.real < o->d;
+    e->active = mgi_opt_int(o, "active") != 0 && !choices;
     if (!es_memory(o, e))
         return mgi_fail(err, MANGO_E_MEM, "%s: out of memory for %td modes",
                         o->method->name, o->d);

@@ -18,6 +18,8 @@
  * negative weight. A step longer than sqrt(d) + 2d/(d+2) is cut to that (Hansen, "Injecting
  * external solutions into CMA-ES", 2011): of codes from elsewhere, of late ones, and where
  * levels are farther apart than sigma.
+ * On a real interval, that goes back at its ends, an own step is the one that was drawn,
+ * wherever its level is: so nothing is special about the ends.
  * When the distribution has shrunk onto one code the search starts again.
  * Source: Hansen, "The CMA evolution strategy: a tutorial", arXiv:1604.00772, whose
  * equation numbers these are.
@@ -63,6 +65,8 @@ struct mgi_es {
                         /* diagonal: C (d) and D = C^(1/2), no B                 */
     mango_idx stale;    /* generations since B and D were taken from C           */
     double *x;          /* (cap + inject, d)                                     */
+    double *drawn;      /* (cap, d) of proposal id at id % cap; NULL: no real modes */
+    uint64_t *drawn_id; /* (cap) plus 1; 0: none                                 */
     mgi_es_row *row;    /* (cap + inject)                                        */
     mango_idx *order;   /* (cap + inject) rows, best first                       */
     double *work;       /* (2,d) and what the shape needs: work_n                */
@@ -77,7 +81,7 @@ struct mgi_es {
      NULL},                                                                               \
         {"sigma", "first step, in standard deviations of a mode; 0: .3, from 18 modes .15", \
          MANGO_OPT_REAL, 0, 10, (SIGMA), 0, NULL, NULL},                                  \
-        {"active", "1: the worst of a generation push away", MANGO_OPT_FLAG, 0, 1,        \
+        {"active", "1: on real and latent modes the worst push away", MANGO_OPT_FLAG, 0, 1,        \
          (ACTIVE), 0, NULL, NULL},                                                        \
         {"inject", "codes that others proposed, taken into a generation at most",         \
          MANGO_OPT_INT, 0, 64, 1, 0, NULL, NULL},                                         \

@@ -26,6 +26,7 @@
     ROW("auto", auto, "", "ours: the methods that fit the space, under a bandit")             \
     ROW("ga", ga, "", "genetic algorithm of closed-loop experiments: children of the best")  \
     ROW("ga-blocks", ga_blocks, "", "GA on a grid of codes: blocks, moved blocks, tiles")  \
+    ROW("cma", cma, "", "CMA-ES: learns which steps succeed, in a covariance matrix")       \
     ROW("sep-cma", sep_cma, "", "CMA-ES with a diagonal covariance: for many modes")     \
     ROW("diag-cma", sep_cma, "", "another name of sep-cma")                               \
     ROW("noisy-bandit", noisy_bandit, "", "a bandit of ever more codes, for noise")         \

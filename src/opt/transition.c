@@ -38,6 +38,13 @@ static mango_idx axes_hold(mango_idx n, double u)
     return u >= (double)n ? n - 1 : (mango_idx)u;
 }
 
+/* x between mirrors at 0 and 1. */
+static double axes_mirror(double x)
+{
+    const double turn = x - 2.0 * floor(0.5 * x); /* in [0,2) */
+    return turn > 1.0 ? 2.0 - turn : turn;
+}
+
 MGI_FN mango_idx mgi_axes_level(const mgi_axes *a, mango_idx j, double t)
 {
     const mango_idx n = a->n[j];
@@ -46,7 +53,7 @@ MGI_FN mango_idx mgi_axes_level(const mgi_axes *a, mango_idx j, double t)
     if (a->latent)
         u = (t - a->lo) / (a->hi - a->lo) * top + 0.5;
     else if (n == MANGO_REAL)
-        u = (t / AXES_SQRT12 + 0.5) * top + 0.5;
+        u = axes_mirror(t / AXES_SQRT12 + 0.5) * top + 0.5;                     /* (3) */
     else
         u = (double)n * mgi_normal_cdf(t);
     const mango_idx i = axes_hold(n, u);
@@ -147,6 +154,8 @@ MGI_FN mango_status mgi_axes_create(mgi_axes *a, const mango_opt *o, int rename,
     a->latent = f->prior == MANGO_PRIOR_NORMAL;
     a->lo = f->prior_lo;
     a->hi = f->prior_hi;
+    for (mango_idx j = 0; j < o->d && !a->latent; j++)
+        a->real += o->n[j] == MANGO_REAL;
     const mango_idx m = f->level_dim;
     if (rename && f->levels && m > 0 && m <= AXES_DIM && a->same <= AXES_NAMES)
         MGI_TRY(axes_rename(a, o, err));

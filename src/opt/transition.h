@@ -5,8 +5,10 @@
  *   choice    t = Phi^-1((i + 1/2)/n),  i = floor(n Phi(t)): N(0,1) gives every level
  *             the same chance                                                        (1)
  *   latent    t = lo + i (hi - lo)/(n - 1), i the nearest: facts.prior NORMAL          (2)
- *   interval  t = sqrt(12) (i/(n - 1) - 1/2): MANGO_REAL                               (3)
- * Methods are told the place t of the level that was shown, not the t that they drew.
+ *   interval  t = sqrt(12) (i/(n - 1) - 1/2): MANGO_REAL; beyond the ends it goes back,
+ *             as between mirrors                                                      (3)
+ * Beyond the ends of a choice or a latent there is its last level. Methods are told the
+ * place t of the level that was shown, not the t that they drew.
  * Levels of a codebook may be renamed: ordered along the first principal axis of its
  * points, so that neighbours on t look alike.                                          (4)
  * Source: (1) is TransitionChoice of Nevergrad (Rapin and Teytaud, 2018), as its
@@ -22,6 +24,7 @@ typedef struct mgi_axes {
     mango_idx d;
     const mango_idx *n;       /* (d) of the optimizer                              */
     int latent;               /* (2) for all modes                                 */
+    mango_idx real;           /* how many modes are (3)                            */
     double lo, hi;
     mango_idx same;           /* levels of mode 0; `place` is of modes with so many */
     double *place;            /* (same) of (1); NULL: computed                     */
@@ -42,7 +45,7 @@ MGI_FN mango_idx mgi_axes_level(const mgi_axes *a, mango_idx j, double t);
 MGI_FN void mgi_axes_places(const mgi_axes *a, const mango_idx *I, double *t);
 MGI_FN void mgi_axes_code(const mgi_axes *a, const double *t, mango_idx *I);
 
-/* t of a uniform u in [0,1): every level of mode j has the same chance. */
+/* The level at u in [0,1), of all the same share: for u uniform. */
 MGI_FN mango_idx mgi_axes_uniform(const mgi_axes *a, mango_idx j, double u);
 
 #endif
