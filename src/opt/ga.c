@@ -7,10 +7,10 @@
  *       p_i ~ exp(-3 i/parents)                       select=rank                    (1)
  *       p_i ~ exp(clip(z_i, -2, 2)/0.5), z = (worth - mean)/s.d.   select=softmax    (2)
  *   child   of two parents a, b: c_j = a_j with probability mix, else b_j            (3)
- *   mutant  with probability mutate, c_j becomes: where levels are ordered,
+ *   mutant  c_j becomes: where levels are ordered, with probability move,
  *           c_j + sigma N(0,1) in parts of the range, held in it                     (4)
- *           else another level, uniform, or half of the time one of the 16 that are
- *           nearest to it in the codebook, where there is one                        (5)
+ *           else, with probability mutate, another level, uniform, or half of the time
+ *           one of the 16 that are nearest to it in the codebook, where there is one (5)
  * A child that was proposed before is drawn again, a few times, then changed.
  * Source: Ponce, Xiao, Schade, Hartmann, Kreiman, Livingstone, "Evolving images for visual
  * neurons using a deep generative network", 2019 (softmax of z-scores, parents 3:1, the
@@ -40,11 +40,14 @@ static const mango_opt_spec ga_option[] = {
     {"start", "codes drawn before the first children", MANGO_OPT_INT, 1, 1 << 20, 40, 0,
      NULL, NULL},
     {"parents", "codes carried over", MANGO_OPT_INT, 2, 4096, 20, 0, NULL, NULL},
-    {"select", "parents by rank or by clipped score", MANGO_OPT_CHOICE, 0, 1, 0, 0,
+    {"select", "parents by rank or by clipped score", MANGO_OPT_CHOICE, 0, 1, 1, 0,
      "rank|softmax", NULL},
     {"mix", "share of a child that is its first parent's", MANGO_OPT_REAL, 0, 1, 0.75, 0,
      NULL, NULL},
-    {"mutate", "probability that a mode mutates", MANGO_OPT_REAL, 0, 1, 0.02, 0, NULL, NULL},
+    {"mutate", "probability that an unordered mode mutates", MANGO_OPT_REAL, 0, 1, 0.02, 0,
+     NULL, NULL},
+    {"move", "probability that an ordered mode moves by a step", MANGO_OPT_REAL, 0, 1, 0.1,
+     0, NULL, NULL},
     {"sigma", "step of ordered modes, in parts of their range", MANGO_OPT_REAL, 0, 1, 0.1,
      1, NULL, NULL},
     {"again", "share of proposals that show a code again, under noise", MANGO_OPT_REAL, 0,
@@ -65,7 +68,7 @@ typedef struct mgi_ga {
     mgi_elites elites;
     double *p;            /* (parents) running sum of (1) or (2) */
     mango_idx parents, live, start, drawn;
-    double mix, mutate, sigma, again;
+    double mix, mutate, move, sigma, again;
     int softmax, ordered;
     uint64_t *seen;       /* (GA_SEEN) hash of a code proposed, at hash % GA_SEEN */
     mgi_ga_note *note;    /* (GA_NOTES) of proposal id, at id % GA_NOTES */
@@ -167,7 +170,7 @@ static void ga_child(const mango_opt *o, mango_rng *rng, mango_idx a, mango_idx 
     for (mango_idx j = 0; j < o->d; j++) {
         if (mango_rng_uniform(rng) >= p->mix)
             I[j] = p->parent[j];                                                /* (3) */
-        if (mango_rng_uniform(rng) < p->mutate && o->n[j] >= 2)
+        if (mango_rng_uniform(rng) < (ga_steps(o, j) ? p->move : p->mutate) && o->n[j] >= 2)
             I[j] = ga_mutant(o, j, I[j], rng);
     }
 }
@@ -412,6 +415,7 @@ static mango_status ga_create(mango_opt *o, mango_err *err)
     p->softmax = mgi_opt_int(o, "select") == 1;
     p->mix = mgi_opt_real(o, "mix");
     p->mutate = mgi_opt_real(o, "mutate");
+    p->move = mgi_opt_real(o, "move");
     p->sigma = MGI_MAX(mgi_opt_real(o, "sigma"), GA_LEAST);
     p->again = mgi_opt_real(o, "again");
     p->ordered = (int)mgi_opt_int(o, "ordered");

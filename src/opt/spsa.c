@@ -1,7 +1,7 @@
 /* spsa.c - simultaneous perturbation stochastic approximation: a gradient from two values.
  *
- * A point t, first 0, stands for the code at t (transition.h; a codebook is renamed). Pair k = 0, 1, ..
- * of proposals, with delta_j = 1 or -1 for each mode:
+ * A point t, first 0, stands for the code at t (transition.h; a codebook is renamed).
+ * Pair k = 0, 1, .. of proposals, with delta_j = 1 or -1 for each mode:
  *     x- = t - c_k delta, x+ = t + c_k delta,     c_k = c/(k + 1)^0.101                (1)
  *     t_j = t_j + a_k (y+ - y-)/(2 c_k) delta_j,  a_k = a/(k + 1 + A)^0.602            (2)
  * Where both are one code, they are parted by a level in each mode: x+ goes on by delta,
