@@ -13,7 +13,7 @@ typedef struct train_job {
     mango_train_kind kind;
     mango_train_kind_info is; /* of this kind */
     const char *data_name, *root, *arch, *dsc_arch, *out, *from, *from_dsc, *teacher_path,
-        *track;
+        *track, *features;
     const char *optimizer, *schedule;
     const char *readout, *dtype;
     int resume, no_val, widen;

@@ -2,10 +2,12 @@
  * SPDX-License-Identifier: MIT */
 #include "import.h"
 #include "image.h"
+#include "reference.h"
 
 static const cli_doc import_doc = {
     "import", "make a weights file from a PyTorch checkpoint",
-    "mango import IN.pt|.pth|.pkl|.safetensors --arch NAME --out W [options]",
+    "mango import IN.pt|.pth|.pkl|.safetensors --arch NAME --out W [options]\n"
+    "       mango import W [--reference DATA --root DIR] [--features NET,..] --out W2",
     "Reads the tensors of a checkpoint (nothing in it is ever run), fits them to an\n"
     "architecture by name, and writes a self-describing weights file. Names are taken as "
     "they\n"
@@ -17,14 +19,26 @@ static const cli_doc import_doc = {
     "ParametricLIF);\n"
     "one that no rule can honour is refused by name. The content says what a file is; a "
     "pipe\n"
-    "is read, too.\n",
+    "is read, too.\n"
+    "A generator may carry reference codes, from which `mango mei` starts: with --reference\n"
+    "a VQ-VAE encodes pictures of a data set (DATA as for `mango train`), as many of each\n"
+    "class, and with --features networks describe them by 64 numbers each: principal\n"
+    "components of what their layers answer on the average over a picture, and of what the\n"
+    "last linear layer reads. Any networks that take such pictures will do, best trained\n"
+    "ones; only the numbers are kept. Without --arch the file is a weights file, which gets\n"
+    "these beside what it has.\n",
     "  mango import snn_cifar10.pt --arch snn_conv --out snn.safetensors\n"
     "  mango import ckpt.pth --arch resnet18 --prefix module --out r18.safetensors\n"
     "  mango import net.pt --arch snn_conv --set mean=0.5,0.5,0.5,std=0.5,0.5,0.5,T=50 "
-    "--out n.safetensors\n"};
+    "--out n.safetensors\n"
+    "  mango import vae_vq_cifar10.pt --arch vqvae --reference cifar10 --root data/cifar10 \\\n"
+    "    --features sr18,snn --out vae.safetensors\n"
+    "  mango import vqvae_cifar10.safetensors --features my_net --out mine.safetensors\n"};
 
 typedef struct verb_import_args {
     const char *arch, *out, *prefix, *dtype, *set[17];
+    const char *reference, *root, *features;
+    int64_t references;
 } verb_import_args;
 
 /* NAME[,k=v] and the --set pairs that belong to the architecture. */
@@ -92,6 +106,17 @@ static void verb_import_result(cli *c, const char *out, const mango_net_info *ne
     verb_import_json(c, out, net, from, r);
 }
 
+/* What a generator carries beside its weights. */
+static mango_status verb_import_reference(cli *c, const verb_import_args *a, mango_net *net,
+                                          mango_err *err)
+{
+    if (a->features)
+        MGI_TRY(reference_check(net, a->features, err));
+    if (a->reference)
+        MGI_TRY(reference_encode(c, net, a->reference, a->root, (mango_idx)a->references, err));
+    return a->features ? reference_features(c, net, a->features, err) : MANGO_OK;
+}
+
 /* Read, match, save; what does not fit is said, a line each. */
 static mango_status verb_import_all(cli *c, const verb_import_args *a, mango_net *net,
                                     mango_archive **file, mango_match **match, mango_err *err)
@@ -108,7 +133,8 @@ static mango_status verb_import_all(cli *c, const verb_import_args *a, mango_net
     MGI_TRY(mango_match_get(*match, &r));
     if (verb_import_origin(net, c->pos[0], from.sha256) < 0)
         return mgi_fail(err, MANGO_E_MEM, "%s: out of memory", c->pos[0]);
-    MGI_TRY(mango_net_save(net, a->out, a->dtype, err));
+    MGI_TRY(verb_import_reference(c, a, net, err));
+    MGI_TRY(mango_net_save(net, a->out, a->dtype ? a->dtype : "F32", err));
     MGI_TRY(mango_net_get(net, &info));
     verb_import_result(c, a->out, &info, &from, &r);
     return MANGO_OK;
@@ -129,12 +155,60 @@ static int verb_import_run(cli *c, const verb_import_args *a)
     return st < 0 ? cli_fail(c, st, &err) : CLI_OK;
 }
 
+/* The type that its weights have; NULL after an error. */
+static const char *verb_import_dtype(const char *path, mango_err *err)
+{
+    mango_archive *file = NULL;
+    const char *type = "F16";
+    mango_tensor t;
+    if (mango_archive_open(&file, path, image_codecs(), NULL, err) < 0)
+        return NULL;
+    for (mango_idx i = 0; mango_archive_tensor(file, i, &t) >= 0; i++)
+        if (t.rank > 1 && !strcmp(t.dtype, "F32"))
+            type = "F32";
+    mango_archive_destroy(file);
+    return type;
+}
+
+/* A weights file gets reference codes, or features of those that it has; its weights,
+ * graph and provenance stay. */
+static int verb_import_again(cli *c, const verb_import_args *a)
+{
+    mango_net *net = NULL;
+    mango_err err = {""};
+    mgi_str s;
+    char path[4096];
+    const char *type = a->dtype;
+    mango_status st = cli_net_path(c->pos[0], path, (mango_idx)sizeof path, &err);
+    if (st >= 0)
+        st = mango_net_load(&net, path, NULL, &err);
+    if (st >= 0 && !type)
+        type = verb_import_dtype(path, &err);
+    if (st >= 0)
+        st = type ? verb_import_reference(c, a, net, &err) : MANGO_E_FORMAT;
+    if (st >= 0)
+        st = mango_net_save(net, a->out, type, &err);
+    if (st >= 0) {
+        cli_print(c, "%s: weights of %s, and what was asked for\n", a->out, c->pos[0]);
+        mgi_str_init(&s, NULL);
+        mgi_str_puts(&s, "{");
+        cli_quote(&s, "out", a->out);
+        mgi_str_puts(&s, ",");
+        cli_quote(&s, "arch", cli_info(net).arch);
+        mgi_str_puts(&s, "}");
+        cli_json(c, &s);
+        mgi_str_free(&s);
+    }
+    mango_net_destroy(net);
+    return st < 0 ? cli_fail(c, st, &err) : CLI_OK;
+}
+
 int verb_import(int argc, char **argv)
 {
-    verb_import_args a = {NULL, NULL, NULL, "F32", {NULL}};
+    verb_import_args a = {.references = 1000};
     const cli_opt opt[] = {
         {"--arch", CLI_STR, &a.arch, 0, 0, "NAME",
-         "architecture of the zoo, NAME or NAME,k=v", 1},
+         "architecture of the zoo, NAME or NAME,k=v", 0},
         {"--out", CLI_STR, &a.out, 0, 0, "W", "weights file to write (.safetensors)", 1},
         {"--prefix", CLI_STR, &a.prefix, 0, 0, "P",
          "strip P. from the names; default: whatever fits best", 0},
@@ -142,7 +216,15 @@ int verb_import(int argc, char **argv)
          "mean=,std= (inputs), out_scale=,out_shift= (pictures), or a key of the "
          "architecture",
          0},
-        {"--dtype", CLI_STR, &a.dtype, 0, 0, "T", "F32 or F16; default F32", 0},
+        {"--dtype", CLI_STR, &a.dtype, 0, 0, "T",
+         "F32 or F16; default F32, or what a weights file has", 0},
+        {"--reference", CLI_STR, &a.reference, 0, 0, "DATA",
+         "VQ-VAE: encode pictures of this data set as reference codes", 0},
+        {"--root", CLI_STR, &a.root, 0, 0, "DIR", "where the data set lies", 0},
+        {"--references", CLI_INT, &a.references, 1, 100000, "N",
+         "how many, as many of each class; default 1000", 0},
+        {"--features", CLI_STR, &a.features, 0, 0, "NET,..",
+         "networks that describe the pictures of the reference codes", 0},
     };
     cli c;
     memset(&c, 0, sizeof c);
@@ -151,7 +233,11 @@ int verb_import(int argc, char **argv)
         return code;
     if (c.n_pos != 1)
         return cli_usage(&c, "one checkpoint expected");
-    if (strcmp(a.dtype, "F32") && strcmp(a.dtype, "F16"))
+    if (a.dtype && strcmp(a.dtype, "F32") && strcmp(a.dtype, "F16"))
         return cli_usage(&c, "--dtype %s: F32 or F16 expected", a.dtype);
-    return verb_import_run(&c, &a);
+    if (!a.reference != !a.root)
+        return cli_usage(&c, "--reference DATA and --root DIR go together");
+    if (!a.arch && ((!a.reference && !a.features) || a.prefix || a.set[0]))
+        return cli_usage(&c, "--arch NAME is missing");
+    return a.arch ? verb_import_run(&c, &a) : verb_import_again(&c, &a);
 }

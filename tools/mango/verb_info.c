@@ -9,9 +9,8 @@ static const cli_doc info_doc = {
     "info", "describe a weights file, a network, a checkpoint",
     "mango info FILE|NAME|zoo:NAME,k=v [options]\n       mango info --presets",
     "For a network: its layers with shapes, neuron rules, parameters, normalization and\n"
-    "provenance. For a PyTorch checkpoint or a bare .safetensors: its tensors. For a .npy: "
-    "its\n"
-    "type and shape.\n"
+    "provenance, for a generator its reference codes. For a PyTorch checkpoint or a bare\n"
+    ".safetensors: its tensors. For a .npy: its type and shape.\n"
     "--presets, without a FILE: the optimizers of `mango mei`, the numbers of each, and "
     "what\n"
     "they mean. The paper's TT is not quantized and ours is.\n",
@@ -173,6 +172,28 @@ static void info_meta(cli *c, const mango_net *net, mgi_str *s)
     mgi_str_puts(s, "}");
 }
 
+/* Of a generator: what an optimizer may start from. Damaged ones are said, no more. */
+static void info_reference(cli *c, const mango_net *net, mgi_str *s)
+{
+    mango_space *space = NULL;
+    mango_facts f;
+    mango_err err = {""};
+    mango_facts_defaults(&f);
+    if (mango_space_of(&space, net, NULL, &err) == MANGO_OK)
+        mango_space_facts(space, &f);
+    else if (!strstr(err.text, "reference_"))
+        return; /* no generator */
+    if (err.text[0])
+        cli_print(c, "reference codes: damaged, %s\n", err.text);
+    else if (f.n_codes > 0)
+        cli_print(c, "%td reference codes, %td features of each\n", f.n_codes, f.code_dim);
+    mgi_str_printf(s, ",\"reference\":{\"codes\":%td,\"features\":%td,", f.n_codes,
+                   f.code_dim);
+    cli_quote(s, "damage", err.text);
+    mgi_str_puts(s, "}");
+    mango_space_destroy(space);
+}
+
 /* Mean and s.d. of each channel of a picture that is fed; what a picture drawn is. */
 static void info_input(cli *c, const mango_net *net)
 {
@@ -206,6 +227,7 @@ static mango_status info_net(cli *c, const char *what, int graph, const char *pl
     cli_quote(s, "arch", cli_info(net).arch);
     mgi_str_printf(s, ",\"T\":%td", mango_net_steps(net));
     info_meta(c, net, s);
+    info_reference(c, net, s);
     info_layers(c, net, s);
     mgi_str_puts(s, "}");
     if (graph)

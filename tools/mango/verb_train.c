@@ -1,6 +1,7 @@
 /* verb_train.c - `mango train`: classifiers (spiking or not), VQ-VAE, SN-GAN.
  * SPDX-License-Identifier: MIT */
 #include "image.h"
+#include "reference.h"
 #include "train_job.h"
 #include "train_start.h"
 #include <math.h>
@@ -226,6 +227,8 @@ static mango_status train_open(train_job *j, mango_err *err)
     if (j->is.judged)
         MGI_TRY(train_judge(j, err));
     MGI_TRY(train_options(j, err));
+    if (j->features)
+        MGI_TRY(reference_check(j->net, j->features, err));
     MGI_TRY(train_data(j, err));
     MGI_TRY(mango_trainer_create(&j->t, j->kind, j->net, j->dsc, j->data, j->val, &j->o,
                                  NULL, err));
@@ -320,6 +323,8 @@ static mango_status train_finish(train_job *j, mango_err *err)
 {
     const mango_train_row r = train_row(j, mango_trainer_rows(j->t) - 1);
     MGI_TRY(mango_trainer_finish(j->t, err));
+    if (j->features)
+        MGI_TRY(reference_features(j->c, j->net, j->features, err));
     MGI_TRY(train_files_provenance(j, &r));
     if (j->dsc) { /* what a further training starts from, with --from and --from-dsc */
         MGI_TRY(mango_net_meta_set(j->dsc, "train.command", j->command));
@@ -405,6 +410,18 @@ static int train_kind(train_job *j, const char *word)
     return 0;
 }
 
+/* What the options' table cannot check; -1: nothing to say. */
+static int train_usage(cli *c, train_job *j)
+{
+    if (c->n_pos != 1 || !train_kind(j, c->pos[0]))
+        return cli_usage(c, "what to train? net, vqvae or sngan");
+    if (strcmp(j->dtype, "F16") && strcmp(j->dtype, "F32"))
+        return cli_usage(c, "--dtype is F16 or F32");
+    if (j->features && j->kind != MANGO_TRAIN_VQVAE)
+        return cli_usage(c, "--features describes the reference codes of a vqvae");
+    return -1;
+}
+
 int verb_train(int argc, char **argv)
 {
     cli c;
@@ -444,6 +461,8 @@ int verb_train(int argc, char **argv)
          0},
         {"--readout", CLI_STR, &j.readout, 0, 0, "L",
          "layer that the loss reads (the output)", 0},
+        {"--features", CLI_STR, &j.features, 0, 0, "NET,..",
+         "VQ-VAE: networks that describe the pictures of the reference codes", 0},
         {"--memory", CLI_REAL, &j.memory, 1, 1e6, "MIB",
          "cap (4096); parts are computed twice to fit", 0},
     };
@@ -456,12 +475,10 @@ int verb_train(int argc, char **argv)
         opt[MGI_COUNT(word) + k] = o;
     }
     int rc = cli_parse(&c, &train_doc, opt, (int)MGI_COUNT(opt), 1, argc, argv);
+    if (rc < 0)
+        rc = train_usage(&c, &j);
     if (rc >= 0)
         return rc;
-    if (c.n_pos != 1 || !train_kind(&j, c.pos[0]))
-        return cli_usage(&c, "what to train? net, vqvae or sngan");
-    if (strcmp(j.dtype, "F16") && strcmp(j.dtype, "F32"))
-        return cli_usage(&c, "--dtype is F16 or F32");
     cli_catch_signals();
     rc = train_run(&j);
     train_free(&j);
