@@ -93,6 +93,51 @@ static void t_mei_bits(void)
     }
 }
 
+/* Under noise: what is reported was shown again, has its error, and its true value is that
+ * of the picture; resumed, it is the same. */
+static void t_tool_mei_noise(void)
+{
+    mgi_json j;
+    t_ran r = t_tool_run(T_MEI " --budget 150 --noise poisson:20 --out noisy --json --quiet");
+    T_REQUIRE(t_json(&r, &j));
+    const mgi_json_value *at = mgi_json_get(&j, j.v, "interval");
+    T_REQUIRE(at && at->kind == MGI_JSON_ARRAY && at->n == 2);
+    const double mean = t_json_number(&j, "mean"), lo = j.v[at->child].d;
+    T_CHECK(t_json_number(&j, "best") == mean && lo < mean && t_json_number(&j, "se") > 0);
+    T_CHECK(t_json_number(&j, "shown") > 3 && t_json_number(&j, "presentations") == 150);
+    T_CHECK(t_json_number(&j, "queries") < 150);
+    T_CHECK(t_json_number(&j, "true") == t_mei_look(T_NET, "--fill 7,1", "noisy/best.npy", 6));
+    mgi_json_free(&j);
+    t_ran_free(&r);
+    t_tool_is(T_MEI " --budget 70 --noise poisson:20 --out noisier", 0, "shown");
+    t_tool_is(T_MEI " --budget 70 --noise poisson:20 --out noisier --resume", 0, "without noise");
+    t_tool_refuses(T_MEI " --noise poisson:20 --resume --race 0.3 --out noisy", 3, "'race'");
+    t_tool_refuses(T_MEI " --resume --out noisy", 3, "was made with another");
+    t_tool_refuses(T_MEI " --noise loud:3 --out no", 3, "poisson, normal");
+    t_tool_refuses(T_MEI " --noise drop:0.1 --early-stop 1 --out no", 3, "noise");
+}
+
+/* Elites are written, and begin another search. */
+static void t_tool_mei_start(void)
+{
+    t_tool_is(T_MEI " --budget 60 --elites 5 --apart 20 --out first", 0, NULL);
+    T_CHECK(t_exists(t_work("first/elites.npy")) && t_exists(t_work("first/elites.tsv")));
+    t_tool_is(T_MEI " --budget 20 --start first --opt tt --out second", 0, NULL);
+    t_tool_is(T_MEI " --budget 20 --start first/elites.npy --opt tt --out third", 0, NULL);
+    t_mei_same("second", "third", 7);
+    t_tool_is(T_MEI " --budget 10 --start first/codes.npy --opt tt --out fourth", 0, NULL);
+    t_tool_refuses(T_MEI " --start first/best.npy --out no", 3, "codes (n,64)");
+    t_tool_refuses(T_MEI " --start nothing --out no", 3, "nothing");
+}
+
+static void t_tool_mei_stops(void)
+{
+    t_ran r = t_tool_run(T_MEI " --budget 5000 --stagnate 40 --out stagnant");
+    T_CHECK(r.rc == 0 && strstr(r.err, "40 queries without an improvement") != NULL);
+    t_ran_free(&r);
+    t_tool_is(T_MEI " --budget 60 --time 1000 --out timed", 0, "60 queries");
+}
+
 /* A larger budget at resume is as one long run; a smaller one changes nothing. */
 static void t_tool_mei_extend(void)
 {
@@ -283,6 +328,9 @@ void t_tool_mei(void)
     T_CASE(t_mei_result);
     T_CASE(t_mei_bits);
     T_CASE(t_tool_mei_extend);
+    T_CASE(t_tool_mei_noise);
+    T_CASE(t_tool_mei_start);
+    T_CASE(t_tool_mei_stops);
     T_CASE(t_mei_killed);
     T_CASE(t_tool_mei_early);
     T_CASE(t_tool_mei_locked);

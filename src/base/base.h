@@ -45,7 +45,9 @@ typedef enum mango_status {
     MANGO_STOP_BUDGET = 1,    /* the budget of queries is spent              */
     MANGO_STOP_TARGET = 2,    /* the wanted value was reached                */
     MANGO_STOP_SPACE = 3,     /* every code of the space was tried           */
-    MANGO_STOP_USER = 4       /* the caller asked to stop                    */
+    MANGO_STOP_USER = 4,      /* the caller asked to stop                    */
+    MANGO_STOP_STAGNATION = 5,/* no improvement for as long as was allowed   */
+    MANGO_STOP_TIME = 6       /* the time is up                              */
 } mango_status;
 
 /* mango_version_number - MANGO_VERSION_NUMBER of the library that is linked, which a

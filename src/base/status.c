@@ -30,6 +30,8 @@ const char *mango_status_text(mango_status st)
     case MANGO_STOP_TARGET: return "stopped: the wanted value was reached";
     case MANGO_STOP_SPACE: return "stopped: every code was tried";
     case MANGO_STOP_USER: return "stopped: the caller asked to";
+    case MANGO_STOP_STAGNATION: return "stopped: no improvement for as long as was allowed";
+    case MANGO_STOP_TIME: return "stopped: the time is up";
     }
     return "unknown status";
 }

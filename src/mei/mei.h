@@ -285,6 +285,12 @@ typedef struct mango_session_options {
                                    equal: larger as larger values; called only for a method
                                    that looks at ties, and not with `noise`       */
     void *ties_ud;
+    /* Ends before the budget's, of this process: after a resume they are counted anew. A
+     * race comes first, of its share of all that will then have been shown. */
+    mango_idx stagnate;         /* > 0: after so many presentations without an improvement:
+                                   MANGO_STOP_STAGNATION                          */
+    double seconds;             /* > 0: MANGO_STOP_TIME after so long, to the second;
+                                   a batch is not cut                             */
 } mango_session_options;
 /* mango_session_defaults - options for a preset of mango_opt_preset: budget 1000, seed
  * 0, stop_at NaN, stall 100, shows 1, sync 1, race -1, race_leaders 20. MANGO_E_NAME. */
@@ -380,7 +386,8 @@ MANGO_API mango_status mango_session_note(mango_session *s, const char *key,
 MANGO_API mango_status mango_session_step(mango_session *s);
 /* mango_session_run - step until it stops; returns why. */
 MANGO_API mango_status mango_session_run(mango_session *s);
-/* mango_session_extend - a new total budget, 1 or more. */
+/* mango_session_extend - a new total budget, 1 or more. What had ended by `stagnate` or
+ * `seconds` goes on, as after a resume. */
 MANGO_API mango_status mango_session_extend(mango_session *s, mango_idx budget);
 /* The message of the last call on s that failed; "" if none. */
 MANGO_API const char *mango_session_error(const mango_session *s);

@@ -84,6 +84,9 @@ static mango_status search_race(mgi_search_setup *u, const mango_opt_info *info,
     if (u->oo.elite == MANGO_ELITE_AUTO && info->elite == 0)
         return mgi_fail(err, MANGO_E_ARG,
                         "early stop: optimizer %s learns from every value", info->preset);
+    if (u->oo.elite != 0 && (u->so.noise || u->so.repeat))
+        return mgi_fail(err, MANGO_E_ARG, "early stop compares values of one presentation; "
+                        "it does not go with noise");
     if (u->oo.elite == MANGO_ELITE_AUTO)
         u->oo.elite = info->elite;
     if (u->oo.elite > 0 && u->oo.batch == 0)

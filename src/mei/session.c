@@ -9,6 +9,25 @@
  * SPDX-License-Identifier: MIT */
 #include "session.h"
 
+/* Is it to end before the budget does? What is out is waited for, then there is the race,
+ * of its share of all. */
+static void session_close(mango_session *s)
+{
+    const mango_idx better = s->n_better > 0 ? s->better[s->n_better - 1].told : 0;
+    if (s->closing != MANGO_OK || mgi_session_racing(s) || s->shown >= mgi_session_limit(s))
+        return;
+    if (s->stagnate > 0 && s->shown - MGI_MAX(better, s->since) >= s->stagnate)
+        s->closing = MANGO_STOP_STAGNATION;
+    else if (s->seconds > 0.0 && difftime(time(NULL), s->began) >= s->seconds)
+        s->closing = MANGO_STOP_TIME;
+    else
+        return;
+    const double share = s->race / (1.0 - s->race);
+    s->close_at = s->shown + s->out;
+    s->close_end = s->close_at + (mango_idx)(share * (double)s->close_at);
+    s->close_end = MGI_MIN(s->close_end, s->budget);
+}
+
 /* Is it over? */
 static mango_status session_over(const mango_session *s)
 {
@@ -16,8 +35,8 @@ static mango_status session_over(const mango_session *s)
     const int sure = s->n_better > 0 && (!s->noisy || s->again > 1);
     if (sure && !mgi_is_nan(s->stop_at) && !mgi_session_better(s, s->stop_at, s->best))
         return MANGO_STOP_TARGET;
-    if (s->shown >= s->budget)
-        return MANGO_STOP_BUDGET;
+    if (s->shown >= mgi_session_end(s))
+        return s->closing != MANGO_OK ? s->closing : MANGO_STOP_BUDGET;
     if (c->indexed && c->done - s->missing >= s->total)
         return MANGO_STOP_SPACE;
     return MANGO_OK;
@@ -26,8 +45,8 @@ static mango_status session_over(const mango_session *s)
 /* What is left of the budget is the final race's. */
 static int session_final(const mango_session *s)
 {
-    return s->race > 0.0 && s->shown + s->out >= s->budget - mgi_session_share(s) &&
-           mgi_session_share(s) > 0;
+    const mango_idx limit = mgi_session_limit(s);
+    return s->race > 0.0 && limit < mgi_session_end(s) && s->shown + s->out >= limit;
 }
 
 /* Nothing can be opened before something that is out is told: the budget is handed out,
@@ -41,7 +60,7 @@ static int session_blocked(const mango_session *s)
     while (i >= 0 && s->batch[i].offered)
         i--;
     const mgi_proposals *last = i >= 0 ? s->batch + i : NULL;
-    return s->shown + s->out >= s->budget || (last && last->first == last->end) ||
+    return s->shown + s->out >= mgi_session_end(s) || (last && last->first == last->end) ||
            (last && s->format == 1);
 }
 
@@ -69,6 +88,7 @@ mango_status mango_session_ask(mango_session *s, mango_idx cap, mango_idx *K, ui
     mango_status st = s->dead == MANGO_OK && s->stop ? MANGO_STOP_USER : s->dead;
     s->stop = 0;
     while (st == MANGO_OK && *K == 0) {
+        session_close(s);
         st = session_over(s);
         if (st != MANGO_OK)
             break;
@@ -217,6 +237,7 @@ mango_status mango_session_step(mango_session *s)
     if (!s->f)
         return mgi_fail(&s->err, MANGO_E_STATE,
                         "mango_session_step: this session has no function");
+    session_close(s);
     mango_status st = session_over(s);
     if (st != MANGO_OK)
         return st;
@@ -251,6 +272,9 @@ mango_status mango_session_extend(mango_session *s, mango_idx budget)
     MGI_REQUIRE(s);
     MGI_CHECK(&s->err, budget >= 1, "mango_session_extend: a budget of 1 or more expected");
     s->budget = budget;
+    s->closing = MANGO_OK;
+    s->since = s->shown;
+    s->began = time(NULL);
     return MANGO_OK;
 }
 

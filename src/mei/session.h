@@ -47,6 +47,11 @@ struct mango_session {
     void *observe_ud;
     int minimize;
     mango_idx budget, stall;
+    mango_idx stagnate, since; /* presentations; when they began to count */
+    double seconds;
+    time_t began;
+    mango_status closing;     /* not OK: the search is at its end before the budget's, */
+    mango_idx close_at, close_end; /* these are its presentations without the race, with */
     double stop_at;           /* NaN: never */
     uint64_t seed;
     mango_noise noise;        /* put on the function's values; n = 0: none */
@@ -129,8 +134,9 @@ MGI_FN mango_status mgi_session_write_note(mango_session *s, const char *key,
 MGI_FN mango_status mgi_session_replay(mango_session *s);
 
 /* ---- session_final.c */
-/* Presentations that are the race's. */
-MGI_FN mango_idx mgi_session_share(const mango_session *s);
+/* Presentations in all, and those that are not the race's. */
+MGI_FN mango_idx mgi_session_end(const mango_session *s);
+MGI_FN mango_idx mgi_session_limit(const mango_session *s);
 MGI_FN int mgi_session_racing(const mango_session *s); /* a round is not at its end */
 MGI_FN mango_idx mgi_session_final_next(mango_session *s); /* the row to show next, or -1 */
 /* The next round and its line; nothing is out. MANGO_STOP_BUDGET: there is no leader. */

@@ -207,9 +207,9 @@ static mango_idx batch_hand(mango_session *s, mango_idx *i)
 MGI_FN mango_idx mgi_session_hand(mango_session *s, mango_idx most, uint64_t *id,
                                   mango_idx *I)
 {
-    const mango_idx race = mgi_session_racing(s) ? 0 : mgi_session_share(s);
+    const mango_idx end = mgi_session_racing(s) ? mgi_session_end(s) : mgi_session_limit(s);
     mango_idx n = 0, i = 0;
-    most = MGI_MIN(most, s->budget - race - s->shown - s->out);
+    most = MGI_MIN(most, end - s->shown - s->out);
     while (n < most) {
         const mango_idx row = batch_hand(s, &i);
         if (row < 0)

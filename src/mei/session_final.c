@@ -13,9 +13,16 @@
  * SPDX-License-Identifier: MIT */
 #include "session.h"
 
-MGI_FN mango_idx mgi_session_share(const mango_session *s)
+MGI_FN mango_idx mgi_session_end(const mango_session *s)
 {
-    return (mango_idx)(s->race * (double)s->budget);
+    return s->closing != MANGO_OK ? s->close_end : s->budget;
+}
+
+MGI_FN mango_idx mgi_session_limit(const mango_session *s)
+{
+    if (s->closing != MANGO_OK)
+        return s->close_at;
+    return s->budget - (mango_idx)(s->race * (double)s->budget);
 }
 
 MGI_FN int mgi_session_racing(const mango_session *s)
@@ -109,7 +116,7 @@ static void final_shows(mango_session *s, mango_idx left)
 MGI_FN mango_status mgi_session_final_open(mango_session *s)
 {
     mgi_posterior p;
-    const mango_idx left = s->budget - s->shown;
+    const mango_idx left = mgi_session_end(s) - s->shown;
     mgi_posterior_fit(&p, &s->cache);
     if (s->final.K > 2)
         final_halve(s, &p);

@@ -123,7 +123,7 @@ MGI_FN mango_status mgi_session_write_race(mango_session *s)
     MGI_TRY(lines_silent(s));
     s->line.n = 0;
     mgi_str_printf(&s->line, "{\"race\":%lld,\"budget\":%lld,\"id\":[",
-                   (long long)s->shown, (long long)s->budget);
+                   (long long)s->shown, (long long)mgi_session_end(s));
     for (mango_idx i = 0; i < f->K; i++)
         mgi_str_printf(&s->line, "%s%lld", i ? "," : "", (long long)f->row[i]);
     mgi_str_puts(&s->line, "],\"shows\":[");

@@ -39,6 +39,7 @@ static mango_status session_check(const mango_modes *m, const mango_session_opti
         {"sync", o->sync, 0, 2},               {"n_notes", o->n_notes, 0, SESSION_NOTES},
         {"n_start", o->n_start, 0, (mango_idx)1 << 24},
         {"race_leaders", o->race_leaders, 0, 1000},
+        {"stagnate", o->stagnate, 0, PTRDIFF_MAX},
     };
     for (mango_idx i = 0; i < MGI_COUNT(field); i++)
         MGI_CHECK(err, field[i].v >= field[i].lo && field[i].v <= field[i].hi,
@@ -50,6 +51,8 @@ static mango_status session_check(const mango_modes *m, const mango_session_opti
                   "session: note %td has no key or no value", i);
     MGI_CHECK(err, o->race == SESSION_RACE_AUTO || (o->race >= 0.0 && o->race < 1.0),
               "session: race is %g, expected 0 or more and below 1", o->race);
+    MGI_CHECK(err, o->seconds >= 0.0, "session: seconds is %g, expected 0 or more",
+              o->seconds);
     MGI_CHECK(err, o->n_start == 0 || o->start, "session: %td codes to start with expected",
               o->n_start);
     for (mango_idx e = 0; e < o->n_start * m->d; e++)
@@ -255,19 +258,30 @@ static mango_status session_rules(mango_session *s, const mgi_json *theirs,
     return MANGO_OK;
 }
 
+/* A key that a has and b lacks, or `where`. */
+static const char *session_lacks(const mgi_json *a, const mgi_json *b, const char *where)
+{
+    for (mango_idx x = a->v->child; x >= 0; x = a->v[x].next)
+        if (!mgi_json_get(b, b->v, a->v[x].key))
+            where = a->v[x].key;
+    return where;
+}
+
 /* The header that these options give, against the one that is there. */
 static mango_status session_compare(mango_session *s, const mgi_json *theirs,
                                     const mango_modes *m, const mango_session_options *o,
                                     mango_err *err)
 {
     mgi_json ours;
-    const char *where = "options";
+    const char *where = NULL;
     session_header(s, m, o, &s->line);
     mgi_str_puts(&s->line, ",\"crc\":\"\"}");
     if (s->line.bad)
         return mgi_fail(err, MANGO_E_MEM, "session: out of memory");
     MGI_TRY(mgi_json_parse(&ours, s->line.p, s->line.n, &s->al, err));
     const int same = session_same(&ours, ours.v, theirs, theirs->v, s->format, &where);
+    if (!where)
+        where = session_lacks(&ours, theirs, session_lacks(theirs, &ours, "options"));
     const mango_status st =
         same ? MANGO_OK
              : mgi_fail(err, MANGO_E_STATE, "%.120s: was made with another '%.60s'",
@@ -399,6 +413,8 @@ static mango_status session_build(mango_session *s, const mango_modes *m,
     s->noisy = s->race > 0.0 || s->rule.noisy;
     if (o->journal)
         MGI_TRY(session_journal_rest(s, m, o, err));
+    s->since = s->shown;
+    s->began = time(NULL);
     return session_start(s, o, err);
 }
 
@@ -411,6 +427,8 @@ static void session_init(mango_session *s, const mango_modes *m,
     s->budget = o->budget;
     s->stall = o->stall;
     s->stop_at = o->stop_at;
+    s->stagnate = o->stagnate;
+    s->seconds = o->seconds;
     s->format = 2;
     s->seed = o->seed;
     s->leaders = o->race_leaders > 0 ? o->race_leaders : 20;

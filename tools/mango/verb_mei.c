@@ -30,8 +30,9 @@ static const cli_doc mei_doc = {
 
 typedef struct mei_job {
     const char *gen_name, *net_name, *fill, *target, *opt, *opt_set, *out, *noise, *start;
-    int64_t budget, T, batch, k, k_top, k_gd, rank, memory, leaders, elites, apart;
-    double lr, stop_at, early, race;
+    int64_t budget, T, batch, k, k_top, k_gd, rank, memory, leaders, elites, apart,
+        stagnate;
+    double lr, stop_at, early, race, seconds;
     int resume, minimize, half, int8;
     mango_net *gen, *net;
     mango_search *search;
@@ -117,6 +118,8 @@ static mango_status mei_options(mei_job *j, mango_err *err)
     so->noise = j->noise;
     so->race = j->race;
     so->race_leaders = j->leaders;
+    so->stagnate = j->stagnate;
+    so->seconds = j->seconds;
     so->sync = 2; /* the networks would give the same values again */
     return MANGO_OK;
 }
@@ -229,6 +232,19 @@ static mango_status mei_as_is(mei_job *j, mango_err *err)
     return st;
 }
 
+/* How it ended, in a word or two. */
+static const char *mei_state(mango_status st)
+{
+    switch (st) {
+    case MANGO_STOP_USER: return "interrupted";
+    case MANGO_STOP_TARGET: return "target reached";
+    case MANGO_STOP_SPACE: return "nothing new";
+    case MANGO_STOP_STAGNATION: return "stagnation";
+    case MANGO_STOP_TIME: return "time is up";
+    default: return "done";
+    }
+}
+
 /* What the best code gives without noise: one evaluation beyond the budget. */
 static mango_status mei_truth(mei_job *j, mango_objective *o, mango_err *err)
 {
@@ -259,10 +275,7 @@ static mango_status mei_search(mei_job *j, mango_err *err)
     j->run.seconds = cli_now() - j->since;
     j->run.eval_seconds = j->eval_seconds;
     j->run.opt_seconds = j->run.seconds - j->eval_seconds;
-    j->run.state = st == MANGO_STOP_USER     ? "interrupted"
-                   : st == MANGO_STOP_TARGET ? "target reached"
-                   : st == MANGO_STOP_SPACE  ? "nothing new"
-                                             : "done";
+    j->run.state = mei_state(st);
     mango_objective *o = mango_search_objective(j->search);
     mango_objective_get(o, &j->run.info); /* how many were stopped early */
     if (j->noise)
@@ -310,6 +323,11 @@ static void mei_tell(mei_job *j, cli *c)
     if (j->run.before[0])
         cli_print(c, "resumed after query %td; the process before: %s\n", si.replayed,
                   j->run.before);
+    if (j->stagnate > 0 && !strcmp(j->run.state, "stagnation"))
+        cli_note(c, "stopped: %lld queries without an improvement; --resume goes on",
+                 (long long)j->stagnate);
+    if (j->seconds > 0 && !strcmp(j->run.state, "time is up"))
+        cli_note(c, "stopped: %g seconds are up; --resume goes on", j->seconds);
     if (!strcmp(j->run.state, "interrupted"))
         cli_note(c,
                  "interrupted, everything saved; the same command with --resume goes on");
@@ -398,6 +416,9 @@ int verb_mei(int argc, char **argv)
          "look for the least exciting picture", 0},
         {"--stop-at", CLI_REAL, &j.stop_at, -1e30, 1e30, "Y",
          "stop when the best reaches Y", 0},
+        {"--stagnate", CLI_INT, &j.stagnate, 1, 1e9, "N",
+         "stop after N queries without an improvement", 0},
+        {"--time", CLI_REAL, &j.seconds, 1, 1e9, "S", "stop after S seconds", 0},
         {"--batch", CLI_INT, &j.batch, 1, 4096, "B",
          "pictures evaluated at once (default 10; with --early-stop the codes of a batch)", 0},
         {"--early-stop", CLI_REAL, &j.early, 1e-3, 1, "R",
