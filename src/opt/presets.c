@@ -16,7 +16,10 @@
         "the paper's TT-b, quantized: learns from the best 5 of 25")                     \
     ROW("ttopt", ttopt, "", "TTOpt: entries of a cross approximation of rank 4, by maxvol")   \
     ROW("ttopt-q", ttopt, "quantized=1", "TTOpt on bits: modes of 2^q levels as q of 2") \
-    ROW("optima-tt", optima_tt, "", "Optima-TT: the largest entries of a cross approximation") \
+    ROW("optima-tt", optima_tt, "",                                                      \
+        "Optima-TT: the largest entries of a cross approximation") \
+    ROW("tesalocs", tesalocs, "",                                                        \
+        "TESALOCS: samples of a tensor train, improved by local search") \
     ROW("tt-exp", protes, "lr=0.1,quantized=1",                                          \
         "TT that explores, quantized: the best 10 of 100, twice the learning rate")      \
     ROW("protes", protes, "", "PROTES as its authors publish it, not quantized")         \
