@@ -1,6 +1,11 @@
 /* test_tool_bench_opt.c - `mango bench opt` from outside: runs, resuming, shards, tables.
  * SPDX-License-Identifier: MIT */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
 #include "tool.h"
+#include <errno.h>
+#include <sys/stat.h>
 
 #define T_BO_NETS "--gen " T_GEN " --fill 7,1 --T 4 --threads 1 --quiet "
 #define T_BO_RUN "bench opt --budgets 10,40 --seeds 2 " T_BO_NETS
@@ -30,6 +35,11 @@ static void t_bo_write(const char *name, const char *text)
     T_REQUIRE(f != NULL);
     fputs(text, f);
     fclose(f);
+}
+
+static int t_bo_folder(const char *name)
+{
+    return mkdir(t_work(name), 0777) == 0 || errno == EEXIST;
 }
 
 static void t_bo_units(void)
@@ -153,6 +163,79 @@ static void t_bo_drawn(void)
     T_CHECK(!strcmp(t_bo_text("bo7/units.txt", again), text));
 }
 
+/* Under noise a table holds what the reported code gives without, as `mango mei` says. */
+static void t_bo_noise(void)
+{
+    mgi_json j, one;
+    double sum = 0;
+    t_bo_write("unit", T_NET " spiking1:3\n");
+    t_ran r = t_tool_run("bench opt --budgets 40 --seeds 2 --noise poisson:9 " T_BO_NETS
+                         "--out bo8 --units unit --opts random --json");
+    T_CHECK(r.rc == 0);
+    if (!T_CHECK(t_json(&r, &j)))
+        return;
+    for (int s = 0; s < 2; s++) {
+        char command[512];
+        snprintf(command, sizeof command,
+                 "mei " T_BO_NETS "--net " T_NET
+                 " --target spiking1:3 --opt random --seed %d "
+                 "--budget 40 --noise poisson:9 --out bo9-%d --json",
+                 s, s);
+        t_ran m = t_tool_run(command);
+        if (T_CHECK(m.rc == 0) && T_CHECK(t_json(&m, &one))) {
+            sum += t_json_number(&one, "true");
+            mgi_json_free(&one);
+        }
+        t_ran_free(&m);
+    }
+    T_CHECK(sum > 0);
+    T_NEAR(t_bo_row(&j, "random", 40, "activation"), sum / 2, 1e-5);
+    mgi_json_free(&j);
+    t_ran_free(&r);
+}
+
+/* Pictures stand beside the optimizers, once for all seeds. */
+static void t_bo_pictures(void)
+{
+    static char text[65536];
+    mgi_json j;
+    unsigned char rgb[3 * 32 * 32];
+    t_bo_units();
+    for (int k = 0; k < 3; k++) {
+        char name[64];
+        snprintf(name, sizeof name, "album/a/%d.ppm", k);
+        T_REQUIRE(t_bo_folder("album") && t_bo_folder("album/a"));
+        FILE *f = fopen(t_work(name), "wb");
+        T_REQUIRE(f != NULL);
+        for (int e = 0; e < (int)sizeof rgb; e++)
+            rgb[e] = (unsigned char)(e * (k + 3) * 7);
+        fprintf(f, "P6\n32 32\n255\n");
+        fwrite(rgb, 1, sizeof rgb, f);
+        fclose(f);
+    }
+    for (int again = 0; again < 2; again++) {
+        t_ran r =
+            t_tool_run(T_BO_RUN "--out bo10 --units units --opts random --data folder "
+                                "--root album --pictures 3 --json");
+        T_CHECK(r.rc == 0);
+        if (T_CHECK(t_json(&r, &j))) {
+            T_NEAR(t_bo_row(&j, "pictures of folder", 10, "units"), 0, 0);
+            mgi_json_free(&j);
+        }
+        t_ran_free(&r);
+        T_CHECK(t_bo_lines(t_bo_text("bo10/results.jsonl", text)) == 6);
+    }
+    t_ran r =
+        t_tool_run("bench opt --budgets 3 --seeds 2 " T_BO_NETS "--out bo10 --units "
+                   "units --opts random --data folder --root album --pictures 3 --json");
+    if (T_CHECK(t_json(&r, &j))) {
+        T_NEAR(t_bo_row(&j, "pictures of folder", 3, "units"), 2, 0);
+        T_CHECK(t_bo_row(&j, "pictures of folder", 3, "activation") >= 0);
+        mgi_json_free(&j);
+    }
+    t_ran_free(&r);
+}
+
 static void t_bo_refused(void)
 {
     t_bo_units();
@@ -167,6 +250,10 @@ static void t_bo_refused(void)
     T_CHECK(t_tool_refuses(T_BO_RUN "--out no --units twice", 3, "twice"));
     T_CHECK(t_tool_refuses(T_BO_RUN "--out no --units units --budgets 1.5", 2, "whole"));
     T_CHECK(t_tool_refuses(T_BO_RUN "--out no --units units --shard 3/2", 2, "I/N"));
+    T_CHECK(t_tool_refuses(T_BO_RUN "--out no --units units --noise poisson:3", 2, "race"));
+    T_CHECK(t_tool_refuses("bench opt --budgets 9 --noise loud:3 --units units --out no", 3,
+                           "loud"));
+    T_CHECK(t_tool_refuses(T_BO_RUN "--out no --units units --data cifar10", 2, "--root"));
     T_CHECK(t_tool_refuses(T_BO_RUN "--out no --units units --reference cma", 3, "--opts"));
 }
 
@@ -180,5 +267,7 @@ void t_tool_bench_opt(void)
     T_CASE(t_bo_resume);
     T_CASE(t_bo_shards);
     T_CASE(t_bo_drawn);
+    T_CASE(t_bo_noise);
+    T_CASE(t_bo_pictures);
     T_CASE(t_bo_refused);
 }

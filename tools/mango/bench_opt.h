@@ -1,7 +1,7 @@
 /* bench_opt.h - what the files of `mango bench opt` share: verb_bench_opt.c (the verb),
  * bench_opt_units.c (lists of units), _methods.c (lists of optimizers), _run.c (runs),
- * _store.c (the file of results), _table.c (statistics), _show.c (text, TSV, JSON),
- * _plot.c (figures).
+ * _pictures.c (real pictures beside them), _store.c (the file of results), _table.c
+ * (statistics), _show.c (text, TSV, JSON), _plot.c (figures).
  *
  * A run is one optimizer with one seed on one unit through one generator. What it found
  * is one line of results.jsonl, known by a key of all that its values depend on.
@@ -10,6 +10,7 @@
 #define BENCH_OPT_H
 
 #include "cli.h"
+#include "../../src/mei/noise.h"
 #include "../../src/study/statistics.h"
 
 enum {
@@ -43,6 +44,8 @@ typedef struct bo_method {
     char label[BO_NAME];
     mango_opt_options o;
     int no_references, no_classes; /* facts that it is not given */
+    int noisy;                     /* values come with noise */
+    int pictures;                  /* it is no optimizer: see _pictures.c */
 } bo_method;
 
 typedef struct bo_gen {
@@ -101,8 +104,8 @@ typedef struct bo_cell {
 typedef struct bo_all {
     cli c;
     const char *gens, *nets, *units, *methods, *budgets, *reference, *shard, *out, *fill;
-    const char *data;
-    int64_t seeds, T, batch, per_net;
+    const char *data, *root, *noise;
+    int64_t seeds, T, batch, per_net, pictures;
     int no_references, no_classes, split, report;
     int n_gen, n_net, n_unit, n_method, n_budget;
     bo_gen gen[BO_GENS];
@@ -153,6 +156,14 @@ void bo_store_close(bo_store *s);
 
 /* ---- bench_opt_run.c: all runs that are missing. MANGO_STOP_USER after ^C. */
 mango_status bo_run(bo_all *a, mango_err *err);
+/* What is known of a run before it begins: all but its arrays. */
+void bo_describe(const bo_all *a, int gen, int unit, int method, uint64_t seed,
+                 bo_result *r);
+/* Value y of so many-th query: the next improvement, if it is one. */
+mango_status bo_improve(bo_result *r, mango_idx query, double y);
+/* ---- bench_opt_pictures.c: the same with real pictures, the last method of --data. */
+mango_status bo_pictures(bo_all *a, mango_err *err);
+mango_idx bo_pictures_count(const bo_all *a);
 
 /* ---- bench_opt_table.c */
 mango_status bo_table(bo_all *a, mango_err *err);

@@ -91,19 +91,19 @@ static int bo_observe(void *ud, const mango_session *s)
 
 /* ---- one run ------------------------------------------------------------------------ */
 
-/* What is known of it before it begins. */
-static void bo_begin(const bo_room *room, int unit, int method, bo_result *r)
+void bo_describe(const bo_all *a, int gen, int unit, int method, uint64_t seed,
+                 bo_result *r)
 {
-    const bo_all *a = room->a;
+    const bo_net *net = a->net + a->unit[unit].net;
     memset(r, 0, sizeof *r);
-    bo_key(a, room->gen, unit, method, room->seed, r->key);
-    bo_scene(a, room->gen, unit, r->scene);
-    strcpy(r->gen, a->gen[room->gen].name);
-    strcpy(r->net, a->net[room->net].name);
+    bo_key(a, gen, unit, method, seed, r->key);
+    bo_scene(a, gen, unit, r->scene);
+    strcpy(r->gen, a->gen[gen].name);
+    strcpy(r->net, net->name);
     strcpy(r->target, a->unit[unit].target);
     strcpy(r->method, a->method[method].label);
-    r->seed = room->seed;
-    r->T = a->net[room->net].T;
+    r->seed = seed;
+    r->T = net->T;
     r->budget = bo_most(a);
     r->best = MGI_NAN;
 }
@@ -119,6 +119,7 @@ static mango_status bo_options(const bo_room *room, int method, mango_session_op
     so->seed = room->seed;
     so->budget = bo_most(a);
     so->facts = facts;
+    so->noise = a->noise;
     so->sync = 0;
     return MANGO_OK;
 }
@@ -142,6 +143,21 @@ static mango_status bo_improvements(const mango_session *s, bo_result *r)
     return MANGO_OK;
 }
 
+/* Under noise: what the code that is reported gives without. */
+static mango_status bo_truth(const bo_room *room, const mango_session *s, bo_result *r)
+{
+    mango_session_info si;
+    double y = MGI_NAN;
+    mango_session_get(s, &si);
+    r->queries = si.told;
+    mango_idx *I = malloc(sizeof *I * (size_t)si.d);
+    mango_status st = I ? MANGO_OK : MANGO_E_MEM;
+    if (st == MANGO_OK && mango_session_best(s, NULL, I) == MANGO_OK)
+        st = mango_objective_eval(room->o, 1, I, &y);
+    free(I);
+    return st == MANGO_OK ? bo_improve(r, r->budget, y) : st;
+}
+
 static mango_status bo_aim(bo_room *room, int unit)
 {
     const mango_target *t = &room->a->unit[unit].t;
@@ -162,7 +178,7 @@ static mango_status bo_one(bo_room *room, int unit, int method)
     mango_session_options so;
     mango_facts facts;
     mango_session *s = NULL;
-    bo_begin(room, unit, method, &r);
+    bo_describe(a, room->gen, unit, method, room->seed, &r);
     MGI_TRY(bo_aim(room, unit));
     MGI_TRY(bo_options(room, method, &so, &facts));
     so.observe = bo_observe;
@@ -175,7 +191,7 @@ static mango_status bo_one(bo_room *room, int unit, int method)
     if (st < 0)
         mgi_fail(room->err, st, "%.120s: %.120s", r.method, mango_session_error(s));
     else if (st != MANGO_STOP_USER)
-        st = bo_improvements(s, &r);
+        st = a->noise ? bo_truth(room, s, &r) : bo_improvements(s, &r);
     mango_session_destroy(s);
     a->done += (double)r.queries;
     return st == MANGO_OK ? bo_store_add(&a->store, &r, room->err) : st;
@@ -194,7 +210,7 @@ typedef struct bo_group {
     mango_idx batch;
 } bo_group;
 
-static mango_status bo_improve(bo_result *r, mango_idx query, double y)
+mango_status bo_improve(bo_result *r, mango_idx query, double y)
 {
     if (!mgi_is_finite(y) || (r->n > 0 && y <= r->best))
         return MANGO_OK;
@@ -314,7 +330,7 @@ static mango_status bo_group_run(bo_room *room, bo_group *g)
     mango_status st = g->r && g->y && g->I && g->id ? MANGO_OK : MANGO_E_MEM;
     bo_watch w = {room, g->r, 0.0, 0.0, a->method[g->method].label};
     for (int i = 0; st >= 0 && i < g->n; i++)
-        bo_begin(room, g->u[i], g->method, g->r + i);
+        bo_describe(a, room->gen, g->u[i], g->method, room->seed, g->r + i);
     if (st >= 0)
         st = bo_group_aim(room, g);
     if (st >= 0)
@@ -337,7 +353,7 @@ static mango_status bo_group_run(bo_room *room, bo_group *g)
 static int bo_missing(const bo_all *a, int gen, int unit, int method, uint64_t seed)
 {
     char key[BO_KEY];
-    if (!bo_active(a, gen, unit))
+    if (!bo_active(a, gen, unit) || a->method[method].pictures)
         return 0;
     bo_key(a, gen, unit, method, seed, key);
     const bo_result *r = bo_store_find(&a->store, key);

@@ -76,6 +76,11 @@ void bo_print(bo_all *a)
               "units); the worst unit's norm; seconds of a run; units; units won and lost\n"
               "against %s, and p of Wilcoxon's signed-rank test over units.\n",
               a->method[a->ref].label);
+    if (a->noise)
+        cli_print(&a->c,
+                  "Under noise %s: the activation without noise of the code that a "
+                  "search reports.\n",
+                  a->noise);
     for (int s = 0; s < bo_scopes(a); s++) {
         for (int b = 0; b < a->n_budget; b++) {
             cli_print(&a->c, "%s, %ld queries, %ld seeds\n", bo_scope(a, s),
@@ -86,7 +91,8 @@ void bo_print(bo_all *a)
             for (int m = 0; m < a->n_method; m++)
                 bo_print_row(a, s, m, b);
         }
-        bo_print_reach(a, s);
+        if (!a->noise)
+            bo_print_reach(a, s);
     }
 }
 

@@ -45,10 +45,18 @@ void bo_key(const bo_all *a, int gen, int unit, int method, uint64_t seed, char 
     mgi_str s;
     mgi_str_init(&s, NULL);
     bo_scene_text(a, gen, unit, &s);
+    if (m->pictures) {
+        mgi_str_printf(&s, " %s test %td", m->label, bo_pictures_count(a));
+        bo_short(&s, key);
+        mgi_str_free(&s);
+        return;
+    }
     mango_opt_text(&m->o, options, (mango_idx)sizeof options);
     mgi_str_printf(&s, " %s %s %s references %d classes %d seed %llu", m->o.preset, options,
                    a->gen[gen].behaviour[method], !m->no_references, !m->no_classes,
                    (unsigned long long)seed);
+    if (a->noise) /* the race at the end depends on the budget */
+        mgi_str_printf(&s, " noise %s budget %td", a->noise, a->budget[0]);
     bo_short(&s, key);
     mgi_str_free(&s);
 }

@@ -123,7 +123,7 @@ mango_idx bo_reach(const bo_all *a, int scope, int method, int peer, mango_idx q
 {
     static double x[BO_GENS * BO_UNITS], y[BO_GENS * BO_UNITS];
     mango_idx lo = 1, hi = bo_longest(a, scope, method);
-    if (hi == 0)
+    if (hi == 0 || a->noise)
         return -1;
     const double want = bo_common(a, scope, peer, q, method, hi, x, y) - BO_SAME;
     if (!mgi_is_finite(want))
@@ -198,7 +198,7 @@ static mango_status bo_fill(const bo_all *a, int scope, int method, mango_idx q,
     return bo_paired(a, scope, method, q, c, x, y);
 }
 
-/* ---- all of it ---------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------- */
 
 static void bo_best(bo_all *a, int gen, int unit)
 {
@@ -206,7 +206,8 @@ static void bo_best(bo_all *a, int gen, int unit)
     double best = 0.0;
     bo_scene(a, gen, unit, scene);
     for (mango_idx i = 0; i < a->store.n; i++)
-        if (!strcmp(a->store.r[i].scene, scene) && a->store.r[i].best > best)
+        if (!strcmp(a->store.r[i].scene, scene) && a->store.r[i].best > best &&
+            strncmp(a->store.r[i].method, "pictures of ", 12)) /* they are no search */
             best = a->store.r[i].best;
     a->best[gen * a->n_unit + unit] = best > 0.0 ? best : MGI_NAN;
 }
@@ -220,7 +221,7 @@ static void bo_collect(bo_all *a)
             bo_best(a, g, u);
             for (int m = 0; m < a->n_method; m++)
                 for (int s = 0; s < a->seeds; s++, at++) {
-                    bo_key(a, g, u, m, (uint64_t)(a->c.seed + s), key);
+                    bo_key(a, g, u, m, (uint64_t)(a->c.seed + s), key); /* pictures: one */
                     if (bo_active(a, g, u))
                         a->found[at] = bo_store_find(&a->store, key);
                 }

@@ -36,7 +36,11 @@ static const cli_doc bo_doc = {
     "are over units of the mean over seeds; intervals, 95%, by bootstrap over units; p is "
     "of\n"
     "Wilcoxon's signed-rank test over units, of the norms' differences to --reference.\n"
-    "A unit counts where all seeds are there. Seconds of an optimizer that learns nothing "
+    "With --noise a value is the activation without noise of the code that was reported.\n"
+    "--data adds what is not a search: the best of the first real pictures; its norm may "
+    "be\n"
+    "above 1. A unit counts where all seeds are there. Seconds of an optimizer that learns "
+    "nothing "
     "are\n"
     "those of one evaluation for all units together.\n"
     "\n"
@@ -101,6 +105,11 @@ static int bo_check(bo_all *a)
     if (!a->n_budget)
         return cli_usage(&a->c, "--budgets %s: up to %d whole numbers, 1 to 1e7, expected",
                          a->budgets, BO_BUDGETS);
+    if (a->noise && a->n_budget > 1)
+        return cli_usage(&a->c, "--noise: one of --budgets expected, as the last part of a "
+                                "search is a race of its leaders");
+    if (a->data && !a->root)
+        return cli_usage(&a->c, "--data wants --root, the data set's folder");
     return bo_shard_read(a);
 }
 
@@ -128,6 +137,9 @@ static mango_status bo_gens_read(bo_all *a, mango_err *err)
 
 static mango_status bo_read_all(bo_all *a, mango_err *err)
 {
+    mango_noise noise;
+    if (a->noise)
+        MGI_TRY(mango_noise_parse(&noise, a->noise, err));
     MGI_TRY(bo_methods_read(a, err));
     MGI_TRY(bo_gens_read(a, err));
     MGI_TRY(bo_units_read(a, err));
@@ -157,14 +169,16 @@ static mango_status bo_do(bo_all *a, mgi_str *json, mango_err *err)
     MGI_TRY(cli_mkdir(a->out, err));
     MGI_TRY(bo_store_open(a, err));
     MGI_TRY(bo_units_save(a, err));
-    const mango_status st = a->report ? MANGO_OK : bo_run(a, err);
+    mango_status st = a->report ? MANGO_OK : bo_run(a, err);
+    if (st == MANGO_OK && !a->report)
+        st = bo_pictures(a, err);
     if (st != MANGO_OK)
         return st;
     if (a->of > 1 && !a->report)
         return MANGO_OK;
     MGI_TRY(bo_table(a, err));
     MGI_TRY(bo_save(a, json, err));
-    return bo_plots(a, err);
+    return a->noise ? MANGO_OK : bo_plots(a, err);
 }
 
 static int bo_end(bo_all *a, mango_status st, mgi_str *json, mango_err *err)
@@ -219,6 +233,7 @@ int verb_bench_opt(int argc, char **argv)
     a.budgets = "100,1000";
     a.seeds = 3;
     a.per_net = 8;
+    a.pictures = 1000;
     const cli_opt opt[] = {
         {"--out", CLI_STR, &a.out, 0, 0, "DIR", "folder of results", 1},
         {"--gen", CLI_STR, &a.gens, 0, 0, "G,..",
@@ -237,6 +252,13 @@ int verb_bench_opt(int argc, char **argv)
          "steps of spiking networks (default: their own)", 0},
         {"--batch", CLI_INT, &a.batch, 1, 4096, "B",
          "pictures evaluated at once (default 10)", 0},
+        {"--noise", CLI_STR, &a.noise, 0, 0, "MODEL:X",
+         "noise on each presentation, see mango mei --help; one budget", 0},
+        {"--data", CLI_STR, &a.data, 0, 0, "NAME",
+         "a row for the best real pictures of a data set's test half", 0},
+        {"--root", CLI_STR, &a.root, 0, 0, "DIR", "its folder", 0},
+        {"--pictures", CLI_INT, &a.pictures, 1, 1e6, "N", "so many of them (default 1000)",
+         0},
         {"--reference", CLI_STR, &a.reference, 0, 0, "NAME",
          "optimizer that others are compared with (default: auto, or the first)", 0},
         {"--split", CLI_FLAG, &a.split, 0, 0, NULL,
