@@ -27,8 +27,9 @@
     ROW("one-plus-one", one_plus_one, "", "(1+1) evolution strategy: a mutant of the best") \
     ROW("gp-modes", gp_modes, "", "a Gaussian process on agreeing modes, and a climb on it")       \
     ROW("auto", auto, "", "ours: the methods that fit the space, under a bandit")             \
-    ROW("ga", ga, "", "genetic algorithm of closed-loop experiments: children of the best")  \
+    ROW("gp-codes", gp_codes, "", "codes on a grid: references by a model, children screened")  \
     ROW("ga-blocks", ga_blocks, "", "GA on a grid of codes: blocks, moved blocks, tiles")  \
+    ROW("ga", ga, "", "genetic algorithm of closed-loop experiments: children of the best")  \
     ROW("cma", cma, "", "CMA-ES: learns which steps succeed, in a covariance matrix")       \
     ROW("sep-cma", sep_cma, "", "CMA-ES with a diagonal covariance: for many modes")     \
     ROW("diag-cma", sep_cma, "", "another name of sep-cma")                               \
