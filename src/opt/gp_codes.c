@@ -25,7 +25,7 @@
 static const mango_opt_spec gpc_option[] = {
     {"k", "codes of one batch", MANGO_OPT_INT, 1, 1 << 20, 10, 0, NULL, NULL},
     {"first", "reference codes at random", MANGO_OPT_INT, 0, 1 << 20, 20, 0, NULL, NULL},
-    {"chosen", "reference codes chosen by the model", MANGO_OPT_INT, 0, 1 << 20, 40, 0, NULL,
+    {"chosen", "reference codes chosen by the model", MANGO_OPT_INT, 0, 1 << 20, 20, 0, NULL,
      NULL},
     {"start", "codes drawn where there are no reference codes", MANGO_OPT_INT, 2, 1 << 20, 30, 0,
      NULL, NULL},
