@@ -251,6 +251,31 @@ static void t_gp_grows(void)
     mgi_gp_free(&b);
 }
 
+/* The slope against differences of the mean. */
+static void t_gp_slopes(void)
+{
+    static t_gp_data t;
+    mgi_gp g;
+    t_gp_draw(&t, T_GP_DIM, 1.0, 11);
+    T_REQUIRE(mgi_gp_init(&g, T_GP_DIM, T_GP_CAP, NULL) == MANGO_OK);
+    mgi_gp_add(&g, T_GP_CAP, t.x, NULL);
+    mgi_gp_targets(&g, t.y);
+    for (mango_idx k = 0; k < MGI_COUNT(t_gp_rules) * T_GP_DIM; k++) {
+        const mango_idx j = k % T_GP_DIM, i = 7 * k % T_GP_CAP;
+        float slope[T_GP_DIM], at[2 * T_GP_DIM];
+        double mean[2];
+        mgi_gp_rule_set(&g, t_gp_rules + k / T_GP_DIM);
+        mgi_gp_slope(&g, i, slope);
+        memcpy(at, t.x + i * T_GP_DIM, T_GP_DIM * sizeof *at);
+        memcpy(at + T_GP_DIM, at, T_GP_DIM * sizeof *at);
+        at[j] += 0.01f;
+        at[T_GP_DIM + j] -= 0.01f;
+        mgi_gp_predict(&g, 2, at, mean, NULL);
+        T_NEAR((double)slope[j], (mean[0] - mean[1]) / 0.02, 2e-3);
+    }
+    mgi_gp_free(&g);
+}
+
 /* Of lengths a factor of two apart evidence takes that of the wave, and the line where
  * there is only a slope. */
 static void t_gp_evidence(void)
@@ -401,6 +426,7 @@ void t_gp(void)
     T_CASE(t_gp_closed);
     T_CASE(t_gp_oracles);
     T_CASE(t_gp_grows);
+    T_CASE(t_gp_slopes);
     T_CASE(t_gp_evidence);
     T_CASE(t_gp_hard);
     T_CASE(t_gp_memory);

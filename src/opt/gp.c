@@ -477,5 +477,26 @@ MGI_FN void mgi_gp_predict(mgi_gp *g, mango_idx m, const float *x, double *mean,
                          var ? var + c : NULL);
 }
 
+MGI_FN void mgi_gp_slope(mgi_gp *g, mango_idx i, float *slope)
+{
+    gp_ready(g);
+    const mango_idx dim = g->dim;
+    const float *G = g->G + i * g->cap, *x = g->X + i * dim;
+    const gp_kernel k = gp_kernel_of(g);
+    float all = 0.0f;
+    memset(slope, 0, (size_t)dim * sizeof *slope);
+    for (mango_idx j = 0; j < g->n; j++) {
+        const float far = (G[i] + g->G[j * (g->cap + 1)]) - 2.0f * G[j];
+        const float e = k.rbf * gp_exp(-k.h * (far > 0.0f ? far : 0.0f)) * 2.0f * k.h;
+        const float a = (float)g->alpha[j], w = a * (k.lin + e);
+        const float *q = g->X + j * dim;
+        for (mango_idx c = 0; c < dim; c++)
+            slope[c] += w * q[c];
+        all += a * e;
+    }
+    for (mango_idx c = 0; c < dim; c++)
+        slope[c] -= all * x[c];
+}
+
 #undef GP_B
 #undef GP_LEAST

@@ -82,6 +82,10 @@ MGI_FN double mgi_gp_evidence(mgi_gp *g);
  * stands beside it. Cost m n (dim + n); without var m n dim. */
 MGI_FN void mgi_gp_predict(mgi_gp *g, mango_idx m, const float *x, double *mean, double *var);
 
+/* mgi_gp_slope - d mean/dx at point i of the set into slope (dim): of (1), (3)
+ *   sum_i alpha_i (lin x_i/u + rbf exp(..) (x_i - x)/(length^2 u)). Cost n dim. */
+MGI_FN void mgi_gp_slope(mgi_gp *g, mango_idx i, float *slope);
+
 /* ---- scores.c ------------------------------------------------------------- */
 /* mgi_order - numbers 0..n-1 into `order`, best first: larger y, then larger tie (NULL:
  * none), then the smaller number. y without NaN. n log n, nothing allocated.

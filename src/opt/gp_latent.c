@@ -19,19 +19,13 @@
  * De Palma et al. 2019; (3) operators of evolution strategies and of differential evolution.
  * SPDX-License-Identifier: MIT */
 #include "../base/real.h"
-#include "../base/rng.h"
-#include "gp.h"
-#include "method.h"
+#include "gp_latent.h"
 
-#define GPL_RNG_DRAW 0x47504c01u
-#define GPL_RNG_POOL 0x47504c02u
 #define GPL_RNG_PICK 0x47504c03u
 #define GPL_RNG_NOISE 0x47504c04u
-#define GPL_NOISE (1 << 15) /* normal numbers drawn once; a candidate's begin anywhere */
 #define GPL_FLOATS (1 << 24) /* features kept, at most */
-#define GPL_WHYS 64
 #define GPL_TRIES 8
-#define GPL_EDGE 1.7320508075688772
+#define GPL_EDGE 1.7320508075688772 /* sqrt 3: the uniform variable of variance 1 */
 
 static const mango_opt_spec gpl_option[] = {
     {"k", "codes of one batch", MANGO_OPT_INT, 1, 1 << 20, 10, 0, NULL, NULL},
@@ -46,6 +40,8 @@ static const mango_opt_spec gpl_option[] = {
      1, 0, 0, NULL, NULL},
     {"grow", "largest norm, in mean norms of the elite, where that is more", MANGO_OPT_REAL, 0,
      10, 0, 0, NULL, NULL},
+    {"climb", "share of jittered candidates that go up the model's slope", MANGO_OPT_REAL, 0, 1,
+     0.5, 0, NULL, NULL},
     {"elite", "best codes that are parents", MANGO_OPT_INT, 1, 1 << 13, 15, 0, NULL, NULL},
     {"step", "largest step", MANGO_OPT_REAL, 0, 10, 0.8, 1, NULL, NULL},
     {"least", "smallest step", MANGO_OPT_REAL, 0, 10, 0.12, 1, NULL, "step"},
@@ -59,54 +55,10 @@ static const mango_opt_spec gpl_option[] = {
     {"onehot", "a of (1), times sqrt(d)", MANGO_OPT_REAL, 0, 10, 1, 0, NULL, NULL},
 };
 
-enum { GPL_DRAW, GPL_FRESH, GPL_JITTER, GPL_CROSS, GPL_DIFFER, GPL_MEAN, GPL_WAYS };
-static const char *const gpl_way[GPL_WAYS] = {"first draws", "fresh", "jitter", "cross",
+static const char *const gpl_way[MGI_GPL_WAYS] = {"first draws", "fresh", "jitter", "cross",
                                               "differ", "mean"};
 
-/* How the last proposals came about. */
-typedef struct gpl_why {
-    int way;
-    double mean, sd, beta; /* beta < 0: not screened */
-} gpl_why;
-
-typedef struct mgi_gpl {
-    mgi_arena arena;
-    mgi_gp gp;                  /* its points are rows of all that follows        */
-    mango_idx d, dim, room, pool, first, classes;
-    float *base, *unit;         /* (d) level i of mode j is z = base + i unit     */
-    double radius, norm, grown; /* of draws and largest; 0: none                  */
-    double *y, *tie, *var;      /* (room) told                                    */
-    double *n;                  /* (room) presentations                           */
-    uint64_t *key;              /* (room) of the code                             */
-    double *score, *rank;       /* (room) normal scores; what parents go by       */
-    mango_idx *order, *row;     /* (room) best first; scratch                     */
-    float *noise;               /* (GPL_NOISE) normal numbers                     */
-    float *x, *middle;          /* (pool, dim) candidates; (d) mean of the elite  */
-    double *mean, *sd;          /* (pool)                                         */
-    unsigned char *way, *used;  /* (pool)                                         */
-    mango_idx left;             /* candidates not used                            */
-    uint64_t pools;             /* so far: the stream of the next                 */
-    mango_idx drawn, next;      /* proposals since the start; points at which the
-                                 * rule is chosen again                           */
-    int stale;                  /* something was told since the pool was made     */
-    gpl_why why[GPL_WHYS];
-} mgi_gpl;
-
-/* ---- latents and codes ----------------------------------------------------- */
-
-static mango_idx gpl_level(const mango_opt *o, mango_idx j, float z)
-{
-    const mgi_gpl *p = o->state;
-    if (p->unit[j] == 0.0f)
-        return 0;
-    const double i = floor((double)((z - p->base[j]) / p->unit[j]) + 0.5);
-    return i < 0.0 ? 0 : i > (double)(o->n[j] - 1) ? o->n[j] - 1 : (mango_idx)i;
-}
-
-static float gpl_value(const mgi_gpl *p, mango_idx j, mango_idx i)
-{
-    return p->base[j] + (float)i * p->unit[j];
-}
+/* ---- ask --------------------------------------------------------------- */
 
 /* The code of x as a number that tells codes apart. */
 static uint64_t gpl_key(mango_idx d, const mango_idx *I)
@@ -119,251 +71,11 @@ static uint64_t gpl_key(mango_idx d, const mango_idx *I)
     return h;
 }
 
-static mango_idx gpl_class(const mgi_gpl *p, const float *z)
+static void gpl_code(const mango_opt *o, const float *x, mango_idx *I)
 {
-    mango_idx best = 0;
-    for (mango_idx c = 1; c < p->classes; c++)
-        if (z[p->first + c] > z[p->first + best])
-            best = c;
-    return best;
+    for (mango_idx j = 0; j < o->d; j++)
+        I[j] = mgi_gpl_level(o, j, x[j]);
 }
-
-static void gpl_class_set(const mgi_gpl *p, mango_idx c, float *z)
-{
-    const mango_idx from = p->first + gpl_class(p, z), to = p->first + c;
-    const float most = z[from];
-    if (p->classes == 0)
-        return;
-    z[from] = z[to];
-    z[to] = most;
-}
-
-static double gpl_norm(const mgi_gpl *p, const float *z)
-{
-    double sum = 0.0;
-    for (mango_idx j = 0; j < p->d; j++)
-        sum += (double)z[j] * (double)z[j];
-    return sqrt(sum);
-}
-
-/* z of x scaled to norm `to` (0: as it is), held within the largest and rounded to
- * levels, then (1). */
-static void gpl_finish(const mango_opt *o, double to, float *x)
-{
-    const mgi_gpl *p = o->state;
-    const double norm = gpl_norm(p, x), most = MGI_MAX(p->norm, p->grown);
-    double want = to > 0.0 ? to : norm;
-    if (p->norm > 0.0 && want > most)
-        want = most;
-    const float by = norm > 0.0 ? (float)(want / norm) : 1.0f;
-    for (mango_idx j = 0; j < p->d; j++)
-        x[j] = gpl_value(p, j, gpl_level(o, j, by * x[j]));
-    for (mango_idx c = 0; c < p->classes; c++)
-        x[p->d + c] = 0.0f;
-    if (p->classes > 0)
-        x[p->d + gpl_class(p, x)] = (float)(mgi_opt_real(o, "onehot") * sqrt((double)p->d));
-}
-
-/* ---- candidates ------------------------------------------------------------- */
-
-static const float *gpl_noise(const mgi_gpl *p, mango_rng *rng, mango_idx *at)
-{
-    *at = mango_rng_int(rng, GPL_NOISE);
-    return p->noise;
-}
-
-/* z += s g for a share of the modes. */
-static void gpl_shake(const mgi_gpl *p, mango_rng *rng, double s, double share, float *z)
-{
-    mango_idx at;
-    const float *g = gpl_noise(p, rng, &at);
-    const uint32_t below = (uint32_t)(share * 4294967295.0);
-    for (mango_idx j = 0; j < p->d; j++)
-        if (share >= 1.0 || mango_rng_u32(rng) < below)
-            z[j] += (float)s * g[(at + j) & (GPL_NOISE - 1)];
-}
-
-/* (2), or, of a space with reference codes, every other time one of these. */
-static void gpl_draw(const mango_opt *o, mango_rng *rng, float *z)
-{
-    const mgi_gpl *p = o->state;
-    if (o->facts.n_codes > 0 && mango_rng_int(rng, 2) == 0) {
-        const mango_idx *I = o->facts.codes + mango_rng_int(rng, o->facts.n_codes) * o->d;
-        for (mango_idx j = 0; j < p->d; j++)
-            z[j] = gpl_value(p, j, I[j]);
-        return;
-    }
-    if (p->radius == 0.0) {
-        for (mango_idx j = 0; j < p->d; j++)
-            z[j] = gpl_value(p, j, mango_rng_int(rng, o->n[j]));
-        return;
-    }
-    memset(z, 0, (size_t)p->d * sizeof *z);
-    gpl_shake(p, rng, p->radius / sqrt((double)p->d), 1.0, z);
-}
-
-/* A row of the elite, by exponential ranks. */
-static const float *gpl_parent(const mango_opt *o, mango_rng *rng)
-{
-    const mgi_gpl *p = o->state;
-    const mango_idx E = MGI_MIN(mgi_opt_int(o, "elite"), p->gp.n);
-    const double r = -mgi_log(1.0 - mango_rng_uniform(rng)) * (double)E / 3.0;
-    const mango_idx rank = r < (double)E ? (mango_idx)r : mango_rng_int(rng, E);
-    return p->gp.X + p->order[rank] * p->dim;
-}
-
-static double gpl_step(const mango_opt *o, mango_rng *rng)
-{
-    const double lo = mgi_log(mgi_opt_real(o, "least")), hi = mgi_log(mgi_opt_real(o, "step"));
-    return mgi_exp(lo + (hi - lo) * mango_rng_uniform(rng));
-}
-
-static void gpl_cross(const mango_opt *o, mango_rng *rng, float *z)
-{
-    const mgi_gpl *p = o->state;
-    const float *q = gpl_parent(o, rng);
-    for (mango_idx j = 0; j < p->d; j++)
-        if (mango_rng_u32(rng) >> 31)
-            z[j] = q[j];
-}
-
-static void gpl_differ(const mango_opt *o, mango_rng *rng, double s, float *z)
-{
-    const mgi_gpl *p = o->state;
-    const float *a = gpl_parent(o, rng), *b = gpl_parent(o, rng);
-    for (mango_idx j = 0; j < p->d; j++)
-        z[j] += (float)s * (a[j] - b[j]);
-}
-
-/* Which of (3): the shares of candidates. */
-static int gpl_ways(mango_rng *rng)
-{
-    static const double upto[] = {0.08, 0.48, 0.68, 0.84};
-    const double u = mango_rng_uniform(rng);
-    int way = GPL_FRESH;
-    for (int i = 0; i < MGI_COUNT(upto); i++)
-        way += u >= upto[i];
-    return way;
-}
-
-/* Candidate j of a pool: (3). */
-static void gpl_candidate(const mango_opt *o, mango_rng *rng, mango_idx j)
-{
-    mgi_gpl *p = o->state;
-    float *x = p->x + j * p->dim;
-    const float *parent = gpl_parent(o, rng);
-    const int way = p->way[j] = (unsigned char)gpl_ways(rng);
-    const double s = gpl_step(o, rng);
-    mango_idx c = gpl_class(p, parent);
-    memcpy(x, way == GPL_MEAN ? p->middle : parent, (size_t)p->d * sizeof *x);
-    if (way == GPL_FRESH)
-        gpl_draw(o, rng, x);
-    else if (way == GPL_CROSS)
-        gpl_cross(o, rng, x);
-    else if (way == GPL_DIFFER)
-        gpl_differ(o, rng, s, x);
-    if (way == GPL_JITTER || way == GPL_MEAN)
-        gpl_shake(p, rng, s, mango_rng_uniform(rng) < 0.7 ? 1.0 : 0.3, x);
-    if (p->classes > 0 && mango_rng_uniform(rng) < mgi_opt_real(o, "move"))
-        c = mango_rng_int(rng, p->classes);
-    gpl_class_set(p, c, x);
-    const double swell = mgi_opt_real(o, "swell");
-    const double to = swell > 0.0 && way != GPL_FRESH && p->norm > 0.0
-                          ? gpl_norm(p, parent) * mgi_exp(swell * mango_rng_normal(rng))
-                          : 0.0;
-    gpl_finish(o, to, x);
-}
-
-/* ---- the model ------------------------------------------------------------- */
-
-static const mgi_gp_rule gpl_rule[] = {
-    {1, 0, 1, 0.1},    {1, 0, 1, 0.4},    {1, 0, 1, 1.5},
-    {0.5, 1, 0.5, 0.1}, {0.5, 1, 0.5, 0.4}, {0.5, 1, 0.5, 1.5},
-    {0.5, 1, 1, 0.1},  {0.5, 1, 1, 0.4},  {0.5, 1, 1, 1.5},
-    {0, 1, 0.5, 0.1},  {0, 1, 0.5, 0.4},  {0, 1, 0.5, 1.5},
-    {0, 1, 1, 0.1},    {0, 1, 1, 0.4},    {0, 1, 1, 1.5},
-};
-
-/* Each point's variance in units of the scores: that of one presentation, the mean of
- * what was told, over its presentations. */
-static void gpl_noises(mgi_gpl *p)
-{
-    const mango_idx n = p->gp.n;
-    double one = 0.0, two = 0.0, var = 0.0, known = 0.0;
-    for (mango_idx i = 0; i < n; i++) {
-        one += p->y[i];
-        two += p->y[i] * p->y[i];
-        if (!mgi_is_nan(p->var[i])) {
-            var += p->var[i];
-            known += 1.0;
-        }
-    }
-    const double spread = two / (double)n - one * one / ((double)n * (double)n);
-    const double each = known > 0.0 && spread > 0.0 ? var / known / spread : 0.0;
-    for (mango_idx i = 0; i < n; i++)
-        p->rank[i] = MGI_MIN(each, 100.0) / p->n[i];
-    mgi_gp_noise(&p->gp, p->rank);
-}
-
-/* Scores, rule, and who are parents: under noise those of the highest posterior mean,
- * y - N alpha, not the luckiest. */
-static void gpl_model(const mango_opt *o)
-{
-    mgi_gpl *p = o->state;
-    const mango_idx n = p->gp.n;
-    mgi_scores(n, p->y, p->tie, p->order, p->score);
-    mgi_gp_targets(&p->gp, p->score);
-    if (o->facts.noisy)
-        gpl_noises(p);
-    if (n >= p->next) {
-        mgi_gp_choose(&p->gp, MGI_COUNT(gpl_rule), gpl_rule);
-        p->next = n + n / 2;
-    }
-    if (!o->facts.noisy)
-        return;
-    mgi_gp_evidence(&p->gp);
-    for (mango_idx i = 0; i < n; i++)
-        p->rank[i] = p->score[i] -
-                     (p->gp.rule.noise + p->gp.noise[i]) * p->gp.alpha[i];
-    mgi_order(n, p->rank, NULL, p->order);
-}
-
-static void gpl_middle(const mango_opt *o)
-{
-    mgi_gpl *p = o->state;
-    const mango_idx E = MGI_MIN(mgi_opt_int(o, "elite"), p->gp.n);
-    memset(p->middle, 0, (size_t)p->d * sizeof *p->middle);
-    p->grown = 0.0;
-    for (mango_idx i = 0; i < E; i++)
-        p->grown += gpl_norm(p, p->gp.X + p->order[i] * p->dim);
-    p->grown *= mgi_opt_real(o, "grow") / (double)E;
-    for (mango_idx i = 0; i < E; i++)
-        for (mango_idx j = 0; j < p->d; j++)
-            p->middle[j] += p->gp.X[p->order[i] * p->dim + j] / (float)E;
-}
-
-static void gpl_pool(const mango_opt *o)
-{
-    mgi_gpl *p = o->state;
-    if (p->stale) {
-        gpl_model(o);
-        gpl_middle(o);
-    }
-    for (mango_idx j = 0; j < p->pool; j++) {
-        mango_rng rng;
-        mango_rng_init(&rng, o->seed, GPL_RNG_POOL, p->pools * (uint64_t)p->pool + (uint64_t)j);
-        gpl_candidate(o, &rng, j);
-        p->used[j] = 0;
-    }
-    mgi_gp_predict(&p->gp, p->pool, p->x, p->mean, p->sd);
-    for (mango_idx j = 0; j < p->pool; j++)
-        p->sd[j] = sqrt(p->sd[j]);
-    p->left = p->pool;
-    p->pools++;
-    p->stale = 0;
-}
-
-/* ---- ask -------------------------------------------------------------------- */
 
 /* The row of a code that was told; -1: none. */
 static mango_idx gpl_find(const mgi_gpl *p, uint64_t key)
@@ -372,12 +84,6 @@ static mango_idx gpl_find(const mgi_gpl *p, uint64_t key)
         if (p->key[i] == key)
             return i;
     return -1;
-}
-
-static void gpl_code(const mango_opt *o, const float *x, mango_idx *I)
-{
-    for (mango_idx j = 0; j < o->d; j++)
-        I[j] = gpl_level(o, j, x[j]);
 }
 
 /* (4) among what is left of the pool; u: choose at random by it, < 0: not. */
@@ -397,7 +103,7 @@ static mango_idx gpl_best(const mgi_gpl *p, double beta, double u)
 }
 
 /* One proposal from the pool that was not told before; false: there is none. */
-static int gpl_pick(const mango_opt *o, mango_rng *rng, gpl_why *why, mango_idx *I)
+static int gpl_pick(const mango_opt *o, mango_rng *rng, mgi_gpl_why *why, mango_idx *I)
 {
     mgi_gpl *p = o->state;
     const double beta = -mgi_log(1.0 - mango_rng_uniform(rng)) * mgi_opt_real(o, "beta");
@@ -407,7 +113,7 @@ static int gpl_pick(const mango_opt *o, mango_rng *rng, gpl_why *why, mango_idx 
         p->used[j] = 1;
         p->left--;
         gpl_code(o, p->x + j * p->dim, I);
-        const gpl_why w = {p->way[j], p->mean[j], p->sd[j], random ? -1.0 : beta};
+        const mgi_gpl_why w = {p->way[j], p->mean[j], p->sd[j], random ? -1.0 : beta};
         *why = w;
         if (o->facts.noisy || gpl_find(p, gpl_key(o->d, I)) < 0)
             return 1;
@@ -420,10 +126,10 @@ static void gpl_first(const mango_opt *o, mango_rng *rng, mango_idx number, mang
 {
     mgi_gpl *p = o->state;
     float *x = p->x;
-    gpl_draw(o, rng, x);
+    mgi_gpl_draw(o, rng, x);
     if (p->classes > 0)
-        gpl_class_set(p, number % p->classes, x);
-    gpl_finish(o, 0.0, x);
+        mgi_gpl_class_set(p, number % p->classes, x);
+    mgi_gpl_finish(o, 0.0, x);
     gpl_code(o, x, I);
     p->stale = 1; /* the pool lent its first row */
 }
@@ -446,20 +152,20 @@ static mango_status gpl_ask(mango_opt *o, mango_idx cap, mango_idx *K, mango_idx
     const mango_idx start = mgi_opt_int(o, "start");
     *K = mgi_opt_wanted(o->batch, cap, *K);
     for (mango_idx k = 0; k < *K; k++, p->drawn++) {
-        gpl_why why = {GPL_DRAW, 0.0, 0.0, -1.0};
+        mgi_gpl_why why = {MGI_GPL_DRAW, 0.0, 0.0, -1.0};
         mango_rng rng;
         int picked = 0, i = 0;
         mango_rng_init(&rng, o->seed, GPL_RNG_PICK, o->asked + (uint64_t)k);
         for (; i < 2 && !picked && p->drawn >= start && p->gp.n >= 2; i++) {
             if (p->stale || p->left == 0)
-                gpl_pool(o);
+                mgi_gpl_pool(o);
             picked = gpl_pick(o, &rng, &why, I + k * o->d);
         }
         if (!picked && i > 0)
             gpl_uniform(o, &rng, I + k * o->d);
         else if (!picked)
             gpl_first(o, &rng, p->drawn, I + k * o->d);
-        if (k < GPL_WHYS)
+        if (k < MGI_GPL_WHYS)
             p->why[k] = why;
     }
     return MANGO_OK;
@@ -505,12 +211,8 @@ static void gpl_take(mango_opt *o, const mango_told *t)
         gpl_room(p);
         i = p->gp.n;
         for (mango_idx j = 0; j < o->d; j++)
-            x[j] = gpl_value(p, j, t->I[j]);
-        for (mango_idx c = 0; c < p->classes; c++)
-            x[p->d + c] = 0.0f;
-        if (p->classes > 0)
-            x[p->d + gpl_class(p, x)] =
-                (float)(mgi_opt_real(o, "onehot") * sqrt((double)p->d));
+            x[j] = mgi_gpl_value(p, j, t->I[j]);
+        mgi_gpl_features(o, x);
         mgi_gp_add(&p->gp, 1, x, NULL);
         p->key[i] = key;
     }
@@ -553,13 +255,13 @@ static void gpl_explain(const mango_opt *o, mgi_str *s)
 static void gpl_why_text(const mango_opt *o, mango_idx k, mgi_str *s)
 {
     const mgi_gpl *p = o->state;
-    if (k >= GPL_WHYS)
+    if (k >= MGI_GPL_WHYS)
         return;
-    const gpl_why *w = p->why + k;
+    const mgi_gpl_why *w = p->why + k;
     mgi_str_puts(s, gpl_way[w->way]);
-    if (w->way != GPL_DRAW)
+    if (w->way != MGI_GPL_DRAW)
         mgi_str_printf(s, ", expected %.2f +- %.2f", w->mean, w->sd);
-    if (w->way != GPL_DRAW && w->beta < 0.0)
+    if (w->way != MGI_GPL_DRAW && w->beta < 0.0)
         mgi_str_puts(s, ", by chance");
 }
 
@@ -587,8 +289,9 @@ static void gpl_pieces(mgi_gpl *p, int take)
     GPL_PIECE(rank, room);
     GPL_PIECE(order, room);
     GPL_PIECE(row, room);
-    GPL_PIECE(noise, GPL_NOISE);
+    GPL_PIECE(noise, MGI_GPL_NOISE);
     GPL_PIECE(x, pool * p->dim);
+    GPL_PIECE(slope, MGI_GPL_SLOPES * p->dim);
     GPL_PIECE(mean, pool);
     GPL_PIECE(sd, pool);
     GPL_PIECE(way, pool);
@@ -616,7 +319,7 @@ static void gpl_noise_fill(const mango_opt *o)
     const mgi_gpl *p = o->state;
     mango_rng rng;
     mango_rng_init(&rng, o->seed, GPL_RNG_NOISE, 0);
-    for (mango_idx i = 0; i < GPL_NOISE; i++)
+    for (mango_idx i = 0; i < MGI_GPL_NOISE; i++)
         p->noise[i] = (float)mango_rng_normal(&rng);
 }
 
@@ -680,3 +383,9 @@ MGI_FN const mgi_method *mgi_method_gp_latent(void)
     };
     return &method;
 }
+
+#undef GPL_RNG_PICK
+#undef GPL_RNG_NOISE
+#undef GPL_FLOATS
+#undef GPL_TRIES
+#undef GPL_EDGE
