@@ -136,7 +136,7 @@ static void t_gpl_classes(void)
 {
     for (uint64_t seed = 0; seed < 3; seed++) {
         const mango_facts f = t_gpl_facts(T_GPL_CLASSES);
-        t_gpl_search s = {t_gpl_new("gp-latent", T_GPL_D, &f, "", seed), T_GPL_D,
+        t_gpl_search s = {t_gpl_new("gp-latent", T_GPL_D, &f, "grow=0", seed), T_GPL_D,
                           T_GPL_CLASSES, 0, {0}};
         double share, norm;
         t_gpl_run(&s, 20, NULL, NULL);
@@ -289,7 +289,7 @@ static void t_gpl_memory(void)
 /* The same codes on every machine: with classes, without, full and restarted. */
 static void t_gpl_bits(void)
 {
-    static const uint64_t want[2] = {0x309a621754c679cdu, 0x18236f6d6c66d865u};
+    static const uint64_t want[2] = {0x6342e2c8e37eb85au, 0xb7a721514a6042cfu};
     for (int i = 0; i < 2; i++) {
         const mango_facts f = t_gpl_facts(i ? 0 : T_GPL_CLASSES);
         mango_opt *p = t_gpl_new("gp-latent", T_GPL_D, &f, i ? "points=60" : "", 7);

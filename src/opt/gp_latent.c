@@ -4,19 +4,26 @@
  * x = (z, a e_c): z the latent, e_c one-hot of its class c, the place of the highest
  *     of the modes that name it                                                     (1)
  * y = normal scores of the values; f ~ GP (gp.h), its setting by evidence
- * start: `start` draws z ~ r/sqrt(d) N(0,I), the classes in turn                    (2)
+ * start: `start` draws z ~ radius N(0,I), or reference codes, the classes in turn; more
+ *     of them while all values told are equal                                       (2)
  * then, for each batch, a pool of candidates; with parents p, q, .. drawn from the best
- * E by exponential ranks, m the mean of the E, g ~ N(0,I), s log-uniform:
+ * E by exponential ranks, m the mean of the E, g ~ N(0,I), s log-uniform, h the slope of
+ * the model's mean at a parent, of length sqrt(d), c uniform in [.2, 1]:
  *     fresh      (2)                 jitter    p + s g, all or some of its modes
  *     cross      modes of p or q     differ    p + s (q - q')
- *     mean       m + s g
- * each held within the norm R, its class the parent's but for some that change       (3)
+ *     mean       m + s g             climb     p or m + s (c h + sqrt(1 - c^2) g)
+ * each scaled to a norm about the parent's, |p| exp(swell N(0,1)), and held within `norm`
+ * sqrt(d) or `grow` times the mean norm of the E; its class the parent's but for some  (3)
  * proposal = argmax mean(x) + b sd(x), b = beta Exp(1), a share at random            (4)
- * The class changes by swapping the highest of its modes into the place c.
+ * The class changes by swapping the highest of its modes into the place c. Steps make a
+ * norm grow by chance; scaled so, it grows only where larger norms are better.
+ * Under noise parents are ranked by the model's mean at them, not by what was told.
  * Spaces without a prior: levels become z in [-sqrt 3, sqrt 3], draws are uniform and
  * norms free.
- * Source: (4) Srinivas, Krause, Kakade, Seeger 2010, with the random weights of
- * De Palma et al. 2019; (3) operators of evolution strategies and of differential evolution.
+ * Sources: (4) Srinivas, Krause, Kakade, Seeger, "Gaussian process optimization in the
+ * bandit setting", 2010, its weight drawn at random; (3) the operators of evolution
+ * strategies and of differential evolution (Storn, Price 1997), screened by a surrogate as
+ * in Jin, "Surrogate-assisted evolutionary computation", 2011.
  * SPDX-License-Identifier: MIT */
 #include "../base/real.h"
 #include "gp_latent.h"
@@ -33,20 +40,19 @@ static const mango_opt_spec gpl_option[] = {
     {"pool", "candidates screened for a batch", MANGO_OPT_INT, 1, 1 << 16, 128, 0, NULL, NULL},
     {"points", "values the model keeps: the best and the newest", MANGO_OPT_INT, 8, 1 << 13,
      500, 0, NULL, NULL},
-    {"radius", "norm of the first draws over sqrt(d)", MANGO_OPT_REAL, 0, 100, 1.41, 1, NULL,
+    {"radius", "standard deviation of the first draws", MANGO_OPT_REAL, 0, 100, 1.41, 1, NULL,
      NULL},
     {"norm", "largest norm over sqrt(d); 0: free", MANGO_OPT_REAL, 0, 100, 1.77, 0, NULL, NULL},
     {"swell", "spread of a candidate's norm about its parent's, log; 0: any", MANGO_OPT_REAL, 0,
-     1, 0, 0, NULL, NULL},
+     1, 0.08, 0, NULL, NULL},
     {"grow", "largest norm, in mean norms of the elite, where that is more", MANGO_OPT_REAL, 0,
-     10, 0, 0, NULL, NULL},
+     10, 1.15, 0, NULL, NULL},
     {"climb", "share of jittered candidates that go up the model's slope", MANGO_OPT_REAL, 0, 1,
      0.5, 0, NULL, NULL},
     {"elite", "best codes that are parents", MANGO_OPT_INT, 1, 1 << 13, 15, 0, NULL, NULL},
     {"step", "largest step", MANGO_OPT_REAL, 0, 10, 0.8, 1, NULL, NULL},
     {"least", "smallest step", MANGO_OPT_REAL, 0, 10, 0.12, 1, NULL, "step"},
-    {"beta", "optimism of the screening", MANGO_OPT_REAL, 0, 100, 0.6, 0, NULL,
-     NULL},
+    {"beta", "optimism of the screening", MANGO_OPT_REAL, 0, 100, 1.2, 0, NULL, NULL},
     {"random", "share of a batch that is not screened", MANGO_OPT_REAL, 0, 1, 0.1, 0, NULL,
      NULL},
     {"classes", "use the modes that name a class", MANGO_OPT_FLAG, 0, 1, 1, 0, NULL, NULL},
@@ -55,8 +61,8 @@ static const mango_opt_spec gpl_option[] = {
     {"onehot", "a of (1), times sqrt(d)", MANGO_OPT_REAL, 0, 10, 1, 0, NULL, NULL},
 };
 
-static const char *const gpl_way[MGI_GPL_WAYS] = {"first draws", "fresh", "jitter", "cross",
-                                              "differ", "mean"};
+static const char *const gpl_way[MGI_GPL_WAYS] = {"first draws", "fresh", "jitter",
+                                                  "cross", "differ", "mean", "climb"};
 
 /* ---- ask --------------------------------------------------------------- */
 
@@ -156,7 +162,7 @@ static mango_status gpl_ask(mango_opt *o, mango_idx cap, mango_idx *K, mango_idx
         mango_rng rng;
         int picked = 0, i = 0;
         mango_rng_init(&rng, o->seed, GPL_RNG_PICK, o->asked + (uint64_t)k);
-        for (; i < 2 && !picked && p->drawn >= start && p->gp.n >= 2; i++) {
+        for (; i < 2 && !picked && p->drawn >= start && p->varied; i++) {
             if (p->stale || p->left == 0)
                 mgi_gpl_pool(o);
             picked = gpl_pick(o, &rng, &why, I + k * o->d);
@@ -218,6 +224,7 @@ static void gpl_take(mango_opt *o, const mango_told *t)
     }
     p->y[i] = t->y;
     p->tie[i] = t->tie;
+    p->varied |= p->y[i] != p->y[0] || p->tie[i] != p->tie[0];
     p->var[i] = t->var;
     p->n[i] = (double)t->n;
     p->stale = 1;
@@ -238,6 +245,7 @@ static void gpl_restart(mango_opt *o, uint64_t epoch)
     (void)epoch; /* the streams of the proposals and pools go on */
     mgi_gp_keep(&p->gp, 0, NULL);
     p->drawn = p->left = p->next = 0;
+    p->varied = 0;
 }
 
 /* ---- for people --------------------------------------------------------------- */

@@ -19,6 +19,7 @@ enum {
     MGI_GPL_CROSS,
     MGI_GPL_DIFFER,
     MGI_GPL_MEAN,
+    MGI_GPL_CLIMB,
     MGI_GPL_WAYS
 };
 
@@ -48,6 +49,7 @@ typedef struct mgi_gpl {
     uint64_t pools;             /* so far: the stream of the next                 */
     mango_idx drawn, next;      /* proposals since the start; points at which the
                                  * rule is chosen again                           */
+    int varied;                 /* not all values told are equal                  */
     int stale;                  /* something was told since the pool was made     */
     mgi_gpl_why why[MGI_GPL_WHYS];
 } mgi_gpl;

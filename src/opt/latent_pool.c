@@ -173,6 +173,25 @@ static int gpl_ways(mango_rng *rng)
     return way;
 }
 
+/* z moves by one of (3), or by the one that stands in for it, which is returned. */
+static int gpl_move(const mango_opt *o, mango_rng *rng, int way, mango_idx rank, float *z)
+{
+    const mgi_gpl *p = o->state;
+    const double s = gpl_step(o, rng), share = mango_rng_uniform(rng) < 0.7 ? 1.0 : 0.3;
+    const int climbs = mango_rng_uniform(rng) < mgi_opt_real(o, "climb");
+    if (way == MGI_GPL_FRESH)
+        mgi_gpl_draw(o, rng, z);
+    else if (way == MGI_GPL_CROSS)
+        gpl_cross(o, rng, z);
+    else if (way == MGI_GPL_DIFFER)
+        gpl_differ(o, rng, s, z);
+    else if (climbs)
+        gpl_climb(p, rng, s, rank, z);
+    else
+        gpl_shake(p, rng, s, share, z);
+    return climbs && (way == MGI_GPL_JITTER || way == MGI_GPL_MEAN) ? MGI_GPL_CLIMB : way;
+}
+
 /* Candidate j of a pool: (3). */
 static void gpl_candidate(const mango_opt *o, mango_rng *rng, mango_idx j)
 {
@@ -180,28 +199,17 @@ static void gpl_candidate(const mango_opt *o, mango_rng *rng, mango_idx j)
     float *x = p->x + j * p->dim;
     const mango_idx rank = gpl_rank(o, rng);
     const float *parent = p->gp.X + p->order[rank] * p->dim;
-    const int way = p->way[j] = (unsigned char)gpl_ways(rng);
-    const double s = gpl_step(o, rng);
+    const int way = gpl_ways(rng);
+    const double swell = mgi_opt_real(o, "swell");
     mango_idx c = gpl_class(p, parent);
+    double to = 0.0;
     memcpy(x, way == MGI_GPL_MEAN ? p->middle : parent, (size_t)p->d * sizeof *x);
-    if (way == MGI_GPL_FRESH)
-        mgi_gpl_draw(o, rng, x);
-    else if (way == MGI_GPL_CROSS)
-        gpl_cross(o, rng, x);
-    else if (way == MGI_GPL_DIFFER)
-        gpl_differ(o, rng, s, x);
-    const int climbs = mango_rng_uniform(rng) < mgi_opt_real(o, "climb");
-    if ((way == MGI_GPL_JITTER || way == MGI_GPL_MEAN) && climbs)
-        gpl_climb(p, rng, s, rank, x);
-    else if (way == MGI_GPL_JITTER || way == MGI_GPL_MEAN)
-        gpl_shake(p, rng, s, mango_rng_uniform(rng) < 0.7 ? 1.0 : 0.3, x);
+    p->way[j] = (unsigned char)gpl_move(o, rng, way, rank, x);
     if (p->classes > 0 && mango_rng_uniform(rng) < mgi_opt_real(o, "move"))
         c = mango_rng_int(rng, p->classes);
+    if (way != MGI_GPL_FRESH && swell > 0.0 && p->norm > 0.0)
+        to = gpl_norm(p, parent) * mgi_exp(swell * mango_rng_normal(rng));
     mgi_gpl_class_set(p, c, x);
-    const double swell = mgi_opt_real(o, "swell");
-    const double to = swell > 0.0 && way != MGI_GPL_FRESH && p->norm > 0.0
-                          ? gpl_norm(p, parent) * mgi_exp(swell * mango_rng_normal(rng))
-                          : 0.0;
     mgi_gpl_finish(o, to, x);
 }
 
