@@ -177,6 +177,18 @@ void *mgi_arena_take(mgi_arena *a, mango_idx count, size_t size)
     return p;
 }
 
+MGI_FN mango_status mgi_arena_all(mgi_arena *a, mango_idx n, const mgi_piece *piece)
+{
+    for (mango_idx i = 0; i < n; i++)
+        mgi_arena_plan(a, piece[i].count, piece[i].size);
+    MGI_TRY(mgi_arena_commit(a));
+    for (mango_idx i = 0; i < n; i++) {
+        void *p = mgi_arena_take(a, piece[i].count, piece[i].size);
+        memcpy(piece[i].to, &p, sizeof p);
+    }
+    return MANGO_OK;
+}
+
 void mgi_arena_free(mgi_arena *a)
 {
     mgi_del(&a->al, a->raw, a->raw_size, 1);

@@ -189,6 +189,13 @@ MGI_FN mango_idx mgi_arena_bytes(const mgi_arena *a);
 MGI_FN mango_status mgi_arena_commit(mgi_arena *a);
 MGI_FN void *mgi_arena_take(mgi_arena *a, mango_idx count, size_t size);
 MGI_FN void mgi_arena_free(mgi_arena *a);
+/* All at one go: plan, commit and take; `to` is the address of each pointer. */
+typedef struct mgi_piece {
+    void *to;
+    mango_idx count;
+    size_t size;
+} mgi_piece;
+MGI_FN mango_status mgi_arena_all(mgi_arena *a, mango_idx n, const mgi_piece *piece);
 
 /* Structs of the caller, who may have been compiled against an older or newer
  * header: such a struct has `size` bytes, of which the first so many are known here.

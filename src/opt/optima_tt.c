@@ -371,7 +371,7 @@ static mango_status optima_alloc(mango_opt *o, mgi_optima *p)
         {&p->from, path, sizeof(int32_t)},           {&p->level, path, sizeof(int32_t)},
         {&p->item, 2 * p->top * o->d, sizeof(mango_idx)},
     };
-    return mgi_pieces_take(&p->arena, MGI_COUNT(piece), piece);
+    return mgi_arena_all(&p->arena, MGI_COUNT(piece), piece);
 }
 
 static mango_status optima_create(mango_opt *o, mango_err *err)

@@ -20,6 +20,8 @@
         "Optima-TT: the largest entries of a cross approximation") \
     ROW("tesalocs", tesalocs, "",                                                        \
         "TESALOCS: samples of a tensor train, improved by local search") \
+    ROW("protes-plain", protes_plain, "",                                                \
+        "PROTES written to be read: the same codes as protes, slower")                   \
     ROW("tt-exp", protes, "lr=0.1,quantized=1",                                          \
         "TT that explores, quantized: the best 10 of 100, twice the learning rate")      \
     ROW("protes", protes, "", "PROTES as its authors publish it, not quantized")         \

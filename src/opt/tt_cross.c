@@ -402,18 +402,6 @@ MGI_FN void mgi_ttc_why(const mgi_ttc *c, mango_idx k, mgi_str *s)
 
 /* ---- life ------------------------------------------------------------------------ */
 
-MGI_FN mango_status mgi_pieces_take(mgi_arena *a, mango_idx n, const mgi_piece *piece)
-{
-    for (mango_idx i = 0; i < n; i++)
-        mgi_arena_plan(a, piece[i].count, piece[i].size);
-    MGI_TRY(mgi_arena_commit(a));
-    for (mango_idx i = 0; i < n; i++) {
-        void *p = mgi_arena_take(a, piece[i].count, piece[i].size);
-        memcpy(piece[i].to, &p, sizeof p);
-    }
-    return MANGO_OK;
-}
-
 static mango_status ttc_alloc(mgi_ttc *c)
 {
     const mango_idx d = c->d, sets = (d + 1) * c->most, rows = c->size / c->most;
@@ -428,7 +416,7 @@ static mango_status ttc_alloc(mgi_ttc *c)
         {&c->v, rows, sizeof *c->v},       {&c->rows, c->most, sizeof *c->rows},
         {&c->used, rows, sizeof *c->used},
     };
-    return mgi_pieces_take(&c->arena, MGI_COUNT(piece), piece);
+    return mgi_arena_all(&c->arena, MGI_COUNT(piece), piece);
 }
 
 MGI_FN mango_status mgi_ttc_init(mgi_ttc *c, mango_opt *o, mango_idx most, int quantized,

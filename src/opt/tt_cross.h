@@ -62,14 +62,6 @@ typedef struct mgi_ttc {
     {"k", "codes of one ask at most", MANGO_OPT_INT, 1, 1 << 20, 100, 0, NULL, NULL},         \
     {"r", "rank it begins with: rows of an index set", MANGO_OPT_INT, 1, 32, r, 0, NULL, NULL}
 
-/* Pieces of memory at one go: count elements of size bytes; *to becomes their address. */
-typedef struct mgi_piece {
-    void *to; /* the address of a pointer */
-    mango_idx count;
-    size_t size;
-} mgi_piece;
-MGI_FN mango_status mgi_pieces_take(mgi_arena *a, mango_idx n, const mgi_piece *piece);
-
 /* mgi_ttc_init - modes, memory, the options k and r. most: the largest rank. Of a mode
  * of too many levels so many are looked at, evenly spaced, that a core has at most 2^16
  * entries and, where the method keeps them (kept), all cores 2^24; if that is not enough
