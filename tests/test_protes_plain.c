@@ -53,7 +53,8 @@ static void t_plain_compare(const mango_modes *m, const char *set)
 static void t_plain_same(void)
 {
     static const mango_idx equal[7] = {16, 16, 16, 16, 16, 16, 16};
-    static const mango_idx mixed[7] = {2, 3, 5, 1, 7, 64, 512}, wide[2] = {5000, 2}, one[1] = {9};
+    static const mango_idx mixed[7] = {2, 3, 5, 1, 7, 64, 512}, wide[2] = {5000, 2};
+    static const mango_idx one[1] = {9};
     static mango_idx bits[T_PLAIN_D];
     for (mango_idx j = 0; j < T_PLAIN_D; j++)
         bits[j] = 2;

@@ -4,6 +4,12 @@
  * presets.c. From its table of options follow parsing, checks, help, the header
  * of the journal and the check at resume. A method sees values that are to be
  * maximized; opt.c has checked the codes and keeps the best.
+ *
+ * To read src/opt: opt.h (ask and tell from outside) and this file; random.c, the least
+ * that a method is; one_plus_one.c, the least that learns. Then the tensor trains:
+ * protes_plain.c (what PROTES is and why), tt.h and tt.c (its mathematics, fast), protes.c,
+ * qtt.c (modes as bits); tesalocs.c (with local search); maxvol.c, tt_cross.h, ttopt.c and
+ * optima_tt.c (looking at chosen entries instead of samples). presets.c lists all others.
  * SPDX-License-Identifier: MIT */
 #ifndef MGI_METHOD_H
 #define MGI_METHOD_H

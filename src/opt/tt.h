@@ -1,4 +1,5 @@
-/* tt.h - a tensor train as a probability distribution over multi-indices.
+/* tt.h - a tensor train as a probability distribution over multi-indices. A picture of it,
+ * and the same written to be read instead of fast: protes_plain.c.
  *
  *   w(i_1..i_d) = G_1[i_1] G_2[i_2] ... G_d[i_d],  G_j[i] an (r_j, r_{j+1}) matrix
  *
