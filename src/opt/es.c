@@ -457,10 +457,10 @@ MGI_FN mango_status mgi_es_create(mango_opt *o, const mgi_es_shape *s, int full,
     e->lambda = es_lambda(o);
     e->cap = 2 * e->lambda;
     e->inject = mgi_opt_int(o, "inject");
+    MGI_TRY(mgi_axes_create(&e->axes, o, mgi_axes_how(o), err));
     e->sigma0 = mgi_opt_real(o, "sigma");
     if (e->sigma0 == 0.0)
-        e->sigma0 = o->d < 18 ? 0.3 : 0.15;
-    MGI_TRY(mgi_axes_create(&e->axes, o, mgi_opt_int(o, "rename") != 0, err));
+        e->sigma0 = e->axes.latent ? 1.4 : o->d < 18 ? 0.3 : 0.15;
     const int choices = !e->axes.latent && e->axes.real < o->d;
     e->active = mgi_opt_int(o, "active") != 0 && !choices;
     if (!es_memory(o, e))

@@ -57,7 +57,8 @@ struct mgi_es {
     const mgi_es_shape *shape;
     mango_idx d, lambda, inject;
     mango_idx cap;      /* rows: own ones, then from `cap` on those of others (inject) */
-    mango_idx rows, others, told; /* told: own values since the last update, with missing */
+    mango_idx rows, others;
+    mango_idx told;     /* own values since the last update, with missing ones    */
     int active, separable; /* negative weights; rates of a diagonal C            */
     double sigma, sigma0, fade; /* fade: (1 - c_s)^(2g)                           */
     double *m, *ps, *pc; /* (d)                                                  */
@@ -79,14 +80,13 @@ struct mgi_es {
 #define MGI_ES_OPTIONS(K, SIGMA, ACTIVE)                                                  \
     {"k", "values of a generation; 0: 4 + 3 ln d", MANGO_OPT_INT, 0, 4096, (K), 0, NULL,  \
      NULL},                                                                               \
-        {"sigma", "first step, in standard deviations of a mode; 0: .3, from 18 modes .15", \
-         MANGO_OPT_REAL, 0, 10, (SIGMA), 0, NULL, NULL},                                  \
+        {"sigma", "first step, in standard deviations of a mode; 0: on latents 1.4, else " \
+         ".3, from 18 modes on .15", MANGO_OPT_REAL, 0, 10, (SIGMA), 0, NULL, NULL},      \
         {"active", "1: on real and latent modes the worst push away", MANGO_OPT_FLAG, 0, 1,        \
          (ACTIVE), 0, NULL, NULL},                                                        \
         {"inject", "codes that others proposed, taken into a generation at most",         \
          MANGO_OPT_INT, 0, 64, 1, 0, NULL, NULL},                                         \
-        {"rename", "1: levels of a codebook in the order of its first axis",              \
-         MANGO_OPT_FLAG, 0, 1, 1, 0, NULL, NULL}
+        MGI_AXES_OPTIONS
 
 /* The strategy of shape s in o->state. full: C is a matrix. */
 MGI_FN mango_status mgi_es_create(mango_opt *o, const mgi_es_shape *s, int full,

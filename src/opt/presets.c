@@ -33,6 +33,11 @@
     ROW("ga-blocks", ga_blocks, "", "GA on a grid of codes: blocks, moved blocks, tiles")  \
     ROW("ga", ga, "", "genetic algorithm of closed-loop experiments: children of the best")  \
     ROW("cma", cma, "", "CMA-ES: learns which steps succeed, in a covariance matrix")       \
+    ROW("sphere-cma", sphere_cma, "", "an evolution strategy on a sphere: for latents")     \
+    ROW("de", de, "", "differential evolution with two-point crossover")                   \
+    ROW("hammersley", hammersley, "", "scrambled Hammersley points: covers the space evenly") \
+    ROW("portfolio", portfolio, "",                                                        \
+        "the paper's Nevergrad portfolio: cma, de and hammersley in turn")                 \
     ROW("sep-cma", sep_cma, "", "CMA-ES with a diagonal covariance: for many modes")     \
     ROW("diag-cma", sep_cma, "", "another name of sep-cma")                               \
     ROW("noisy-bandit", noisy_bandit, "", "a bandit of ever more codes, for noise")         \

@@ -9,7 +9,7 @@
 #include "es.h"
 
 static const mango_opt_spec sep_option[] = {
-    MGI_ES_OPTIONS(20, 0.7, 0),
+    MGI_ES_OPTIONS(20, 0, 0),
 };
 
 static void sep_reset(mgi_es *e)

@@ -142,8 +142,13 @@ static mango_status axes_rename(mgi_axes *a, const mango_opt *o, mango_err *err)
 
 /* ---- life ----------------------------------------------------------------- */
 
-MGI_FN mango_status mgi_axes_create(mgi_axes *a, const mango_opt *o, int rename,
-                                    mango_err *err)
+MGI_FN int mgi_axes_how(const mango_opt *o)
+{
+    return (mgi_opt_int(o, "rename") ? MGI_AXES_RENAME : 0) |
+           (mgi_opt_int(o, "axes") ? MGI_AXES_CHOICE : 0);
+}
+
+MGI_FN mango_status mgi_axes_create(mgi_axes *a, const mango_opt *o, int how, mango_err *err)
 {
     const mango_facts *f = &o->facts;
     memset(a, 0, sizeof *a);
@@ -151,13 +156,13 @@ MGI_FN mango_status mgi_axes_create(mgi_axes *a, const mango_opt *o, int rename,
     a->d = o->d;
     a->n = o->n;
     a->same = o->n[0];
-    a->latent = f->prior == MANGO_PRIOR_NORMAL;
+    a->latent = f->prior == MANGO_PRIOR_NORMAL && !(how & MGI_AXES_CHOICE);
     a->lo = f->prior_lo;
     a->hi = f->prior_hi;
     for (mango_idx j = 0; j < o->d && !a->latent; j++)
         a->real += o->n[j] == MANGO_REAL;
     const mango_idx m = f->level_dim;
-    if (rename && f->levels && m > 0 && m <= AXES_DIM && a->same <= AXES_NAMES)
+    if ((how & MGI_AXES_RENAME) && f->levels && m > 0 && m <= AXES_DIM && a->same <= AXES_NAMES)
         MGI_TRY(axes_rename(a, o, err));
     if (a->latent || a->same > AXES_TABLE)
         return MANGO_OK;

@@ -32,9 +32,17 @@ typedef struct mgi_axes {
     mango_idx *rank, *level;  /* (n[0]) level -> its rank along the axis, and back  */
 } mgi_axes;
 
-/* rename: 1: (4), where the facts have levels. free is legal after a failure. */
-MGI_FN mango_status mgi_axes_create(mgi_axes *a, const mango_opt *o, int rename,
-                                    mango_err *err);
+/* how: 0, or MGI_AXES_RENAME, for (4), where the facts have levels, and MGI_AXES_CHOICE,
+ * for (1) instead of (2). free is legal after a failure.
+ * MGI_AXES_OPTIONS: two options by which a method asks for that, see mgi_axes_how. */
+enum { MGI_AXES_RENAME = 1, MGI_AXES_CHOICE = 2 };
+MGI_FN mango_status mgi_axes_create(mgi_axes *a, const mango_opt *o, int how, mango_err *err);
+MGI_FN int mgi_axes_how(const mango_opt *o);
+#define MGI_AXES_OPTIONS                                                                  \
+    {"axes", "known: latents as they are drawn; choice: each level as likely as any",     \
+     MANGO_OPT_CHOICE, 0, 1, 0, 0, "known|choice", NULL},                                 \
+        {"rename", "1: levels of a codebook in the order of its first axis",              \
+         MANGO_OPT_FLAG, 0, 1, 1, 0, NULL, NULL}
 MGI_FN void mgi_axes_free(mgi_axes *a);
 
 /* The place of level i of mode j, and the level at t, whatever t is (NaN: a level too). */
