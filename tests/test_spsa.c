@@ -163,7 +163,7 @@ static void t_spsa_bits(void)
         }
         T_STATUS(mango_opt_tell(p, 2, I, y), MANGO_OK);
     }
-    T_CHECK(h == 0xc8ce860b1478372du);
+    T_CHECK(h == 0xcc572262594ef150u);
     mango_opt_destroy(p);
 }
 
