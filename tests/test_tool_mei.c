@@ -319,6 +319,29 @@ static void t_mei_shared(void)
     t_ran_free(&r);
 }
 
+/* --explain tells so many steps, in lines that fit, and changes nothing. */
+static void t_tool_mei_explain(void)
+{
+    t_ran r = t_tool_run("COLUMNS=60 " T_MEI " --budget 75 --out explained --explain 2 --quiet");
+    T_CHECK(r.rc == 0 && strstr(r.out, "--- step 1: tt-b proposes 25"));
+    T_CHECK(strstr(r.out, "--- step 2") && !strstr(r.out, "--- step 3"));
+    T_CHECK(strstr(r.out, "decided") && strstr(r.out, "drawn from the tensor train"));
+    T_CHECK(strstr(r.out, " elite ") && strstr(r.out, "steps of Adam"));
+    for (const char *p = r.out; *p && strncmp(p, "spiking1:3", 10);) {
+        size_t n = strcspn(p, "\n"), wide = 0;
+        for (size_t i = 0; i < n; i++)
+            wide += ((unsigned char)p[i] & 0xc0) != 0x80;
+        T_CHECK(wide <= 60);
+        p += n + (p[n] == '\n');
+    }
+    t_ran_free(&r);
+    T_CHECK(t_tool_is(T_MEI " --budget 75 --out silent --quiet", 0, NULL));
+    T_CHECK(t_same("explained", "silent", "journal.jsonl"));
+    T_CHECK(t_tool_is(T_MEI " --budget 100 --out explained --resume --explain 1 --quiet", 0,
+                      "--- step 1: tt-b proposes 25"));
+    T_CHECK(t_tool_refuses(T_MEI " --budget 75 --out no --explain 2 --json", 2, "--json"));
+}
+
 void t_tool_mei(void)
 {
     if (!t_tool_works()) {
@@ -336,5 +359,6 @@ void t_tool_mei(void)
     T_CASE(t_tool_mei_locked);
     T_CASE(t_tool_mei_full);
     T_CASE(t_mei_missing);
+    T_CASE(t_tool_mei_explain);
     T_CASE(t_mei_shared);
 }

@@ -369,6 +369,13 @@ MANGO_API mango_status mango_session_tell_ties(mango_session *s, mango_idx n,
 MANGO_API mango_status mango_session_offer(mango_session *s, mango_idx K, const mango_idx *I,
                                            uint64_t *id);
 MANGO_API mango_status mango_session_again(mango_session *s, mango_idx n, const uint64_t *id);
+/* mango_session_optimizer - to look at it: mango_opt_get, mango_opt_explain, mango_opt_why
+ * tell of its last ask; it stays the session's own.
+ * mango_session_proposal - number k of that ask: its code I (d), may be NULL, and the id
+ * that the code has. MANGO_E_ARG when there is none of this number. */
+MANGO_API const mango_opt *mango_session_optimizer(const mango_session *s);
+MANGO_API mango_status mango_session_proposal(const mango_session *s, mango_idx k,
+                                              mango_idx *I, uint64_t *id);
 /* mango_session_note - a line in the journal, {"note":{key:value}}: it keeps its place
  * between the others and changes nothing. */
 MANGO_API mango_status mango_session_note(mango_session *s, const char *key,

@@ -208,3 +208,29 @@ mango_status mango_session_elites_sized(const mango_session *s, mango_idx most,
     mgi_del(&s->al, f.y, room, sizeof *f.y);
     return ok ? MANGO_OK : MANGO_E_MEM;
 }
+
+const mango_opt *mango_session_optimizer(const mango_session *s)
+{
+    return s ? s->opt : NULL;
+}
+
+/* A batch keeps its proposals until its memory serves another one. */
+mango_status mango_session_proposal(const mango_session *s, mango_idx k, mango_idx *I,
+                                    uint64_t *id)
+{
+    mango_opt_info info;
+    MGI_REQUIRE(s && k >= 0);
+    MGI_TRY(mango_opt_get(s->opt, &info));
+    for (mango_idx i = 0; i < s->n_batch; i++) {
+        const mgi_proposals *b = s->batch + i;
+        if (!b->I || b->offered || b->K == 0 || b->id[b->K - 1] + 1 != info.asked)
+            continue;
+        MGI_REQUIRE(k < b->K);
+        if (I)
+            memcpy(I, b->I + k * s->d, (size_t)s->d * sizeof *I);
+        if (id)
+            *id = (uint64_t)b->row[k];
+        return MANGO_OK;
+    }
+    return MANGO_E_ARG;
+}

@@ -35,6 +35,7 @@ typedef struct mgi_protes {
     mango_idx *top;        /* (k_top, dq) elite, best first */
     double *y;             /* (k_top) its values */
     mango_idx n_top;
+    mango_idx learnt;      /* rows of `top` that the cores were taught last */
 } mgi_protes;
 
 static mango_status protes_ask(mango_opt *o, mango_idx cap, mango_idx *K, mango_idx *I)
@@ -43,6 +44,7 @@ static mango_status protes_ask(mango_opt *o, mango_idx cap, mango_idx *K, mango_
     const mango_idx want = *K = mgi_opt_wanted(o->batch, cap, *K);
     if (p->n_top > 0)
         mgi_tt_learn(&p->tt, p->k_gd, p->lr, p->n_top, p->top);
+    p->learnt = p->n_top;
     p->n_top = 0;
     if (!p->quantized) {
         mgi_tt_sample(&p->tt, want, o->seed, o->asked, I);
@@ -86,11 +88,51 @@ static void protes_tell(mango_opt *o, const mgi_tells *t)
     }
 }
 
+/* Mean of log p, (4), of the first n rows of the elite. */
+static double protes_loglik(mgi_protes *p, mango_idx n, const mango_alloc *al)
+{
+    double sum = 0.0, *ll = mgi_new(al, n, sizeof *ll);
+    if (!ll)
+        return MGI_NAN;
+    mgi_tt_loglik(&p->tt, n, p->top, ll);
+    for (mango_idx k = 0; k < n; k++)
+        sum += ll[k] / (double)n;
+    mgi_del(al, ll, n, sizeof *ll);
+    return sum;
+}
+
+/* Between a tell and the next ask: the elite. After an ask: what the cores made of it. */
+static void protes_explain(const mango_opt *o, mgi_str *s)
+{
+    mgi_protes *p = o->state;
+    if (p->n_top > 0) {
+        mgi_str_puts(s, "elite");
+        for (mango_idx k = 0; k < p->n_top; k++)
+            mgi_str_printf(s, " %.5g", o->minimize ? -p->y[k] : p->y[k]);
+        mgi_str_printf(s, "; mean log p of it before the update %.3f\n",
+                       protes_loglik(p, p->n_top, &s->al));
+        return;
+    }
+    if (p->learnt > 0)
+        mgi_str_printf(s, "%td steps of Adam, lr %g: mean log p of the elite is now %.3f\n",
+                       p->k_gd, p->lr, protes_loglik(p, p->learnt, &s->al));
+    mgi_str_printf(s, "tensor train of %td modes, rank %td%s\n", p->dq, p->r,
+                   p->quantized ? ", bits of the levels, least significant first" : "");
+    mgi_tt_explain(&p->tt, s);
+}
+
+static void protes_why(const mango_opt *o, mango_idx k, mgi_str *s)
+{
+    (void)o;
+    (void)k;
+    mgi_str_puts(s, "drawn from the tensor train");
+}
+
 static void protes_restart(mango_opt *o, uint64_t epoch)
 {
     mgi_protes *p = o->state;
     mgi_tt_uniform(&p->tt, o->seed, epoch << 32);
-    p->n_top = 0;
+    p->n_top = p->learnt = 0;
 }
 
 static void protes_destroy(mango_opt *o)
@@ -179,6 +221,8 @@ MGI_FN const mgi_method *mgi_method_protes(void)
         .tell = protes_tell,
         .restart = protes_restart,
         .destroy = protes_destroy,
+        .explain = protes_explain,
+        .why = protes_why,
     };
     return &method;
 }

@@ -20,6 +20,7 @@
 #define MGI_TT_H
 
 #include "../base/rng.h"
+#include "../base/text.h"
 #include "../math/kernel/ttloops.h"
 
 typedef struct mgi_tt {
@@ -93,6 +94,9 @@ MGI_FN void mgi_tt_gradient(mgi_tt *t, mango_idx K, const mango_idx *I, float *g
  * g, m, v are floats: their memory is what a step costs. Source: Kingma, Ba 2015. */
 MGI_FN void mgi_tt_learn(mgi_tt *t, mango_idx steps, double lr, mango_idx K,
                          const mango_idx *I);
+
+/* tt_explain.c: how decided each mode is, and the levels of the most decided ones. */
+MGI_FN void mgi_tt_explain(const mgi_tt *t, mgi_str *s);
 
 /* ttwide.c: for a wide core j, what the functions of tt.c do for others. Draw K <=
  * MGI_TT_BLOCK levels; the pass from the left; the chain back; the gradient's parts. */

@@ -1,5 +1,6 @@
 /* verb_mei.c - `mango mei`: the picture that excites a neuron most.
  * SPDX-License-Identifier: MIT */
+#include "mei_explain.h"
 #include "mei_files.h"
 #include <math.h>
 #include <stdlib.h>
@@ -40,6 +41,7 @@ typedef struct mei_job {
     mango_session_options so;
     mei_codes codes; /* to begin with */
     mei_run run;
+    mei_explain explain;
     char out_dir[512], journal[4096];
     double since, eval_seconds;
     cli *c;
@@ -49,6 +51,7 @@ typedef struct mei_job {
 static mango_status mei_evaluate(void *ud, mango_idx K, const mango_idx *I, double *y)
 {
     mei_job *j = ud;
+    mei_explain_ask(&j->explain, j->run.session);
     double t0 = cli_now();
     mango_status st = mango_objective_eval(mango_search_objective(j->search), K, I, y);
     j->eval_seconds += cli_now() - t0;
@@ -64,6 +67,7 @@ static int mei_observe(void *ud, const mango_session *s)
     double fresh = (double)(si.queries - si.replayed);
     snprintf(text, sizeof text, "queries  best %.5g  %.0f/s", si.best,
              fresh / MGI_MAX(cli_now() - j->since, 1e-9));
+    mei_explain_tell(&j->explain, s);
     cli_progress(j->c, j->since, (double)si.replayed, (double)si.queries, (double)si.budget,
                  text);
     return cli_interrupted();
@@ -373,6 +377,7 @@ static void mei_optimizers(const char *usual, char *text, size_t cap)
 
 static void mei_end(mei_job *j)
 {
+    mei_explain_end(&j->explain);
     mango_search_destroy(j->search);
     mei_codes_free(&j->codes);
     mango_net_destroy(j->net);
@@ -391,6 +396,7 @@ int verb_mei(int argc, char **argv)
     j.stop_at = NAN;
     j.race = -1;
     j.elites = 20;
+    int64_t explain = 0;
     char optimizers[512];
     mei_optimizers(j.opt, optimizers, sizeof optimizers);
     const cli_opt opt[] = {
@@ -441,6 +447,10 @@ int verb_mei(int argc, char **argv)
          "codes in elites.npy at most (default 20)", 0},
         {"--apart", CLI_INT, &j.apart, 1, 1 << 20, "D",
          "modes in which elites differ at least (default: an eighth)", 0},
+        {"--explain", CLI_INT, &explain, 1, 1000000, "N",
+         "print the optimizer's first N steps: what it has learnt, each proposal and why, the "
+         "elite",
+         0},
         {"--memory", CLI_INT, &j.memory, 1, 1 << 20, "MIB",
          "cap for each network's memory (default 1024)", 0},
         {"--half-weights", CLI_FLAG, &j.half, 0, 0, NULL,
@@ -453,6 +463,9 @@ int verb_mei(int argc, char **argv)
     int rc = cli_parse(&c, &mei_doc, opt, (int)MGI_COUNT(opt), 0, argc, argv);
     if (rc >= 0)
         return rc;
+    if (explain > 0 && c.json)
+        return cli_usage(&c, "--explain and --json exclude each other");
+    mei_explain_begin(&j.explain, &c, explain);
     mei_command(&j.run, argc, argv);
     cli_catch_signals();
     mango_status st = mei_search(&j, &err);
