@@ -362,6 +362,25 @@ static void t_tool_bench_interrupted(void)
     t_ran_free(&r);
 }
 
+/* Every preset of the library, on two spaces. */
+static void t_tool_bench_presets(void)
+{
+    mgi_json j;
+    T_SLOW();
+    if (!t_tool_bench_get(T_BENCH "--only presets --json", &j))
+        return;
+    const mgi_json_value *rows = mgi_json_get(&j, j.v, "presets");
+    T_CHECK(rows && rows->n == 2 * mango_opt_presets());
+    for (mango_idx i = 0; rows && i < rows->n; i++) {
+        const mgi_json_value *r = mgi_json_at(&j, rows, i);
+        mango_opt_preset_info p;
+        mango_opt_preset(i / 2, &p);
+        T_CHECK(!strcmp(mgi_json_get(&j, r, "preset")->str, p.name));
+        T_CHECK(mgi_json_get(&j, r, "s_1000")->d > 0);
+    }
+    mgi_json_free(&j);
+}
+
 void t_tool_bench(void)
 {
     if (!t_tool_works()) {
@@ -375,6 +394,7 @@ void t_tool_bench(void)
     T_CASE(t_tool_bench_xml_itself);
     T_CASE(t_tool_bench_scaling);
     T_CASE(t_tool_bench_refuses);
+    T_CASE(t_tool_bench_presets);
     T_CASE(t_tool_bench_interrupted);
 }
 

@@ -16,6 +16,10 @@ static const cli_doc bench_doc = {
     "        searches of 1,000 and 10,000 queries\n"
     "  gemm  SGEMM with one thread and with all\n"
     "  nets  the zoo's networks, or some by name: --only snn_conv,resnet18\n"
+    "By name alone: presets, every optimizer's own seconds in a search of 1,000 queries, on\n"
+    "128 modes of 64 levels and 64 of 512, with facts as generators have them; share, "
+    "auto's\n"
+    "seconds beside those of evaluation, on the weights that come with the project.\n"
     "Networks have formula weights unless --weights gives a file, formula inputs unless\n"
     "--input gives pictures (taken by those with inputs of 3x32x32).\n"
     "\n"
@@ -36,6 +40,7 @@ static const cli_doc bench_doc = {
     "--json: kernels, threads, peak_gflops, counter (\"perf_event\", or null and\n"
     "counter_note), ask_tell[] {what, preset, ms, ms_median, s_per_1000, s_1000, "
     "s_10000},\n"
+    "presets[] {preset, space, s_1000}, share[] {gen, net, opt_seconds, eval_seconds},\n"
     "sgemm[] {M, N, K, threads, gflops, of_peak, probe}, networks[]; with --net the keys "
     "of\n"
     "one network stand in the object itself: net, layer, T, formula, input, macs,\n"
@@ -48,6 +53,7 @@ static const cli_doc bench_doc = {
     "  mango bench speed --net zoo:spiking_resnet18 --fill 7,4 --batch 10 --json\n"
     "  mango bench speed --only nets --seconds 3 --weights snn_conv=snn.safetensors\n"
     "  mango bench speed --only gemm --shape 512x512x512 --shape 64x10240x576\n"
+    "  mango bench speed --only presets --threads 1\n"
     "  mango bench speed --scaling figures --only spikes,batch\n"};
 
 /* ---- timing ------------------------------------------------------------------ */
@@ -112,16 +118,28 @@ int bench_wants(const char *list, const char *word)
     return !list;
 }
 
+/* A part that is not among `all of them`. */
+static int bench_named(const bench_all *a, const char *part)
+{
+    return a->only && bench_wants(a->only, part);
+}
+
 static mango_status bench_parts(bench_all *a, mango_err *err)
 {
     const int opt = bench_wants(a->only, "opt"), gemm = bench_wants(a->only, "gemm");
+    const int presets = bench_named(a, "presets"), share = bench_named(a, "share");
     const int nets = bench_nets_steps(a);
-    a->total =
-        (opt ? bench_opts_steps() : 0) + (gemm ? bench_gemms_steps(a) : 0) + nets + 1;
+    a->total = (opt ? bench_opts_steps() : 0) + (gemm ? bench_gemms_steps(a) : 0) +
+               (presets ? bench_presets_steps() : 0) + (share ? bench_share_steps() : 0) +
+               nets + 1;
     if (bench_wants(a->only, "peak") || nets)
         MGI_TRY(bench_peak(a));
     if (opt)
         MGI_TRY(bench_opts(a, err));
+    if (presets)
+        MGI_TRY(bench_presets(a));
+    if (share)
+        MGI_TRY(bench_share(a, err));
     if (gemm)
         MGI_TRY(bench_gemms(a));
     return nets ? bench_nets(a, err) : MANGO_OK;
@@ -150,7 +168,8 @@ static int bench_check(bench_all *a, const bench_net *b)
                          unknown);
     if (unknown)
         return cli_usage(
-            &a->c, "--only %s: peak, opt, gemm, nets, or a network of the zoo expected",
+            &a->c, "--only %s: peak, opt, gemm, nets, presets, share, or a network of the zoo "
+            "expected",
             unknown);
     for (int i = 0; a->shape[i]; i++)
         if (!bench_shape_read(a->shape[i], size))

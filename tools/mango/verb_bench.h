@@ -1,5 +1,6 @@
 /* verb_bench.h - what the files of `mango bench speed` share: verb_bench.c (the
- * verb, timing, memory), _parts.c (peak, optimizers, SGEMM), _net.c (networks),
+ * verb, timing, memory), _parts.c (peak, optimizers, SGEMM), _presets.c (optimizers of
+ * all presets, and beside the evaluation), _net.c (networks),
  * _count.c (operations, instructions), _scale.c (figures).
  * SPDX-License-Identifier: MIT */
 #ifndef VERB_BENCH_H
@@ -53,6 +54,12 @@ mango_status bench_gemms(bench_all *a);
 int bench_opts_steps(void); /* figures that they make, for the progress line */
 int bench_gemms_steps(const bench_all *a);
 int bench_shape_read(const char *text, long v[3]); /* "MxNxK"; false: it is not */
+
+/* ---- verb_bench_presets.c: parts that are asked for by name */
+mango_status bench_presets(bench_all *a);
+mango_status bench_share(bench_all *a, mango_err *err);
+int bench_presets_steps(void);
+int bench_share_steps(void);
 
 /* ---- verb_bench_count.c ---------------------------------------------------- */
 /* Multiply-adds of one input, of everything `target` needs, nothing above `from`. */

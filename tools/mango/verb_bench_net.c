@@ -368,7 +368,7 @@ int bench_nets_steps(const bench_all *a)
 
 const char *bench_nets_unknown(const bench_all *a)
 {
-    static const char *const part[] = {"peak", "opt", "gemm", "nets"};
+    static const char *const part[] = {"peak", "opt", "gemm", "nets", "presets", "share"};
     static char word[64];
     for (const char *p = a->only ? a->only : ""; *p; p += strcspn(p, ","), p += *p == ',') {
         int known = 0;
