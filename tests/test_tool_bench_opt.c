@@ -236,6 +236,25 @@ static void t_bo_pictures(void)
     t_ran_free(&r);
 }
 
+/* The test units are what the rule draws, but for the first. */
+static void t_bo_rule(void)
+{
+    static char rule[65536], list[65536];
+    T_SLOW();
+#define T_BO_RULE                                                                          \
+    "bench opt --opts random --budgets 1 --seeds 1 --T 20 --gen vqvae_cifar10,"            \
+    "sngan_cifar10 --quiet "
+    T_CHECK(t_tool_is(T_BO_RULE "--out bo11 --units test --report", 0, "1 queries"));
+    T_CHECK(t_tool_is(T_BO_RULE "--out bo12 --report --per-net 8 --net spiking_resnet18_"
+                                "cifar10,snn_conv_cifar10,resnet18_cifar10",
+                      0, "1 queries"));
+    t_bo_text("bo11/units.txt", list);
+    t_bo_text("bo12/units.txt", rule);
+    T_CHECK(t_bo_lines(list) == 24 && t_bo_lines(rule) == 24);
+    T_CHECK(!strncmp(list, "spiking_resnet18_cifar10 sn1:16\n", 32));
+    T_CHECK(!strcmp(strchr(list, '\n'), strchr(rule, '\n')));
+}
+
 static void t_bo_refused(void)
 {
     t_bo_units();
@@ -269,5 +288,6 @@ void t_tool_bench_opt(void)
     T_CASE(t_bo_drawn);
     T_CASE(t_bo_noise);
     T_CASE(t_bo_pictures);
+    T_CASE(t_bo_rule);
     T_CASE(t_bo_refused);
 }
