@@ -155,10 +155,12 @@ typedef struct mango_objective_options {
                           most, in (0,1]; 1 is certain                         */
     int half;          /* 1: weights in half precision, see mango_plan_options */
     int int8;          /* 1: weights of spikes in 8 bits, see there            */
+    int ties;          /* 1: mango_objective_ties can be asked; not with `elite`.
+                          0: it costs nothing. mango_search: as its optimizer likes */
 } mango_objective_options;
 #define MANGO_ELITE_AUTO (-1)
 /* T 0, batch 0, memory 0, elite 0 (no early stop), minimize 0, believed 1, half 0,
- * int8 0. */
+ * int8 0, ties 0. */
 MANGO_API mango_status mango_objective_defaults_sized(mango_objective_options *o,
                                                       size_t size);
 #define mango_objective_defaults(o) mango_objective_defaults_sized((o), sizeof *(o))
@@ -200,6 +202,17 @@ MANGO_API mango_status mango_objective_aim(mango_objective *o, mango_idx n,
  * values of the best `elite` are what they are without. */
 MANGO_API mango_status mango_objective_eval(void *ud, mango_idx K, const mango_idx *I,
                                             double *y);
+/* mango_objective_ties - numbers that order the K codes of the last mango_objective_eval
+ * where their values are equal, as rates k/T often are, most of all those of silence:
+ * larger is nearer to one spike more. For the n neurons of a spiking target, which X
+ * drives (the input of their layer) and U_thr is the threshold of,
+ *
+ *     tie = log( 1/n sum_i exp(4 X_i/U_thr) ),  X_i the mean over time
+ *
+ * so that the neuron nearest to firing counts most. 0 for targets that do not spike.
+ * The same bits in every batch. MANGO_E_STATE without option `ties`, with several targets,
+ * or when K is not the number of codes of the last evaluation, which are forgotten here. */
+MANGO_API mango_status mango_objective_ties(mango_objective *o, mango_idx K, double *tie);
 /* mango_objective_eval_many - y (K,n) of codes I (K,d), n targets each. */
 MANGO_API mango_status mango_objective_eval_many(mango_objective *o, mango_idx K,
                                                  const mango_idx *I, double *y);

@@ -16,8 +16,25 @@ mango_status mango_objective_defaults_sized(mango_objective_options *o, size_t s
 
 /* ---- what is looked at ---------------------------------------------------- */
 
-/* The reading that target j needs: one that is there already, or another. */
-static mango_status sight_aim(mgi_sight *s, const mango_net *net, mango_idx j, mango_err *err)
+/* The reading `what` of a layer: one that is there already, or another. */
+static int sight_look(mgi_sight *s, const mango_net *net, mango_idx layer, mango_read what)
+{
+    int i = 0;
+    mango_layer l;
+    while (i < s->n_looks && (s->look[i].layer != layer || s->look[i].what != what))
+        i++;
+    if (i < s->n_looks || mango_net_layer(net, layer, &l) < 0)
+        return i;
+    s->look[i].layer = layer;
+    s->look[i].what = what;
+    s->look[i].row = what == MANGO_READ_RATE ? l.C : l.C * l.H * l.W;
+    s->n_looks++;
+    return i;
+}
+
+/* The readings that target j needs. */
+static mango_status sight_aim(mgi_sight *s, const mango_net *net, int ties, mango_idx j,
+                              mango_err *err)
 {
     mgi_aim *a = s->aim + j;
     mango_target *t = &a->t;
@@ -31,18 +48,12 @@ static mango_status sight_aim(mgi_sight *s, const mango_net *net, mango_idx j, m
     t->H = l.H;
     t->W = l.W;
     t->spiking = l.spiking;
-    const mango_read what = whole ? MANGO_READ_RATE : MANGO_READ_MEAN;
-    int i = 0;
-    while (i < s->n_looks && (s->look[i].layer != t->layer || s->look[i].what != what))
-        i++;
-    a->look = i;
+    a->look = sight_look(s, net, t->layer, whole ? MANGO_READ_RATE : MANGO_READ_MEAN);
     a->at = whole ? t->unit : (t->unit * l.H + t->y) * l.W + t->x;
-    if (i < s->n_looks)
-        return MANGO_OK;
-    s->look[i].layer = t->layer;
-    s->look[i].what = what;
-    s->look[i].row = whole ? l.C : l.C * l.H * l.W;
-    s->n_looks++;
+    a->current = -1;
+    if (ties && t->spiking && !t->softmax)
+        a->current =
+            sight_look(s, net, mango_net_layer_input(net, t->layer, 0), MANGO_READ_MEAN);
     return MANGO_OK;
 }
 
@@ -69,12 +80,12 @@ static mango_status sight_new(mgi_sight *s, const mango_objective *o, mango_idx 
               "objective: 1..2^20 targets expected");
     s->n = n;
     s->aim = mgi_new(&o->al, n, sizeof *s->aim);
-    s->look = mgi_new(&o->al, n, sizeof *s->look);
+    s->look = mgi_new(&o->al, 2 * n, sizeof *s->look);
     if (!s->aim || !s->look)
         return mgi_fail(err, MANGO_E_MEM, "objective: out of memory for %td targets", n);
     for (mango_idx j = 0; j < n; j++) {
         s->aim[j].t = t[j];
-        MGI_TRY(sight_aim(s, o->network, j, err));
+        MGI_TRY(sight_aim(s, o->network, o->opt.ties, j, err));
     }
     return sight_buffers(s, o->batch, err);
 }
@@ -83,7 +94,7 @@ static void sight_free(mgi_sight *s, const mango_alloc *al)
 {
     mgi_arena_free(&s->arena);
     mgi_del(al, s->aim, s->n, sizeof *s->aim);
-    mgi_del(al, s->look, s->n, sizeof *s->look);
+    mgi_del(al, s->look, 2 * s->n, sizeof *s->look);
     memset(s, 0, sizeof *s);
 }
 
@@ -228,6 +239,7 @@ static mango_status objective_check(const mango_objective_options *p, mango_err 
               "objective: MANGO_ELITE_AUTO is for mango_search_create");
     MGI_CHECK(err, p->elite >= 0 && p->believed > 0.0 && p->believed <= 1.0,
               "objective: elite >= 0, believed in (0,1] expected");
+    MGI_CHECK(err, !p->ties || p->elite == 0, "objective: ties or early stop, not both");
     return MANGO_OK;
 }
 
@@ -298,6 +310,7 @@ void mango_objective_destroy(mango_objective *o)
     mango_drawing_destroy(o->drawing);
     mango_plan_destroy(o->plan);
     sight_free(&o->see, &al);
+    mgi_del(&al, o->tie, o->cap_tie, sizeof *o->tie);
     mgi_arena_free(&o->arena);
     mgi_del(&al, o, 1, sizeof *o);
 }
@@ -315,8 +328,10 @@ mango_status mango_objective_aim(mango_objective *o, mango_idx n, const mango_ta
     if (st == MANGO_OK)
         st = objective_plan(o, &see, err);
     sight_free(st < 0 ? &see : &o->see, &o->al);
-    if (st == MANGO_OK)
+    if (st == MANGO_OK) {
         o->see = see;
+        o->n_tie = 0;
+    }
     return st;
 }
 

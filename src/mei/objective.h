@@ -1,5 +1,5 @@
-/* objective.h - the inside of an objective, shared by objective.c, objective_values.c
- * and race.c.
+/* objective.h - the inside of an objective, shared by objective.c, objective_values.c,
+ * ties.c and race.c.
  * SPDX-License-Identifier: MIT */
 #ifndef MGI_OBJECTIVE_H
 #define MGI_OBJECTIVE_H
@@ -20,13 +20,14 @@ typedef struct mgi_aim {
     mango_target t;
     int look;       /* index of the reading  */
     mango_idx at;   /* its place in a row    */
+    int current;    /* index of the reading of what drives its neurons; -1: none */
 } mgi_aim;
 
 /* All that is looked at: it changes as a whole. */
 typedef struct mgi_sight {
     mango_idx n;     /* targets                        */
     mgi_aim *aim;    /* (n)                            */
-    mgi_look *look;  /* (n) of which n_looks are used  */
+    mgi_look *look;  /* (2 n) of which n_looks are used */
     int n_looks;
     mgi_arena arena; /* what the readings fill         */
 } mgi_sight;
@@ -55,7 +56,15 @@ struct mango_objective {
     double *low, *rank;      /* (batch) counts; scratch        */
     mango_idx stopped;       /* queries so far that were cut   */
     double steps, steps_all; /* network steps made; without early stop */
+    /* ties of the last evaluation (ties.c) */
+    double *tie;             /* (cap_tie) */
+    mango_idx n_tie, cap_tie;
 };
+
+/* mgi_ties_room - for the ties of an evaluation of K codes, when they are wanted: none are
+ * known yet. mgi_ties_add - those of K <= batch codes that the network has just seen. */
+MGI_FN mango_status mgi_ties_room(mango_objective *o, mango_idx K);
+MGI_FN void mgi_ties_add(mango_objective *o, mango_idx K);
 
 /* mgi_race - values of K <= batch pictures in o->rgb, NaN for the stopped ones. */
 MGI_FN mango_status mgi_race(mango_objective *o, mango_idx K, double *y);

