@@ -130,6 +130,31 @@ static void t_tool_mei_start(void)
     t_tool_refuses(T_MEI " --start nothing --out no", 3, "nothing");
 }
 
+/* Fixed modes and masks hold for every code that was shown. */
+static void t_tool_mei_fixed(void)
+{
+    mango_npy a;
+    mango_idx I[40 * 64];
+    int32_t mask[512] = {0};
+    const mango_idx n = 512;
+    mask[3] = mask[200] = mask[201] = 1;
+    T_STATUS(mango_npy_write(t_work("mask.npy"), MANGO_NPY_I4, 1, &n, mask, NULL), MANGO_OK);
+    t_tool_is(T_MEI " --budget 40 --allow mask.npy --fix 0=3,63=201 --out fixed", 0, NULL);
+    T_STATUS(mango_npy_read(&a, t_work("fixed/codes.npy"), NULL, NULL), MANGO_OK);
+    T_REQUIRE(a.count == 40 * 64);
+    T_STATUS(mango_npy_ints(&a, I, NULL), MANGO_OK);
+    for (int q = 0; q < 40; q++)
+        T_CHECK(I[64 * q] == 3 && I[64 * q + 63] == 201);
+    for (int e = 0; e < 40 * 64; e++)
+        T_CHECK(I[e] == 3 || I[e] == 200 || I[e] == 201);
+    mango_npy_free(&a);
+    t_tool_refuses(T_MEI " --fix 64=0 --out no", 3, "modes 0..63");
+    t_tool_refuses(T_MEI " --fix 5 --out no", 3, "MODE=LEVEL");
+    t_tool_refuses(T_MEI " --fix 0=1,0=2 --out no", 3, "mode 0");
+    t_tool_refuses(T_MEI " --allow fixed/best.npy --out no", 3, "expected");
+    t_tool_refuses(T_MEI " --resume --fix 0=3 --allow mask.npy --out fixed", 3, "'allowed'");
+}
+
 static void t_tool_mei_stops(void)
 {
     t_ran r = t_tool_run(T_MEI " --budget 5000 --stagnate 40 --out stagnant");
@@ -353,6 +378,7 @@ void t_tool_mei(void)
     T_CASE(t_tool_mei_extend);
     T_CASE(t_tool_mei_noise);
     T_CASE(t_tool_mei_start);
+    T_CASE(t_tool_mei_fixed);
     T_CASE(t_tool_mei_stops);
     T_CASE(t_mei_killed);
     T_CASE(t_tool_mei_early);

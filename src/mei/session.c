@@ -167,6 +167,9 @@ mango_status mango_session_offer(mango_session *s, mango_idx K, const mango_idx 
         MGI_CHECK(&s->err, I[e] >= 0 && I[e] < s->n[e % s->d],
                   "mango_session_offer: code %td has level %td in mode %td, expected 0..%td",
                   e / s->d, I[e], e % s->d, s->n[e % s->d] - 1);
+    for (mango_idx k = 0; k < K; k++)
+        MGI_CHECK(&s->err, mango_opt_allows(s->opt, I + k * s->d),
+                  "mango_session_offer: code %td is not allowed", k);
     if (s->journal.log.f && s->format == 1)
         return mgi_fail(&s->err, MANGO_E_STATE,
                         "mango_session_offer: a journal of format 1 has no offers");

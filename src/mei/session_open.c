@@ -1,6 +1,7 @@
 /* session_open.c - begin a session or resume one: options, header, replay.
  * SPDX-License-Identifier: MIT */
 #include "session.h"
+#include "../opt/method.h"
 #include <stdio.h>
 
 #define SESSION_NOTES 32
@@ -51,6 +52,11 @@ static mango_status session_check(const mango_modes *m, const mango_session_opti
                   "session: note %td has no key or no value", i);
     MGI_CHECK(err, o->race == SESSION_RACE_AUTO || (o->race >= 0.0 && o->race < 1.0),
               "session: race is %g, expected 0 or more and below 1", o->race);
+    MGI_CHECK(err, !o->facts->allows || o->facts->allows_name,
+              "session: facts: a name for 'allows' expected");
+    for (mango_idx j = 0; o->facts->allowed && j < m->d; j++)
+        MGI_CHECK(err, m->n[j] >= 1 && m->n[j] < MANGO_REAL,
+                  "session: facts: masks go with modes of levels, mode %td is real", j);
     MGI_CHECK(err, o->seconds >= 0.0, "session: seconds is %g, expected 0 or more",
               o->seconds);
     MGI_CHECK(err, o->n_start == 0 || o->start, "session: %td codes to start with expected",
@@ -120,9 +126,27 @@ static uint64_t header_codes(const mango_session_options *o, mango_idx d)
     return h;
 }
 
+/* Masks as a digest, FNV-1a over their bytes, the predicate by its name. */
+static void header_constraints(const mango_modes *m, const mango_facts *f, mgi_str *s)
+{
+    if (f->allowed) {
+        mango_idx all = 0;
+        uint64_t h = 0xcbf29ce484222325u;
+        for (mango_idx j = 0; j < m->d; j++)
+            all += m->n[j];
+        for (mango_idx i = 0; i < all; i++)
+            h = (h ^ (f->allowed[i] != 0)) * 0x100000001b3u;
+        mgi_str_printf(s, ",\"allowed\":\"%016llx\"", (unsigned long long)h);
+    }
+    if (f->allows) {
+        mgi_str_puts(s, ",\"allows\":");
+        mgi_json_quote(s, f->allows_name, (mango_idx)strlen(f->allows_name));
+    }
+}
+
 /* What stands there only where it is used, so that older journals have none of it. */
-static void header_rules(const mango_session *x, const mango_session_options *o, mango_idx d,
-                         mgi_str *s)
+static void header_rules(const mango_session *x, const mango_modes *m,
+                         const mango_session_options *o, mgi_str *s)
 {
     char noise[512];
     if (x->noise.n > 0) {
@@ -136,9 +160,10 @@ static void header_rules(const mango_session *x, const mango_session_options *o,
     mgi_str_puts(s, x->rule.noisy ? ",\"noisy\":1" : "");
     mgi_str_puts(s, x->rule.retell ? ",\"retell\":1" : "");
     mgi_str_puts(s, x->rule.ties ? ",\"ties\":1" : "");
+    header_constraints(m, o->facts, s);
     if (o->n_start > 0)
         mgi_str_printf(s, ",\"start\":\"%lld codes, %016llx\"", (long long)o->n_start,
-                       (unsigned long long)header_codes(o, d));
+                       (unsigned long long)header_codes(o, m->d));
 }
 
 /* The header's text, without its closing brace. */
@@ -162,7 +187,7 @@ static void session_header(const mango_session *x, const mango_modes *m,
         mgi_str_printf(s, "%s%lld", j ? "," : "", (long long)m->n[j]);
     mgi_str_puts(s, "]");
     if (format > 1)
-        header_rules(x, o, m->d, s);
+        header_rules(x, m, o, s);
     header_notes(o, s);
     mgi_str_printf(s, ",\"budget\":%lld", (long long)o->budget);
 }
@@ -362,10 +387,7 @@ static mango_status session_optimizer(mango_session *s, const mango_modes *m,
                                       const mango_session_options *o, mango_err *err)
 {
     mango_opt_info info;
-    mango_facts facts;
-    MGI_TRY(mango_facts_defaults(&facts));
-    if (o->facts)
-        MGI_TRY(mgi_options_in(&facts, sizeof facts, o->facts, "facts", err));
+    mango_facts facts = *o->facts;
     facts.noisy |= s->rule.noisy;
     MGI_TRY(mango_opt_create(&s->opt, m, &facts, &o->o, o->seed, &s->al, err));
     MGI_TRY(mango_opt_get(s->opt, &info));
@@ -378,7 +400,8 @@ static mango_status session_optimizer(mango_session *s, const mango_modes *m,
     s->retell = s->rule.retell && info.retell;
     s->ties = s->rule.ties ? o->ties : NULL;
     s->ties_ud = o->ties_ud;
-    if (o->ahead > s->cap && !o->repeat && o->shows == 1 && info.oblivious && s->race <= 0.0)
+    const int once = !o->repeat && o->shows == 1 && s->race <= 0.0;
+    if (o->ahead > s->cap && once && info.oblivious)
         s->ahead = o->ahead;
     return MANGO_OK;
 }
@@ -407,7 +430,7 @@ static mango_status session_build(mango_session *s, const mango_modes *m,
         MGI_TRY(session_journal_head(s, m, o, err));
     MGI_TRY(session_optimizer(s, m, o, err));
     s->total = 1;
-    if (!mgi_prod((int)MGI_MIN(m->d, INT_MAX), m->n, &s->total))
+    if (!mgi_prod((int)MGI_MIN(m->d, INT_MAX), s->opt->n, &s->total))
         s->total = PTRDIFF_MAX;
     MGI_TRY(session_memory(s, m->n, err));
     s->noisy = s->race > 0.0 || s->rule.noisy;
@@ -415,6 +438,9 @@ static mango_status session_build(mango_session *s, const mango_modes *m,
         MGI_TRY(session_journal_rest(s, m, o, err));
     s->since = s->shown;
     s->began = time(NULL);
+    for (mango_idx k = 0; k < o->n_start; k++)
+        MGI_CHECK(err, mango_opt_allows(s->opt, o->start + k * s->d),
+                  "session: code %td of the start is not allowed", k);
     return session_start(s, o, err);
 }
 
@@ -432,7 +458,7 @@ static void session_init(mango_session *s, const mango_modes *m,
     s->format = 2;
     s->seed = o->seed;
     s->leaders = o->race_leaders > 0 ? o->race_leaders : 20;
-    s->rule.noisy = o->repeat != 0 || s->noise.n > 0 || (o->facts && o->facts->noisy);
+    s->rule.noisy = o->repeat != 0 || s->noise.n > 0 || o->facts->noisy;
     s->race = o->race == SESSION_RACE_AUTO ? s->rule.noisy ? SESSION_RACE : 0.0 : o->race;
     mgi_cache_init(&s->cache, m->d, !o->repeat, o->shows, &s->al);
     mgi_str_init(&s->line, &s->al);
@@ -472,9 +498,14 @@ mango_status mango_session_create(mango_session **s, const mango_modes *modes,
                                   void *ud, const mango_alloc *al, mango_err *err)
 {
     mango_session_options o;
+    mango_facts facts;
     MGI_CHECK(err, s, "mango_session_create: a place for the session expected");
     *s = NULL;
     MGI_TRY(mgi_options_in(&o, sizeof o, options, "mango_session_create", err));
+    MGI_TRY(mango_facts_defaults(&facts));
+    if (o.facts)
+        MGI_TRY(mgi_options_in(&facts, sizeof facts, o.facts, "facts", err));
+    o.facts = &facts;
     MGI_TRY(session_check(modes, &o, err));
     const mango_alloc a = mgi_alloc_get(al);
     mango_session *x = mgi_new(&a, 1, sizeof *x);

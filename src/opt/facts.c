@@ -75,6 +75,8 @@ static mango_status facts_check(const mango_facts *f, const mango_modes *m, mang
     MGI_CHECK(err, f->features ? f->features_dim >= 1 : f->features_dim == 0,
               "facts: features_dim is %td, expected 1 or more with a callback, else 0",
               f->features_dim);
+    MGI_CHECK(err, !f->allows || (f->allows_name && strlen(f->allows_name) < 64),
+              "facts: a name for 'allows' expected, of at most 63 bytes");
     MGI_TRY(facts_check_levels(f, m, err));
     return facts_check_codes(f, m, err);
 }

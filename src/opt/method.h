@@ -64,7 +64,8 @@ struct mango_opt {
     const mgi_method *method;
     mango_opt_options opt;
     mango_facts facts;       /* arrays are its own; those not known are NULL, 0 */
-    mango_idx d, *n;         /* modes (d) */
+    mango_idx d, *n;         /* modes (d), of allowed levels alone */
+    struct mgi_constraint *constraint; /* NULL: none; opt.c translates codes */
     uint64_t seed;
     uint64_t asked;          /* proposals so far: the next one's stream */
     uint64_t epoch;          /* restarts so far */

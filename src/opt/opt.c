@@ -1,7 +1,7 @@
 /* opt.c - the ask/tell interface: checks, the best so far.
  * The methods themselves are one file each, behind mgi_method (method.h).
  * SPDX-License-Identifier: MIT */
-#include "method.h"
+#include "constraint.h"
 
 static mango_status opt_check_modes(const mango_modes *m, mango_err *err)
 {
@@ -13,6 +13,25 @@ static mango_status opt_check_modes(const mango_modes *m, mango_err *err)
     return MANGO_OK;
 }
 
+/* Facts, and the levels that constraints leave of the modes. */
+static mango_status opt_facts(mango_opt *x, const mango_modes *modes,
+                              const mango_facts *facts, mango_err *err)
+{
+    MGI_TRY(mgi_facts_copy(&x->facts, facts, modes, &x->al, err));
+    MGI_TRY(mgi_constraint_create(&x->constraint, modes, &x->facts, &x->al, err));
+    if (!x->constraint)
+        return MANGO_OK;
+    mango_facts full = x->facts;
+    mango_facts_defaults(&x->facts);
+    if (x->constraint->masked)
+        memcpy(x->n, x->constraint->few, (size_t)x->d * sizeof *x->n);
+    const mango_modes few = {x->d, x->n};
+    const mango_status st =
+        mgi_constraint_facts(x->constraint, &x->facts, &full, &few, &x->al, err);
+    mgi_facts_free(&full, modes, &x->al);
+    return st;
+}
+
 /* What the object holds of its own, then the method's state. */
 static mango_status opt_build(mango_opt *x, const mango_modes *modes,
                               const mango_facts *facts, mango_err *err)
@@ -22,7 +41,7 @@ static mango_status opt_build(mango_opt *x, const mango_modes *modes,
     if (!x->n || !x->best_I)
         return mgi_fail(err, MANGO_E_MEM, "optimizer: out of memory for %td modes", x->d);
     memcpy(x->n, modes->n, (size_t)x->d * sizeof *x->n);
-    MGI_TRY(mgi_facts_copy(&x->facts, facts, modes, &x->al, err));
+    MGI_TRY(opt_facts(x, modes, facts, err));
     return x->method->create ? x->method->create(x, err) : MANGO_OK;
 }
 
@@ -63,6 +82,7 @@ void mango_opt_destroy(mango_opt *opt)
     const mango_modes modes = {opt->d, opt->n};
     if (opt->n)
         mgi_facts_free(&opt->facts, &modes, &al);
+    mgi_constraint_free(opt->constraint, &al);
     mgi_del(&al, opt->n, opt->d, sizeof *opt->n);
     mgi_del(&al, opt->best_I, opt->d, sizeof *opt->best_I);
     mgi_del(&al, opt, 1, sizeof *opt);
@@ -90,7 +110,7 @@ mango_status mango_opt_ask_ids(mango_opt *opt, mango_idx cap, mango_idx *K, mang
     opt->asked += (uint64_t)n;
     opt->last = n;
     *K = n;
-    return st;
+    return opt->constraint ? mgi_constraint_ask(opt, n, I, id) : st;
 }
 
 mango_status mango_opt_ask(mango_opt *opt, mango_idx cap, mango_idx *K, mango_idx *I)
@@ -100,12 +120,14 @@ mango_status mango_opt_ask(mango_opt *opt, mango_idx cap, mango_idx *K, mango_id
 
 MGI_FN mango_status mgi_opt_peek(mango_opt *opt, mango_idx skip, mango_idx K, mango_idx *I)
 {
-    if (!opt->method->oblivious)
+    if (!opt->method->oblivious || (opt->constraint && opt->constraint->allows))
         return MANGO_E_UNSUPPORTED;
     const uint64_t asked = opt->asked;
     opt->asked += (uint64_t)skip;
     const mango_status st = opt->method->ask(opt, K, &K, I);
     opt->asked = asked;
+    if (st == MANGO_OK && opt->constraint)
+        mgi_constraint_out(opt->constraint, K, I);
     return st;
 }
 
@@ -137,6 +159,12 @@ MGI_FN int mgi_told_better(const mango_told *a, const mango_told *b)
     return a->tie > b->tie;
 }
 
+/* Levels of the modes, allowed or not. */
+static const mango_idx *opt_levels(const mango_opt *opt)
+{
+    return opt->constraint ? opt->constraint->n : opt->n;
+}
+
 static mango_status opt_check_row(mango_opt *opt, mango_idx k, const mango_told *t)
 {
     MGI_CHECK(&opt->err, t->I, "tell: row %td has no code", k);
@@ -145,10 +173,11 @@ static mango_status opt_check_row(mango_opt *opt, mango_idx k, const mango_told 
     MGI_CHECK(&opt->err, !(t->var < 0.0), "tell: row %td has a variance below 0", k);
     MGI_CHECK(&opt->err, t->id == MANGO_UNASKED || t->id < opt->asked,
               "tell: row %td has the id of a proposal that was not made", k);
+    const mango_idx *n = opt_levels(opt);
     for (mango_idx j = 0; j < opt->d; j++)
-        MGI_CHECK(&opt->err, t->I[j] >= 0 && t->I[j] < opt->n[j],
+        MGI_CHECK(&opt->err, t->I[j] >= 0 && t->I[j] < n[j],
                   "tell: row %td has level %td in mode %td, expected 0..%td", k, t->I[j], j,
-                  opt->n[j] - 1);
+                  n[j] - 1);
     return MANGO_OK;
 }
 
@@ -175,10 +204,14 @@ static mango_status opt_tell(mango_opt *opt, const mgi_tells *t)
     }
     for (mango_idx k = 0; k < t->n; k++) {
         const mango_told row = opt_row(t, k);
-        opt_best(opt, &row);
+        if (mgi_constraint_allows(opt->constraint, row.I))
+            opt_best(opt, &row);
     }
-    if (opt->method->tell && t->n > 0)
-        opt->method->tell(opt, t);
+    mgi_tells own = *t;
+    if (opt->constraint)
+        MGI_TRY(mgi_constraint_tell(opt, t, &own));
+    if (opt->method->tell && own.n > 0)
+        opt->method->tell(opt, &own);
     return MANGO_OK;
 }
 
@@ -201,6 +234,17 @@ mango_status mango_opt_tell_all(mango_opt *opt, mango_idx n, const mango_told *t
 }
 
 /* ---- the rest ------------------------------------------------------------- */
+
+int mango_opt_allows(const mango_opt *opt, const mango_idx *I)
+{
+    if (!opt || !I)
+        return 0;
+    const mango_idx *n = opt_levels(opt);
+    for (mango_idx j = 0; j < opt->d; j++)
+        if (I[j] < 0 || I[j] >= n[j])
+            return 0;
+    return mgi_constraint_allows(opt->constraint, I);
+}
 
 mango_status mango_opt_restart(mango_opt *opt)
 {
@@ -234,7 +278,8 @@ mango_status mango_opt_get_sized(const mango_opt *opt, mango_opt_info *info, siz
     own.elite = opt->elite;
     own.retell = opt->retell;
     own.ties = opt->ties;
-    own.oblivious = opt->method->oblivious;
+    own.oblivious =
+        opt->method->oblivious && !(opt->constraint && opt->constraint->allows);
     own.minimize = opt->minimize;
     own.asked = opt->asked;
     own.restarts = opt->epoch;

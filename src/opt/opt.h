@@ -56,6 +56,13 @@ typedef struct mango_facts {
     mango_gradient gradient;    /* called during ask and tell                               */
     void *gradient_ud;
     int noisy;                  /* 1: a code has another value each time                    */
+    /* Constraints: proposals keep to them, told codes that do not are ignored. */
+    const unsigned char *allowed; /* of the levels of mode 0, of mode 1, ...: 0 or 1, their
+                                   sum of n[j] bytes; NULL: all. Not with MANGO_REAL.       */
+    int (*allows)(void *ud, const mango_idx *I); /* is the code allowed? A pure function,
+                                   called during ask and tell; NULL: yes                    */
+    void *allows_ud;
+    const char *allows_name;    /* its name, of at most 63 bytes: journals keep it          */
 } mango_facts;
 MANGO_API mango_status mango_facts_defaults_sized(mango_facts *f, size_t size);
 #define mango_facts_defaults(f) mango_facts_defaults_sized((f), sizeof *(f))
@@ -143,7 +150,8 @@ typedef struct mango_opt mango_opt;
  *   o      in   options, filled by mango_opt_defaults: they name the method
  *   seed   in   same seed, same proposals, on every machine
  * Returns  MANGO_OK; MANGO_E_NAME, MANGO_E_ARG with the option named, MANGO_E_MEM.
- * Memory   all of it is allocated here: ask and tell allocate nothing.
+ * Memory   all of it is allocated here: ask and tell allocate nothing (under constraints
+ *          a call of more codes than any before makes room for them).
  * Threads  one object belongs to one thread at a time. */
 MANGO_API mango_status mango_opt_create(mango_opt **opt, const mango_modes *modes,
                                         const mango_facts *facts,
@@ -154,6 +162,8 @@ MANGO_API mango_status mango_opt_create(mango_opt **opt, const mango_modes *mode
  *   cap  in      rows that I has room for, >= 1
  *   K    in,out  proposals wanted, <= cap; 0: as many as the method likes, at most
  *                cap. *K tells how many there are.
+ * Under `allows` some may be mended by opt.c, not proposed: their id is MANGO_UNASKED; and
+ * MANGO_E_STATE says that no allowed code was found.
  * A batch may hold the same code twice. What was told since the last ask is
  * learnt now or earlier, as the method likes. Told nothing finite, the next
  * batch is drawn from the same distribution, with new random numbers.
@@ -189,6 +199,9 @@ typedef struct mango_told {
 MANGO_API mango_status mango_opt_tell(mango_opt *opt, mango_idx K, const mango_idx *I,
                                       const double *y);
 MANGO_API mango_status mango_opt_tell_all(mango_opt *opt, mango_idx n, const mango_told *told);
+
+/* mango_opt_allows - is code I (d) within the levels and the constraints? 1 or 0. */
+MANGO_API int mango_opt_allows(const mango_opt *opt, const mango_idx *I);
 
 /* mango_opt_restart - forget what was learnt but keep the best: for a search
  * whose distribution has collapsed onto codes already known. */

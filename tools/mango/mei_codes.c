@@ -1,4 +1,5 @@
-/* mei_codes.c - sets of codes: those that a search begins with, and its elites.
+/* mei_codes.c - sets of codes: those that a search begins with, those that it may draw,
+ * and its elites.
  * SPDX-License-Identifier: MIT */
 #include "mei_files.h"
 #include <stdlib.h>
@@ -49,6 +50,87 @@ void mei_codes_free(mei_codes *c)
 {
     free(c->I);
     c->I = NULL;
+}
+
+/* ---- allowed levels ------------------------------------------------------------- */
+
+/* "J=L,J=L": of mode J level L alone. */
+static mango_status masks_fix(mei_masks *m, const char *text, const mango_modes *modes,
+                              mango_err *err)
+{
+    for (const char *p = text;;) {
+        char one[64];
+        int64_t j = -1, l = -1;
+        const size_t n = strcspn(p, ",");
+        snprintf(one, sizeof one, "%.*s", (int)MGI_MIN(n, sizeof one - 1), p);
+        char *is = strchr(one, '=');
+        if (is)
+            *is = 0;
+        if (!is || !mgi_parse_int(one, 0, modes->d - 1, &j) ||
+            !mgi_parse_int(is + 1, 0, modes->n[j] - 1, &l))
+            return mgi_fail(err, MANGO_E_ARG,
+                            "--fix '%.40s': MODE=LEVEL expected, modes 0..%td, levels of a "
+                            "mode from 0", p, modes->d - 1);
+        mango_idx at = 0;
+        for (mango_idx k = 0; k < (mango_idx)j; k++)
+            at += modes->n[k];
+        for (mango_idx i = 0; i < modes->n[j]; i++)
+            m->allowed[at + i] = m->allowed[at + i] && i == (mango_idx)l;
+        if (p[n] == 0)
+            return MANGO_OK;
+        p += n + 1;
+    }
+}
+
+/* A .npy of 0 and 1: all levels one mode after the other, (d,n) say, or the n of a mode,
+ * for every mode. */
+static mango_status masks_file(mei_masks *m, const char *path, const mango_modes *modes,
+                               mango_err *err)
+{
+    mango_npy a;
+    MGI_TRY(mango_npy_read(&a, path, NULL, err));
+    mango_idx *v = malloc((size_t)a.count * sizeof *v + 1);
+    mango_status st = v ? mango_npy_ints(&a, v, err)
+                        : mgi_fail(err, MANGO_E_MEM, "no memory for %td levels", a.count);
+    int alike = 1;
+    for (mango_idx j = 0; j < modes->d; j++)
+        alike &= modes->n[j] == a.count;
+    if (st >= 0 && a.count != m->n && !alike)
+        st = mgi_fail(err, MANGO_E_SHAPE,
+                      "%.200s: %td numbers, expected one for each of the %td levels of all "
+                      "modes, or of a mode", path, a.count, m->n);
+    for (mango_idx i = 0; st >= 0 && i < m->n; i++)
+        m->allowed[i] = v[i % a.count] != 0;
+    free(v);
+    mango_npy_free(&a);
+    return st;
+}
+
+mango_status mei_masks_read(mei_masks *m, const char *fix, const char *file,
+                            const mango_net *gen, mango_err *err)
+{
+    mango_space_info info;
+    MGI_TRY(mango_space_of(&m->space, gen, NULL, err));
+    MGI_TRY(mango_space_get(m->space, &info));
+    MGI_TRY(mango_space_facts(m->space, &m->facts));
+    m->n = 0;
+    for (mango_idx j = 0; j < info.modes.d; j++)
+        m->n += info.modes.n[j];
+    m->allowed = malloc((size_t)m->n);
+    if (!m->allowed)
+        return mgi_fail(err, MANGO_E_MEM, "no memory for %td levels", m->n);
+    memset(m->allowed, 1, (size_t)m->n);
+    m->facts.allowed = m->allowed;
+    if (file)
+        MGI_TRY(masks_file(m, file, &info.modes, err));
+    return fix ? masks_fix(m, fix, &info.modes, err) : MANGO_OK;
+}
+
+void mei_masks_free(mei_masks *m)
+{
+    mango_space_destroy(m->space);
+    free(m->allowed);
+    memset(m, 0, sizeof *m);
 }
 
 /* ---- elites ------------------------------------------------------------------- */

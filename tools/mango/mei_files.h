@@ -42,6 +42,17 @@ typedef struct mei_codes {
 mango_status mei_codes_read(mei_codes *c, const char *what, const mango_net *gen,
                             mango_err *err);
 void mei_codes_free(mei_codes *c);
+/* Levels that the codes may have: the facts of the space with masks. Zeros before. */
+typedef struct mei_masks {
+    mango_space *space;
+    mango_facts facts;
+    mango_idx n; /* levels of all modes */
+    unsigned char *allowed;
+} mei_masks;
+/* --fix and --allow, each may be NULL. Free is legal after a failure. */
+mango_status mei_masks_read(mei_masks *m, const char *fix, const char *file,
+                            const mango_net *gen, mango_err *err);
+void mei_masks_free(mei_masks *m);
 mango_status mei_save_elites(const mei_run *r, mango_err *err);
 
 #endif

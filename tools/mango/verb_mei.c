@@ -16,12 +16,18 @@ static const cli_doc mei_doc = {
     "costs\n"
     "none. The network sees the picture in 8 bits, so best.png holds exactly what it saw.\n"
     "Leaves in DIR: report.html, best.png, best.npy, codes.npy, elites.npy, elites.tsv,\n"
-    "scores.tsv, progress.gif, curve.svg, run.json, and journal.jsonl, which --resume goes on from, after ^C or kill "
-    "-9.\n"
+    "scores.tsv, progress.gif, curve.svg, run.json, and journal.jsonl, which --resume goes on\n"
+    "from, after ^C or kill -9.\n"
     "One process at a time writes a journal: a second one is refused.\n"
     "A query that --early-stop cuts is told to the optimizer, and noted in the journal, as\n"
     "missing (null): it learns from the elite alone, which is the same for R = 1. Such a\n"
-    "code costs a query again when it comes again.\n",
+    "code costs a query again when it comes again.\n"
+    "With --noise a query is a presentation, and every code that comes again is shown again.\n"
+    "The last 15% of the budget are a race: the 20 codes of the highest posterior means are\n"
+    "shown again, the better half of them again, and so on. What is reported is the mean of a\n"
+    "code's presentations but the first, by which it was chosen, with its standard error and\n"
+    "an interval of 95%. `true` in --json is the code's value without noise.\n"
+    "Real pictures to start with: mango encode --gen G --images X --out C.npy, then --start.\n",
     "  mango mei --gen sngan_cifar10 --net snn_conv_cifar10 --target spiking1:3 --budget 1000 "
     "--T 20 --out mei-3\n"
     "  mango mei --gen sngan_cifar10 --net snn_conv_cifar10 --target spiking1:3 --budget 5000 "
@@ -30,7 +36,8 @@ static const cli_doc mei_doc = {
     "--opt tt --out mei-17\n"};
 
 typedef struct mei_job {
-    const char *gen_name, *net_name, *fill, *target, *opt, *opt_set, *out, *noise, *start;
+    const char *gen_name, *net_name, *fill, *target, *opt, *opt_set, *out, *noise, *start,
+        *fix, *allow;
     int64_t budget, T, batch, k, k_top, k_gd, rank, memory, leaders, elites, apart,
         stagnate;
     double lr, stop_at, early, race, seconds;
@@ -40,6 +47,7 @@ typedef struct mei_job {
     mango_objective_options oo;
     mango_session_options so;
     mei_codes codes; /* to begin with */
+    mei_masks masks;
     mei_run run;
     mei_explain explain;
     char out_dir[512], journal[4096];
@@ -161,6 +169,10 @@ static mango_status mei_begin(mei_job *j, mango_err *err)
     MGI_TRY(mei_open(j, err));
     if (j->start)
         MGI_TRY(mei_codes_read(&j->codes, j->start, j->gen, err));
+    if (j->fix || j->allow) {
+        MGI_TRY(mei_masks_read(&j->masks, j->fix, j->allow, j->gen, err));
+        j->so.facts = &j->masks.facts;
+    }
     j->so.start = j->codes.I;
     j->so.n_start = j->codes.n;
     if (!j->out)
@@ -380,6 +392,7 @@ static void mei_end(mei_job *j)
     mei_explain_end(&j->explain);
     mango_search_destroy(j->search);
     mei_codes_free(&j->codes);
+    mei_masks_free(&j->masks);
     mango_net_destroy(j->net);
     mango_net_destroy(j->gen);
 }
@@ -443,6 +456,10 @@ int verb_mei(int argc, char **argv)
         {"--start", CLI_STR, &j.start, 0, 0, "CODES",
          "codes shown first: a .npy, as of mango encode, or another search's folder: its "
          "elites", 0},
+        {"--fix", CLI_STR, &j.fix, 0, 0, "J=L,..", "mode J has level L in every code", 0},
+        {"--allow", CLI_STR, &j.allow, 0, 0, "FILE",
+         "levels that codes may have: a .npy of 0 and 1, (modes,levels), or (levels) for all "
+         "modes", 0},
         {"--elites", CLI_INT, &j.elites, 1, 100000, "N",
          "codes in elites.npy at most (default 20)", 0},
         {"--apart", CLI_INT, &j.apart, 1, 1 << 20, "D",
