@@ -362,7 +362,8 @@ static mango_status session_memory(mango_session *s, const mango_idx *n, mango_e
 {
     mango_idx cells, wide, all;
     s->width = s->race > 0.0 ? MGI_MAX(s->cap, SESSION_WIDTH) : s->cap;
-    if (!mgi_mul(s->cap, s->d, &cells) || !mgi_mul(s->width, s->d, &wide) || !mgi_mul(s->ahead, s->d, &all))
+    if (!mgi_mul(s->cap, s->d, &cells) || !mgi_mul(s->width, s->d, &wide) ||
+        !mgi_mul(s->ahead, s->d, &all))
         return mgi_fail(err, MANGO_E_MEM, "session: a batch of %td codes is too large",
                         MGI_MAX(s->cap, s->ahead));
     s->told = mgi_new(&s->al, s->cap, sizeof *s->told);
