@@ -79,10 +79,10 @@ static mango_status constraint_masks(mgi_constraint *c, const unsigned char *all
     c->level = mgi_new(al, all + 1, sizeof *c->level);
     c->back = mgi_new(al, all, sizeof *c->back);
     c->masked = 1;
+    c->all = all;
     if (!c->few || !c->from || !c->to || !c->level || !c->back)
         return mgi_fail(err, MANGO_E_MEM, "optimizer: out of memory for the masks");
     c->to[0] = c->from[0] = 0;
-    c->to[c->d] = all;
     return constraint_levels(c, allowed, err);
 }
 
@@ -115,12 +115,11 @@ MGI_FN void mgi_constraint_free(mgi_constraint *c, const mango_alloc *al)
 {
     if (!c)
         return;
-    const mango_idx all = c->to ? c->to[c->d] : 0;
     mgi_del(al, c->n, c->d, sizeof *c->n);
     mgi_del(al, c->few, c->d, sizeof *c->few);
     mgi_del(al, c->from, c->d + 1, sizeof *c->from);
-    mgi_del(al, c->level, all + 1, sizeof *c->level);
-    mgi_del(al, c->back, all, sizeof *c->back);
+    mgi_del(al, c->level, c->all + 1, sizeof *c->level);
+    mgi_del(al, c->back, c->all, sizeof *c->back);
     mgi_del(al, c->to, c->d + 1, sizeof *c->to);
     mgi_del(al, c->look, c->look_rows * c->d, sizeof *c->look);
     mgi_del(al, c->I, c->rows * c->d, sizeof *c->I);

@@ -7,6 +7,7 @@
 
 typedef struct mgi_constraint {
     mango_idx d, *n;      /* (d) levels, all of them                                   */
+    mango_idx all;        /* of all modes                                              */
     int masked;           /* 1: the method's modes have the allowed levels alone:      */
     mango_idx *few;       /* (d) how many                                              */
     mango_idx *from, *level; /* (d+1), (from[d]) level[from[j] + i]: number i of mode j */
