@@ -41,13 +41,13 @@ typedef struct mei_job {
     int64_t budget, T, batch, k, k_top, k_gd, rank, memory, leaders, elites, apart,
         stagnate;
     double lr, stop_at, early, race, seconds;
+    mei_masks masks;
     int resume, minimize, half, int8;
     mango_net *gen, *net;
     mango_search *search;
     mango_objective_options oo;
     mango_session_options so;
     mei_codes codes; /* to begin with */
-    mei_masks masks;
     mei_run run;
     mei_explain explain;
     char out_dir[512], journal[4096];
@@ -308,10 +308,14 @@ static void mei_tell_noise(mei_job *j, cli *c)
     mango_estimate e;
     if (mango_session_found(j->run.session, &e) < 0)
         return;
-    cli_print(c,
+    if (!mgi_is_finite(e.se))
+        cli_print(c, "the best was shown %td times: too few to say how sure it is\n", e.n);
+    else
+        cli_print(c,
               "the best was shown %td times: mean %.6g, standard error %.3g, 95%% from %.6g "
-              "to %.6g\nwithout noise it gives %.6g (evaluated beyond the budget)\n",
-              e.n, e.again, e.se, e.lo, e.hi, j->run.truth);
+              "to %.6g\n",
+              e.n, e.again, e.se, e.lo, e.hi);
+    cli_print(c, "without noise it gives %.6g (evaluated beyond the budget)\n", j->run.truth);
 }
 
 static void mei_tell(mei_job *j, cli *c)
