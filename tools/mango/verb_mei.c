@@ -19,6 +19,8 @@ static const cli_doc mei_doc = {
     "scores.tsv, progress.gif, curve.svg, run.json, and journal.jsonl, which --resume goes on\n"
     "from, after ^C or kill -9.\n"
     "One process at a time writes a journal: a second one is refused.\n"
+    "It ends with exit code 0 at its budget, at --stop-at, --stagnate or --time: `state` in\n"
+    "run.json says which; with 130 after ^C. --resume goes on from any of them.\n"
     "A query that --early-stop cuts is told to the optimizer, and noted in the journal, as\n"
     "missing (null): it learns from the elite alone, which is the same for R = 1. Such a\n"
     "code costs a query again when it comes again.\n"
