@@ -407,6 +407,67 @@ static void t_gab_noise(void)
     mango_opt_destroy(p);
 }
 
+/* A search that stalls starts anew; its best codes come back when the second stalls. */
+static void t_gab_islands(void)
+{
+    enum { SEVEN = 7 };
+    mango_idx n[64], I[10 * 64], fresh = 0, back = 0;
+    mango_facts f;
+    for (int j = 0; j < 64; j++)
+        n[j] = 32;
+    const mango_modes m = {64, n};
+    mango_facts_defaults(&f);
+    mango_opt *p = t_gab_new("ga-blocks", "stall=50,start=10,mutation=0", &m, &f, 7);
+    for (int round = 0; round < 20; round++) { /* the more sevens the better, until none */
+        mango_idx K = 10, sevens = 0;
+        double y[10];
+        T_STATUS(mango_opt_ask(p, 10, &K, I), MANGO_OK);
+        for (mango_idx i = 0; i < 10 * 64; i++)
+            sevens += I[i] == SEVEN;
+        for (mango_idx k = 0; k < 10; k++)
+            y[k] = round == 0 ? (double)k + 1.0 : round < 7 ? 0.0 : 0.5;
+        if (round == 0) /* the first island's best is a code of sevens */
+            for (mango_idx j = 0; j < 64; j++)
+                I[9 * 64 + j] = SEVEN;
+        T_STATUS(mango_opt_tell(p, K, I, y), MANGO_OK);
+        fresh += round == 6 && sevens < 60;
+        back += round > 12 && sevens > 100;
+    }
+    T_EQ(fresh, 1);
+    T_CHECK(back > 0);
+    mango_opt_destroy(p);
+}
+
+/* The hall keeps the best sixteen of all that were sent, each code once. */
+static void t_gab_hall(void)
+{
+    const mango_alloc al = mgi_alloc_get(NULL);
+    mgi_islands s;
+    mgi_population p;
+    T_STATUS(mgi_population_create(&p, 1, 16, &al), MANGO_OK);
+    T_STATUS(mgi_islands_create(&s, 1, 3, &al), MANGO_OK);
+    for (mango_idx island = 0; island < 8; island++) {
+        mgi_population_clear(&p);
+        for (mango_idx i = 0; i < 6; i++) {
+            const mango_idx I[1] = {10 * island + i};
+            const mango_told t = t_gab_told(I, (double)(20 * (island % 6) - i), 0.0, 0);
+            mgi_islands_watch(&s, &t);
+            mgi_population_tell(&p, &t);
+        }
+        T_EQ(s.quiet, 3);
+        if (island > 0)
+            T_EQ(mgi_islands_next(&s, &p), MGI_ISLANDS_JOIN);
+        s.quiet = 3;
+        T_EQ(mgi_islands_next(&s, &p), MGI_ISLANDS_NEW);
+        T_EQ(mgi_islands_next(&s, &p), MGI_ISLANDS_STAY);
+    }
+    T_CHECK(s.n == 16 && s.number == 8);
+    for (mango_idx i = 0; i < s.n; i++)
+        T_CHECK(s.told[i].y >= 37.0 && s.told[i].I == s.code + i);
+    mgi_islands_free(&s, &al);
+    mgi_population_free(&p, &al);
+}
+
 /* One code, one mode, a space smaller than a batch, real modes, grids of one row, classes. */
 static void t_gab_odd(void)
 {
@@ -479,6 +540,8 @@ void t_ga_blocks(void)
     T_CASE(t_gab_references);
     T_CASE(t_gab_bits);
     T_CASE(t_gab_noise);
+    T_CASE(t_gab_islands);
+    T_CASE(t_gab_hall);
     T_CASE(t_gab_odd);
     T_CASE(t_gab_memory);
 }

@@ -7,10 +7,12 @@
  *       Under noise codes are ranked by their posterior mean: with m and s^2 the mean and
  *       the variance of the true values, v the variance of one presentation, n of them,
  *             m + s^2/(s^2 + v/n) (y - m)                                              (3)
+ * A search that stalls begins a new island (islands.h).
  * Source: (1) Whitley, "The GENITOR algorithm and selection pressure", 1989; (3) James,
  * Stein, "Estimation with quadratic loss", 1961 (shrinkage).
  * SPDX-License-Identifier: MIT */
 #include "breed.h"
+#include "islands.h"
 
 #define GAB_RNG 0x47414201u
 #define GAB_ORDER 0x47414202u
@@ -23,6 +25,8 @@ static const mango_opt_spec gab_option[] = {
      NULL, NULL},
     {"mutation", "highest share of the levels that mutate", MANGO_OPT_REAL, 0, 1, 0.04, 0,
      NULL, NULL},
+    {"stall", "values without a better one before a new island; 0: never", MANGO_OPT_INT, 0,
+     1 << 30, 1000, 0, NULL, NULL},
     {"references", "1: use the reference codes", MANGO_OPT_FLAG, 0, 1, 1, 0, NULL, NULL},
 };
 
@@ -30,10 +34,12 @@ typedef struct mgi_gab {
     mgi_cross cross;
     mgi_population pop;
     mgi_breed breed;
+    mgi_islands islands;
     mango_idx parents, start;
     mango_idx n_codes;        /* reference codes that are used, */
     mango_idx *order;         /* (n_codes) in random order      */
-    mango_idx begun;          /* proposals since the start      */
+    mango_idx taken;          /* of them, so far                */
+    mango_idx begun;          /* proposals of this island       */
     mgi_descent *how;         /* (batch) of the last ask        */
 } mgi_gab;
 
@@ -91,13 +97,12 @@ static void gab_parents_noisy(mgi_gab *g)
 
 /* ---- ask, tell ---------------------------------------------------------------- */
 
-/* Proposal number i since the start: a reference code, or drawn, that is not known. */
-static void gab_first(mango_opt *o, mango_rng *rng, mango_idx i, mango_idx *I,
-                      mgi_descent *how)
+/* A proposal without parents: the next reference code, or a drawn one. */
+static void gab_first(mango_opt *o, mango_rng *rng, mango_idx *I, mgi_descent *how)
 {
-    const mgi_gab *g = o->state;
-    if (i < g->n_codes) {
-        const mgi_descent from = {.how = MGI_BREED_REFERENCE, .a = g->order[i]};
+    mgi_gab *g = o->state;
+    if (g->taken < g->n_codes) {
+        const mgi_descent from = {.how = MGI_BREED_REFERENCE, .a = g->order[g->taken++]};
         memcpy(I, o->facts.codes + from.a * o->d, (size_t)o->d * sizeof *I);
         *how = from;
         return;
@@ -105,10 +110,23 @@ static void gab_first(mango_opt *o, mango_rng *rng, mango_idx i, mango_idx *I,
     mgi_breed_draw(o, rng, I, how);
 }
 
+/* The turns of islands.h. */
+static void gab_turn(mgi_gab *g)
+{
+    const mgi_islands_turn turn = mgi_islands_next(&g->islands, &g->pop);
+    for (mango_idx i = 0; turn == MGI_ISLANDS_JOIN && i < g->islands.n; i++)
+        (void)mgi_population_tell(&g->pop, g->islands.told + i);
+    if (turn != MGI_ISLANDS_NEW)
+        return;
+    mgi_population_clear(&g->pop);
+    g->begun = 0;
+}
+
 static mango_status gab_ask(mango_opt *o, mango_idx cap, mango_idx *K, mango_idx *I)
 {
     mgi_gab *g = o->state;
     *K = mgi_opt_wanted(o->batch, cap, *K);
+    gab_turn(g);
     if (o->facts.noisy && g->pop.n > 0)
         gab_parents_noisy(g);
     else
@@ -118,7 +136,7 @@ static mango_status gab_ask(mango_opt *o, mango_idx cap, mango_idx *K, mango_idx
         mgi_descent how;
         mango_rng_init(&rng, o->seed, GAB_RNG, o->asked + (uint64_t)k);
         if (g->pop.n < 2 || (g->begun < g->start && g->pop.n < g->start))
-            gab_first(o, &rng, g->begun, I + k * o->d, &how);
+            gab_first(o, &rng, I + k * o->d, &how);
         else
             mgi_breed_child(&g->breed, &g->cross, &g->pop, &rng, I + k * o->d, &how);
         g->begun++;
@@ -134,6 +152,7 @@ static void gab_tell(mango_opt *o, const mgi_tells *t)
     mgi_gab *g = o->state;
     for (mango_idx k = 0; k < t->n; k++) {
         const mango_told told = mgi_told_at(t, k);
+        mgi_islands_watch(&g->islands, &told);
         (void)mgi_population_tell(&g->pop, &told);
     }
 }
@@ -170,7 +189,8 @@ static void gab_restart(mango_opt *o, uint64_t epoch)
     mango_rng_init(&rng, o->seed, GAB_ORDER, epoch);
     mango_rng_perm(&rng, g->n_codes, g->order);
     mgi_population_clear(&g->pop);
-    g->begun = 0;
+    mgi_islands_clear(&g->islands);
+    g->begun = g->taken = 0;
 }
 
 static void gab_destroy(mango_opt *o)
@@ -180,6 +200,7 @@ static void gab_destroy(mango_opt *o)
         return;
     mgi_cross_free(&g->cross, &o->al);
     mgi_population_free(&g->pop, &o->al);
+    mgi_islands_free(&g->islands, &o->al);
     mgi_del(&o->al, g->order, g->n_codes, sizeof *g->order);
     mgi_del(&o->al, g->how, o->batch, sizeof *g->how);
     mgi_del(&o->al, g, 1, sizeof *g);
@@ -198,6 +219,7 @@ static mango_status gab_build(mango_opt *o)
     g->how = mgi_new(&o->al, o->batch, sizeof *g->how);
     MGI_TRY(mgi_cross_init(&g->cross, o));
     MGI_TRY(mgi_population_create(&g->pop, o->d, 4 * g->parents, &o->al));
+    MGI_TRY(mgi_islands_create(&g->islands, o->d, mgi_opt_int(o, "stall"), &o->al));
     return g->order && g->how ? MANGO_OK : MANGO_E_MEM;
 }
 

@@ -9,12 +9,14 @@
  * tell: a ranked population of at most `points`, the best half and the newest          (3)
  *       x = numbers of a code (texture.h), y = normal scores, f ~ GP (gp.h), its setting
  *       by the evidence; under noise parents are ranked by mean(x), not by their luck   (4)
+ * A search that stalls begins a new island (islands.h).
  * Source: (2) Srinivas, Krause, Kakade, Seeger, "Gaussian process optimization in the bandit
  * setting", 2010, with random weights; screening: Jin, "Surrogate-assisted evolutionary
  * computation", 2011.
  * SPDX-License-Identifier: MIT */
 #include "../base/real.h"
 #include "breed.h"
+#include "islands.h"
 #include "refs.h"
 
 #define GPC_RNG_PICK 0x47504301u
@@ -27,7 +29,7 @@ static const mango_opt_spec gpc_option[] = {
     {"first", "reference codes at random", MANGO_OPT_INT, 0, 1 << 20, 20, 0, NULL, NULL},
     {"chosen", "reference codes chosen by the model", MANGO_OPT_INT, 0, 1 << 20, 20, 0, NULL,
      NULL},
-    {"start", "codes drawn where there are no reference codes", MANGO_OPT_INT, 2, 1 << 20, 30, 0,
+    {"start", "codes drawn without reference codes", MANGO_OPT_INT, 2, 1 << 20, 30, 0,
      NULL, NULL},
     {"pool", "children screened for a batch", MANGO_OPT_INT, 1, 1 << 16, 96, 0, NULL, NULL},
     {"points", "values the model keeps: the best and the newest", MANGO_OPT_INT, 16, 1 << 13,
@@ -40,6 +42,8 @@ static const mango_opt_spec gpc_option[] = {
     {"beta", "optimism", MANGO_OPT_REAL, 0, 100, 0.6, 0, NULL, NULL},
     {"random", "share of the proposals that is not screened", MANGO_OPT_REAL, 0, 1, 0.1, 0,
      NULL, NULL},
+    {"stall", "values without a better one before a new island; 0: never", MANGO_OPT_INT, 0,
+     1 << 30, 1000, 0, NULL, NULL},
     {"references", "1: use the reference codes", MANGO_OPT_FLAG, 0, 1, 1, 0, NULL, NULL},
 };
 
@@ -57,6 +61,7 @@ typedef struct gpc_why {
 typedef struct mgi_gpc {
     mgi_cross cross;
     mgi_population pop;
+    mgi_islands islands;
     mgi_breed breed;
     mgi_texture tex;
     mgi_refs refs;
@@ -74,7 +79,7 @@ typedef struct mgi_gpc {
     unsigned char *used;        /* (pool)                                             */
     mango_idx left, given;      /* children not used; proposals from this pool        */
     uint64_t pools;             /* so far: the stream of the next                     */
-    mango_idx begun;            /* proposals since the start                          */
+    mango_idx begun;            /* proposals of this island                           */
     gpc_why why[GPC_WHYS];
 } mgi_gpc;
 
@@ -216,6 +221,63 @@ static void gpc_pool(mango_opt *o)
     g->pools++;
 }
 
+/* ---- tell --------------------------------------------------------------------------- */
+
+/* One value into the population; a member that is new has no row yet. */
+static void gpc_told(mgi_gpc *g, const mango_told *t)
+{
+    const uint64_t before = g->pop.told;
+    const mango_idx p = mgi_population_tell(&g->pop, t);
+    if (p < 0 || g->pop.told == before)
+        return;
+    if (g->row[p] >= 0)
+        g->place[g->row[p]] = -1; /* the member whose place this was is gone */
+    g->row[p] = -1;
+}
+
+static void gpc_tell(mango_opt *o, const mgi_tells *t)
+{
+    mgi_gpc *g = o->state;
+    for (mango_idx k = 0; k < t->n; k++) {
+        const mango_told told = mgi_told_at(t, k);
+        mgi_islands_watch(&g->islands, &told);
+        gpc_told(g, &told);
+        if (!mgi_is_nan(told.y))
+            mgi_refs_tell(&g->refs, &told);
+    }
+}
+
+/* A population without members, a model without points. */
+static void gpc_empty(mgi_gpc *g)
+{
+    mgi_population_clear(&g->pop);
+    if (g->dim > 0)
+        mgi_gp_keep(&g->gp, 0, NULL);
+    for (mango_idx i = 0; i < g->pop.cap; i++)
+        g->row[i] = -1;
+    g->left = g->given = g->begun = g->next = 0;
+    g->taken = 0;
+}
+
+/* The turns of islands.h. */
+static void gpc_turn(mgi_gpc *g)
+{
+    const mgi_islands_turn turn = mgi_islands_next(&g->islands, &g->pop);
+    for (mango_idx i = 0; turn == MGI_ISLANDS_JOIN && i < g->islands.n; i++)
+        gpc_told(g, g->islands.told + i);
+    if (turn == MGI_ISLANDS_NEW)
+        gpc_empty(g);
+}
+
+static void gpc_restart(mango_opt *o, uint64_t epoch)
+{
+    mgi_gpc *g = o->state;
+    (void)epoch; /* the streams of the proposals and pools go on */
+    gpc_empty(g);
+    mgi_islands_clear(&g->islands);
+    mgi_refs_restart(&g->refs);
+}
+
 /* ---- ask -------------------------------------------------------------------------- */
 
 /* (2) among what is left; u >= 0: at random by it. */
@@ -253,7 +315,7 @@ static void gpc_pick(mango_opt *o, mango_rng *rng, mango_idx *I, gpc_why *why)
     *why = w;
 }
 
-/* (1): proposal number g->begun since the start. */
+/* (1): proposal number g->begun of the island; a later island begins with chosen ones. */
 static void gpc_first(mango_opt *o, mango_rng *rng, mango_idx *I, gpc_why *why)
 {
     mgi_gpc *g = o->state;
@@ -263,7 +325,7 @@ static void gpc_first(mango_opt *o, mango_rng *rng, mango_idx *I, gpc_why *why)
         mgi_breed_draw(o, rng, I, &why->from);
         return;
     }
-    if (g->begun >= mgi_opt_int(o, "first"))
+    if (g->begun >= mgi_opt_int(o, "first") || g->islands.number > 0)
         why->beta = -mgi_log(1.0 - mango_rng_uniform(rng)) * mgi_opt_real(o, "beta");
     const mango_idx i = mgi_refs_next(&g->refs, why->beta);
     why->from.how = MGI_BREED_REFERENCE;
@@ -285,6 +347,7 @@ static mango_status gpc_ask(mango_opt *o, mango_idx cap, mango_idx *K, mango_idx
     mgi_gpc *g = o->state;
     const mango_idx start = gpc_start(o, g);
     *K = mgi_opt_wanted(o->batch, cap, *K);
+    gpc_turn(g);
     for (mango_idx k = 0; k < *K; k++, g->begun++) {
         gpc_why why;
         mango_rng rng;
@@ -298,40 +361,6 @@ static mango_status gpc_ask(mango_opt *o, mango_idx cap, mango_idx *K, mango_idx
             g->why[k] = why;
     }
     return MANGO_OK;
-}
-
-/* ---- tell --------------------------------------------------------------------------- */
-
-static void gpc_tell(mango_opt *o, const mgi_tells *t)
-{
-    mgi_gpc *g = o->state;
-    for (mango_idx k = 0; k < t->n; k++) {
-        const mango_told told = mgi_told_at(t, k);
-        const uint64_t before = g->pop.told;
-        const mango_idx p = mgi_population_tell(&g->pop, &told);
-        if (p < 0)
-            continue;
-        mgi_refs_tell(&g->refs, &told);
-        if (g->pop.told == before)
-            continue;
-        if (g->row[p] >= 0)
-            g->place[g->row[p]] = -1; /* the member whose place this was is gone */
-        g->row[p] = -1;
-    }
-}
-
-static void gpc_restart(mango_opt *o, uint64_t epoch)
-{
-    mgi_gpc *g = o->state;
-    (void)epoch; /* the streams of the proposals and pools go on */
-    mgi_population_clear(&g->pop);
-    if (g->dim > 0)
-        mgi_gp_keep(&g->gp, 0, NULL);
-    for (mango_idx i = 0; i < g->pop.cap; i++)
-        g->row[i] = -1;
-    g->left = g->given = g->begun = g->next = 0;
-    g->taken = 0;
-    mgi_refs_restart(&g->refs);
 }
 
 /* ---- for people ---------------------------------------------------------------------- */
@@ -380,6 +409,7 @@ static void gpc_destroy(mango_opt *o)
     mgi_texture_free(&g->tex, &o->al);
     mgi_cross_free(&g->cross, &o->al);
     mgi_population_free(&g->pop, &o->al);
+    mgi_islands_free(&g->islands, &o->al);
     mgi_del(&o->al, g->row, points, sizeof *g->row);
     mgi_del(&o->al, g->place, points, sizeof *g->place);
     mgi_del(&o->al, g->order, points, sizeof *g->order);
@@ -424,6 +454,7 @@ static mango_status gpc_build(mango_opt *o)
     o->batch = mgi_opt_int(o, "k");
     MGI_TRY(mgi_cross_init(&g->cross, o));
     MGI_TRY(mgi_population_create(&g->pop, o->d, mgi_opt_int(o, "points"), &o->al));
+    MGI_TRY(mgi_islands_create(&g->islands, o->d, mgi_opt_int(o, "stall"), &o->al));
     MGI_TRY(mgi_texture_init(&g->tex, o));
     MGI_TRY(mgi_refs_init(&g->refs, o, &g->tex, mgi_opt_int(o, "references") != 0));
     g->dim = g->tex.dim;
