@@ -230,6 +230,7 @@ static void t_gpc_screens(void)
     const double names = t_gpc_score("gp-codes", "", &s, 300, 0.0);
     s.f.H = s.f.W = 0; /* no grid */
     const double flat = t_gpc_score("gp-codes", "", &s, 300, 0.0);
+    T_CHECK(gp > ga + 0.05 && ga > random + 0.05);
     T_CHECK(noisy > noisy_ga && noisy > random + 0.1);
     T_CHECK(names > random + 0.05 && flat > random + 0.05);
 }
