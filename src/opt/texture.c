@@ -12,6 +12,7 @@
 #define TEX_SAMPLE 200    /* codes that sizes and means come from */
 #define TEX_LENGTH 1.0    /* of the kernel of patches             */
 #define TEX_TURN 6.283185307179586
+#define TEX_HELD 60       /* waves of at most 512 in 16 bits      */
 
 enum { TEX_RNG_LEVEL, TEX_RNG_WAVE, TEX_RNG_SAMPLE = TEX_RNG_WAVE + 2 };
 
@@ -103,6 +104,13 @@ static void tex_names(mgi_texture *t)
 
 /* ---- (2) the tables ------------------------------------------------------------ */
 
+/* s turns, without the whole ones, in 2^-16. */
+static uint16_t tex_turn(double s)
+{
+    const double part = s - floor(s);
+    return (uint16_t)((uint32_t)(part * 65536.0) & 0xffffu);
+}
+
 static mango_status tex_waves(mgi_waves *p, const mgi_texture *t, mango_idx side, mango_idx n,
                               uint32_t purpose, const mango_alloc *al)
 {
@@ -127,81 +135,99 @@ static mango_status tex_waves(mgi_waves *p, const mgi_texture *t, mango_idx side
                 double s = o == 0 ? b : 0.0;
                 for (mango_idx c = 0; c < t->q; c++)
                     s += w[c] * (double)t->e[i * t->q + c];
-                p->row[(o * p->levels + i) * n + a] = (float)s;
+                p->row[(o * p->levels + i) * n + a] = tex_turn(s);
             }
         }
     }
     return MANGO_OK;
 }
 
-/* wave(t) = 8 t - 16 t |t| of t less the nearest whole number: within .06 of the sine. */
-static inline float tex_wave(float t)
+/* wave(t) = 8 t - 16 t |t| of t less the nearest whole number, within .06 of the sine; here
+ * 1 is 512, and what is negative is its two's complement. */
+static inline uint16_t tex_wave(uint16_t turn)
 {
-    const float r = t - ((t + 12582912.0f) - 12582912.0f);
-    return 8.0f * r - 16.0f * r * (r < 0.0f ? -r : r);
+    const uint16_t sign = (uint16_t)(0 - (turn >> 15));     /* all ones: t < 0 */
+    const uint16_t t = (uint16_t)(turn ^ sign);             /* |t|, 2^-16 turns */
+    const uint16_t rest = (uint16_t)(0x7fff - t);           /* 1/2 - |t|       */
+    const uint16_t wave = (uint16_t)((uint32_t)t * rest >> 16);
+    return (uint16_t)((wave >> 3 ^ sign) - sign);
 }
 
-/* sum (n) += wave of (2) for the patch at row y, column x. */
+/* sum (n) += the waves of the patch whose first cell is I[0]. */
 static inline void tex_patch(const mgi_waves *p, mango_idx W, const mango_idx *I, mango_idx n,
-                             float *restrict s, float *restrict sum)
+                             uint16_t *restrict s, uint16_t *restrict sum)
 {
     for (mango_idx o = 0; o < p->h * p->w; o++) {
         const mango_idx level = I[o / p->w * W + o % p->w];
-        const float *row = p->row + (o * p->levels + level) * n;
+        const uint16_t *row = p->row + (o * p->levels + level) * n;
         for (mango_idx a = 0; a < n; a++)
-            s[a] = o == 0 ? row[a] : s[a] + row[a];                             /* (2) */
+            s[a] = (uint16_t)(o == 0 ? row[a] : s[a] + row[a]);                 /* (2) */
     }
     for (mango_idx a = 0; a < n; a++)
-        sum[a] += tex_wave(s[a]);                                               /* (3) */
+        sum[a] = (uint16_t)(sum[a] + tex_wave(s[a]));                           /* (3) */
 }
 
-/* ---- the parts of a code --------------------------------------------------------- */
-
-static void tex_mean(mango_idx n, mango_idx of, float *x)
+/* x (n) += sums, which become 0. */
+static inline void tex_flush(mango_idx n, uint16_t *sum, float *x)
 {
-    const float r = 1.0f / (float)of;
+    for (mango_idx a = 0; a < n; a++) {
+        x[a] += (float)((int32_t)(sum[a] ^ 0x8000u) - 0x8000);
+        sum[a] = 0;
+    }
+}
+
+/* x (n), zeros: the mean wave over the patches that begin in a box. */
+static inline void tex_box(const mgi_waves *p, mango_idx W, const mango_idx *I, mango_idx n,
+                           const mango_idx *box, float *x)
+{
+    uint16_t s[MGI_TEXTURE_A], sum[MGI_TEXTURE_A] = {0};
+    mango_idx held = 0;
+    for (mango_idx y = box[0]; y < box[0] + box[2]; y++)
+        for (mango_idx u = box[1]; u < box[1] + box[3]; u++) {
+            tex_patch(p, W, I + y * W + u, n, s, sum);
+            if (++held < TEX_HELD)
+                continue;
+            tex_flush(n, sum, x);
+            held = 0;
+        }
+    tex_flush(n, sum, x);
+    const float r = 1.0f / (512.0f * (float)(box[2] * box[3]));
     for (mango_idx a = 0; a < n; a++)
         x[a] *= r;
 }
 
+/* ---- the parts of a code --------------------------------------------------------- */
+
 /* x (A): (3). */
 static void tex_texture(const mgi_texture *t, const mango_idx *I, float *x)
 {
-    float s[MGI_TEXTURE_A];
     const mgi_waves *p = &t->wide;
-    const mango_idx rows = t->H - p->h + 1, cols = t->W - p->w + 1;
-    for (mango_idx y = 0; y < rows; y++)
-        for (mango_idx u = 0; u < cols; u++)
-            tex_patch(p, t->W, I + y * t->W + u, MGI_TEXTURE_A, s, x);
-    tex_mean(MGI_TEXTURE_A, rows * cols, x);
+    const mango_idx box[4] = {0, 0, t->H - p->h + 1, t->W - p->w + 1};
+    tex_box(p, t->W, I, MGI_TEXTURE_A, box, x);
 }
 
 /* x (4,B): (4). The quarters of an odd number of places share the middle ones. */
 static void tex_layout(const mgi_texture *t, const mango_idx *I, float *x)
 {
-    float s[MGI_TEXTURE_B];
     const mgi_waves *p = &t->small;
     const mango_idx rows = t->H - p->h + 1, cols = t->W - p->w + 1;
     const mango_idx h = (rows + 1) / 2, w = (cols + 1) / 2;
     for (mango_idx q = 0; q < 4; q++) {
-        const mango_idx y0 = q / 2 * (rows - h), u0 = q % 2 * (cols - w);
-        for (mango_idx y = y0; y < y0 + h; y++)
-            for (mango_idx u = u0; u < u0 + w; u++)
-                tex_patch(p, t->W, I + y * t->W + u, MGI_TEXTURE_B, s, x + q * MGI_TEXTURE_B);
-        tex_mean(MGI_TEXTURE_B, h * w, x + q * MGI_TEXTURE_B);
+        const mango_idx box[4] = {q / 2 * (rows - h), q % 2 * (cols - w), h, w};
+        tex_box(p, t->W, I, MGI_TEXTURE_B, box, x + q * MGI_TEXTURE_B);
     }
 }
 
-/* x (fields, q): (5). */
+/* x (fields, each): (5). */
 static void tex_cells(const mgi_texture *t, const mango_idx *I, float *x)
 {
-    const float each = (float)(t->fields_h * t->fields_w) / (float)(t->H * t->W);
+    const float part = (float)(t->fields_h * t->fields_w) / (float)(t->H * t->W);
     for (mango_idx y = 0; y < t->H; y++)
         for (mango_idx u = 0; u < t->W; u++) {
             const mango_idx at = y * t->fields_h / t->H * t->fields_w + u * t->fields_w / t->W;
             const float *e = t->e + I[y * t->W + u] * t->q;
-            for (mango_idx c = 0; c < t->q; c++)
-                x[at * t->q + c] += e[c] * each;
+            for (mango_idx c = 0; c < t->each; c++)
+                x[at * t->each + c] += e[c] * part;
         }
 }
 
@@ -316,7 +342,8 @@ static mango_status tex_grid(mgi_texture *t, const mango_opt *o)
     t->fields_w = MGI_MIN(MGI_TEXTURE_FIELDS, t->W);
     t->part[0] = MGI_TEXTURE_A;
     t->part[1] = 4 * MGI_TEXTURE_B;
-    t->part[2] = t->fields_h * t->fields_w * t->q;
+    t->each = MGI_MIN(MGI_TEXTURE_C, t->q);
+    t->part[2] = t->fields_h * t->fields_w * t->each;
     t->e = mgi_new(&o->al, t->levels * t->q, sizeof *t->e);
     if (!t->e)
         return MANGO_E_MEM;
@@ -360,11 +387,13 @@ MGI_FN mango_status mgi_texture_init(mgi_texture *t, const mango_opt *o)
 MGI_FN void mgi_texture_free(mgi_texture *t, const mango_alloc *al)
 {
     mgi_del(al, t->e, t->levels * t->q, sizeof *t->e);
-    mgi_del(al, t->wide.row, t->wide.h * t->wide.w * t->wide.levels * t->wide.n, sizeof(float));
+    mgi_del(al, t->wide.row, t->wide.h * t->wide.w * t->wide.levels * t->wide.n,
+            sizeof(uint16_t));
     mgi_del(al, t->small.row, t->small.h * t->small.w * t->small.levels * t->small.n,
-            sizeof(float));
+            sizeof(uint16_t));
     mgi_del(al, t->mean, t->dim, sizeof *t->mean);
-    t->e = t->wide.row = t->small.row = t->mean = NULL;
+    t->wide.row = t->small.row = NULL;
+    t->e = t->mean = NULL;
 }
 
 #undef TEX_RNG
@@ -374,3 +403,4 @@ MGI_FN void mgi_texture_free(mgi_texture *t, const mango_alloc *al)
 #undef TEX_SAMPLE
 #undef TEX_LENGTH
 #undef TEX_TURN
+#undef TEX_HELD
