@@ -511,7 +511,7 @@ typedef struct mango_search mango_search;
  *   target    in  see mango_target
  *   oo        in  of the objective; elite MANGO_ELITE_AUTO: early stop. NULL: defaults
  *   so        in  of the session; facts NULL: those of the space, ahead 0: as suits;
- *                 notes are added to the search's own. NULL: those of "tt-b"
+ *                 notes are added to the search's own. NULL: those of "auto"
  * Returns  what mango_objective_create and mango_session_create return. */
 MANGO_API mango_status mango_search_create(mango_search **s, const mango_net *gen,
                                            const mango_net *net, const char *target,

@@ -3,7 +3,7 @@
 #include "../base/text.h"
 #include "objective.h"
 
-#define SEARCH_OPT "tt-b"
+#define SEARCH_OPT "auto"
 #define SEARCH_NOTES 32
 #define SEARCH_BATCH 4096 /* a race holds a whole batch, up to this */
 

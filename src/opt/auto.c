@@ -3,7 +3,7 @@
  *     a grid of codes          gp-codes: reference codes, crossover, a surrogate
  *     latents drawn from N     gp-latent beside sep-cma
  *     anything else            gp-modes beside one-plus-one;
- *                              real intervals: one-plus-one
+ *                              real intervals: sep-cma beside one-plus-one
  *
  * The first part of a row proposes alone until `alone` values are known: a bandit that has
  * seen nothing would share evenly, and a surrogate is best when little is known. From then
@@ -73,9 +73,9 @@ static int auto_fits_all(const mango_opt *o, const mango_facts *f)
 }
 
 static const mgi_auto_row auto_row[] = {
-    {auto_fits_grid, 1, {{"tt-b", NULL, 1}}},
-    {auto_fits_latent, 1, {{"tt-b", NULL, 1}}},
-    {auto_fits_real, 1, {{"one-plus-one", NULL, 1}}},
+    {auto_fits_grid, 1, {{"gp-codes", NULL, 1}}},
+    {auto_fits_latent, 2, {{"gp-latent", NULL, 1}, {"sep-cma", NULL, 1}}},
+    {auto_fits_real, 2, {{"sep-cma", NULL, 1}, {"one-plus-one", NULL, 1}}},
     {auto_fits_all, 2, {{"gp-modes", NULL, 1}, {"one-plus-one", NULL, 1}}},
 };
 

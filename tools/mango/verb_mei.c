@@ -411,7 +411,7 @@ int verb_mei(int argc, char **argv)
     memset(&j, 0, sizeof j);
     j.c = &c;
     j.budget = 1000;
-    j.opt = "tt-b";
+    j.opt = "auto";
     j.stop_at = NAN;
     j.race = -1;
     j.elites = 20;
