@@ -22,7 +22,7 @@ static void t_opt_tool_help(void)
         }
     }
     T_CHECK(strstr(list.out, "k=25,k_top=5,k_gd=1,lr=0.05,r=5,quantized=1") != NULL);
-    T_CHECK(strstr(list.out, "ours is quantized, the paper's is not") != NULL);
+    T_CHECK(strstr(list.out, "the paper's TT exactly as published") != NULL);
     t_ran_free(&help);
     t_ran_free(&list);
     t_tool_refuses("info --presets x", 2, "without a FILE");
