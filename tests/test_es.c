@@ -271,6 +271,42 @@ static void t_es_latent(void)
     }
 }
 
+/* Where values are noisy every k-th proposal is the mean, once there is one: it stands in
+ * the middle of the others. The others are those of a search without noise. */
+static void t_es_mean(void)
+{
+    enum { D = 100, K = 10 };
+    for (int i = 0; i < MGI_COUNT(t_es_preset); i++) {
+        static mango_idx n[D], a[K * D], b[K * D];
+        const mango_modes m = t_rig_modes(n, D, 1000);
+        mango_facts f;
+        T_STATUS(mango_facts_defaults(&f), MANGO_OK);
+        mango_opt *q = t_rig_new(t_es_preset[i], &m, &f, "k=10,sigma=0.5", 5);
+        f.noisy = 1;
+        mango_opt *p = t_rig_new(t_es_preset[i], &m, &f, "k=10,sigma=0.5", 5);
+        for (int g = 0; g < 2; g++)
+            for (int k = 0; k < K; k++) {
+                const uint64_t x = t_rig_ask(p, a + k * D), y = t_rig_ask(q, b + k * D);
+                T_EQ(memcmp(a + k * D, b + k * D, D * sizeof *a) == 0, g == 0 || k > 0);
+                if (g > 0)
+                    continue;
+                t_rig_tell(p, x, a + k * D, (double)a[k * D]);
+                t_rig_tell(q, y, b + k * D, (double)b[k * D]);
+            }
+        double off[2] = {0.0, 0.0};
+        for (int j = 0; j < D; j++) {
+            double middle = 0.0;
+            for (int k = 2; k < K; k++)
+                middle += (double)a[k * D + j] / (K - 2);
+            for (int k = 0; k < 2; k++)
+                off[k] += fabs((double)a[k * D + j] - middle) / D;
+        }
+        T_CHECK(off[0] < 0.6 * off[1]); /* 1/3 is expected: sqrt(1/8)/sqrt(1 + 1/8) */
+        mango_opt_destroy(p);
+        mango_opt_destroy(q);
+    }
+}
+
 /* ---- odd spaces, memory, bits, resume -------------------------------------------------- */
 
 static void t_es_hard(void)
@@ -333,6 +369,7 @@ void t_es(void)
     T_CASE(t_es_inject);
     T_CASE(t_es_alone);
     T_CASE(t_es_latent);
+    T_CASE(t_es_mean);
     T_CASE(t_es_hard);
     T_CASE(t_es_small);
     T_CASE(t_es_memory);

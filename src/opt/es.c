@@ -12,6 +12,18 @@
 
 /* ---- ask ------------------------------------------------------------------ */
 
+/* (38) for proposal id. Where values are noisy the first of a generation is the mean: it
+ * is better than most that were drawn about it, and what a final race should know. */
+static void es_draw(const mango_opt *o, uint64_t id, double *z)
+{
+    const mgi_es *e = o->state;
+    const int mean = o->facts.noisy && e->generations > 0 && id % (uint64_t)e->lambda == 0;
+    mango_rng rng;
+    mango_rng_init(&rng, o->seed, ES_RNG, id);
+    for (mango_idx j = 0; j < e->d; j++)
+        z[j] = mean ? 0.0 : mango_rng_normal(&rng);                             /* (38) */
+}
+
 static void es_note(mgi_es *e, uint64_t id, const double *t)
 {
     const mango_idx slot = (mango_idx)(id % (uint64_t)e->cap);
@@ -25,10 +37,7 @@ MGI_FN mango_status mgi_es_ask(mango_opt *o, mango_idx cap, mango_idx *K, mango_
     double *z = e->work, *y = e->work + e->d;
     *K = mgi_opt_wanted(o->batch, cap, *K);
     for (mango_idx k = 0; k < *K; k++) {
-        mango_rng rng;
-        mango_rng_init(&rng, o->seed, ES_RNG, o->asked + (uint64_t)k);
-        for (mango_idx j = 0; j < e->d; j++)
-            z[j] = mango_rng_normal(&rng);                                      /* (38) */
+        es_draw(o, o->asked + (uint64_t)k, z);
         e->shape->stretch(e, z, y);                                             /* (39) */
         for (mango_idx j = 0; j < e->d; j++)
             y[j] = e->m[j] + e->sigma * y[j];                                   /* (40) */
@@ -216,12 +225,12 @@ static void es_learn(mgi_es *e, mango_idx n)
     es_preferences(e, n);
     es_rates(e, es_positive(e, n));
     es_negative(e, n);
-    es_steps(e, n);
-    const int h = es_move(e, n);
     const mgi_es_rates *r = &e->rate;
     double sum = 0.0, keep = 1.0 - r->c_1;
     for (mango_idx i = 0; i < n; i++)
         sum += e->row[e->order[i]].w;
+    es_steps(e, n);
+    const int h = es_move(e, n);
     keep += h ? 0.0 : r->c_1 * r->c_c * (2.0 - r->c_c);
     e->shape->learn(e, keep - r->c_mu * sum);                                   /* (47) */
     es_stride(e);

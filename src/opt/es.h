@@ -20,6 +20,7 @@
  * levels are farther apart than sigma.
  * On a real interval, that goes back at its ends, an own step is the one that was drawn,
  * wherever its level is: so nothing is special about the ends.
+ * Where values are noisy (facts.noisy) one proposal of a generation is the mean itself.
  * When the distribution has shrunk onto one code the search starts again.
  * Source: Hansen, "The CMA evolution strategy: a tutorial", arXiv:1604.00772, whose
  * equation numbers these are.
