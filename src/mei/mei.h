@@ -133,6 +133,27 @@ MANGO_API mango_status mango_drawing_get_sized(const mango_drawing *d,
 MANGO_API const char *mango_drawing_error(const mango_drawing *d); /* last message, "" */
 MANGO_API void mango_drawing_destroy(mango_drawing *d);
 
+/* ---- sketch -------------------------------------------------------------- */
+
+/* mango_sketch - cheap features of pictures: what a code draws in few numbers, without a
+ * network. Of a picture (C,H,W), 8x8 means of each colour (C,8,8), then on a 4x4 grid the
+ * root mean square of its gradient in four orientations (4,4,4): 256 for 3x32x32. Smaller
+ * pictures have fewer cells. It takes the time that drawing takes. */
+typedef struct mango_sketch mango_sketch;
+/* mango_sketch_create - by a drawing, which must outlive it and serves one at a time. */
+MANGO_API mango_status mango_sketch_create(mango_sketch **s, mango_drawing *drawing,
+                                           const mango_alloc *al, mango_err *err);
+MANGO_API mango_idx mango_sketch_dim(const mango_sketch *s); /* features; -1 for NULL */
+/* mango_sketch_codes - f (K,dim) of any number of codes I (K,d): a mango_features of
+ * mango_facts, with the sketch as ud and features_dim from mango_sketch_dim.
+ * mango_sketch_pictures - of pictures rgb (K,C,H,W). Both allocate nothing; the same bits
+ * in every batch. MANGO_E_ARG for a level out of range. */
+MANGO_API mango_status mango_sketch_codes(void *sketch, mango_idx K, const mango_idx *I,
+                                          float *f);
+MANGO_API mango_status mango_sketch_pictures(mango_sketch *s, mango_idx K, const float *rgb,
+                                             float *f);
+MANGO_API void mango_sketch_destroy(mango_sketch *s);
+
 /* ---- objective ----------------------------------------------------------- */
 
 /* mango_evaluator - y (K) of codes I (K,d), a whole batch at once. Returns
@@ -157,10 +178,13 @@ typedef struct mango_objective_options {
     int int8;          /* 1: weights of spikes in 8 bits, see there            */
     int ties;          /* 1: mango_objective_ties can be asked; not with `elite`.
                           0: it costs nothing. mango_search: as its optimizer likes */
+    int sketch;        /* mango_search alone: 1: its optimizer may ask for mango_sketch
+                          features of codes that it thinks of, which takes the time of
+                          drawing them; 0: not */
 } mango_objective_options;
 #define MANGO_ELITE_AUTO (-1)
 /* T 0, batch 0, memory 0, elite 0 (no early stop), minimize 0, believed 1, half 0,
- * int8 0, ties 0. */
+ * int8 0, ties 0, sketch 0. */
 MANGO_API mango_status mango_objective_defaults_sized(mango_objective_options *o,
                                                       size_t size);
 #define mango_objective_defaults(o) mango_objective_defaults_sized((o), sizeof *(o))

@@ -11,6 +11,7 @@ struct mango_search {
     mango_alloc al;
     mango_objective *objective;
     mango_session *session;
+    mango_sketch *sketch;    /* NULL: nobody asked */
     mango_evaluator f;
     void *ud;
     mango_idx d;             /* modes */
@@ -144,6 +145,18 @@ static mango_status search_notes(mgi_search_setup *u, const mango_objective_info
 
 /* ---- create and destroy --------------------------------------------------- */
 
+/* Features of pictures among the facts, when they are asked for. */
+static mango_status search_sketch(mango_search *s, mgi_search_setup *u, mango_err *err)
+{
+    if (!u->oo.sketch || u->so.facts != &u->facts)
+        return MANGO_OK;
+    MGI_TRY(mango_sketch_create(&s->sketch, s->objective->drawing, &s->al, err));
+    u->facts.features = mango_sketch_codes;
+    u->facts.features_ud = s->sketch;
+    u->facts.features_dim = mango_sketch_dim(s->sketch);
+    return MANGO_OK;
+}
+
 static mango_status search_build(mango_search *s, mgi_search_setup *u, const mango_net *gen,
                                  const mango_net *net, mango_err *err)
 {
@@ -159,6 +172,7 @@ static mango_status search_build(mango_search *s, mgi_search_setup *u, const man
         u->so.ties_ud = s;
     }
     MGI_TRY(mango_objective_create(&s->objective, gen, net, u->target, &u->oo, &s->al, err));
+    MGI_TRY(search_sketch(s, u, err));
     MGI_TRY(mango_objective_get(s->objective, &info));
     if (u->oo.elite == 0 && u->so.ahead == 0)
         u->so.ahead = info.batch;
@@ -214,6 +228,7 @@ void mango_search_destroy(mango_search *s)
         return;
     const mango_alloc al = s->al;
     mango_session_destroy(s->session);
+    mango_sketch_destroy(s->sketch);
     mango_objective_destroy(s->objective);
     mgi_del(&al, s, 1, sizeof *s);
 }
