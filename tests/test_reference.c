@@ -202,6 +202,44 @@ static void t_ref_damaged(void)
     t_ref_damage(F, MGI_F32, 2, own, f, MANGO_E_NONFINITE);
 }
 
+/* Tensors of any type, shape and bytes: read, or refused with a message that names one. */
+static void t_ref_any(void)
+{
+    static const mgi_dtype types[] = {MGI_F32, MGI_F16, MGI_BF16, MGI_F64, MGI_I8,
+                                      MGI_U8,  MGI_I16, MGI_I32,  MGI_I64, MGI_BOOL};
+    static const mango_idx sizes[] = {0, 1, 3, 5, 7, 48, 49, 50};
+    static unsigned char raw[50 * 50 * 50 * 8];
+    const char *const name[2] = {"reference_codes", "reference_features"};
+    mango_rng r;
+    mango_idx good = 0, bad = 0;
+    mango_rng_init(&r, 9, 0x8EF, 0);
+    t_ref x;
+    t_ref_new(&x, T_REF_VQ);
+    for (int k = 0; k < 400; k++) {
+        mango_idx shape[3], n = 8;
+        const int fits = k % 4 == 0, rank = fits ? 3 : (int)mango_rng_int(&r, 4);
+        for (int i = 0; i < rank; i++) {
+            shape[i] = fits || k % 2 ? (i ? 7 : 5) : sizes[mango_rng_int(&r, MGI_COUNT(sizes))];
+            n *= shape[i];
+        }
+        for (mango_idx i = 0; i < MGI_MIN(n, 4000); i++)
+            raw[i] = (unsigned char)mango_rng_int(&r, k % 8 ? 256 : 16);
+        const mgi_dtype type = types[mango_rng_int(&r, MGI_COUNT(types))];
+        T_STATUS(mgi_net_extra_set(x.gen, name[fits ? 0 : mango_rng_int(&r, 2)],
+                                   fits ? MGI_U8 : type, rank, shape, raw),
+                 MANGO_OK);
+        x.err.text[0] = '\0';
+        const mango_status st = t_ref_facts(&x);
+        good += st == MANGO_OK;
+        bad += st < 0 && strstr(x.err.text, "tensor 'reference_") != NULL;
+        if (k % 5 == 4)
+            T_OK(mango_reference_set(x.gen, 0, NULL, 0, NULL, &x.err), &x.err);
+    }
+    T_EQ(good + bad, 400);
+    T_CHECK(good > 10 && bad > 10);
+    t_ref_free(&x);
+}
+
 /* Features without codes. */
 static void t_ref_orphan(void)
 {
@@ -242,6 +280,7 @@ void t_reference(void)
     T_CASE(t_ref_optimizer);
     T_CASE(t_ref_set_bad);
     T_CASE(t_ref_damaged);
+    T_CASE(t_ref_any);
     T_CASE(t_ref_orphan);
     T_CASE(t_ref_oom);
 }
