@@ -54,6 +54,7 @@ typedef struct mei_job {
     mei_explain explain;
     char out_dir[512], journal[4096];
     double since, eval_seconds;
+    int64_t steps; /* to be explained */
     cli *c;
 } mei_job;
 
@@ -403,6 +404,96 @@ static void mei_end(mei_job *j)
     mango_net_destroy(j->gen);
 }
 
+/* Options: what is searched, and by what. */
+static int mei_opts_search(mei_job *j, const char *optimizers, cli_opt *to)
+{
+    const cli_opt opt[] = {
+        {"--gen", CLI_STR, &j->gen_name, 0, 0, "G",
+         "generator: weights file, name, or zoo:NAME,k=v", 1},
+        {"--net", CLI_STR, &j->net_name, 0, 0, "N", "network, likewise", 1},
+        {"--target", CLI_STR, &j->target, 0, 0, "L:U",
+         "layer:unit, layer:unit:y:x or class:k", 1},
+        {"--opt", CLI_STR, &j->opt, 0, 0, "NAME", optimizers, 0},
+        {"--opt-set", CLI_STR, &j->opt_set, 0, 0, "NAME=VALUE,..",
+         "any options of the optimizer, see mango info --presets", 0},
+        {"--budget", CLI_INT, &j->budget, 1, 1e9, "M",
+         "queries (default 1000); --resume may raise it", 0},
+        {"--T", CLI_INT, &j->T, 1, 4096, "N", "steps (default: the network's)", 0},
+        {"--out", CLI_STR, &j->out, 0, 0, "DIR", "folder (default mei-TARGET-OPT-SEED)", 0},
+        {"--resume", CLI_FLAG, &j->resume, 0, 0, NULL, "go on from DIR/journal.jsonl", 0},
+        {"--k", CLI_INT, &j->k, 1, 4096, "K", "codes a batch (default: the preset's)", 0},
+        {"--k-top", CLI_INT, &j->k_top, 1, 4096, "K", "elite of each batch", 0},
+        {"--k-gd", CLI_INT, &j->k_gd, 1, 1000, "N", "gradient steps a batch", 0},
+        {"--lr", CLI_REAL, &j->lr, 1e-6, 10, "X", "learning rate", 0},
+        {"--rank", CLI_INT, &j->rank, 1, 256, "R", "rank of the tensor train", 0},
+        {"--minimize", CLI_FLAG, &j->minimize, 0, 0, NULL,
+         "look for the least exciting picture", 0},
+    };
+    memcpy(to, opt, sizeof opt);
+    return (int)MGI_COUNT(opt);
+}
+
+/* Noise, starts, constraints, elites, ends. */
+static int mei_opts_session(mei_job *j, cli_opt *to)
+{
+    const cli_opt opt[] = {
+        {"--stop-at", CLI_REAL, &j->stop_at, -1e30, 1e30, "Y",
+         "stop when the best reaches Y", 0},
+        {"--stagnate", CLI_INT, &j->stagnate, 1, 1e9, "N",
+         "stop after N queries without an improvement", 0},
+        {"--time", CLI_REAL, &j->seconds, 1, 1e9, "S", "stop after S seconds", 0},
+        {"--noise", CLI_STR, &j->noise, 0, 0, "MODEL:X",
+         "noise on each presentation: poisson:RATE (spikes at activation 1), normal:S, "
+         "mult:S, drop:P, drift:D, several joined by +; a code that comes again is shown "
+         "again",
+         0},
+        {"--race", CLI_REAL, &j->race, 0, 0.99, "SHARE",
+         "share of the budget for a final race of the leaders (default with noise 0.15)", 0},
+        {"--race-leaders", CLI_INT, &j->leaders, 1, 1000, "N",
+         "codes in that race (default 20)", 0},
+        {"--start", CLI_STR, &j->start, 0, 0, "CODES",
+         "codes shown first: a .npy, as of mango encode, or another search's folder: its "
+         "elites", 0},
+        {"--fix", CLI_STR, &j->fix, 0, 0, "J=L,..", "mode J has level L in every code", 0},
+        {"--allow", CLI_STR, &j->allow, 0, 0, "FILE",
+         "levels that codes may have: a .npy of 0 and 1, (modes,levels), or (levels) for all "
+         "modes", 0},
+        {"--elites", CLI_INT, &j->elites, 1, 100000, "N",
+         "codes in elites.npy at most (default 20)", 0},
+        {"--apart", CLI_INT, &j->apart, 1, 1 << 20, "D",
+         "modes in which elites differ at least (default: an eighth)", 0},
+    };
+    memcpy(to, opt, sizeof opt);
+    return (int)MGI_COUNT(opt);
+}
+
+/* How it runs. */
+static int mei_opts_run(mei_job *j, cli_opt *to)
+{
+    const cli_opt opt[] = {
+        {"--batch", CLI_INT, &j->batch, 1, 4096, "B",
+         "pictures evaluated at once (default 10; with --early-stop the codes of a batch)", 0},
+        {"--early-stop", CLI_REAL, &j->early, 1e-3, 1, "R",
+         "stop queries that cannot be of the elite when the rest of a query makes at most "
+         "R spikes per step; 1 is certain and finds the same pictures (default: off)",
+         0},
+        {"--explain", CLI_INT, &j->steps, 1, 1000000, "N",
+         "print the optimizer's first N steps: what it has learnt, each proposal and why, the "
+         "elite",
+         0},
+        {"--memory", CLI_INT, &j->memory, 1, 1 << 20, "MIB",
+         "cap for each network's memory (default 1024)", 0},
+        {"--half-weights", CLI_FLAG, &j->half, 0, 0, NULL,
+         "weights rounded to half precision in memory", 0},
+        {"--int8-weights", CLI_FLAG, &j->int8, 0, 0, NULL,
+         "weights of spikes in 8 bits: other results, see README", 0},
+        {"--fill", CLI_STR, &j->fill, 0, 0, "SEED,GAIN",
+         "weights of zoo networks by the test formula", 0},
+    };
+    memcpy(to, opt, sizeof opt);
+    return (int)MGI_COUNT(opt);
+}
+
 int verb_mei(int argc, char **argv)
 {
     cli c;
@@ -415,80 +506,18 @@ int verb_mei(int argc, char **argv)
     j.stop_at = NAN;
     j.race = -1;
     j.elites = 20;
-    int64_t explain = 0;
     char optimizers[512];
     mei_optimizers(j.opt, optimizers, sizeof optimizers);
-    const cli_opt opt[] = {
-        {"--gen", CLI_STR, &j.gen_name, 0, 0, "G",
-         "generator: weights file, name, or zoo:NAME,k=v", 1},
-        {"--net", CLI_STR, &j.net_name, 0, 0, "N", "network, likewise", 1},
-        {"--target", CLI_STR, &j.target, 0, 0, "L:U",
-         "layer:unit, layer:unit:y:x or class:k", 1},
-        {"--opt", CLI_STR, &j.opt, 0, 0, "NAME", optimizers, 0},
-        {"--opt-set", CLI_STR, &j.opt_set, 0, 0, "NAME=VALUE,..",
-         "any options of the optimizer, see mango info --presets", 0},
-        {"--budget", CLI_INT, &j.budget, 1, 1e9, "M",
-         "queries (default 1000); --resume may raise it", 0},
-        {"--T", CLI_INT, &j.T, 1, 4096, "N", "steps (default: the network's)", 0},
-        {"--out", CLI_STR, &j.out, 0, 0, "DIR", "folder (default mei-TARGET-OPT-SEED)", 0},
-        {"--resume", CLI_FLAG, &j.resume, 0, 0, NULL, "go on from DIR/journal.jsonl", 0},
-        {"--k", CLI_INT, &j.k, 1, 4096, "K", "codes a batch (default: the preset's)", 0},
-        {"--k-top", CLI_INT, &j.k_top, 1, 4096, "K", "elite of each batch", 0},
-        {"--k-gd", CLI_INT, &j.k_gd, 1, 1000, "N", "gradient steps a batch", 0},
-        {"--lr", CLI_REAL, &j.lr, 1e-6, 10, "X", "learning rate", 0},
-        {"--rank", CLI_INT, &j.rank, 1, 256, "R", "rank of the tensor train", 0},
-        {"--minimize", CLI_FLAG, &j.minimize, 0, 0, NULL,
-         "look for the least exciting picture", 0},
-        {"--stop-at", CLI_REAL, &j.stop_at, -1e30, 1e30, "Y",
-         "stop when the best reaches Y", 0},
-        {"--stagnate", CLI_INT, &j.stagnate, 1, 1e9, "N",
-         "stop after N queries without an improvement", 0},
-        {"--time", CLI_REAL, &j.seconds, 1, 1e9, "S", "stop after S seconds", 0},
-        {"--batch", CLI_INT, &j.batch, 1, 4096, "B",
-         "pictures evaluated at once (default 10; with --early-stop the codes of a batch)", 0},
-        {"--early-stop", CLI_REAL, &j.early, 1e-3, 1, "R",
-         "stop queries that cannot be of the elite when the rest of a query makes at most "
-         "R spikes per step; 1 is certain and finds the same pictures (default: off)",
-         0},
-        {"--noise", CLI_STR, &j.noise, 0, 0, "MODEL:X",
-         "noise on each presentation: poisson:RATE (spikes at activation 1), normal:S, "
-         "mult:S, drop:P, drift:D, several joined by +; a code that comes again is shown "
-         "again",
-         0},
-        {"--race", CLI_REAL, &j.race, 0, 0.99, "SHARE",
-         "share of the budget for a final race of the leaders (default with noise 0.15)", 0},
-        {"--race-leaders", CLI_INT, &j.leaders, 1, 1000, "N",
-         "codes in that race (default 20)", 0},
-        {"--start", CLI_STR, &j.start, 0, 0, "CODES",
-         "codes shown first: a .npy, as of mango encode, or another search's folder: its "
-         "elites", 0},
-        {"--fix", CLI_STR, &j.fix, 0, 0, "J=L,..", "mode J has level L in every code", 0},
-        {"--allow", CLI_STR, &j.allow, 0, 0, "FILE",
-         "levels that codes may have: a .npy of 0 and 1, (modes,levels), or (levels) for all "
-         "modes", 0},
-        {"--elites", CLI_INT, &j.elites, 1, 100000, "N",
-         "codes in elites.npy at most (default 20)", 0},
-        {"--apart", CLI_INT, &j.apart, 1, 1 << 20, "D",
-         "modes in which elites differ at least (default: an eighth)", 0},
-        {"--explain", CLI_INT, &explain, 1, 1000000, "N",
-         "print the optimizer's first N steps: what it has learnt, each proposal and why, the "
-         "elite",
-         0},
-        {"--memory", CLI_INT, &j.memory, 1, 1 << 20, "MIB",
-         "cap for each network's memory (default 1024)", 0},
-        {"--half-weights", CLI_FLAG, &j.half, 0, 0, NULL,
-         "weights rounded to half precision in memory", 0},
-        {"--int8-weights", CLI_FLAG, &j.int8, 0, 0, NULL,
-         "weights of spikes in 8 bits: other results, see README", 0},
-        {"--fill", CLI_STR, &j.fill, 0, 0, "SEED,GAIN",
-         "weights of zoo networks by the test formula", 0},
-    };
-    int rc = cli_parse(&c, &mei_doc, opt, (int)MGI_COUNT(opt), 0, argc, argv);
+    cli_opt opt[64];
+    int n = mei_opts_search(&j, optimizers, opt);
+    n += mei_opts_session(&j, opt + n);
+    n += mei_opts_run(&j, opt + n);
+    int rc = cli_parse(&c, &mei_doc, opt, n, 0, argc, argv);
     if (rc >= 0)
         return rc;
-    if (explain > 0 && c.json)
+    if (j.steps > 0 && c.json)
         return cli_usage(&c, "--explain and --json exclude each other");
-    mei_explain_begin(&j.explain, &c, explain);
+    mei_explain_begin(&j.explain, &c, j.steps);
     mei_command(&j.run, argc, argv);
     cli_catch_signals();
     mango_status st = mei_search(&j, &err);
