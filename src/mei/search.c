@@ -166,7 +166,7 @@ static mango_status search_build(mango_search *s, mgi_search_setup *u, const man
     MGI_TRY(search_optimizer(u, &opt, &s->al, err));
     MGI_TRY(search_race(u, &opt, err));
     u->oo.minimize = opt.minimize;
-    u->oo.ties = opt.ties && u->oo.elite == 0;
+    u->oo.ties = opt.ties && u->oo.elite == 0 && !u->so.noise;
     if (u->oo.ties && !u->so.ties) {
         u->so.ties = search_ties;
         u->so.ties_ud = s;
