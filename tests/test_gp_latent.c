@@ -142,7 +142,7 @@ static void t_gpl_classes(void)
         t_gpl_run(&s, 20, NULL, NULL);
         t_gpl_run(&s, 200, &share, &norm);
         T_CHECK(share > 0.6);
-        T_CHECK(norm > 0.9 * 1.41 * 8 && norm < 1.02 * 1.77 * 8);
+        T_CHECK(norm > 0.9 * 8 && norm < 1.02 * 1.77 * 8);
         mango_opt_destroy(s.opt);
     }
 }
@@ -151,7 +151,7 @@ static void t_gpl_classes(void)
 static void t_gpl_draws(void)
 {
     const mango_facts f = t_gpl_facts(T_GPL_CLASSES);
-    mango_opt *p = t_gpl_new("gp-latent", T_GPL_D, &f, "start=12,radius=1.2", 3);
+    mango_opt *p = t_gpl_new("gp-latent", T_GPL_D, &f, "start=12,radius=1.2,vary=0", 3);
     mango_idx I[12 * T_GPL_D], K = 12, count[T_GPL_CLASSES] = {0};
     double norm = 0.0;
     char text[200];
@@ -289,7 +289,7 @@ static void t_gpl_memory(void)
 /* The same codes on every machine: with classes, without, full and restarted. */
 static void t_gpl_bits(void)
 {
-    static const uint64_t want[2] = {0x6342e2c8e37eb85au, 0xb7a721514a6042cfu};
+    static const uint64_t want[2] = {0x053a612da89ecf78u, 0x32c135a66c5f46d6u};
     for (int i = 0; i < 2; i++) {
         const mango_facts f = t_gpl_facts(i ? 0 : T_GPL_CLASSES);
         mango_opt *p = t_gpl_new("gp-latent", T_GPL_D, &f, i ? "points=60" : "", 7);

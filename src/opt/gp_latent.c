@@ -4,8 +4,8 @@
  * x = (z, a e_c): z the latent, e_c one-hot of its class c, the place of the highest
  *     of the modes that name it                                                     (1)
  * y = normal scores of the values; f ~ GP (gp.h), its setting by evidence
- * start: `start` draws z ~ radius N(0,I), or reference codes, the classes in turn; more
- *     of them while all values told are equal                                       (2)
+ * start: `start` draws z ~ radius exp(vary U(-1,1)) N(0,I), or reference codes, the
+ *     classes in turn; more of them while all values told are equal                 (2)
  * then, for each batch, a pool of candidates; with parents p, q, .. drawn from the best
  * E by exponential ranks, m the mean of the E, g ~ N(0,I), s log-uniform, h the slope of
  * the model's mean at a parent, of length sqrt(d), c uniform in [.2, 1]:
@@ -14,7 +14,8 @@
  *     mean       m + s g             climb     p or m + s (c h + sqrt(1 - c^2) g)
  * each scaled to a norm about the parent's, |p| exp(swell N(0,1)), and held within `norm`
  * sqrt(d) or `grow` times the mean norm of the E; its class the parent's but for some  (3)
- * proposal = argmax mean(x) + b sd(x), b = beta Exp(1), a share at random            (4)
+ * proposal = argmax mean(x) + b sd(x), b = beta Exp(1); a share of them at random, or a
+ *     p moved into another class                                                    (4)
  * The class changes by swapping the highest of its modes into the place c. Steps make a
  * norm grow by chance; scaled so, it grows only where larger norms are better.
  * Under noise parents are ranked by the model's mean at them, not by what was told.
@@ -39,8 +40,10 @@ static const mango_opt_spec gpl_option[] = {
     {"start", "draws before the first model", MANGO_OPT_INT, 2, 1 << 20, 20, 0, NULL, NULL},
     {"pool", "candidates screened for a batch", MANGO_OPT_INT, 1, 1 << 16, 128, 0, NULL, NULL},
     {"points", "values the model keeps: the best and the newest", MANGO_OPT_INT, 8, 1 << 13,
-     500, 0, NULL, NULL},
-    {"radius", "standard deviation of the first draws", MANGO_OPT_REAL, 0, 100, 1.41, 1, NULL,
+     200, 0, NULL, NULL},
+    {"radius", "standard deviation of the first draws", MANGO_OPT_REAL, 0, 100, 1.2, 1, NULL,
+     NULL},
+    {"vary", "how far it varies from draw to draw, log", MANGO_OPT_REAL, 0, 2, 0.4, 0, NULL,
      NULL},
     {"norm", "largest norm over sqrt(d); 0: free", MANGO_OPT_REAL, 0, 100, 1.77, 0, NULL, NULL},
     {"swell", "spread of a candidate's norm about its parent's, log; 0: any", MANGO_OPT_REAL, 0,
@@ -58,11 +61,14 @@ static const mango_opt_spec gpl_option[] = {
     {"classes", "use the modes that name a class", MANGO_OPT_FLAG, 0, 1, 1, 0, NULL, NULL},
     {"move", "share of candidates of another class than the parent's", MANGO_OPT_REAL, 0, 1,
      0.08, 0, NULL, NULL},
+    {"swap", "of those not screened, share of the best in another class", MANGO_OPT_REAL, 0, 1,
+     0.7, 0, NULL, NULL},
     {"onehot", "a of (1), times sqrt(d)", MANGO_OPT_REAL, 0, 10, 1, 0, NULL, NULL},
 };
 
 static const char *const gpl_way[MGI_GPL_WAYS] = {"first draws", "fresh", "jitter",
-                                                  "cross", "differ", "mean", "climb"};
+                                                  "cross", "differ", "mean", "climb",
+                                                  "another class"};
 
 /* ---- ask --------------------------------------------------------------- */
 
@@ -116,6 +122,8 @@ static int gpl_pick(const mango_opt *o, mango_rng *rng, mgi_gpl_why *why, mango_
     const int random = mango_rng_uniform(rng) < mgi_opt_real(o, "random");
     while (p->left > 0) {
         const mango_idx j = gpl_best(p, beta, random ? mango_rng_uniform(rng) : -1.0);
+        if (random && p->classes > 0 && mango_rng_uniform(rng) < mgi_opt_real(o, "swap"))
+            mgi_gpl_swap(o, rng, j);
         p->used[j] = 1;
         p->left--;
         gpl_code(o, p->x + j * p->dim, I);

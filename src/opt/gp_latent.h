@@ -20,6 +20,7 @@ enum {
     MGI_GPL_DIFFER,
     MGI_GPL_MEAN,
     MGI_GPL_CLIMB,
+    MGI_GPL_SWAP,
     MGI_GPL_WAYS
 };
 
@@ -65,5 +66,7 @@ MGI_FN void mgi_gpl_draw(const mango_opt *o, mango_rng *rng, float *z);
 MGI_FN void mgi_gpl_finish(const mango_opt *o, double to, float *x);
 /* A new pool (3), with what the model says of it; the model learns what is new. */
 MGI_FN void mgi_gpl_pool(const mango_opt *o);
+/* Candidate j of the pool becomes one of the best in another class, of 2 or more. */
+MGI_FN void mgi_gpl_swap(const mango_opt *o, mango_rng *rng, mango_idx j);
 
 #endif

@@ -59,6 +59,17 @@ static double gpl_norm(const mgi_gpl *p, const float *z)
     return sqrt(sum);
 }
 
+/* Rounded to levels, other modes of a class may be as high as that of c: one level less. */
+static void gpl_class_clear(const mango_opt *o, mango_idx c, float *z)
+{
+    const mgi_gpl *p = o->state;
+    const mango_idx at = p->first + c;
+    const mango_idx most = p->classes > 0 ? mgi_gpl_level(o, at, z[at]) : 0;
+    for (mango_idx j = p->first; j < p->first + p->classes; j++)
+        if (j != at && most > 0 && mgi_gpl_level(o, j, z[j]) >= most)
+            z[j] = mgi_gpl_value(p, j, MGI_MIN(most, o->n[j]) - 1);
+}
+
 /* z of x scaled to norm `to` (0: as it is), held within the largest and rounded to
  * levels, then (1). */
 MGI_FN void mgi_gpl_finish(const mango_opt *o, double to, float *x)
@@ -69,8 +80,10 @@ MGI_FN void mgi_gpl_finish(const mango_opt *o, double to, float *x)
     if (p->norm > 0.0 && want > most)
         want = most;
     const float by = norm > 0.0 ? (float)(want / norm) : 1.0f;
+    const mango_idx c = gpl_class(p, x);
     for (mango_idx j = 0; j < p->d; j++)
         x[j] = mgi_gpl_value(p, j, mgi_gpl_level(o, j, by * x[j]));
+    gpl_class_clear(o, c, x);
     mgi_gpl_features(o, x);
 }
 
@@ -121,7 +134,8 @@ MGI_FN void mgi_gpl_draw(const mango_opt *o, mango_rng *rng, float *z)
         return;
     }
     memset(z, 0, (size_t)p->d * sizeof *z);
-    gpl_shake(p, rng, p->radius / sqrt((double)p->d), 1.0, z);
+    const double vary = mgi_opt_real(o, "vary") * (2.0 * mango_rng_uniform(rng) - 1.0);
+    gpl_shake(p, rng, p->radius / sqrt((double)p->d) * mgi_exp(vary), 1.0, z);
 }
 
 /* A place in the elite, by exponential ranks. */
@@ -211,6 +225,22 @@ static void gpl_candidate(const mango_opt *o, mango_rng *rng, mango_idx j)
         to = gpl_norm(p, parent) * mgi_exp(swell * mango_rng_normal(rng));
     mgi_gpl_class_set(p, c, x);
     mgi_gpl_finish(o, to, x);
+}
+
+/* Candidate j becomes one of the best in another class: what that class does with a
+ * latent which is good here. Else the first classes that did well would be the last. */
+MGI_FN void mgi_gpl_swap(const mango_opt *o, mango_rng *rng, mango_idx j)
+{
+    mgi_gpl *p = o->state;
+    float *x = p->x + j * p->dim;
+    const float *parent = gpl_parent(o, rng);
+    const mango_idx other = 1 + mango_rng_int(rng, p->classes - 1);
+    memcpy(x, parent, (size_t)p->d * sizeof *x);
+    mgi_gpl_class_set(p, (gpl_class(p, parent) + other) % p->classes, x);
+    mgi_gpl_finish(o, 0.0, x);
+    mgi_gp_predict(&p->gp, 1, x, p->mean + j, p->sd + j);
+    p->sd[j] = sqrt(p->sd[j]);
+    p->way[j] = MGI_GPL_SWAP;
 }
 
 /* ---- the model ------------------------------------------------------------- */
