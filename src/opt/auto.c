@@ -7,7 +7,7 @@
  *
  * The first part of a row proposes alone until `alone` values are known: a bandit that has
  * seen nothing would share evenly, and a surrogate is best when little is known. From then
- * on the bandit (bandit.h) says who proposes each batch; every part that can is told all
+ * on the bandit (bandit.h) says who proposes each batch; a part that shares is told all
  * values, whoever proposed the code.
  * SPDX-License-Identifier: MIT */
 #include "../base/real.h"
@@ -26,20 +26,24 @@ typedef struct mgi_auto {
 
 static const mango_opt_spec auto_option[] = {
     {"k", "codes of one batch", MANGO_OPT_INT, 1, 1 << 20, 10, 0, NULL, NULL},
-    {"alone", "values before the parts share", MANGO_OPT_INT, 0, 1 << 30, 200, 0, NULL, NULL},
+    {"alone", "values before the parts share; -1: as suits the space", MANGO_OPT_INT, -1,
+     1 << 30, -1, 0, NULL, NULL},
     {"references", "use reference codes, where there are any", MANGO_OPT_FLAG, 0, 1, 1, 0,
      NULL, NULL},
     {"classes", "use the modes that name a class, where there are any", MANGO_OPT_FLAG, 0, 1, 1,
      0, NULL, NULL},
     {"gamma", "how much of an old reward is left a batch later", MANGO_OPT_REAL, 0, 1, 0.95, 1,
      NULL, NULL},
-    {"c", "weight of an arm's uncertainty", MANGO_OPT_REAL, 0, 100, 0.2, 0, NULL, NULL},
+    {"c", "weight of an arm's uncertainty; -1: as suits the space", MANGO_OPT_REAL, -1, 100, -1,
+     0, NULL, NULL},
 };
 
 /* ---- what fits the space -------------------------------------------------- */
 
 typedef struct mgi_auto_row {
     int (*fits)(const mango_opt *o, const mango_facts *f);
+    mango_idx alone;
+    double c;
     int n;
     mgi_part part[4];
 } mgi_auto_row;
@@ -72,11 +76,13 @@ static int auto_fits_all(const mango_opt *o, const mango_facts *f)
     return 1;
 }
 
+/* sep-cma on latents is not told what others found: it would follow the model into the
+ * class where that has settled, and be no second opinion. */
 static const mgi_auto_row auto_row[] = {
-    {auto_fits_grid, 1, {{"gp-codes", NULL, 1}}},
-    {auto_fits_latent, 2, {{"gp-latent", NULL, 1}, {"sep-cma", NULL, 1}}},
-    {auto_fits_real, 2, {{"sep-cma", NULL, 1}, {"one-plus-one", NULL, 1}}},
-    {auto_fits_all, 2, {{"gp-modes", NULL, 1}, {"one-plus-one", NULL, 1}}},
+    {auto_fits_grid, 200, 0.2, 1, {{"gp-codes", NULL, 1}}},
+    {auto_fits_latent, 100, 0.5, 2, {{"gp-latent", NULL, 1}, {"sep-cma", NULL, 0}}},
+    {auto_fits_real, 200, 0.2, 2, {{"sep-cma", NULL, 1}, {"one-plus-one", NULL, 1}}},
+    {auto_fits_all, 200, 0.2, 2, {{"gp-modes", NULL, 1}, {"one-plus-one", NULL, 1}}},
 };
 
 /* What the parts may know. */
@@ -194,8 +200,10 @@ static mango_status auto_create(mango_opt *o, mango_err *err)
     MGI_TRY(mgi_children_create(&p->part, o, &f, row->n, row->part, err));
     for (int i = 0; i < row->n; i++)
         p->name[i] = row->part[i].preset;
-    mgi_bandit_init(&p->bandit, row->n, mgi_opt_real(o, "gamma"), mgi_opt_real(o, "c"));
-    p->alone = mgi_opt_int(o, "alone");
+    const mango_idx alone = mgi_opt_int(o, "alone");
+    const double c = mgi_opt_real(o, "c");
+    mgi_bandit_init(&p->bandit, row->n, mgi_opt_real(o, "gamma"), c < 0.0 ? row->c : c);
+    p->alone = alone < 0 ? row->alone : alone;
     o->batch = mgi_opt_int(o, "k");
     o->retell = o->ties = 1;
     return MANGO_OK;
