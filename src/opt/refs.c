@@ -194,6 +194,8 @@ MGI_FN mango_idx mgi_refs_next(mgi_refs *r, double b)
 MGI_FN void mgi_refs_mates(mgi_refs *r, mango_idx most)
 {
     const mango_idx n = MGI_MIN(MGI_MIN(most, r->n), MGI_REFS_MATES);
+    if (n == 0)
+        return;
     if (r->gp.n < REFS_FEW) {
         memcpy(r->mate, r->order, (size_t)n * sizeof *r->mate);
     } else if (!r->mated || r->n_mates != n) {
