@@ -7,8 +7,9 @@
  *       among the 60 reference codes that are expected to be best; of the pool
  *           argmax mean(x) + b sd(x),  b = beta Exp(1),  a share at random           (2)
  * tell: a ranked population of at most `points`, the best half and the newest          (3)
- *       x = numbers of a code (texture.h), y = normal scores, f ~ GP (gp.h), its setting
- *       by the evidence; under noise parents are ranked by mean(x), not by their luck   (4)
+ *       x = numbers of a code (texture.h), y = normal scores, f ~ GP (gp.h), its setting,
+ *       and whether it looks at textures or at places, by the evidence; under noise parents
+ *       are ranked by mean(x), not by their luck                                      (4)
  * A search that stalls begins a new island (islands.h).
  * Source: (2) Srinivas, Krause, Kakade, Seeger, "Gaussian process optimization in the bandit
  * setting", 2010, with random weights; screening: Jin, "Surrogate-assisted evolutionary
@@ -52,6 +53,13 @@ static const mgi_gp_rule gpc_rule[] = {
     {0.5, 0.5, 0.7, 0.1}, {0.5, 0.5, 0.7, 0.4}, {0.5, 0.5, 0.7, 1.0},
 };
 
+/* Shares of the parts of texture.h: what there is counts wherever it is, or where it is. */
+enum { GPC_SHARES = 2 };
+static const double gpc_share[GPC_SHARES][MGI_TEXTURE_PARTS] = {{1.0, 0.5, 0.3, 0.5},
+                                                               {0.3, 0.5, 1.0, 0.5}};
+static const char *const gpc_share_name[GPC_SHARES] = {"what there is, anywhere",
+                                                       "what stands where"};
+
 /* How a proposal came about. */
 typedef struct gpc_why {
     mgi_descent from;
@@ -70,7 +78,9 @@ typedef struct mgi_gpc {
     mango_idx *row, *place;     /* (points) of a member: its row; of a row: its place */
     double *y, *tie, *score;    /* (points) of the rows                               */
     mango_idx *order;           /* (points) scratch; rows, the best first             */
-    mango_idx next;             /* rows told at which the rule is chosen again        */
+    mango_idx next, shares;     /* rows told at which the rule, the shares are chosen
+                                 * again                                              */
+    int share;                  /* the one in force                                   */
     uint64_t taken;             /* rows so far                                        */
     mango_idx pool, *code;      /* children; (pool,d)                                 */
     float *x;                   /* (pool,dim)                                         */
@@ -147,6 +157,49 @@ static void gpc_believe(mgi_gpc *g)
         g->score[i] -= (g->gp.rule.noise + g->gp.noise[i]) * g->gp.alpha[i];
 }
 
+static void gpc_targets(const mango_opt *o, mgi_gpc *g)
+{
+    mgi_gp_targets(&g->gp, g->score);
+    if (o->facts.noisy)
+        gpc_noises(g);
+}
+
+/* All rows anew, with other shares; the best rule for them. Returns its evidence. */
+static double gpc_try(const mango_opt *o, mgi_gpc *g, int share)
+{
+    const mango_idx n = g->gp.n;
+    g->share = share;
+    mgi_texture_weigh(&g->tex, gpc_share[share]);
+    mgi_gp_keep(&g->gp, 0, NULL);
+    while (g->gp.n < n) {
+        const mango_idx m = MGI_MIN(g->pool, n - g->gp.n);
+        for (mango_idx i = 0; i < m; i++)
+            mgi_texture_of(&g->tex, g->pop.member[g->place[g->gp.n + i]].told.I,
+                           g->x + i * g->dim);
+        mgi_gp_add(&g->gp, m, g->x, NULL);
+    }
+    gpc_targets(o, g);
+    (void)mgi_gp_choose(&g->gp, MGI_COUNT(gpc_rule), gpc_rule);
+    return mgi_gp_evidence(&g->gp);
+}
+
+/* The setting by the evidence: the shares now and then, the rule more often. */
+static void gpc_settle(const mango_opt *o, mgi_gpc *g)
+{
+    if (g->taken >= (uint64_t)g->shares && g->gp.n >= GPC_FEW) {
+        const int now = g->share;
+        const double own = gpc_try(o, g, now), other = gpc_try(o, g, !now);
+        if (own >= other)
+            (void)gpc_try(o, g, now);
+        g->shares = (mango_idx)g->taken + MGI_MAX(60, (mango_idx)MGI_MIN(g->taken, 2000));
+    } else if (g->taken >= (uint64_t)g->next) {
+        (void)mgi_gp_choose(&g->gp, MGI_COUNT(gpc_rule), gpc_rule);
+    } else {
+        return;
+    }
+    g->next = (mango_idx)g->taken + MGI_MAX(20, MGI_MIN(g->gp.n / 2, 150));
+}
+
 static void gpc_fit(const mango_opt *o, mgi_gpc *g)
 {
     gpc_drop(g);
@@ -157,13 +210,8 @@ static void gpc_fit(const mango_opt *o, mgi_gpc *g)
         g->tie[i] = g->pop.member[g->place[i]].told.tie;
     }
     mgi_scores(n, g->y, g->tie, g->order, g->score);
-    mgi_gp_targets(&g->gp, g->score);
-    if (o->facts.noisy)
-        gpc_noises(g);
-    if (g->taken < (uint64_t)g->next)
-        return;
-    (void)mgi_gp_choose(&g->gp, MGI_COUNT(gpc_rule), gpc_rule);
-    g->next = (mango_idx)g->taken + MGI_MAX(20, MGI_MIN(n / 2, 150));
+    gpc_targets(o, g);
+    gpc_settle(o, g);
 }
 
 /* ---- parents and children ------------------------------------------------------- */
@@ -257,6 +305,7 @@ static void gpc_empty(mgi_gpc *g)
         g->row[i] = -1;
     g->left = g->given = g->begun = g->next = 0;
     g->taken = 0;
+    g->shares = 60;
 }
 
 /* The turns of islands.h. */
@@ -374,8 +423,9 @@ static void gpc_explain(const mango_opt *o, mgi_str *s)
     if (g->dim > 0)
         mgi_str_printf(s,
                        "surrogate on %td values of %td numbers: linear %.2g, rbf %.2g of "
-                       "length %.2g, noise %.2g\n",
-                       g->gp.n, g->dim, r->lin, r->rbf, r->length, r->noise);
+                       "length %.2g, noise %.2g; it looks at %s\n",
+                       g->gp.n, g->dim, r->lin, r->rbf, r->length, r->noise,
+                       gpc_share_name[g->share]);
     mgi_str_puts(s, "the best:");
     for (mango_idx i = 0; i < MGI_MIN(15, g->pop.n); i++) {
         const double y = mgi_population_at(&g->pop, i)->told.y;
