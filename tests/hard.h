@@ -12,6 +12,7 @@ enum { T_HARD_CAP = 128, T_HARD_D = 16, T_HARD_MOST = 1 << 30 };
 typedef struct t_hard_space {
     mango_modes modes;
     mango_facts facts;
+    double sign; /* of what the gradient tells: -1 for one that minimizes */
 } t_hard_space;
 
 static mango_status t_hard_features(void *ud, mango_idx K, const mango_idx *I, float *f)
@@ -32,9 +33,9 @@ static mango_status t_hard_gradient(void *ud, mango_idx K, const mango_idx *I, d
     const mango_idx d = s->modes.d, m = MGI_MAX(s->facts.level_dim, 1);
     for (mango_idx i = 0; i < K * d; i++)
         for (mango_idx c = 0; c < m; c++)
-            dy[i * m + c] = (float)((I[i] + c) % 3 - 1);
+            dy[i * m + c] = (float)s->sign * (float)((I[i] + c) % 3 - 1);
     for (mango_idx k = 0; k < K; k++)
-        y[k] = (double)(I[k * d] % 5);
+        y[k] = s->sign * (double)(I[k * d] % 5);
     return MANGO_OK;
 }
 
@@ -47,7 +48,7 @@ static t_hard_space t_hard_room(int which)
         64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64};
     static mango_idx cells[T_HARD_D], codes[20 * T_HARD_D], grid_d = T_HARD_D;
     static float stored[20 * 3], levels[32 * 4];
-    t_hard_space s = {{7, mixed}, {0}};
+    t_hard_space s = {{7, mixed}, {0}, 1.0};
     T_STATUS(mango_facts_defaults(&s.facts), MANGO_OK);
     if (which % 2 == 1) {
         for (mango_idx j = 0; j < T_HARD_D; j++)

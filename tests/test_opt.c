@@ -94,7 +94,9 @@ static void t_opt_presets(void)
         mango_opt_preset_info row;
         T_STATUS(mango_opt_preset(i, &row), MANGO_OK);
         T_CHECK(row.name && row.method && row.meaning && strlen(row.meaning) > 8);
-        T_STATUS(t_opt_on(&p, row.name, &m, 1, NULL), MANGO_OK);
+        const int white = strcmp(row.name, "gradient") == 0; /* wants a derivative */
+        T_STATUS(t_opt_on(&p, row.name, &m, 1, NULL),
+                 white ? MANGO_E_UNSUPPORTED : MANGO_OK);
         mango_opt_destroy(p);
     }
     mango_opt_destroy(NULL);

@@ -363,7 +363,9 @@ static void t_hard_minimize(void)
     T_HARD_EACH(i)
         for (int room = 0; room < T_HARD_ROOMS; room++) {
             const t_hard_space s = t_hard_room(room);
-            mango_opt *p = t_hard_new(&s, "", 4), *q = t_hard_new(&s, "minimize=1", 4);
+            t_hard_space neg = s;
+            neg.sign = -1.0;
+            mango_opt *p = t_hard_new(&s, "", 4), *q = t_hard_new(&neg, "minimize=1", 4);
             for (int r = 0; p && q && r < (t_fast() ? 12 : 40); r++) {
                 a.K = b.K = 0;
                 if (!t_hard_ask(p, &s, &a.K, a.I, a.id) ||

@@ -151,6 +151,17 @@ static mango_status t_facts_features(void *ud, mango_idx K, const mango_idx *I, 
     return MANGO_OK;
 }
 
+static mango_status t_facts_gradient(void *ud, mango_idx K, const mango_idx *I, double *y,
+                                     float *dy)
+{
+    (void)ud;
+    for (mango_idx k = 0; k < K; k++)
+        y[k] = (double)I[k * T_FACTS_D];
+    for (mango_idx i = 0; i < K * T_FACTS_D; i++)
+        dy[i] = i % T_FACTS_D == 0 ? 1.0f : 0.0f;
+    return MANGO_OK;
+}
+
 static mango_facts t_facts_good(mango_idx *codes, float *features)
 {
     mango_facts f;
@@ -170,6 +181,7 @@ static mango_facts t_facts_good(mango_idx *codes, float *features)
     f.code_dim = 3;
     f.code_features = features;
     f.features = t_facts_features;
+    f.gradient = t_facts_gradient;
     f.features_dim = 1;
     f.level_dim = 1;
     f.levels = features;

@@ -42,6 +42,7 @@
     ROW("diag-cma", sep_cma, "", "another name of sep-cma")                               \
     ROW("noisy-bandit", noisy_bandit, "", "a bandit of ever more codes, for noise")         \
     ROW("spsa", spsa, "", "a gradient from pairs of values (Spall)")                         \
+    ROW("gradient", gradient, "", "sees the network inside: the upper reference")           \
     ROW("random", random, "", "uniform random search: the baseline that learns nothing")
 
 #define PRESET_DECLARE(name, method, options, meaning) \
