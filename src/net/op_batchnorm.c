@@ -42,7 +42,7 @@ static void batchnorm_step(mango_plan *p, const mgi_step *s, void *out)
                                y + i * C);
 }
 
-/* ---- on a tape: stat is mean (C), rstd (C), scratch (2C) ------------------------- */
+/* ---- on a tape: stat is mean (C), rstd (C), scratch (2C); fixed: s (C), t (C), 0 (2C) - */
 
 static mango_idx batchnorm_keeps(const mgi_node *q)
 {
@@ -55,7 +55,7 @@ static mango_idx batchnorm_tape_work(const mgi_tape *t, int i, mango_idx rows)
     return 2 * t->net->node[i].C;
 }
 
-/* By running statistics. */
+/* By running statistics; s and t into work (2C). */
 static void batchnorm_fixed(const mgi_tape *t, int i, const float *w, const float *b,
                             float *work)
 {
@@ -78,8 +78,8 @@ static void batchnorm_tape(mgi_tape *t, int i, int again, float *work)
     const mango_idx C = n->C, R = mgi_tape_rows(t, i) * n->H * n->W;
     const float *w = n->weight >= 0 ? t->w[n->weight] : NULL;
     const float *b = n->bias_p >= 0 ? t->w[n->bias_p] : NULL;
-    if (!t->o.train) {
-        batchnorm_fixed(t, i, w, b, work);
+    if (!t->o.train || t->o.fixed) {
+        batchnorm_fixed(t, i, w, b, t->o.fixed ? t->stat[i] : work);
         return;
     }
     float *st = t->stat[i], *rm = st + 2 * C, *rv = st + 3 * C;
@@ -92,6 +92,20 @@ static void batchnorm_tape(mgi_tape *t, int i, int again, float *work)
                         t->val[i]);
 }
 
+/* dx = s dy */
+static void batchnorm_fixed_back(mgi_tape *t, int i, float *dx)
+{
+    const mgi_node *n = &t->net->node[i];
+    const mgi_kernels *k = mgi_kernels_get();
+    const mango_idx C = n->C, R = mgi_tape_rows(t, i) * n->H * n->W;
+    const mango_idx block = MGI_MAX(1, NORM_TAPE / C), chunks = mgi_ceil_div(R, block);
+    const float *s = t->stat[i], *zero = s + 2 * C, *dy = t->grad[i];
+    MGI_OMP(parallel for if (R * C >= MGI_GRAIN))
+    for (mango_idx c = 0; c < chunks; c++)
+        k->scale_shift(MGI_MIN(block, R - c * block), C, s, zero, dy + c * block * C,
+                       dx + c * block * C);
+}
+
 static void batchnorm_backward(mgi_tape *t, int i, float *spare, float *work)
 {
     const mgi_node *n = &t->net->node[i];
@@ -102,7 +116,10 @@ static void batchnorm_backward(mgi_tape *t, int i, float *spare, float *work)
     float *db = n->bias_p >= 0 ? t->dw[n->bias_p] : NULL;
     float *dx = t->wants[j] ? mgi_tape_take(t, j, spare) : NULL;
     (void)work;
-    mgi_batchnorm_backward(R, C, t->val[j], n->weight >= 0 ? t->w[n->weight] : NULL, st, st + C,
+    if (t->o.fixed && dx)
+        batchnorm_fixed_back(t, i, dx);
+    if (!t->o.fixed)
+        mgi_batchnorm_backward(R, C, t->val[j], n->weight >= 0 ? t->w[n->weight] : NULL, st, st + C,
                            t->grad[i], dx, dw, db);
     if (dx)
         mgi_tape_give(t, j, dx);

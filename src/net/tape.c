@@ -7,7 +7,7 @@ void mgi_tape_defaults(mgi_tape_options *o)
     memset(o, 0, sizeof *o);
     o->B = 1;
     o->T = 1;
-    o->output = -1;
+    o->output = o->from = -1;
     o->train = 1;
 }
 
@@ -83,7 +83,8 @@ mango_status mgi_tape_new(mgi_tape **out, const mango_net *net, const mgi_tape_o
                           const mango_alloc *al, mango_err *err)
 {
     MGI_REQUIRE(out && net && o && net->n_nodes > 0 && o->B > 0 && o->T > 0);
-    MGI_REQUIRE(o->output < net->n_nodes && o->n_keep >= 0 && o->n_keep <= MGI_TAPE_KEEP);
+    MGI_REQUIRE(o->output < net->n_nodes && o->from < net->n_nodes);
+    MGI_REQUIRE(o->n_keep >= 0 && o->n_keep <= MGI_TAPE_KEEP);
     const mango_alloc a = mgi_alloc_get(al);
     mgi_tape *t = mgi_new(&a, 1, sizeof *t);
     mango_err own = {""};
@@ -150,6 +151,6 @@ float *mgi_tape_dout(mgi_tape *t)
 
 const float *mgi_tape_input_grad(const mgi_tape *t)
 {
-    const int g = t->gbuf[t->net->input];
+    const int g = t->gbuf[t->o.from >= 0 ? t->o.from : t->net->input];
     return g >= 0 ? t->arena + t->buf[g].at : NULL;
 }

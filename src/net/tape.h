@@ -25,6 +25,10 @@ typedef struct mgi_tape_options {
     int train;           /* 1: batch statistics, and backward; 2: batch statistics,
                             forward only; 0: running statistics, forward only     */
     int input_grad;      /* 1: mgi_tape_input_grad holds dL/dx after backward     */
+    int from;            /* node whose value is given in place of the input, and not
+                            computed; -1: the input itself                        */
+    int fixed;           /* 1, with train 1: batch norm by running statistics, which are
+                            constants, as are its weights: dw of these stay as they are */
     mango_idx memory;    /* cap for the arena in bytes; 0: none                   */
     int n_keep, keep[MGI_TAPE_KEEP]; /* nodes whose value stays readable          */
 } mgi_tape_options;
@@ -86,7 +90,8 @@ MGI_FN mango_status mgi_tape_new(mgi_tape **out, const mango_net *net,
 MGI_FN void mgi_tape_free(mgi_tape *t);
 MGI_FN mango_idx mgi_tape_bytes(const mgi_tape *t); /* the arena */
 
-/* mgi_tape_forward - x (b,H,W,C) with b <= B, borrowed until backward ends.
+/* mgi_tape_forward - x (b,H,W,C), of the input or of node `from`, with b <= B, borrowed
+ * until backward ends.
  * MANGO_E_NONFINITE only with check set. */
 MGI_FN mango_status mgi_tape_forward(mgi_tape *t, mango_idx b, const float *x);
 /* Value of the output or of a kept node after forward; rows: b or T*b. */
@@ -95,7 +100,7 @@ MGI_FN const float *mgi_tape_value(const mgi_tape *t, int node, mango_idx *rows)
 MGI_FN float *mgi_tape_dout(mgi_tape *t);
 /* mgi_tape_backward - adds into dw; once after each forward. */
 MGI_FN void mgi_tape_backward(mgi_tape *t);
-MGI_FN const float *mgi_tape_input_grad(const mgi_tape *t); /* (b,H,W,C) */
+MGI_FN const float *mgi_tape_input_grad(const mgi_tape *t); /* (b,H,W,C), or of `from` */
 
 /* Gradients of all trained parameters in one block. */
 typedef struct mgi_grads {
@@ -116,6 +121,12 @@ MGI_FN void mgi_tape_set_grads(mgi_tape *t, const mgi_grads *g); /* NULL: none w
 static inline mango_idx mgi_tape_rows(const mgi_tape *t, int node) /* b or T*b */
 {
     return t->timed[node] ? t->o.T * t->b : t->b;
+}
+
+/* Is node i's value given by the caller? */
+static inline int mgi_tape_given(const mgi_tape *t, int node)
+{
+    return t->net->node[node].kind == MGI_INPUT || node == t->o.from;
 }
 
 /* tape_plan.c: flags, program, places; spare: floats of the gradient that a node hands

@@ -42,7 +42,7 @@ mango_status mgi_tape_forward(mgi_tape *t, mango_idx b, const float *x)
     t->b = b;
     t->bad = -1;
     for (int i = 0; i < t->net->n_nodes; i++)
-        if (t->net->node[i].kind == MGI_INPUT)
+        if (mgi_tape_given(t, i))
             t->val[i] = (float *)(uintptr_t)x; /* read only */
     for (int s = 0; s < t->loss_step; s++) {
         const int i = t->op[s].node;

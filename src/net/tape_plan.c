@@ -38,7 +38,7 @@ static void tape_mark(mgi_tape *t)
     for (int k = 0; k < t->o.n_keep; k++)
         t->needed[t->o.keep[k]] = 1;
     for (int i = net->n_nodes - 1; i >= 0; i--)
-        for (int k = 0; t->needed[i] && k < net->node[i].n_in; k++) {
+        for (int k = 0; t->needed[i] && i != t->o.from && k < net->node[i].n_in; k++) {
             t->needed[net->node[i].in[k]] = 1;
             t->uses[net->node[i].in[k]]++;
         }
@@ -46,8 +46,8 @@ static void tape_mark(mgi_tape *t)
         const mgi_node *n = &net->node[i];
         t->timed[i] = n->kind == MGI_LIF;
         t->wants[i] = t->o.train == 1 &&
-                      (n->kind == MGI_INPUT ? t->o.input_grad : tape_has_params(n));
-        for (int k = 0; k < n->n_in; k++) {
+                      (mgi_tape_given(t, i) ? t->o.input_grad : tape_has_params(n));
+        for (int k = 0; k < n->n_in && i != t->o.from; k++) {
             t->timed[i] |= t->timed[n->in[k]];
             t->wants[i] |= t->wants[n->in[k]];
         }
@@ -83,11 +83,11 @@ static void tape_share(mgi_tape *t)
         const mgi_node *n = &t->net->node[i];
         t->inplace[i] = 0;
         t->galias[i] = -1;
-        if (n->n_in == 0 || !t->needed[i])
+        if (n->n_in == 0 || !t->needed[i] || mgi_tape_given(t, i))
             continue;
         const int j = n->in[0];
         const int alone = t->uses[j] == 1 && !tape_kept(t, j) && t->seg[i] == t->seg[j] &&
-                          t->net->node[j].kind != MGI_INPUT;
+                          !mgi_tape_given(t, j);
         t->inplace[i] = tape_op(t, i)->in_place && alone &&
                         !(t->wants[j] && (tape_op(t, j)->reads_y || tape_op(t, i)->reads_x));
         if (alone && t->timed[i] == t->timed[j] && !tape_kept(t, i) &&
@@ -204,13 +204,15 @@ static void tape_again(const mgi_tape *t, int k, const int *held, int *again)
         if (t->seg[i] != k || !t->needed[i])
             continue;
         const mgi_node *n = &net->node[i];
-        if (t->wants[i] && n->kind != MGI_INPUT && tape_op(t, i)->reads_y && !held[i])
+        if (mgi_tape_given(t, i))
+            continue;
+        if (t->wants[i] && tape_op(t, i)->reads_y && !held[i])
             again[i] = 1;
         const int reads =
-            again[i] || (t->wants[i] && n->kind != MGI_INPUT && tape_op(t, i)->reads_x);
+            again[i] || (t->wants[i] && tape_op(t, i)->reads_x);
         for (int m = 0; reads && m < n->n_in; m++)
             if (t->seg[n->in[m]] == k && !held[n->in[m]] &&
-                net->node[n->in[m]].kind != MGI_INPUT)
+                !mgi_tape_given(t, n->in[m]))
                 again[n->in[m]] = 1;
     }
 }
@@ -230,7 +232,7 @@ static void tape_program(mgi_tape *t, int K, int *cur, int *held, int *again)
         for (int m = 0; t->needed[i] && m < t->net->node[i].n_in; m++)
             held[t->net->node[i].in[m]] |= t->seg[i] > t->seg[t->net->node[i].in[m]];
     for (int i = 0; i < n; i++)
-        if (t->needed[i] && t->net->node[i].kind != MGI_INPUT)
+        if (t->needed[i] && !mgi_tape_given(t, i))
             tape_step_forward(t, MGI_FORWARD, i, cur);
     t->loss_step = t->n_ops;
     tape_op_new(t, MGI_LOSS, t->output);
@@ -244,15 +246,16 @@ static void tape_program(mgi_tape *t, int K, int *cur, int *held, int *again)
                     tape_step_forward(t, MGI_AGAIN, i, cur);
             for (int i = n - 1; i >= 0; i--)
                 if (t->needed[i] && t->seg[i] == k && t->wants[i] && t->gbuf[i] >= 0 &&
-                    t->net->node[i].kind != MGI_INPUT)
+                    !mgi_tape_given(t, i))
                     tape_step_backward(t, i, cur);
         }
     }
     for (int i = 0; i < n; i++)
         if (tape_kept(t, i) && cur[i] >= 0)
             t->buf[cur[i]].last = t->n_ops;
-    if (t->o.input_grad && t->gbuf[t->net->input] >= 0)
-        t->buf[t->gbuf[t->net->input]].last = t->n_ops;
+    const int given = t->o.from >= 0 ? t->o.from : t->net->input;
+    if (t->o.input_grad && t->gbuf[given] >= 0)
+        t->buf[t->gbuf[given]].last = t->n_ops;
 }
 
 /* ---- the arena ----------------------------------------------------------- */
