@@ -523,6 +523,31 @@ MANGO_API mango_status mango_session_elites_sized(const mango_session *s, mango_
 
 /* ---- search --------------------------------------------------------------- */
 
+/* mango_derivative - the activation and its derivative by the code, through network and
+ * generator, for methods that may look inside (facts.gradient). Spikes have the surrogate
+ * derivative of their layer, the rounding of pictures to 8 bits none; batch norm is as in
+ * use. Values are those of the objective but for the rounding of sums.
+ * mango_derivative_create
+ *   gen, net  in  must outlive it; their weights are copied, so that they may be given away
+ *   target    in  see mango_target
+ *   options   in  of the objective: T, batch (at most 4 at once) and memory count. NULL:
+ *                 defaults
+ * Returns  MANGO_OK; MANGO_E_NAME, MANGO_E_SHAPE, MANGO_E_UNSUPPORTED (a layer with a
+ *          spectral norm, a generator that spikes), MANGO_E_STATE (a layer without
+ *          values), MANGO_E_MEM.
+ * mango_derivative_eval - a mango_gradient, ud the derivative: y (K) of codes I (K,d), and
+ * dy (K,d,m): by the m numbers of a code's embedding in a codebook, else, m = 1, by the
+ * number of the level. MANGO_E_ARG: a level out of range. Allocates nothing. */
+typedef struct mango_derivative mango_derivative;
+MANGO_API mango_status mango_derivative_create(mango_derivative **d, const mango_net *gen,
+                                               const mango_net *net, const char *target,
+                                               const mango_objective_options *options,
+                                               const mango_alloc *al, mango_err *err);
+MANGO_API mango_status mango_derivative_eval(void *ud, mango_idx K, const mango_idx *I,
+                                             double *y, float *dy);
+MANGO_API const char *mango_derivative_error(const mango_derivative *d); /* "" if none */
+MANGO_API void mango_derivative_destroy(mango_derivative *d);             /* NULL is legal */
+
 /* mango_search - the whole of it: generator, network, target and optimizer, made to
  * fit each other. What is easily forgotten is seen to here: the elite of an early
  * stop and whether the least is wanted are the optimizer's; the batches of the two fit;
@@ -535,7 +560,9 @@ typedef struct mango_search mango_search;
  *   target    in  see mango_target
  *   oo        in  of the objective; elite MANGO_ELITE_AUTO: early stop. NULL: defaults
  *   so        in  of the session; facts NULL: those of the space, ahead 0: as suits;
- *                 notes are added to the search's own. NULL: those of "auto"
+ *                 notes are added to the search's own. NULL: those of "auto". With the
+ *                 optimizer "gradient" and the facts of the space, the search makes the
+ *                 derivative that it needs (mango_derivative)
  * Returns  what mango_objective_create and mango_session_create return. */
 MANGO_API mango_status mango_search_create(mango_search **s, const mango_net *gen,
                                            const mango_net *net, const char *target,

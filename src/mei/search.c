@@ -4,12 +4,14 @@
 #include "objective.h"
 
 #define SEARCH_OPT "auto"
+#define SEARCH_WHITE "gradient"
 #define SEARCH_NOTES 32
 #define SEARCH_BATCH 4096 /* a race holds a whole batch, up to this */
 
 struct mango_search {
     mango_alloc al;
     mango_objective *objective;
+    mango_derivative *derivative; /* for an optimizer that looks inside; else NULL */
     mango_session *session;
     mango_sketch *sketch;    /* NULL: nobody asked */
     mango_evaluator f;
@@ -75,6 +77,19 @@ static mango_status search_space(mgi_search_setup *u, const mango_net *gen,
     MGI_TRY(mango_space_facts(u->space, &u->facts));
     if (!u->so.facts)
         u->so.facts = &u->facts;
+    return MANGO_OK;
+}
+
+/* For an optimizer that looks inside: the facts with a derivative. It copies weights, so
+ * it comes before an objective takes them. */
+static mango_status search_inside(mango_search *s, mgi_search_setup *u, const mango_net *gen,
+                                  const mango_net *net, mango_err *err)
+{
+    if (strcmp(u->so.o.preset, SEARCH_WHITE) != 0 || u->so.facts != &u->facts)
+        return MANGO_OK;
+    MGI_TRY(mango_derivative_create(&s->derivative, gen, net, u->target, &u->oo, &s->al, err));
+    u->facts.gradient = mango_derivative_eval;
+    u->facts.gradient_ud = s->derivative;
     return MANGO_OK;
 }
 
@@ -163,6 +178,7 @@ static mango_status search_build(mango_search *s, mgi_search_setup *u, const man
     mango_opt_info opt;
     mango_objective_info info;
     MGI_TRY(search_space(u, gen, &s->al, err));
+    MGI_TRY(search_inside(s, u, gen, net, err));
     MGI_TRY(search_optimizer(u, &opt, &s->al, err));
     MGI_TRY(search_race(u, &opt, err));
     u->oo.minimize = opt.minimize;
@@ -230,6 +246,7 @@ void mango_search_destroy(mango_search *s)
     mango_session_destroy(s->session);
     mango_sketch_destroy(s->sketch);
     mango_objective_destroy(s->objective);
+    mango_derivative_destroy(s->derivative);
     mgi_del(&al, s, 1, sizeof *s);
 }
 
@@ -311,5 +328,6 @@ const char *mango_search_error(const mango_search *s)
 }
 
 #undef SEARCH_OPT
+#undef SEARCH_WHITE
 #undef SEARCH_NOTES
 #undef SEARCH_BATCH

@@ -40,7 +40,7 @@ static const mango_opt_spec gpc_option[] = {
      NULL, NULL},
     {"mutation", "highest share of the levels that mutate", MANGO_OPT_REAL, 0, 1, 0.04, 0,
      NULL, NULL},
-    {"beta", "optimism", MANGO_OPT_REAL, 0, 100, 0.6, 0, NULL, NULL},
+    {"beta", "optimism in the choice", MANGO_OPT_REAL, 0, 100, 0.6, 0, NULL, NULL},
     {"random", "share of the proposals that is not screened", MANGO_OPT_REAL, 0, 1, 0.1, 0,
      NULL, NULL},
     {"stall", "values without a better one before a new island; 0: never", MANGO_OPT_INT, 0,
