@@ -83,8 +83,8 @@ struct mgi_es {
      NULL},                                                                               \
         {"sigma", "first step, in standard deviations of a mode; 0: on latents 1.4, else " \
          ".3, from 18 modes on .15", MANGO_OPT_REAL, 0, 10, (SIGMA), 0, NULL, NULL},      \
-        {"active", "1: on real and latent modes the worst push away", MANGO_OPT_FLAG, 0, 1,        \
-         (ACTIVE), 0, NULL, NULL},                                                        \
+        {"active", "1: on real and latent modes the worst push away", MANGO_OPT_FLAG, 0,  \
+         1, (ACTIVE), 0, NULL, NULL},                                                     \
         {"inject", "codes that others proposed, taken into a generation at most",         \
          MANGO_OPT_INT, 0, 64, 1, 0, NULL, NULL},                                         \
         MGI_AXES_OPTIONS
