@@ -1,5 +1,4 @@
-/* test_tesalocs.c - TESALOCS: samples of a tensor train and local search from them; what a
- * tensor train has learnt, in words.
+/* test_tesalocs.c - TESALOCS: samples of a tensor train and local search from them.
  * SPDX-License-Identifier: MIT */
 #include "test.h"
 
@@ -181,32 +180,6 @@ static void t_tesa_golden(void)
     }
 }
 
-/* The marginals in words, of two cores whose sums are known:
- * w(i,j) = (1 + 3 i)(2 j + 1), i < 2, j < 4: shares 1/5 4/5 and 1 3 5 7 of 16. */
-static void t_tesa_words(void)
-{
-    const mango_idx n[2] = {2, 4};
-    mgi_tt t;
-    mgi_str s;
-    T_STATUS(mgi_tt_init(&t, 2, n, 3, 4, NULL), MANGO_OK);
-    mgi_tt_uniform(&t, 1, 0);
-    for (mango_idx i = 0; i < 2; i++)
-        for (mango_idx b = 0; b < 3; b++)
-            t.G[mgi_tt_at(&t, 0, i, 0, b)] = b == 1 ? 1.0 + 3.0 * (double)i : 0.0;
-    for (mango_idx i = 0; i < 4; i++)
-        for (mango_idx a = 0; a < 3; a++)
-            t.G[mgi_tt_at(&t, 1, i, a, 0)] = a == 1 ? 2.0 * (double)i + 1.0 : 9.0;
-    mgi_tt_touch(&t);
-    mgi_str_init(&s, NULL);
-    mgi_tt_words(&t, &s);
-    T_REQUIRE(s.p && !s.bad);
-    T_CHECK(strstr(s.p, "p(1) from mode 0: 0.80\n") != NULL);
-    T_CHECK(strstr(s.p, "mode 1: 3 0.438 2 0.312 1 0.188 0 0.062\n") != NULL);
-    T_CHECK(strstr(s.p, "decided: 0.202 of 1") != NULL);
-    mgi_str_free(&s);
-    mgi_tt_free(&t);
-}
-
 void t_tesalocs(void)
 {
     T_CASE(t_tesa_optimum);
@@ -214,5 +187,4 @@ void t_tesalocs(void)
     T_CASE(t_tesa_guest);
     T_CASE(t_tesa_ties);
     T_CASE(t_tesa_golden);
-    T_CASE(t_tesa_words);
 }

@@ -40,8 +40,9 @@ typedef struct mgi_method {
     const mango_opt_spec *option; /* (n_options) its options, with its defaults */
     int n_options;
     int oblivious; /* 1: what it asks does not depend on what it is told */
-    /* Set o->state, allocated through o->al, and o->batch, o->elite, o->retell, o->ties
-     * where they are not 1, 0, 0, 0. On failure o->state may be left: destroy is called either way.
+    /* Set o->state, allocated through o->al; o->batch, o->elite, o->retell and o->ties
+     * where they are not 1, 0, 0, 0. On failure o->state may be left: destroy is called
+     * either way.
      * NULL: no state. */
     mango_status (*create)(mango_opt *o, mango_err *err);
     /* *K >= 1 proposals into I (K,d), or, *K = 0, as many as the method likes: 1 to

@@ -4,10 +4,13 @@
  * tell: the k_top best of what was told since the last ask are the elite.
  *       Before the next ask the cores take k_gd steps of Adam that make the
  *       elite more likely: down the mean of -log p over it.
+ * Under noise (facts.noisy), where variances are told, the elite is chosen and weighted by
+ * what its values are worth: protes_noise.c. Without, nothing changes.
  * Source: Batsheva, Chertkov, Ryzhakov, Oseledets, "PROTES: probabilistic
  * optimization with tensor sampling", 2023.
  * SPDX-License-Identifier: MIT */
 #include "method.h"
+#include "protes_noise.h"
 #include "tt.h"
 
 #define PROTES_BLOCK 16                     /* samples drawn before their bits are joined */
@@ -25,27 +28,61 @@ static const mango_opt_spec protes_option[] = {
 };
 
 typedef struct mgi_protes {
-    mgi_tt tt;
+    mgi_tt tt;             /* first, so that a test may look at the cores */
     mgi_arena arena;
     mango_idx k_top, k_gd, r;
     double lr;
     int quantized;
     mango_idx dq;          /* modes of the tensor train */
     mango_idx *Iq;         /* (PROTES_BLOCK, dq) samples before their bits are joined */
-    mango_idx *top;        /* (k_top, dq) elite, best first */
-    double *y;             /* (k_top) its values */
+    mango_idx keep;        /* candidates kept: k_top, under noise more                */
+    mango_idx *top;        /* (keep, dq) candidates, best first: the elite            */
+    double *y, *s2;        /* (keep) their values; squared standard errors            */
     mango_idx n_top;
-    mango_idx learnt;      /* rows of `top` that the cores were taught last */
+    mgi_spread told;       /* of all told since the last ask                          */
+    mango_idx *order;      /* (keep) under noise: by posterior means                  */
+    mango_idx *elite;      /* (k_top, dq) the elite of the last update                */
+    double *w;             /* (k_top) its weights                                     */
+    mango_idx n_elite;
+    int weighted;          /* the last update went by them                            */
 } mgi_protes;
+
+/* The elite of what was told: the k_top best; under noise those of best posterior mean. */
+static void protes_elite(mgi_protes *p)
+{
+    const size_t row = (size_t)p->dq * sizeof *p->top;
+    p->weighted = p->keep > p->k_top && p->told.known > 0;
+    p->tt.w = NULL;
+    if (p->weighted) {
+        p->n_elite = mgi_protes_noise(&p->told, p->n_top, p->y, p->s2, p->k_top, p->order,
+                                      p->w);
+        p->tt.w = p->w;
+    } else {
+        p->n_elite = MGI_MIN(p->n_top, p->k_top);
+    }
+    for (mango_idx k = 0; k < p->n_elite; k++) {
+        const mango_idx from = p->weighted ? p->order[k] : k;
+        memcpy(p->elite + k * p->dq, p->top + from * p->dq, row);
+    }
+}
+
+static void protes_learn(mgi_protes *p)
+{
+    const mgi_spread none = {0, 0, 0.0, 0.0, 0.0};
+    if (p->n_top == 0)
+        return;
+    protes_elite(p);
+    mgi_tt_learn(&p->tt, p->k_gd, p->lr, p->n_elite, p->elite);
+    p->tt.w = NULL;
+    p->n_top = 0;
+    p->told = none;
+}
 
 static mango_status protes_ask(mango_opt *o, mango_idx cap, mango_idx *K, mango_idx *I)
 {
     mgi_protes *p = o->state;
     const mango_idx want = *K = mgi_opt_wanted(o->batch, cap, *K);
-    if (p->n_top > 0)
-        mgi_tt_learn(&p->tt, p->k_gd, p->lr, p->n_top, p->top);
-    p->learnt = p->n_top;
-    p->n_top = 0;
+    protes_learn(p);
     if (!p->quantized) {
         mgi_tt_sample(&p->tt, want, o->seed, o->asked, I);
         return MANGO_OK;
@@ -59,21 +96,23 @@ static mango_status protes_ask(mango_opt *o, mango_idx cap, mango_idx *K, mango_
     return MANGO_OK;
 }
 
-/* One value among the k_top best, best first; of equal values the one told first. */
-static void protes_rank(mango_opt *o, const mango_told *t)
+/* One value among the best, best first; of equal values the one told first. */
+static void protes_rank(mango_opt *o, const mango_told *t, double s2)
 {
     mgi_protes *p = o->state;
     const size_t row = (size_t)p->dq * sizeof *p->top;
     mango_idx at = p->n_top;
     while (at > 0 && t->y > p->y[at - 1])
         at--;
-    if (mgi_is_nan(t->y) || at == p->k_top)
+    if (at == p->keep)
         return;
-    p->n_top = MGI_MIN(p->n_top + 1, p->k_top);
+    p->n_top = MGI_MIN(p->n_top + 1, p->keep);
     const size_t move = (size_t)(p->n_top - 1 - at);
     memmove(p->y + at + 1, p->y + at, move * sizeof *p->y);
+    memmove(p->s2 + at + 1, p->s2 + at, move * sizeof *p->s2);
     memmove(p->top + (at + 1) * p->dq, p->top + at * p->dq, move * row);
     p->y[at] = t->y;
+    p->s2[at] = s2;
     if (p->quantized)
         mgi_qtt_split(o->d, o->n, t->I, p->top + at * p->dq);
     else
@@ -82,57 +121,24 @@ static void protes_rank(mango_opt *o, const mango_told *t)
 
 static void protes_tell(mango_opt *o, const mgi_tells *t)
 {
+    mgi_protes *p = o->state;
     for (mango_idx k = 0; k < t->n; k++) {
         const mango_told row = mgi_told_at(t, k);
-        protes_rank(o, &row);
+        const double s2 = row.var > 0.0 ? row.var / (double)row.n : 0.0;
+        if (mgi_is_nan(row.y))
+            continue;
+        mgi_spread_add(&p->told, row.y, mgi_is_finite(s2) ? s2 : 0.0);
+        protes_rank(o, &row, mgi_is_finite(s2) ? s2 : 0.0);
     }
-}
-
-/* Mean of log p, (4), of the first n rows of the elite. */
-static double protes_loglik(mgi_protes *p, mango_idx n, const mango_alloc *al)
-{
-    double sum = 0.0, *ll = mgi_new(al, n, sizeof *ll);
-    if (!ll)
-        return MGI_NAN;
-    mgi_tt_loglik(&p->tt, n, p->top, ll);
-    for (mango_idx k = 0; k < n; k++)
-        sum += ll[k] / (double)n;
-    mgi_del(al, ll, n, sizeof *ll);
-    return sum;
-}
-
-/* Between a tell and the next ask: the elite. After an ask: what the cores made of it. */
-static void protes_explain(const mango_opt *o, mgi_str *s)
-{
-    mgi_protes *p = o->state;
-    if (p->n_top > 0) {
-        mgi_str_puts(s, "elite");
-        for (mango_idx k = 0; k < p->n_top; k++)
-            mgi_str_printf(s, " %.5g", o->minimize ? -p->y[k] : p->y[k]);
-        mgi_str_printf(s, "; mean log p of it before the update %.3f\n",
-                       protes_loglik(p, p->n_top, &s->al));
-        return;
-    }
-    if (p->learnt > 0)
-        mgi_str_printf(s, "%td steps of Adam, lr %g: mean log p of the elite is now %.3f\n",
-                       p->k_gd, p->lr, protes_loglik(p, p->learnt, &s->al));
-    mgi_str_printf(s, "tensor train of %td modes, rank %td%s\n", p->dq, p->r,
-                   p->quantized ? ", bits of the levels, least significant first" : "");
-    mgi_tt_explain(&p->tt, s);
-}
-
-static void protes_why(const mango_opt *o, mango_idx k, mgi_str *s)
-{
-    (void)o;
-    (void)k;
-    mgi_str_puts(s, "drawn from the tensor train");
 }
 
 static void protes_restart(mango_opt *o, uint64_t epoch)
 {
     mgi_protes *p = o->state;
+    const mgi_spread none = {0, 0, 0.0, 0.0, 0.0};
     mgi_tt_uniform(&p->tt, o->seed, epoch << 32);
-    p->n_top = p->learnt = 0;
+    p->n_top = p->n_elite = 0;
+    p->told = none;
 }
 
 static void protes_destroy(mango_opt *o)
@@ -145,27 +151,74 @@ static void protes_destroy(mango_opt *o)
     mgi_del(&o->al, p, 1, sizeof *p);
 }
 
+/* ---- words ----------------------------------------------------------------- */
+
+/* Mean of log p, (4) of tt.h, of n rows. */
+static double protes_loglik(mgi_protes *p, mango_idx n, const mango_idx *rows,
+                            const mango_alloc *al)
+{
+    double sum = 0.0, *ll = mgi_new(al, n, sizeof *ll);
+    if (!ll)
+        return MGI_NAN;
+    mgi_tt_loglik(&p->tt, n, rows, ll);
+    for (mango_idx k = 0; k < n; k++)
+        sum += ll[k] / (double)n;
+    mgi_del(al, ll, n, sizeof *ll);
+    return sum;
+}
+
+/* Between a tell and the next ask: the elite. After an ask: what the cores made of it. */
+static void protes_explain(const mango_opt *o, mgi_str *s)
+{
+    mgi_protes *p = o->state;
+    const mango_idx n = MGI_MIN(p->n_top, p->k_top);
+    if (n > 0) {
+        mgi_str_printf(s, "%td values told; elite", p->told.n);
+        for (mango_idx k = 0; k < n; k++)
+            mgi_str_printf(s, " %.5g", o->minimize ? -p->y[k] : p->y[k]);
+        mgi_str_printf(s, "; mean log p of it before the update %.3f\n",
+                       protes_loglik(p, n, p->top, &s->al));
+        return;
+    }
+    if (p->n_elite > 0)
+        mgi_str_printf(s, "%td steps of Adam, lr %g%s: mean log p of the elite is now %.3f\n",
+                       p->k_gd, p->lr, p->weighted ? ", weighted by its uncertainty" : "",
+                       protes_loglik(p, p->n_elite, p->elite, &s->al));
+    mgi_str_printf(s, "tensor train of %td modes, rank %td%s\n", p->dq, p->r,
+                   p->quantized ? ", bits of the levels, least significant first" : "");
+    mgi_tt_explain(&p->tt, s);
+}
+
+static void protes_why(const mango_opt *o, mango_idx k, mgi_str *s)
+{
+    (void)o;
+    (void)k;
+    mgi_str_puts(s, "drawn from the tensor train");
+}
+
+/* ---- life ------------------------------------------------------------------ */
+
 static mango_status protes_alloc(mgi_protes *p)
 {
-    const mango_idx k_top = p->k_top, dq = p->dq;
-    mango_idx rows;
-    if (!mgi_mul(k_top, dq, &rows))
+    const mango_idx k_top = p->k_top, keep = p->keep, dq = p->dq;
+    mango_idx rows, elite;
+    if (!mgi_mul(keep, dq, &rows) || !mgi_mul(k_top, dq, &elite))
         return MANGO_E_MEM;
-    mgi_arena *a = &p->arena;
-    mgi_arena_plan(a, PROTES_BLOCK * dq, sizeof(mango_idx));
-    mgi_arena_plan(a, rows, sizeof(mango_idx));
-    mgi_arena_plan(a, k_top, sizeof(double));
-    MGI_TRY(mgi_arena_commit(a));
-    p->Iq = mgi_arena_take(a, PROTES_BLOCK * dq, sizeof(mango_idx));
-    p->top = mgi_arena_take(a, rows, sizeof(mango_idx));
-    p->y = mgi_arena_take(a, k_top, sizeof(double));
-    return MANGO_OK;
+    const mgi_piece piece[] = {
+        {&p->Iq, PROTES_BLOCK * dq, sizeof *p->Iq}, {&p->top, rows, sizeof *p->top},
+        {&p->y, keep, sizeof *p->y},                {&p->s2, keep, sizeof *p->s2},
+        {&p->order, keep, sizeof *p->order},        {&p->w, k_top, sizeof *p->w},
+        {&p->elite, elite, sizeof *p->elite},
+    };
+    return mgi_arena_all(&p->arena, MGI_COUNT(piece), piece);
 }
 
 static void protes_options(mango_opt *o, mgi_protes *p)
 {
     o->batch = mgi_opt_int(o, "k");
-    o->elite = p->k_top = mgi_opt_int(o, "k_top");
+    p->k_top = mgi_opt_int(o, "k_top");
+    p->keep = o->facts.noisy ? 2 * p->k_top + 8 : p->k_top;
+    o->elite = o->facts.noisy ? 0 : p->k_top; /* under noise all values count */
     p->k_gd = mgi_opt_int(o, "k_gd");
     p->lr = mgi_opt_real(o, "lr");
     p->r = mgi_opt_int(o, "r");

@@ -17,7 +17,6 @@
 #include "method.h"
 #include "seen.h"
 #include "tt.h"
-#include "tt_words.h"
 
 #define TESA_RNG 0x54455301u
 #define TESA_LEVELS ((mango_idx)1 << 24) /* most of a mode that is not quantized */
@@ -296,7 +295,7 @@ static void tesa_explain(const mango_opt *o, mgi_str *s)
     for (mango_idx i = 0; i < MGI_MIN(p->n_starts, 10); i++)
         mgi_str_printf(s, " %.6g", p->start.told[i].y);
     mgi_str_puts(s, "\n");
-    mgi_tt_words(&p->tt, s);
+    mgi_tt_explain(&p->tt, s);
 }
 
 static void tesa_why(const mango_opt *o, mango_idx k, mgi_str *s)

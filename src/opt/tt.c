@@ -290,9 +290,9 @@ void mgi_tt_sample(mgi_tt *t, mango_idx K, uint64_t seed, uint64_t first, mango_
 
 /* (3) for one row at one mode, and what it says to its surroundings:
  *   A[i] = d log p / d q[i] = [i = i_j]/q[i_j] - sign(q[i])/S,
- *   U[i] += A[i] l,  c = sum_i A[i] V[i].          Returns p(i_j | ...). */
+ *   U[i] += w A[i] l,  c = sum_i w A[i] V[i].      Returns p(i_j | ...). */
 MGI_TT_INLINE double tt_condition(mango_idx n, mango_idx r1, const double *V, const double *l,
-                              mango_idx ij, double *q, double *U, double *c)
+                              mango_idx ij, double w, double *q, double *U, double *c)
 {
     double S = 0.0;
     MGI_TT_UNROLL
@@ -314,7 +314,8 @@ MGI_TT_INLINE double tt_condition(mango_idx n, mango_idx r1, const double *V, co
     const double iS = 1.0 / S, iq = 1.0 / q[ij];
     MGI_TT_UNROLL
     for (mango_idx i = 0; i < n; i++) {
-        const double A = (i == ij ? iq : 0.0) - (q[i] > 0.0 ? iS : q[i] < 0.0 ? -iS : 0.0);
+        const double A =
+            w * ((i == ij ? iq : 0.0) - (q[i] > 0.0 ? iS : q[i] < 0.0 ? -iS : 0.0));
         MGI_TT_UNROLL
         for (mango_idx a = 0; a < r1; a++) {
             U[i * r1 + a] += A * l[a];
@@ -336,8 +337,9 @@ MGI_TT_INLINE void tt_forward(mango_idx n, mango_idx r1, mango_idx r2, mgi_tt *t
     for (mango_idx k = 0; k < K; k++) {
         const mango_idx ij = I[k * t->d + j], at = (j * t->rows + k) * t->rmax;
         double *l = t->L + at, *l2 = l + t->rows * t->rmax;
+        const double w = t->w ? t->w[k] : 1.0;
         const double p =
-            tt_condition(n, r1, V, l, ij, n == 2 ? two : t->q, U, t->C + at);   /* (3) */
+            tt_condition(n, r1, V, l, ij, w, n == 2 ? two : t->q, U, t->C + at); /* (3) */
         if (ll)
             ll[k] += mgi_log(p);                                                /* (4) */
         mgi_tt_left(r1, r2, 1, t->G + t->off[j] + ij * r1 * r2, l, l2);         /* (2) */

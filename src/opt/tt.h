@@ -43,6 +43,7 @@ typedef struct mgi_tt {
     double *q, *core;        /* scratch: (nmax), (narrow, rmax, rmax)          */
     double *lt, *P;          /* of draws from wide cores: (rmax, block), (np)  */
     int fresh;               /* z and V belong to the cores as they are        */
+    const double *w;         /* weights of the rows of a gradient, > 0; NULL: 1 each; lent */
 } mgi_tt;
 
 /* Is core j wide? Where is G_j[i][a][b], of either kind? */
@@ -82,7 +83,7 @@ MGI_FN void mgi_tt_sample(mgi_tt *t, mango_idx K, uint64_t seed, uint64_t first,
 MGI_FN void mgi_tt_loglik(mgi_tt *t, mango_idx K, const mango_idx *I, double *ll);
 
 /* mgi_tt_gradient - g (size), in the order of G: d/dG of the mean over K <= rows rows
- * of -log p.
+ * of -log p, each times its weight where t->w is given.
  * An index of probability zero, or a 0/0, adds no term of its own. Entries are
  * held within +-1e15 so that their squares stay finite in Adam.
  * Cost O(sum n r^2 + K d r^2). */

@@ -84,6 +84,12 @@ MGI_FN void mgi_ttw_draw(mgi_tt *t, mango_idx j, mango_idx K, mango_rng *rng, ma
                  L2 + k * t->rmax);
 }
 
+static void ttw_times(mango_idx n, double w, double *x)
+{
+    for (mango_idx i = 0; i < n; i++)
+        x[i] *= w;
+}
+
 MGI_FN void mgi_ttw_forward(mgi_tt *t, mango_idx j, mango_idx K, const mango_idx *I, double *ll)
 {
     const mango_idx n = t->n[j], r1 = t->r[j], r2 = t->r[j + 1];
@@ -93,7 +99,14 @@ MGI_FN void mgi_ttw_forward(mgi_tt *t, mango_idx j, mango_idx K, const mango_idx
     for (mango_idx k = 0; k < K; k++) {
         const mango_idx ij = I[k * t->d + j], at = (j * t->rows + k) * t->rmax;
         double *l = t->L + at, *l2 = l + t->rows * t->rmax;
+        const mango_idx size = t->voff[j + 1] - t->voff[j];
+        if (t->w) /* what condition adds to U shall count w times */
+            ttw_times(size, 1.0 / t->w[k], U);
         const double p = t->loops->condition(n, r1, V, l, ij, t->q, U, t->C + at); /* (3) */
+        if (t->w) {
+            ttw_times(size, t->w[k], U);
+            ttw_times(r1, t->w[k], t->C + at);
+        }
         if (ll)
             ll[k] += mgi_log(p);                                                /* (4) */
         TTW_CALL(mgi_tt_left, r1, r2, t->G + mgi_tt_at(t, j, ij, 0, 0), l, l2); /* (2) */
