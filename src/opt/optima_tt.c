@@ -355,8 +355,10 @@ static void optima_destroy(mango_opt *o)
 static mango_status optima_alloc(mango_opt *o, mgi_optima *p)
 {
     const mgi_ttc *c = &p->c;
-    const mango_idx d = c->d, most = c->most, path = (d + 1) * p->beam;
-    mango_idx levels = 0;
+    const mango_idx d = c->d, most = c->most;
+    mango_idx levels = 0, path, items;
+    if (!mgi_mul(d + 1, p->beam, &path) || !mgi_mul(2 * p->top, o->d, &items))
+        return MANGO_E_MEM;
     for (mango_idx j = 0; j < d; j++)
         levels += c->n[j];
     const mango_idx size = levels * most * most, beam = p->beam * most;
@@ -369,7 +371,7 @@ static mango_status optima_alloc(mango_opt *o, mgi_optima *p)
         {&p->R, most * most, sizeof(double)},        {&p->l, beam, sizeof(double)},
         {&p->l2, beam, sizeof(double)},              {&p->norm, p->beam, sizeof(double)},
         {&p->from, path, sizeof(int32_t)},           {&p->level, path, sizeof(int32_t)},
-        {&p->item, 2 * p->top * o->d, sizeof(mango_idx)},
+        {&p->item, items, sizeof(mango_idx)},
     };
     return mgi_arena_all(&p->arena, MGI_COUNT(piece), piece);
 }

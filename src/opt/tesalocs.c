@@ -44,7 +44,7 @@ typedef struct tesa_codes {
 
 typedef struct mgi_tesalocs {
     mgi_tt tt;
-    mgi_arena arena;
+    mgi_arena arena, room[3];
     mgi_seen seen;
     mango_idx k, starts, tries, steps, k_gd, dq, cap, free;
     double lr;
@@ -319,33 +319,38 @@ static void tesa_destroy(mango_opt *o)
     mgi_tt_free(&p->tt);
     mgi_seen_free(&p->seen);
     mgi_arena_free(&p->arena);
+    for (int i = 0; i < 3; i++)
+        mgi_arena_free(p->room + i);
     mgi_del(&o->al, p, 1, sizeof *p);
+}
+
+/* Room for n codes. */
+static mango_status tesa_room(mango_opt *o, mgi_arena *a, tesa_codes *c, mango_idx n)
+{
+    mango_idx levels;
+    if (!mgi_mul(n, o->d, &levels))
+        return MANGO_E_MEM;
+    const mgi_piece piece[] = {
+        {&c->I, levels, sizeof *c->I},
+        {&c->of, n, sizeof *c->of},
+        {&c->key, n, sizeof *c->key},
+        {&c->told, n, sizeof *c->told},
+    };
+    mgi_arena_init(a, &o->al);
+    return mgi_arena_all(a, MGI_COUNT(piece), piece);
 }
 
 static mango_status tesa_alloc(mango_opt *o, mgi_tesalocs *p)
 {
-    tesa_codes *const of[3] = {&p->slot, &p->start, &p->guest};
-    const mango_idx n[3] = {p->cap, p->starts, 1};
-    mango_idx rows = MGI_MAX(p->starts, MGI_TT_BLOCK);
-    if (!mgi_mul(rows, p->dq, &rows))
+    mango_idx rows;
+    if (!mgi_mul(MGI_MAX(p->starts, MGI_TT_BLOCK), p->dq, &rows))
         return MANGO_E_MEM;
+    const mgi_piece piece = {&p->Iq, rows, sizeof *p->Iq};
     MGI_TRY(mgi_seen_init(&p->seen, TESA_SEEN, &o->al));
-    mgi_arena_plan(&p->arena, rows, sizeof *p->Iq);
-    for (int i = 0; i < 3; i++) {
-        mgi_arena_plan(&p->arena, n[i] * o->d, sizeof(mango_idx));
-        mgi_arena_plan(&p->arena, n[i], sizeof(mango_idx));
-        mgi_arena_plan(&p->arena, n[i], sizeof(uint64_t));
-        mgi_arena_plan(&p->arena, n[i], sizeof(mango_told));
-    }
-    MGI_TRY(mgi_arena_commit(&p->arena));
-    p->Iq = mgi_arena_take(&p->arena, rows, sizeof *p->Iq);
-    for (int i = 0; i < 3; i++) {
-        of[i]->I = mgi_arena_take(&p->arena, n[i] * o->d, sizeof(mango_idx));
-        of[i]->of = mgi_arena_take(&p->arena, n[i], sizeof(mango_idx));
-        of[i]->key = mgi_arena_take(&p->arena, n[i], sizeof(uint64_t));
-        of[i]->told = mgi_arena_take(&p->arena, n[i], sizeof(mango_told));
-    }
-    return MANGO_OK;
+    MGI_TRY(mgi_arena_all(&p->arena, 1, &piece));
+    MGI_TRY(tesa_room(o, p->room, &p->slot, p->cap));
+    MGI_TRY(tesa_room(o, p->room + 1, &p->start, p->starts));
+    return tesa_room(o, p->room + 2, &p->guest, 1);
 }
 
 static void tesa_options(mango_opt *o, mgi_tesalocs *p)

@@ -404,7 +404,10 @@ MGI_FN void mgi_ttc_why(const mgi_ttc *c, mango_idx k, mgi_str *s)
 
 static mango_status ttc_alloc(mgi_ttc *c)
 {
-    const mango_idx d = c->d, sets = (d + 1) * c->most, rows = c->size / c->most;
+    const mango_idx d = c->d, rows = c->size / c->most;
+    mango_idx sets;
+    if (!mgi_mul(d + 1, c->most, &sets))
+        return MANGO_E_MEM;
     const mgi_piece piece[] = {
         {&c->n, d, sizeof *c->n},          {&c->Iq, d, sizeof *c->Iq},
         {&c->Ic, c->o->d, sizeof *c->Ic},  {&c->best_I, c->o->d, sizeof *c->best_I},
