@@ -11,7 +11,8 @@
  * Go through the modes, keep the k beginnings of largest norm (a beam). And the same from
  * the other side, as the beam is no exact search.
  * ask:  entries of the cores; after each sweep to the right the top-k not yet known.
- * tell: the best code known then goes into the index sets of the next sweep.
+ * tell: the best code since the sets were drawn goes into those of the next sweep. After
+ *       a sweep that found nothing better all sets are drawn at random again.
  * Source: Chertkov, Ryzhakov, Novikov, Oseledets, "Optimization of functions given in the
  * tensor train format", 2022.
  * SPDX-License-Identifier: MIT */
@@ -45,6 +46,7 @@ typedef struct mgi_optima {
     mango_idx *item;          /* (2 top, o->d) codes to be proposed */
     mango_idx n_items, given; /* of these proposed; */
     mango_idx before;         /* so many of them by the last ask */
+    double reached;           /* the best at the end of the last sweep with these sets */
 } mgi_optima;
 
 /* ---- the tensor train of a sweep ---------------------------------------------------- */
@@ -255,6 +257,13 @@ static void optima_items(mgi_optima *p, mango_idx n, int reverse)
     }
 }
 
+/* A sweep that found nothing better was the last with these sets. */
+static void optima_patience(mgi_optima *p)
+{
+    p->c.renew = p->c.best <= p->reached;
+    p->reached = p->c.renew ? MGI_NAN : p->c.best;
+}
+
 static void optima_propose(mgi_optima *p)
 {
     p->n_items = p->given = 0;
@@ -285,6 +294,8 @@ static void optima_learn(mango_opt *o)
         optima_store(p);
     if (c->now.right && c->now.core == last)
         optima_propose(p);
+    if (c->now.right && c->now.core == last)
+        optima_patience(p);
     if (c->now.core == last)
         mgi_ttc_plant(c);
 }
@@ -319,6 +330,7 @@ static void optima_restart(mango_opt *o, uint64_t epoch)
 {
     mgi_optima *p = o->state;
     p->n_items = p->given = 0;
+    p->reached = MGI_NAN;
     mgi_ttc_restart(&p->c, epoch << 32);
 }
 

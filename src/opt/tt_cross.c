@@ -240,6 +240,7 @@ static void ttc_sets(mgi_ttc *c)
     mango_rng rng;
     mango_rng_init(&rng, c->o->seed, TTC_RNG_SETS, c->round++);
     c->round_best = MGI_NAN;
+    c->renew = 0;
     for (mango_idx j = 0; j <= c->d; j++)
         c->rl[j] = c->rr[j] = 1;
     ttc_draw(c, 1, &rng);
@@ -321,6 +322,8 @@ MGI_FN void mgi_ttc_advance(mgi_ttc *c)
                 return;
             c->learn((mango_opt *)c->o);
             ttc_step(c, &c->now);
+            if (c->renew)
+                ttc_sets(c);
         }
         ttc_sets(c);
     }

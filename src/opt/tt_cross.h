@@ -42,6 +42,7 @@ typedef struct mgi_ttc {
     int32_t *Rl, *Rp;            /* (d+1, most) right set j: level of mode j, row of j+1  */
     mgi_ttc_at now;
     uint64_t round;              /* how often the sets were drawn at random */
+    int renew;                   /* set by learn: draw the sets anew */
     mango_idx size;              /* entries of the largest core */
     double *Z;                   /* (size) values of now.core, entry a + r_j (i + n_j b) */
     double *A, *Q, *v;           /* scratch of choose                               */
