@@ -124,6 +124,7 @@ static void t_final_worth(void)
         T_STATUS(mango_session_run(s), MANGO_STOP_BUDGET);
         T_STATUS(mango_session_best(s, NULL, I), MANGO_OK);
         T_STATUS(mango_session_found(s, &e), MANGO_OK);
+        T_CHECK(e.n >= 10); /* who came last through the race, not a lucky one that left */
         with += t_final_value(I) / N;
         claimed += e.y / N;
         holds += e.lo <= t_final_value(I) && t_final_value(I) <= e.hi;
@@ -140,6 +141,33 @@ static void t_final_worth(void)
     T_CHECK(with > without + 0.04);
     T_NEAR(claimed, with, 0.03);
     T_CHECK(holds >= 52);
+}
+
+static mango_status t_final_plateau(void *ud, mango_idx K, const mango_idx *I, double *y)
+{
+    (void)ud;
+    for (mango_idx k = 0; k < K; k++)
+        y[k] = I[k * T_SESSION_D] >= 8 ? 1.0 : 0.0;
+    return MANGO_OK;
+}
+
+/* Half of all codes are the best: those that left the race after two lucky presentations
+ * stand higher than who came through it, and are not reported. */
+static void t_final_lucky(void)
+{
+    const mango_modes m = {T_SESSION_D, t_session_wide};
+    for (uint64_t seed = 0; seed < 10; seed++) {
+        mango_session *s = NULL;
+        mango_estimate e;
+        mango_session_options o = t_final_options("random", 300, NULL);
+        o.seed = seed;
+        T_STATUS(mango_session_create(&s, &m, &o, t_final_plateau, NULL, NULL, NULL),
+                 MANGO_OK);
+        T_STATUS(mango_session_run(s), MANGO_STOP_BUDGET);
+        T_STATUS(mango_session_found(s, &e), MANGO_OK);
+        T_CHECK(e.n >= 8 && e.y < 1.25 && e.posterior < 1.3);
+        mango_session_destroy(s);
+    }
 }
 
 /* Whatever is left for it, the race ends with the budget. */
@@ -585,6 +613,7 @@ void t_final(void)
     T_CASE(t_final_posterior);
     T_CASE(t_final_race);
     T_CASE(t_final_worth);
+    T_CASE(t_final_lucky);
     T_CASE(t_final_budgets);
     T_CASE(t_final_extend);
     T_CASE(t_final_resume);

@@ -457,8 +457,8 @@ MANGO_API mango_status mango_session_get_sized(const mango_session *s,
 #define mango_session_get(s, info) mango_session_get_sized((s), (info), sizeof *(info))
 /* Best code (d) and value, of equal ones that of the larger tie, then the first;
  * MANGO_E_STATE when none. With a race (under noise) it is, of the codes that were shown
- * again, the one of the highest posterior mean; before any was, of all codes. Its value is
- * that of mango_session_found. */
+ * again, the one of the highest posterior mean; before any was, of all codes; from the
+ * race on, of those that are still in it. Its value is that of mango_session_found. */
 MANGO_API mango_status mango_session_best(const mango_session *s, double *y, mango_idx *I);
 /* Query q, 0 .. queries-1, in the order in which they got their value: code (d) and
  * value (NaN: missing); either may be NULL. MANGO_E_ARG out of range. */

@@ -308,6 +308,17 @@ static int batch_reported(const mango_session *s, const mgi_posterior *p, mango_
                               mgi_posterior_mean(p, c, best));
 }
 
+static mango_idx batch_racer(const mango_session *s, const mgi_posterior *p)
+{
+    mango_idx best = -1;
+    for (mango_idx i = 0; i < s->final.K; i++) {
+        const mango_idx row = s->final.row[i];
+        if (mgi_cache_whole(&s->cache, row) && batch_reported(s, p, row, best))
+            best = row;
+    }
+    return best;
+}
+
 MGI_FN void mgi_session_judge(mango_session *s)
 {
     const mgi_cache *c = &s->cache;
@@ -316,7 +327,9 @@ MGI_FN void mgi_session_judge(mango_session *s)
     if (!s->noisy)
         return;
     mgi_posterior_fit(&p, c);
-    for (mango_idx q = 0; q < c->done; q++)
+    if (s->final.K > 0) /* of a race: who is still in it; the others lost */
+        best = batch_racer(s, &p);
+    for (mango_idx q = 0; s->final.K == 0 && q < c->done; q++)
         if (batch_reported(s, &p, c->order[q], best))
             best = c->order[q];
     if (best < 0)
