@@ -150,6 +150,30 @@ static void t_gr_swaps(void)
     T_CHECK(t_gr_run(&g, 1, "minimize=1", 0, 600) <= -2.0 * top);
 }
 
+/* A unit that is silent everywhere: ties lead, as values do. */
+static void t_gr_ties(void)
+{
+    t_gr g = t_gr_new();
+    mango_opt *p = t_gr_opt(&g, 1, "", 2);
+    double first = -1e30, last = -1e30;
+    for (mango_idx q = 0; p && q < 50; q++) {
+        mango_idx I[T_GR_CAP * T_GR_D], K = 0;
+        mango_told t[T_GR_CAP];
+        uint64_t id[T_GR_CAP];
+        T_STATUS(mango_opt_ask_ids(p, T_GR_CAP, &K, I, id), MANGO_OK);
+        for (mango_idx k = 0; k < K; k++) {
+            const double tie = t_gr_near(&g, I + k * T_GR_D, NULL);
+            const mango_told row = {id[k], I + k * T_GR_D, 0.0, NAN, 1, tie};
+            t[k] = row;
+            first = q == 0 && tie > first ? tie : first;
+            last = tie > last ? tie : last;
+        }
+        T_STATUS(mango_opt_tell_all(p, K, t), MANGO_OK);
+    }
+    T_CHECK(last > 0.25 * first); /* a quarter of the distance at the start */
+    mango_opt_destroy(p);
+}
+
 /* Without a derivative it says so; where the objective gives none, the ask does. */
 static void t_gr_refused(void)
 {
@@ -199,6 +223,7 @@ void t_gradient(void)
 {
     T_CASE(t_gr_steps);
     T_CASE(t_gr_swaps);
+    T_CASE(t_gr_ties);
     T_CASE(t_gr_refused);
     T_CASE(t_gr_bits);
 }

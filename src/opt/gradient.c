@@ -59,6 +59,7 @@ MGI_FN void mgi_climb_fresh(mango_opt *o, mgi_climb *c)
     mgi_ascent *p = o->state;
     c->version = ++p->versions;
     c->y = c->best = c->better_y = MGI_NAN;
+    c->tie = c->better_tie = 0.0;
     c->shown = c->ready = 0;
     c->steps = c->idle = c->n_swaps = c->next = 0;
     mgi_climb_draw(o, c->I);
@@ -325,6 +326,7 @@ static mango_status ascent_create(mango_opt *o, mango_err *err)
     p->lr = mgi_opt_real(o, "lr");
     p->swaps = o->facts.level_dim > 0;
     o->elite = p->swaps ? 0 : 1; /* steps do not look at values told */
+    o->ties = p->swaps;
     p->m = MGI_MAX(o->facts.level_dim, 1);
     if (ascent_memory(o) < 0)
         return mgi_fail(err, MANGO_E_MEM, "gradient: out of memory for %td starts of %td modes",

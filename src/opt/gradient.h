@@ -21,7 +21,7 @@ typedef struct mgi_swap {
 typedef struct mgi_climb {
     uint64_t version;      /* changes with every code that it stands on */
     mango_idx *I;          /* (d) the code it stands on */
-    double y;              /* its value; NaN: not known yet */
+    double y, tie;         /* its value, NaN: not known yet; its tie */
     int shown;             /* the code was proposed */
     /* by steps */
     double *z, *m, *v;     /* (d) the real levels; the moments of (2) */
@@ -33,7 +33,7 @@ typedef struct mgi_climb {
     int ready;
     double bent;           /* the curvature that they were listed with */
     mango_idx *better;     /* (d) the best candidate told, */
-    double better_y;       /* its value; NaN: none is better than y */
+    double better_y, better_tie; /* its value, NaN: none is better than y; its tie */
 } mgi_climb;
 
 typedef struct mgi_climb_note {

@@ -4,7 +4,8 @@
  *     gain of level l in mode j = g_j . D - b |D|^2,  D = e_l - e_now                 (1)
  * Each mode has its best swap; the 32 best of them are tried: first the best 16, 8, 4 and
  * 2 of them at once, then one by one. The best candidate told is where it goes on, if it
- * is better than y. b, the curvature, is learnt from what candidates were told:
+ * is better than y, or as good with a better tie. b, the curvature, is learnt from what
+ * candidates were told:
  *     b = the fading mean of (sum g_j . D - (y_told - y))/sum |D|^2, at least 0        (2)
  * When none was better, swaps are listed anew if b has changed much, else the climb goes
  * on from a fresh start.
@@ -90,6 +91,7 @@ static void swap_move(mango_opt *o, mgi_climb *c)
     mgi_ascent *p = o->state;
     memcpy(c->I, c->better, (size_t)o->d * sizeof *c->I);
     c->y = c->better_y;
+    c->tie = c->better_tie;
     c->better_y = MGI_NAN;
     c->ready = 0;
     c->version = ++p->versions;
@@ -226,10 +228,12 @@ static void swap_bends(mgi_ascent *p, const mgi_climb *c, mango_idx what, double
 
 static void swap_start(mgi_climb *c, const mango_opt *o, const mango_told *t)
 {
-    if (!mgi_is_nan(c->y) && t->y <= c->y)
+    const mango_told now = {.y = c->y, .tie = c->tie};
+    if (!mgi_told_better(t, &now))
         return;
     memcpy(c->I, t->I, (size_t)o->d * sizeof *t->I);
     c->y = t->y;
+    c->tie = t->tie;
     c->ready = 0;
 }
 
@@ -246,9 +250,13 @@ MGI_FN void mgi_swap_tell(mango_opt *o, const mango_told *t)
     }
     if (n->what >= 0)
         swap_bends(p, c, n->what, t->y);
-    if (t->y > (mgi_is_nan(c->better_y) ? c->y : c->better_y)) {
+    const int first = mgi_is_nan(c->better_y);
+    const mango_told best = {.y = first ? c->y : c->better_y,
+                             .tie = first ? c->tie : c->better_tie};
+    if (mgi_told_better(t, &best)) {
         memcpy(c->better, t->I, (size_t)o->d * sizeof *t->I);
         c->better_y = t->y;
+        c->better_tie = t->tie;
     }
 }
 
