@@ -45,7 +45,7 @@ static mango_status reference_levels(const mgi_tensor *t, mango_idx d, const man
     return MANGO_OK;
 }
 
-static mango_status reference_codes(mgi_references *r, const mgi_tensor *t, mango_idx d,
+static mango_status reference_read_codes(mgi_references *r, const mgi_tensor *t, mango_idx d,
                                     const mango_idx *n, const mango_alloc *al,
                                     mango_err *err)
 {
@@ -73,7 +73,7 @@ static mango_status reference_codes(mgi_references *r, const mgi_tensor *t, mang
     return st;
 }
 
-static mango_status reference_features(mgi_references *r, const mgi_tensor *t,
+static mango_status reference_read_features(mgi_references *r, const mgi_tensor *t,
                                        const mango_alloc *al, mango_err *err)
 {
     mango_idx row = 0;
@@ -103,8 +103,8 @@ MGI_FN mango_status mgi_references_read(mgi_references *r, const mango_net *gen,
     const mgi_tensor *features = mgi_net_extra_get(gen, REFERENCE_FEATURES);
     memset(r, 0, sizeof *r);
     if (codes)
-        MGI_TRY(reference_codes(r, codes, d, n_level, al, err));
-    return features ? reference_features(r, features, al, err) : MANGO_OK;
+        MGI_TRY(reference_read_codes(r, codes, d, n_level, al, err));
+    return features ? reference_read_features(r, features, al, err) : MANGO_OK;
 }
 
 MGI_FN void mgi_references_free(mgi_references *r, mango_idx d, const mango_alloc *al)
