@@ -66,7 +66,7 @@ static void t_child_alone(void)
             const mango_idx k = T_CHILD_K - 1 - r;
             const double y = k == 3 ? NAN : t_child_value(I + k * T_CHILD_D);
             const mango_told row = {first + (uint64_t)k, I + k * T_CHILD_D, -y, NAN, 1, 0};
-            T_EQ(mgi_children_whose(&c, row.id), who);
+            T_EQ(mgi_children_whose(&c, &row, T_CHILD_D), who);
             told[r] = own[r] = shared[r] = row;
             own[r].y = shared[r].y = y;
             own[r].id = id[k];
@@ -97,9 +97,14 @@ static void t_child_many(void)
     mango_told *told = calloc((size_t)K, sizeof *told);
     double y;
     T_OK_OR_RETURN(mgi_children_create(&c, whole, NULL, T_CHILD_PARTS, part, &err), &err);
-    T_CHECK(mgi_children_whose(&c, 0) == -1 && mgi_children_whose(&c, MANGO_UNASKED) == -1);
+    const mango_told first = {0, I, 0, NAN, 1, 0}, plain = {MANGO_UNASKED, I + (K - 1) * T_CHILD_D,
+                      0, NAN, 1, 0};
+    T_EQ(mgi_children_whose(&c, &first, T_CHILD_D), -1);
+    T_EQ(mgi_children_whose(&c, &plain, T_CHILD_D), -1);
     T_STATUS(mgi_children_ask(&c, 0, 0, K, I), MANGO_OK);
     T_EQ((mango_idx)c.opt[0]->asked, K);
+    T_EQ(mgi_children_whose(&c, &first, T_CHILD_D), 0);
+    T_EQ(mgi_children_whose(&c, &plain, T_CHILD_D), 0); /* by its code */
     for (mango_idx k = 0; k < K; k++) {
         const mango_told row = {(uint64_t)k, I + k * T_CHILD_D, (double)k, NAN, 1, 0};
         told[k] = row;
@@ -111,7 +116,9 @@ static void t_child_many(void)
         T_CHECK(y == K - 1);
     }
     T_STATUS(mgi_children_ask(&c, 1, MGI_ROUTES, 1, I), MANGO_OK);
-    T_CHECK(mgi_children_whose(&c, MGI_ROUTES) == 1 && mgi_children_whose(&c, 0) == -1);
+    const mango_told last = {MGI_ROUTES, I, 0, NAN, 1, 0};
+    T_EQ(mgi_children_whose(&c, &last, T_CHILD_D), 1);
+    T_EQ(mgi_children_whose(&c, &first, T_CHILD_D), -1); /* its place is the last one's */
     mgi_children_destroy(&c, &whole->al);
     mango_opt_destroy(whole);
     free(told);

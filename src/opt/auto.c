@@ -81,8 +81,8 @@ static int auto_fits_all(const mango_opt *o, const mango_facts *f)
 static const mgi_auto_row auto_row[] = {
     {auto_fits_grid, 200, 0.2, 1, {{"gp-codes", NULL, 1}}},
     {auto_fits_latent, 100, 0.5, 2, {{"gp-latent", NULL, 1}, {"sep-cma", NULL, 0}}},
-    {auto_fits_real, 200, 0.2, 2, {{"sep-cma", NULL, 1}, {"one-plus-one", NULL, 1}}},
-    {auto_fits_all, 200, 0.2, 2, {{"gp-modes", NULL, 1}, {"one-plus-one", NULL, 1}}},
+    {auto_fits_real, 100, 0.7, 2, {{"sep-cma", NULL, 1}, {"one-plus-one", NULL, 1}}},
+    {auto_fits_all, 100, 0.7, 2, {{"gp-modes", NULL, 1}, {"one-plus-one", NULL, 1}}},
 };
 
 /* What the parts may know. */
@@ -130,7 +130,7 @@ static void auto_reward(const mango_opt *o, mgi_auto *p, const mgi_tells *t)
     mango_idx n[MGI_CHILDREN] = {0}, in[MGI_CHILDREN] = {0};
     for (mango_idx k = 0; k < t->n; k++) {
         const mango_told row = mgi_told_at(t, k);
-        const int who = mgi_children_whose(&p->part, row.id);
+        const int who = mgi_children_whose(&p->part, &row, o->d);
         const int enters = mgi_bandit_enters(&p->bandit, &row);
         if (who < 0)
             continue;

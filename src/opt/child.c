@@ -1,6 +1,7 @@
 /* child.c - several optimizers as the parts of one.
  * SPDX-License-Identifier: MIT */
 #include "child.h"
+#include "elite.h"
 
 #define CHILD_SEED 0x9e3779b97f4a7c15u /* between the seeds of two parts */
 
@@ -29,9 +30,10 @@ MGI_FN mango_status mgi_children_create(mgi_children *c, const mango_opt *o,
     assert(n >= 1 && n <= MGI_CHILDREN);
     c->n = 0;
     c->route = mgi_new(&o->al, MGI_ROUTES, sizeof *c->route);
+    c->latest = mgi_new(&o->al, MGI_ROUTES, sizeof *c->latest);
     c->id = mgi_new(&o->al, MGI_CHILD_ROWS, sizeof *c->id);
     c->told = mgi_new(&o->al, MGI_CHILD_ROWS, sizeof *c->told);
-    if (!c->route || !c->id || !c->told)
+    if (!c->route || !c->latest || !c->id || !c->told)
         return mgi_fail(err, MANGO_E_MEM, "optimizer: out of memory for its parts");
     for (int i = 0; i < n; i++)
         MGI_TRY(child_create(c, o, facts, part + i, err));
@@ -43,6 +45,7 @@ MGI_FN void mgi_children_destroy(mgi_children *c, const mango_alloc *al)
     for (int i = 0; i < c->n; i++)
         mango_opt_destroy(c->opt[i]);
     mgi_del(al, c->route, MGI_ROUTES, sizeof *c->route);
+    mgi_del(al, c->latest, MGI_ROUTES, sizeof *c->latest);
     mgi_del(al, c->id, MGI_CHILD_ROWS, sizeof *c->id);
     mgi_del(al, c->told, MGI_CHILD_ROWS, sizeof *c->told);
     memset(c, 0, sizeof *c);
@@ -69,6 +72,8 @@ MGI_FN mango_status mgi_children_ask(mgi_children *c, int who, uint64_t first, m
             r->id = id + 1;
             r->own = c->id[k];
             r->who = who;
+            r->hash = mgi_code_hash(part->d, I + (done + k) * part->d);
+            c->latest[r->hash % MGI_ROUTES] = id + 1;
         }
         done += n;
     }
@@ -81,9 +86,19 @@ static const mgi_route *child_route(const mgi_children *c, uint64_t id)
     return id != MANGO_UNASKED && r->id == id + 1 ? r : NULL;
 }
 
-MGI_FN int mgi_children_whose(const mgi_children *c, uint64_t id)
+/* The route of what is told; NULL: none is known. */
+static const mgi_route *child_found(const mgi_children *c, const mango_told *t, mango_idx d)
 {
-    const mgi_route *r = child_route(c, id);
+    if (t->id != MANGO_UNASKED)
+        return child_route(c, t->id);
+    const uint64_t hash = mgi_code_hash(d, t->I), id = c->latest[hash % MGI_ROUTES];
+    const mgi_route *r = id ? child_route(c, id - 1) : NULL;
+    return r && r->hash == hash ? r : NULL;
+}
+
+MGI_FN int mgi_children_whose(const mgi_children *c, const mango_told *t, mango_idx d)
+{
+    const mgi_route *r = child_found(c, t, d);
     return r ? r->who : -1;
 }
 
@@ -94,7 +109,7 @@ static int child_row(const mgi_children *c, int who, const mgi_tells *t, mango_i
                      mango_told *to)
 {
     *to = mgi_told_at(t, k);
-    const mgi_route *r = child_route(c, to->id);
+    const mgi_route *r = child_found(c, to, t->d);
     if ((!r || r->who != who) && !c->shares[who])
         return 0;
     to->id = r && r->who == who ? r->own : MANGO_UNASKED;

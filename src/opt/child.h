@@ -26,6 +26,7 @@ typedef struct mgi_part {
 typedef struct mgi_route {
     uint64_t id;    /* of the whole, plus 1; 0: none */
     uint64_t own;   /* of the part */
+    uint64_t hash;  /* of the code */
     int who;
 } mgi_route;
 
@@ -34,6 +35,7 @@ typedef struct mgi_children {
     mango_opt *opt[MGI_CHILDREN];
     int shares[MGI_CHILDREN];
     mgi_route *route; /* (MGI_ROUTES) that of id is at id % MGI_ROUTES */
+    uint64_t *latest; /* (MGI_ROUTES) at hash % MGI_ROUTES: 1 + the id that had it last */
     uint64_t *id;     /* (MGI_CHILD_ROWS) */
     mango_told *told; /* (MGI_CHILD_ROWS) */
 } mgi_children;
@@ -45,8 +47,9 @@ MGI_FN mango_status mgi_children_create(mgi_children *c, const mango_opt *o,
 /* K proposals of part `who`, which become numbers first .. first + K - 1 of the whole. */
 MGI_FN mango_status mgi_children_ask(mgi_children *c, int who, uint64_t first, mango_idx K,
                                      mango_idx *I);
-/* The part that made proposal id; -1: not known. */
-MGI_FN int mgi_children_whose(const mgi_children *c, uint64_t id);
+/* The part that proposed what is told: by its id, or, told without one, by its code (d);
+ * -1: not known. */
+MGI_FN int mgi_children_whose(const mgi_children *c, const mango_told *t, mango_idx d);
 /* All rows to whom they belong, see above. */
 MGI_FN void mgi_children_tell(mgi_children *c, const mgi_tells *t);
 MGI_FN void mgi_children_restart(mgi_children *c);
