@@ -54,7 +54,7 @@ typedef struct bo_gen {
     mango_space *space;
     mango_space_info info;
     char behaviour[BO_METHODS][BO_KEY]; /* what the optimizer does here, see _methods.c */
-    int oblivious[BO_METHODS];
+    int oblivious[BO_METHODS], ties[BO_METHODS]; /* see mango_opt_info */
 } bo_gen;
 
 /* ---- results ------------------------------------------------------------------- */

@@ -166,7 +166,7 @@ static mango_status bo_look(mango_opt *opt, const mango_modes *m, mango_idx *I, 
 }
 
 static mango_status bo_behaviour(bo_gen *g, const bo_method *m, char key[BO_KEY],
-                                 int *oblivious, mango_err *err)
+                                 int *oblivious, int *ties, mango_err *err)
 {
     const mango_modes modes = g->info.modes;
     mango_facts facts;
@@ -184,6 +184,7 @@ static mango_status bo_behaviour(bo_gen *g, const bo_method *m, char key[BO_KEY]
     MGI_TRY_TO(mango_opt_create(&opt, &modes, &facts, &m->o, 1, NULL, err));
     MGI_TRY_TO(mango_opt_get(opt, &info));
     MGI_TRY_TO(bo_look(opt, &modes, I, y, &hash));
+    *ties = info.ties && !m->noisy;
     *oblivious = info.oblivious && !m->noisy; /* a race at the end looks at values */
     mgi_hash_end(&hash, hex);
     memcpy(key, hex, BO_KEY - 1);
@@ -199,7 +200,8 @@ mango_status bo_behaviours(bo_all *a, bo_gen *g, mango_err *err)
 {
     for (int m = 0; m < a->n_method; m++)
         if (!a->method[m].pictures)
-            MGI_TRY(bo_behaviour(g, a->method + m, g->behaviour[m], g->oblivious + m, err));
+            MGI_TRY(bo_behaviour(g, a->method + m, g->behaviour[m], g->oblivious + m,
+                                 g->ties + m, err));
     return MANGO_OK;
 }
 

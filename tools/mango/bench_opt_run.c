@@ -79,6 +79,13 @@ static mango_status bo_evaluate(void *ud, mango_idx K, const mango_idx *I, doubl
     return st;
 }
 
+/* What orders codes of one value: the session asks for it where the method looks at it. */
+static mango_status bo_ties(void *ud, mango_idx K, double *tie)
+{
+    bo_watch *w = ud;
+    return mango_objective_ties(w->room->o, K, tie);
+}
+
 static int bo_observe(void *ud, const mango_session *s)
 {
     bo_watch *w = ud;
@@ -113,6 +120,8 @@ static mango_status bo_options(const bo_room *room, int method, mango_session_op
 {
     const bo_all *a = room->a;
     const bo_method *m = a->method + method;
+    mango_objective_info info;
+    MGI_TRY(mango_objective_get(room->o, &info));
     MGI_TRY(mango_session_defaults(m->o.preset, so, room->err));
     MGI_TRY(bo_facts(a->gen + room->gen, m, facts));
     so->o = m->o;
@@ -120,6 +129,7 @@ static mango_status bo_options(const bo_room *room, int method, mango_session_op
     so->budget = bo_most(a);
     so->facts = facts;
     so->noise = a->noise;
+    so->ahead = info.batch; /* of those that look at no value */
     so->sync = 0;
     return MANGO_OK;
 }
@@ -183,6 +193,8 @@ static mango_status bo_one(bo_room *room, int unit, int method)
     MGI_TRY(bo_options(room, method, &so, &facts));
     so.observe = bo_observe;
     so.observe_ud = &w;
+    so.ties = a->gen[room->gen].ties[method] ? bo_ties : NULL;
+    so.ties_ud = &w;
     w.since = cli_now();
     MGI_TRY(mango_session_create(&s, &a->gen[room->gen].info.modes, &so, bo_evaluate, &w,
                                  NULL, room->err));
@@ -430,6 +442,8 @@ static mango_status bo_room_open(bo_room *room)
     MGI_TRY(mango_objective_defaults(&oo));
     oo.T = a->net[room->net].T;
     oo.batch = (mango_idx)a->batch;
+    for (int m = 0; m < a->n_method; m++)
+        oo.ties |= a->gen[room->gen].ties[m];
     return mango_objective_create(&room->o, a->gen[room->gen].net, a->net[room->net].net,
                                   a->unit[u].target, &oo, NULL, room->err);
 }

@@ -55,6 +55,7 @@ void bo_key(const bo_all *a, int gen, int unit, int method, uint64_t seed, char 
     mgi_str_printf(&s, " %s %s %s references %d classes %d seed %llu", m->o.preset, options,
                    a->gen[gen].behaviour[method], !m->no_references, !m->no_classes,
                    (unsigned long long)seed);
+    mgi_str_puts(&s, a->gen[gen].ties[method] ? " ties" : "");
     if (a->noise) /* the race at the end depends on the budget */
         mgi_str_printf(&s, " noise %s budget %td", a->noise, a->budget[0]);
     bo_short(&s, key);
