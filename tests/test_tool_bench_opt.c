@@ -5,7 +5,9 @@
 #endif
 #include "tool.h"
 #include <errno.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define T_BO_NETS "--gen " T_GEN " --fill 7,1 --T 4 --threads 1 --quiet "
 #define T_BO_RUN "bench opt --budgets 10,40 --seeds 2 " T_BO_NETS
@@ -236,6 +238,26 @@ static void t_bo_pictures(void)
     t_ran_free(&r);
 }
 
+/* ^C ends it with 130; what was done is there, whole. */
+static void t_bo_interrupted(void)
+{
+    static char text[65536];
+    const struct timespec wait = {0, 20000000};
+    t_bo_units();
+    long pid = t_tool_start("bench opt --budgets 100 --seeds 100 " T_BO_NETS
+                            "--out bo13 --units units --opts tt-s");
+    T_REQUIRE(pid > 0);
+    for (int i = 0; i < 1500 && !t_bo_lines(t_bo_text("bo13/results.jsonl", text)); i++)
+        nanosleep(&wait, NULL);
+    t_tool_signal(pid, SIGINT);
+    t_ran r = t_tool_end(pid);
+    T_CHECK(r.rc == 130 && strstr(r.err, "the same command goes on"));
+    t_ran_free(&r);
+    t_bo_text("bo13/results.jsonl", text);
+    const size_t n = strlen(text);
+    T_CHECK(t_bo_lines(text) >= 1 && t_bo_lines(text) < 200 && text[n - 1] == '\n');
+}
+
 /* The test units are what the rule draws, but for the first. */
 static void t_bo_rule(void)
 {
@@ -288,6 +310,7 @@ void t_tool_bench_opt(void)
     T_CASE(t_bo_drawn);
     T_CASE(t_bo_noise);
     T_CASE(t_bo_pictures);
+    T_CASE(t_bo_interrupted);
     T_CASE(t_bo_rule);
     T_CASE(t_bo_refused);
 }

@@ -206,7 +206,11 @@ static mango_status bo_one(bo_room *room, int unit, int method)
         st = a->noise ? bo_truth(room, s, &r) : bo_improvements(s, &r);
     mango_session_destroy(s);
     a->done += (double)r.queries;
-    return st == MANGO_OK ? bo_store_add(&a->store, &r, room->err) : st;
+    if (st == MANGO_OK)
+        return bo_store_add(&a->store, &r, room->err);
+    free(r.q);
+    free(r.y);
+    return st;
 }
 
 /* ---- one run of many units ------------------------------------------------------------ */
