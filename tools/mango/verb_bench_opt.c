@@ -225,11 +225,26 @@ static int bo_start(bo_all *a)
     return rc;
 }
 
+/* Ours, the paper's, and two that are usual elsewhere: what there is of them. */
+static void bo_usual(char *list, size_t cap)
+{
+    static const char *const name[] = {"auto", "random", "portfolio", "tt",
+                                       "tt-s", "tt-b",   "sep-cma",   "ga"};
+    mango_opt_options o;
+    size_t n = 0;
+    list[0] = 0;
+    for (mango_idx i = 0; i < MGI_COUNT(name); i++)
+        if (mango_opt_defaults(name[i], &o, NULL) == MANGO_OK)
+            n += (size_t)snprintf(list + n, cap - n, "%s%s", n ? "," : "", name[i]);
+}
+
 int verb_bench_opt(int argc, char **argv)
 {
     static bo_all a;
+    static char usual[128];
+    bo_usual(usual, sizeof usual);
     a.gens = "vqvae_cifar10,sngan_cifar10";
-    a.methods = "random,tt,tt-s,tt-b";
+    a.methods = usual;
     a.budgets = "100,1000";
     a.seeds = 3;
     a.per_net = 8;
@@ -243,7 +258,7 @@ int verb_bench_opt(int argc, char **argv)
         {"--per-net", CLI_INT, &a.per_net, 2, 64, "K", "units of each, --net (default 8)",
          0},
         {"--opts", CLI_STR, &a.methods, 0, 0, "NAME,..",
-         "optimizers (default random,tt,tt-s,tt-b)", 0},
+         "optimizers (default auto, the paper's, sep-cma, ga)", 0},
         {"--budgets", CLI_STR, &a.budgets, 0, 0, "M,..",
          "queries (default 100,1000): one run of the most serves all", 0},
         {"--seeds", CLI_INT, &a.seeds, 1, BO_SEEDS, "K",
