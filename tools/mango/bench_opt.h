@@ -45,6 +45,7 @@ typedef struct bo_method {
     mango_opt_options o;
     int no_references, no_classes; /* facts that it is not given */
     int noisy;                     /* values come with noise */
+    int white;                     /* it looks inside: it wants a derivative */
     int pictures;                  /* it is no optimizer: see _pictures.c */
 } bo_method;
 

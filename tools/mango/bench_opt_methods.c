@@ -45,6 +45,7 @@ static mango_status bo_method_read(const char *item, bo_method *m, mango_err *er
         *end = 0;
     }
     MGI_TRY(mango_opt_defaults(text, &m->o, err));
+    m->white = !strcmp(text, "gradient");
     for (char *p = inside ? inside + 1 : end + 1, *next; p < end; p = next) {
         const size_t n = strcspn(p, ",");
         next = p + n + 1;
@@ -142,6 +143,27 @@ static double bo_plain(mango_idx d, const mango_idx *n, const mango_idx *I)
     return 1.0 - far / (double)d;
 }
 
+/* Its derivative, by the number of the level or as the first number of its point. */
+static mango_status bo_slope(void *ud, mango_idx K, const mango_idx *I, double *y,
+                             float *dy)
+{
+    const bo_gen *g = ud;
+    const mango_modes m = g->info.modes;
+    mango_facts f;
+    MGI_TRY(mango_space_facts(g->space, &f));
+    const mango_idx dim = MGI_MAX(f.level_dim, 1);
+    for (mango_idx k = 0; k < K; k++) {
+        y[k] = bo_plain(m.d, m.n, I + k * m.d);
+        for (mango_idx e = 0; e < m.d * dim; e++) {
+            const mango_idx j = e / dim;
+            const double want = (double)(j * 37 % 64) / 64.0;
+            const double x = ((double)I[k * m.d + j] + 0.5) / (double)m.n[j] - want;
+            dy[k * m.d * dim + e] = e % dim ? 0.0f : (float)(-2.0 * x / (double)m.d);
+        }
+    }
+    return MANGO_OK;
+}
+
 static mango_status bo_look(mango_opt *opt, const mango_modes *m, mango_idx *I, double *y,
                             mgi_hash *hash)
 {
@@ -181,6 +203,10 @@ static mango_status bo_behaviour(bo_gen *g, const bo_method *m, char key[BO_KEY]
     if (!I || !y)
         goto done;
     MGI_TRY_TO(bo_facts(g, m, &facts));
+    if (m->white) {
+        facts.gradient = bo_slope;
+        facts.gradient_ud = g;
+    }
     MGI_TRY_TO(mango_opt_create(&opt, &modes, &facts, &m->o, 1, NULL, err));
     MGI_TRY_TO(mango_opt_get(opt, &info));
     MGI_TRY_TO(bo_look(opt, &modes, I, y, &hash));

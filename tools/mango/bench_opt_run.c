@@ -179,6 +179,23 @@ static mango_status bo_aim(bo_room *room, int unit)
     return MANGO_OK;
 }
 
+/* The derivative for a method that looks inside; its time counts as the method's. */
+static mango_status bo_inside(const bo_room *room, int unit, int method, mango_facts *facts,
+                              mango_derivative **d)
+{
+    const bo_all *a = room->a;
+    mango_objective_options oo;
+    if (!a->method[method].white)
+        return MANGO_OK;
+    MGI_TRY(mango_objective_defaults(&oo));
+    oo.T = a->net[room->net].T;
+    MGI_TRY(mango_derivative_create(d, a->gen[room->gen].net, a->net[room->net].net,
+                                    a->unit[unit].target, &oo, NULL, room->err));
+    facts->gradient = mango_derivative_eval;
+    facts->gradient_ud = *d;
+    return MANGO_OK;
+}
+
 /* Run it, and keep what it found. MANGO_STOP_USER: interrupted, nothing is kept. */
 static mango_status bo_one(bo_room *room, int unit, int method)
 {
@@ -188,23 +205,27 @@ static mango_status bo_one(bo_room *room, int unit, int method)
     mango_session_options so;
     mango_facts facts;
     mango_session *s = NULL;
+    mango_derivative *inside = NULL;
     bo_describe(a, room->gen, unit, method, room->seed, &r);
     MGI_TRY(bo_aim(room, unit));
     MGI_TRY(bo_options(room, method, &so, &facts));
+    MGI_TRY(bo_inside(room, unit, method, &facts, &inside));
     so.observe = bo_observe;
     so.observe_ud = &w;
     so.ties = a->gen[room->gen].ties[method] ? bo_ties : NULL;
     so.ties_ud = &w;
     w.since = cli_now();
-    MGI_TRY(mango_session_create(&s, &a->gen[room->gen].info.modes, &so, bo_evaluate, &w,
-                                 NULL, room->err));
-    mango_status st = mango_session_run(s);
+    mango_status st = mango_session_create(&s, &a->gen[room->gen].info.modes, &so,
+                                           bo_evaluate, &w, NULL, room->err);
+    if (st >= 0)
+        st = mango_session_run(s);
     bo_clock(&w, bo_most(a));
-    if (st < 0)
+    if (st < 0 && s)
         mgi_fail(room->err, st, "%.120s: %.120s", r.method, mango_session_error(s));
-    else if (st != MANGO_STOP_USER)
+    else if (st > 0 && st != MANGO_STOP_USER)
         st = a->noise ? bo_truth(room, s, &r) : bo_improvements(s, &r);
     mango_session_destroy(s);
+    mango_derivative_destroy(inside);
     a->done += (double)r.queries;
     if (st == MANGO_OK)
         return bo_store_add(&a->store, &r, room->err);
