@@ -149,7 +149,7 @@ static void put_file(int index)
             if (strncmp(spdx, "SPDX-License-Identifier", 23) != 0)
                 names_put(out, line);
             else if (strstr(spdx, "*/")) /* the tag goes, the end of its comment stays */
-                fputs(" */\n", out);
+                names_put(out, " */");
         }
     }
     fclose(f);
