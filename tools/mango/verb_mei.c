@@ -479,7 +479,7 @@ static int mei_opts_run(mei_job *j, cli_opt *to)
          0},
         {"--explain", CLI_INT, &j->steps, 1, 1000000, "N",
          "print the optimizer's first N steps: what it has learnt, each proposal and why, the "
-         "elite",
+         "elite; lines as wide as COLUMNS, else 80; not with --json",
          0},
         {"--memory", CLI_INT, &j->memory, 1, 1 << 20, "MIB",
          "cap for each network's memory (default 1024)", 0},
