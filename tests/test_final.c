@@ -1,45 +1,7 @@
 /* test_final.c - sessions under noise: the final race, what is reported, values told again;
  * ties, codes to start with, elites.
  * SPDX-License-Identifier: MIT */
-#include "session.h"
-
-/* A value of every code, in (0,1]. */
-static double t_final_value(const mango_idx *I)
-{
-    double far = 0.0;
-    for (int j = 0; j < T_SESSION_D; j++) {
-        const double x = (double)I[j] / (double)t_session_wide[j] - 0.6;
-        far += x * x;
-    }
-    return 1.0 / (1.0 + 3.0 * far);
-}
-
-static mango_status t_final_f(void *ud, mango_idx K, const mango_idx *I, double *y)
-{
-    mango_idx *calls = ud;
-    for (mango_idx k = 0; k < K; k++)
-        y[k] = t_final_value(I + k * T_SESSION_D);
-    if (calls)
-        *calls += K;
-    return MANGO_OK;
-}
-
-static mango_session *t_final_new(const mango_session_options *o, void *ud)
-{
-    const mango_modes m = {T_SESSION_D, t_session_wide};
-    mango_session *s = NULL;
-    mango_err err = {""};
-    T_OK(mango_session_create(&s, &m, o, t_final_f, ud, NULL, &err), &err);
-    return s;
-}
-
-static mango_session_options t_final_options(const char *opt, mango_idx budget,
-                                             const char *journal)
-{
-    mango_session_options o = t_session_options(opt, budget, journal);
-    o.noise = "poisson:30";
-    return o;
-}
+#include "final.h"
 
 /* ---- the model of values ------------------------------------------------------ */
 
@@ -501,115 +463,8 @@ static void t_final_elites(void)
     mango_session_destroy(s);
 }
 
-/* The observer is called after a tell as well, and ends what asks. */
-static int t_final_watch(void *ud, const mango_session *s)
-{
-    mango_session_info i;
-    mango_session_get(s, &i);
-    ++*(int *)ud;
-    return i.told >= 20;
-}
-
-static void t_final_observe(void)
-{
-    int calls = 0;
-    uint64_t id[T_SESSION_CAP];
-    double y[T_SESSION_CAP];
-    mango_idx I[T_SESSION_CAP * T_SESSION_D], K;
-    mango_session_options o = t_session_options("tt", 100, NULL);
-    o.observe = t_final_watch, o.observe_ud = &calls;
-    mango_session *s = t_final_new(&o, NULL);
-    mango_status st = mango_session_ask(s, 5, &K, id, I);
-    for (; st == MANGO_OK; st = mango_session_ask(s, 5, &K, id, I)) {
-        t_final_f(NULL, K, I, y);
-        T_STATUS(mango_session_tell(s, K, id, y), MANGO_OK);
-    }
-    T_EQ(st, MANGO_STOP_USER);
-    T_CHECK(calls == 4 && K == 0);
-    T_STATUS(mango_session_ask(s, 5, &K, id, I), MANGO_OK); /* once; then it goes on */
-    mango_session_destroy(s);
-}
-
-/* ---- ends before the budget's --------------------------------------------------- */
-
-static void t_final_stagnates(void)
-{
-    char path[1024];
-    mango_session_info i;
-    mango_improvement m;
-    mango_estimate e;
-    mgi_copy(path, sizeof path, t_tmp("stagnates.jsonl"));
-    mango_session_options o = t_session_options("random", 100000, path);
-    o.stagnate = 300;
-    mango_session *s = t_final_new(&o, NULL);
-    T_STATUS(mango_session_run(s), MANGO_STOP_STAGNATION);
-    T_STATUS(mango_session_step(s), MANGO_STOP_STAGNATION);
-    mango_session_get(s, &i);
-    T_STATUS(mango_session_improved(s, i.improvements - 1, &m), MANGO_OK);
-    T_CHECK(i.told >= m.told + 300 && i.told < m.told + 310 && m.y == i.best);
-    mango_session_destroy(s);
-    o.resume = 1; /* it goes on: as many again at least */
-    s = t_final_new(&o, NULL);
-    const mango_idx was = i.told;
-    T_STATUS(mango_session_run(s), MANGO_STOP_STAGNATION);
-    mango_session_get(s, &i);
-    T_CHECK(i.told >= was + 300);
-    mango_session_destroy(s);
-    o = t_final_options("random", 100000, NULL);
-    o.stagnate = 300;
-    s = t_final_new(&o, NULL); /* under noise there is a race before the end */
-    T_STATUS(mango_session_run(s), MANGO_STOP_STAGNATION);
-    mango_session_get(s, &i);
-    T_STATUS(mango_session_found(s, &e), MANGO_OK);
-    T_CHECK(e.n > 5 && i.told > i.queries && i.told < i.queries + i.queries / 5);
-    T_EQ(i.told, i.queries + (mango_idx)(0.15 / 0.85 * (double)i.queries));
-    mango_session_destroy(s);
-}
-
-/* What is out when the end comes is waited for. */
-static void t_final_stagnates_asked(void)
-{
-    uint64_t id[2][T_SESSION_CAP];
-    double y[T_SESSION_CAP];
-    mango_idx I[2][T_SESSION_CAP * T_SESSION_D], K[3];
-    mango_session_options o = t_session_options("tt-b", 1000, NULL);
-    o.stagnate = 20;
-    mango_session *s = t_final_new(&o, NULL);
-    for (int b = 0; b < 2; b++)
-        T_STATUS(mango_session_ask(s, T_SESSION_CAP, &K[b], id[b], I[b]), MANGO_OK);
-    for (int k = 0; k < T_SESSION_CAP; k++)
-        y[k] = 0.5;
-    T_STATUS(mango_session_tell(s, K[0], id[0], y), MANGO_OK);
-    T_STATUS(mango_session_ask(s, T_SESSION_CAP, &K[2], id[0], I[0]), MANGO_OK);
-    T_EQ(K[2], 0);
-    T_STATUS(mango_session_tell(s, K[1], id[1], y), MANGO_OK);
-    T_STATUS(mango_session_ask(s, T_SESSION_CAP, &K[2], id[0], I[0]),
-             MANGO_STOP_STAGNATION);
-    T_STATUS(mango_session_extend(s, 1000), MANGO_OK);
-    T_STATUS(mango_session_ask(s, T_SESSION_CAP, &K[2], id[0], I[0]), MANGO_OK);
-    T_CHECK(K[2] > 0);
-    mango_session_destroy(s);
-}
-
-static void t_final_time(void)
-{
-    mango_session_options o = t_session_options("random", (mango_idx)1 << 30, NULL);
-    o.seconds = 5.0;
-    mango_session *s = t_final_new(&o, NULL);
-    T_STATUS(mango_session_step(s), MANGO_OK);
-    s->began -= 10; /* ten seconds ago */
-    T_STATUS(mango_session_step(s), MANGO_STOP_TIME);
-    mango_session_destroy(s);
-    o.seconds = -1.0;
-    const mango_modes m = {T_SESSION_D, t_session_wide};
-    T_STATUS(mango_session_create(&s, &m, &o, t_final_f, NULL, NULL, NULL), MANGO_E_ARG);
-}
-
 void t_final(void)
 {
-    T_CASE(t_final_stagnates);
-    T_CASE(t_final_stagnates_asked);
-    T_CASE(t_final_time);
     T_CASE(t_final_posterior);
     T_CASE(t_final_race);
     T_CASE(t_final_worth);
@@ -623,5 +478,4 @@ void t_final(void)
     T_CASE(t_final_ties);
     T_CASE(t_final_start);
     T_CASE(t_final_elites);
-    T_CASE(t_final_observe);
 }

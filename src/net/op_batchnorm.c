@@ -119,8 +119,8 @@ static void batchnorm_backward(mgi_tape *t, int i, float *spare, float *work)
     if (t->o.fixed && dx)
         batchnorm_fixed_back(t, i, dx);
     if (!t->o.fixed)
-        mgi_batchnorm_backward(R, C, t->val[j], n->weight >= 0 ? t->w[n->weight] : NULL, st, st + C,
-                           t->grad[i], dx, dw, db);
+        mgi_batchnorm_backward(R, C, t->val[j], n->weight >= 0 ? t->w[n->weight] : NULL, st,
+                               st + C, t->grad[i], dx, dw, db);
     if (dx)
         mgi_tape_give(t, j, dx);
 }

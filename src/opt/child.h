@@ -40,7 +40,8 @@ typedef struct mgi_children {
     mango_told *told; /* (MGI_CHILD_ROWS) */
 } mgi_children;
 
-/* n <= MGI_CHILDREN parts of o, which know `facts`. After a failure destroy is called as ever. */
+/* n <= MGI_CHILDREN parts of o, which know `facts`. After a failure destroy is called as
+ * ever. */
 MGI_FN mango_status mgi_children_create(mgi_children *c, const mango_opt *o,
                                         const mango_facts *facts, int n,
                                         const mgi_part *part, mango_err *err);

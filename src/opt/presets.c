@@ -6,43 +6,44 @@
 /* A row for each name: the method (mgi_method_NAME in a file of its own), options that
  * differ from the method's defaults, and what it is. */
 #define PRESET_TABLE(ROW)                                                                \
+    ROW("auto", auto, "", "ours: the methods that fit the space, under a bandit")        \
     ROW("tt", protes, "k=10,k_top=1,quantized=1",                                        \
-        "tensor train (PROTES) that learns from the best of 10; modes of 2^q levels as bits") \
+        "tensor train (PROTES) that learns from the best of 10; modes of 2^q levels as bits")  \
     ROW("tt-paper", protes, "k=10,k_top=1",                                              \
         "the paper's TT exactly as published: the best of 10, modes not quantized")      \
     ROW("tt-s", protes, "k=5,k_top=1,quantized=1",                                       \
         "the paper's TT-s, quantized: learns from the best of 5")                        \
     ROW("tt-b", protes, "k=25,k_top=5,quantized=1",                                      \
         "the paper's TT-b, quantized: learns from the best 5 of 25")                     \
-    ROW("ttopt", ttopt, "", "TTOpt: entries of a cross approximation of rank 4, by maxvol")   \
-    ROW("ttopt-q", ttopt, "quantized=1", "TTOpt on bits: modes of 2^q levels as q of 2") \
-    ROW("optima-tt", optima_tt, "",                                                      \
-        "Optima-TT: the largest entries of a cross approximation") \
-    ROW("tesalocs", tesalocs, "",                                                        \
-        "TESALOCS: samples of a tensor train, improved by local search") \
-    ROW("protes-plain", protes_plain, "",                                                \
-        "PROTES written to be read: the same codes as protes, slower")                   \
     ROW("tt-exp", protes, "lr=0.1,quantized=1",                                          \
         "TT that explores, quantized: the best 10 of 100, twice the learning rate")      \
     ROW("protes", protes, "", "PROTES as its authors publish it, not quantized")         \
-    ROW("gp-latent", gp_latent, "", "latents: candidates screened by a Gaussian process")   \
-    ROW("one-plus-one", one_plus_one, "", "(1+1) evolution strategy: a mutant of the best") \
-    ROW("gp-modes", gp_modes, "", "a Gaussian process on agreeing modes, and a climb on it")       \
-    ROW("auto", auto, "", "ours: the methods that fit the space, under a bandit")             \
-    ROW("gp-codes", gp_codes, "", "codes on a grid: references by a model, children screened")  \
-    ROW("ga-blocks", ga_blocks, "", "GA on a grid of codes: blocks, moved blocks, tiles")  \
-    ROW("ga", ga, "", "genetic algorithm of closed-loop experiments: children of the best")  \
-    ROW("cma", cma, "", "CMA-ES: learns which steps succeed, in a covariance matrix")       \
-    ROW("sphere-cma", sphere_cma, "", "an evolution strategy on a sphere: for latents")     \
-    ROW("de", de, "", "differential evolution with two-point crossover")                   \
-    ROW("hammersley", hammersley, "", "scrambled Hammersley points: covers the space evenly") \
-    ROW("portfolio", portfolio, "",                                                        \
-        "the paper's Nevergrad portfolio: cma, de and hammersley in turn")                 \
+    ROW("protes-plain", protes_plain, "",                                                \
+        "PROTES written to be read: the same codes as protes, slower")                   \
+    ROW("ttopt", ttopt, "", "TTOpt: entries of a cross approximation of rank 4, by maxvol")    \
+    ROW("ttopt-q", ttopt, "quantized=1", "TTOpt on bits: modes of 2^q levels as q of 2") \
+    ROW("optima-tt", optima_tt, "",                                                      \
+        "Optima-TT: the largest entries of a cross approximation")                       \
+    ROW("tesalocs", tesalocs, "",                                                        \
+        "TESALOCS: samples of a tensor train, improved by local search")                 \
+    ROW("portfolio", portfolio, "",                                                      \
+        "the paper's Nevergrad portfolio: cma, de and hammersley in turn")               \
+    ROW("cma", cma, "", "CMA-ES: learns which steps succeed, in a covariance matrix")    \
     ROW("sep-cma", sep_cma, "", "CMA-ES with a diagonal covariance: for many modes")     \
-    ROW("diag-cma", sep_cma, "", "another name of sep-cma")                               \
-    ROW("noisy-bandit", noisy_bandit, "", "a bandit of ever more codes, for noise")         \
-    ROW("spsa", spsa, "", "a gradient from pairs of values (Spall)")                         \
-    ROW("gradient", gradient, "", "sees the network inside: the upper reference")           \
+    ROW("diag-cma", sep_cma, "", "another name of sep-cma")                              \
+    ROW("sphere-cma", sphere_cma, "", "an evolution strategy on a sphere: for latents")  \
+    ROW("de", de, "", "differential evolution with two-point crossover")                 \
+    ROW("hammersley", hammersley, "", "scrambled Hammersley points: covers the space evenly")  \
+    ROW("one-plus-one", one_plus_one, "", "(1+1) evolution strategy: a mutant of the best")    \
+    ROW("noisy-bandit", noisy_bandit, "", "a bandit of ever more codes, for noise")      \
+    ROW("spsa", spsa, "", "a gradient from pairs of values (Spall)")                     \
+    ROW("ga", ga, "", "genetic algorithm of closed-loop experiments: children of the best")    \
+    ROW("ga-blocks", ga_blocks, "", "GA on a grid of codes: blocks, moved blocks, tiles")      \
+    ROW("gp-codes", gp_codes, "",                                                        \
+        "codes on a grid: references by a model, children screened")                     \
+    ROW("gp-latent", gp_latent, "", "latents: candidates screened by a Gaussian process")      \
+    ROW("gp-modes", gp_modes, "", "a Gaussian process on agreeing modes, and a climb on it")   \
+    ROW("gradient", gradient, "", "sees the network inside: the upper reference")        \
     ROW("random", random, "", "uniform random search: the baseline that learns nothing")
 
 #define PRESET_DECLARE(name, method, options, meaning) \
