@@ -33297,7 +33297,7 @@ MGI_FN void mgi_children_why(const mgi_children *c, uint64_t id, mgi_str *s)
  */
 
 #define MGI_MODES_RNG 0x47504d31u
-#define MGI_MODES_LEVELS ((mango_idx)1 << 16) /* of the table (6) */
+#define MGI_MODES_LEVELS ((mango_idx)1 << 12) /* of the table (6) */
 #define MGI_MODES_D 1024                      /* modes with a model at most */
 #define MGI_MODES_PARENTS 10
 #define MGI_MODES_TRIES 20
@@ -35886,9 +35886,9 @@ MGI_FN mgi_islands_turn mgi_islands_next(mgi_islands *s, const mgi_population *p
  */
 
 #define MGI_BREED_TRIES 12
-#define MGI_BREED_TILE 0.12
-#define MGI_BREED_UNIFORM 0.25
-#define MGI_BREED_SHIFTED 0.35
+#define MGI_OWN_BREED_TILE 0.12
+#define MGI_OWN_BREED_UNIFORM 0.25
+#define MGI_OWN_BREED_SHIFTED 0.35
 
 /* ---- codes without parents ------------------------------------------------------ */
 
@@ -35975,7 +35975,7 @@ static void mgi_breed_tile(const mgi_cross *c, mango_rng *rng, const mango_idx *
 static void mgi_breed_block(const mgi_cross *c, mango_rng *rng, const mango_idx *b,
                         mango_idx *child, mgi_descent *how)
 {
-    const int shifted = mango_rng_uniform(rng) < MGI_BREED_SHIFTED;
+    const int shifted = mango_rng_uniform(rng) < MGI_OWN_BREED_SHIFTED;
     how->how = shifted ? MGI_BREED_SHIFTED : MGI_BREED_BLOCK;
     how->to = mgi_cross_box(c, rng, 1, mgi_breed_part(MGI_MIN(c->H, c->W), 3));
     how->from = how->to;
@@ -35997,15 +35997,15 @@ static void mgi_breed_uniform(const mgi_cross *c, mango_rng *rng, const mango_id
 static void mgi_breed_cross(const mgi_cross *c, mango_rng *rng, const mango_idx *b,
                         mango_idx *child, mgi_descent *how)
 {
-    const double u = mango_rng_uniform(rng), rest = (u - MGI_BREED_TILE) / (1.0 - MGI_BREED_TILE);
+    const double u = mango_rng_uniform(rng), rest = (u - MGI_OWN_BREED_TILE) / (1.0 - MGI_OWN_BREED_TILE);
     if (c->H == 0 && u < 0.5) {
         mgi_breed_uniform(c, rng, b, child, how);
     } else if (c->H == 0) {
         how->how = MGI_BREED_TWO_POINT;
         mgi_cross_two_point(c, rng, b, child);                                  /* (4) */
-    } else if (u < MGI_BREED_TILE) {
+    } else if (u < MGI_OWN_BREED_TILE) {
         mgi_breed_tile(c, rng, b, child, how);
-    } else if (rest < MGI_BREED_UNIFORM) {
+    } else if (rest < MGI_OWN_BREED_UNIFORM) {
         mgi_breed_uniform(c, rng, b, child, how);
     } else {
         mgi_breed_block(c, rng, b, child, how);                                     /* (3) */
@@ -36070,9 +36070,9 @@ MGI_FN void mgi_descent_text(const mgi_descent *how, mgi_str *s)
 }
 
 #undef MGI_BREED_TRIES
-#undef MGI_BREED_TILE
-#undef MGI_BREED_UNIFORM
-#undef MGI_BREED_SHIFTED
+#undef MGI_OWN_BREED_TILE
+#undef MGI_OWN_BREED_UNIFORM
+#undef MGI_OWN_BREED_SHIFTED
 /* ---- end opt/breed.c ---------------------------------------------------------------- */
 
 /* ---- begin opt/ga_blocks.c ---------------------------------------------------------- */
@@ -37455,7 +37455,7 @@ MGI_FN void mgi_refs_free(mgi_refs *r, const mango_alloc *al)
 
 MGI_FN void mgi_refs_restart(mgi_refs *r)
 {
-    if (r->n == 0)
+    if (r->n <= 0)
         return;
     mgi_gp_keep(&r->gp, 0, NULL);
     r->stale = 1;

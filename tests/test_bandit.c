@@ -2,7 +2,6 @@
  * one that has become better soon; and auto, which stands on it.
  * SPDX-License-Identifier: MIT */
 #include "test.h"
-#include "opt/bandit.h"
 
 static void t_bandit_first(void)
 {

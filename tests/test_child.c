@@ -2,7 +2,6 @@
  * under its own ids, exactly as if it stood alone.
  * SPDX-License-Identifier: MIT */
 #include "test.h"
-#include "opt/child.h"
 
 enum { T_CHILD_D = 12, T_CHILD_K = 8, T_CHILD_PARTS = 2 };
 

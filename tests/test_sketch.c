@@ -3,7 +3,6 @@
  * SPDX-License-Identifier: MIT */
 #include "../src/mei/objective.h"
 #include "../src/mei/session.h"
-#include "../src/opt/method.h"
 #include "test.h"
 
 #define T_SKETCH_GEN "vqvae,width=0.125" /* 64 codes, 3x32x32 */

@@ -193,7 +193,7 @@ static void take(const char *name)
     strcpy(taken[n_taken++], name);
 }
 
-/* The mgi_ names of a line, which no private name may become, and the beginnings of
+/* The mgi_ and MGI_ names of a line, which no private name may become, and the beginnings of
  * names that a macro makes: tt_##name. */
 static void words_at(const char *line, names_what what)
 {
@@ -204,7 +204,8 @@ static void words_at(const char *line, names_what what)
         if (!word || n >= NAME_BYTES)
             continue;
         snprintf(name, sizeof name, "%.*s", (int)n, line);
-        if (strncmp(name, "mgi_", 4) == 0 && what != NAMES_OF_SOURCE)
+        const int ours = strncmp(name, "mgi_", 4) == 0 || strncmp(name, "MGI_", 4) == 0;
+        if (ours && what != NAMES_OF_SOURCE)
             take(name);
         if (n > 2 && line[n - 1] == '_' && strncmp(line + n, "##", 2) == 0 &&
             what != NAMES_OF_MACROS)
@@ -234,18 +235,17 @@ void names_add(const char *line, names_what what)
     }
 }
 
-/* What stands before a private name in mango.h: mgi_, or mgi_own_ where another file
- * has an mgi_ name that is otherwise the same. */
+/* What stands before a private name in mango.h: mgi_ or MGI_, or mgi_own_, MGI_OWN_ where
+ * another file has such a name that is otherwise the same. */
 static const char *prefix_of(const char *name)
 {
+    const int upper = isupper((unsigned char)name[0]) != 0;
     char long_name[NAME_BYTES + 4];
-    if (isupper((unsigned char)name[0]))
-        return "MGI_";
-    snprintf(long_name, sizeof long_name, "mgi_%s", name);
+    snprintf(long_name, sizeof long_name, "%s%s", upper ? "MGI_" : "mgi_", name);
     for (int i = 0; i < n_taken; i++)
         if (strcmp(taken[i], long_name) == 0)
-            return "mgi_own_";
-    return "mgi_";
+            return upper ? "MGI_OWN_" : "mgi_own_";
+    return upper ? "MGI_" : "mgi_";
 }
 
 /* The token at p, with the prefix if it is a known name; its length. In a comment

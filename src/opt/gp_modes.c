@@ -30,7 +30,7 @@
 #include "population.h"
 
 #define MODES_RNG 0x47504d31u
-#define MODES_LEVELS ((mango_idx)1 << 16) /* of the table (6) */
+#define MODES_LEVELS ((mango_idx)1 << 12) /* of the table (6) */
 #define MODES_D 1024                      /* modes with a model at most */
 #define MODES_PARENTS 10
 #define MODES_TRIES 20

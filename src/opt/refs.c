@@ -118,7 +118,7 @@ MGI_FN void mgi_refs_free(mgi_refs *r, const mango_alloc *al)
 
 MGI_FN void mgi_refs_restart(mgi_refs *r)
 {
-    if (r->n == 0)
+    if (r->n <= 0)
         return;
     mgi_gp_keep(&r->gp, 0, NULL);
     r->stale = 1;
