@@ -27,7 +27,7 @@
              int ok = mango_net_zoo(&gen, "vqvae,width=0.125", NULL, &err) == 0 &&
                       mango_net_zoo(&net, "snn_conv,width=0.125,T=10", NULL, &err) == 0 &&
                       mango_net_fill(gen, 7, 1.5) == 0 && mango_net_fill(net, 7, 1) == 0 &&
-                      mango_session_defaults("tt-b", &o, &err) == 0;
+                      mango_session_defaults("auto", &o, &err) == 0;
              o.budget = 200;
              ok = ok && mango_search_create(&s, gen, net, "spiking1:3", NULL, &o, NULL,
                                             &err) == 0;

@@ -39,7 +39,7 @@ int main(int argc, char **argv)
     TRY(mango_objective_defaults(&oo));
     oo.T = 20; /* steps */
     oo.batch = 25; /* pictures at once */
-    TRY(mango_session_defaults("tt-b", &so, &err));
+    TRY(mango_session_defaults("auto", &so, &err));
     so.budget = 500;
     so.observe = progress;
     TRY(mango_search_create(&s, gen, net, target, &oo, &so, NULL, &err));

@@ -69,7 +69,7 @@ for target in $TARGETS; do
     [ "$done" -eq 0 ] || more=", all in about $(left "$done")"
     echo "$((done + 1)) of $count: $target$more"
     rm -rf "${OUT:?}/$folder"
-    found=$("$MANGO" mei --gen "$GEN" --net "$NET" --target "$target" --opt tt-b \
+    found=$("$MANGO" mei --gen "$GEN" --net "$NET" --target "$target" \
         --budget "$BUDGET" --T "$T" --out "$OUT/$folder" --json)
     best=$(echo "$found" | sed 's/^{"best":\([^,]*\),.*/\1/')
     figure "$target" "$folder" "$best" >>"$figures"
