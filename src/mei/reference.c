@@ -172,7 +172,7 @@ mango_status mango_reference_set(mango_net *gen, mango_idx n, const mango_idx *I
                                  mango_idx dim, const float *f, mango_err *err)
 {
     mango_space *space = NULL;
-    mango_space_info s;
+    mango_space_info s = {0};
     mango_idx cells;
     MGI_CHECK(err, gen, "mango_reference_set: a generator expected");
     MGI_CHECK(err, n >= 0 && n <= REFERENCE_MOST && (n == 0 || I),
