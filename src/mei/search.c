@@ -101,6 +101,7 @@ static mango_status search_optimizer(const mgi_search_setup *u, mango_opt_info *
     MGI_TRY(mango_opt_create(&opt, &u->modes, u->so.facts, &u->so.o, 0, al, err));
     const mango_status st = mango_opt_get(opt, info);
     mango_opt_destroy(opt);
+    info->preset = u->so.o.preset; /* the optimizer's own went with it */
     return st;
 }
 
