@@ -40,7 +40,7 @@ show() {
         echo '<style>body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;'
         echo 'padding:0 1em;color-scheme:light dark}figure{display:inline-block;'
         echo 'margin:0 1em 1em 0}img{width:192px;image-rendering:pixelated}</style></head>'
-        echo "<body><h1>Most exciting pictures</h1><p>Found with tt-b in $BUDGET queries"
+        echo "<body><h1>Most exciting pictures</h1><p>Found in $BUDGET queries"
         echo "among the pictures that $gen can draw, for neurons of $net from shallow to"
         echo "deep. A click opens the report.</p>"
         cat "$figures"
