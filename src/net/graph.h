@@ -20,6 +20,7 @@
 #include "../base/text.h"
 #include "../math/ops.h"
 #include "lif.h"
+#include "match.h"
 #include "net.h"
 #include "op.h"
 #include "safetensors.h"
@@ -163,6 +164,12 @@ MGI_FN int mgi_is_rule(const mango_net *n, const char *name);
  * or an error when the rule cannot hold the value. */
 MGI_FN int mgi_rule_scalar(mango_net *n, const char *name, double value, mango_status *st,
                            mango_err *err);
+
+/* What a tensor of another program is that is no parameter: nothing known; of no use here;
+ * part of a neuron's rule, which now holds it. `name`: that of offer i after prefixes. */
+typedef enum mgi_beside { MGI_BESIDE_LEFT, MGI_BESIDE_STATE, MGI_BESIDE_RULE } mgi_beside;
+MGI_FN mango_status mgi_rule_offer(mango_net *net, const char *name, const mango_offers *o,
+                                   mango_idx i, mgi_beside *what, mango_err *err);
 
 /* Tensors carried along: copied; a second one of the same name replaces the first. */
 MGI_FN mango_status mgi_net_extra_set(mango_net *n, const char *name, mgi_dtype dtype, int rank,
