@@ -159,8 +159,14 @@ typedef enum mango_npy_type {
     MANGO_NPY_I4,
     MANGO_NPY_I8,
     MANGO_NPY_BOOL,
+    MANGO_NPY_F2,
+    MANGO_NPY_U2,
+    MANGO_NPY_U4,
+    MANGO_NPY_U8,
     MANGO_NPY_TYPES
 } mango_npy_type;
+/* "float32", "uint8", ..., as NumPy calls it; NULL out of range. */
+MANGO_API const char *mango_npy_type_name(mango_npy_type type);
 /* Data in C order and in this machine's byte order, whatever the file had. The struct
  * stays as it is. */
 typedef struct mango_npy {
@@ -172,8 +178,8 @@ typedef struct mango_npy {
     mango_alloc al;
 } mango_npy;
 
-/* mango_npy_read - versions 1 to 3, little-endian f4 f8 i1 u1 i2 i4 i8 and
- * bool; Fortran order is transposed. Refused: other types (objects above all),
+/* mango_npy_read - versions 1 to 3, f2 f4 f8, i1 i2 i4 i8, u1 u2 u4 u8 and bool in either
+ * byte order; Fortran order is transposed. Refused: other types (objects above all),
  * a header over 10,000 bytes, data shorter or longer than the shape says,
  * a file over 1 GiB. mango_npy_parse: the same from n bytes; `what` names them. */
 MANGO_API mango_status mango_npy_read(mango_npy *a, const char *path, const mango_alloc *al,

@@ -8,14 +8,17 @@ enum { NPY_HEADER_MAX = 10000 };
 static const struct {
     char descr[4];
     int size;
-} npy_types[MANGO_NPY_TYPES] = {{"<f4", 4}, {"<f8", 8}, {"|i1", 1}, {"|u1", 1},
-                                {"<i2", 2}, {"<i4", 4}, {"<i8", 8}, {"|b1", 1}};
+    const char *name;
+} npy_types[MANGO_NPY_TYPES] = {
+    {"<f4", 4, "float32"}, {"<f8", 8, "float64"}, {"|i1", 1, "int8"},   {"|u1", 1, "uint8"},
+    {"<i2", 2, "int16"},   {"<i4", 4, "int32"},   {"<i8", 8, "int64"},  {"|b1", 1, "bool"},
+    {"<f2", 2, "float16"}, {"<u2", 2, "uint16"},  {"<u4", 4, "uint32"}, {"<u8", 8, "uint64"}};
 
 /* What the header says, and the cursor in it. */
 typedef struct npy_header {
     const char *p, *end;
     int seen; /* bit 0 descr, 1 fortran_order, 2 shape */
-    int fortran;
+    int fortran, big;
 } npy_header;
 
 static void npy_space(npy_header *h)
@@ -93,17 +96,21 @@ static mango_status npy_descr(npy_header *h, mango_npy *a, const char *what, man
         return mgi_fail(
             err, MANGO_E_UNSUPPORTED,
             "%s: structured or unreadable element type, one plain type expected", what);
-    for (int t = 0; t < MANGO_NPY_TYPES; t++)
-        if (!strcmp(z, npy_types[t].descr)) {
+    const int native = mgi_little_endian() ? '<' : '>';
+    h->big = z[0] == '>' || (z[0] == '=' && native == '>');
+    for (int t = 0; z[0] && strchr("<>=|", z[0]) && t < MANGO_NPY_TYPES; t++)
+        if (!strcmp(z + 1, npy_types[t].descr + 1) && (z[0] != '|' || npy_types[t].size == 1)) {
             a->type = (mango_npy_type)t;
             return MANGO_OK;
         }
     return mgi_fail(err, MANGO_E_UNSUPPORTED,
-                    "%s: element type '%s'%s; <f4 <f8 |i1 |u1 <i2 <i4 <i8 or |b1 expected",
+                    "%s: element type '%s'%s; f2 f4 f8, i1 i2 i4 i8, u1 u2 u4 u8 or b1 "
+                    "expected",
                     what, z,
-                    strchr(z, 'O') ? " (Python objects are never read)"
-                    : z[0] == '>'  ? " (big-endian)"
-                                   : "");
+                    strchr(z, 'O')   ? " (Python objects are never read)"
+                    : strchr(z, 'c') ? " (complex)"
+                    : strchr(z, 'U') || strchr(z, 'S') ? " (text)"
+                                     : "");
 }
 
 /* One 'key': value. */
@@ -183,32 +190,32 @@ static mango_status npy_frame(const unsigned char *bytes, mango_idx n, mango_idx
     return MANGO_OK;
 }
 
-/* Element e of size bytes: to this machine's order. */
-static void npy_element(unsigned char *out, const unsigned char *in, int size)
+/* An element of size bytes, big-endian or not, from or to this machine's order. */
+static void npy_element(unsigned char *out, const unsigned char *in, int size, int big)
 {
-    const int same = mgi_little_endian();
+    const int same = mgi_little_endian() == !big;
     for (int b = 0; b < size; b++)
         out[b] = in[same ? b : size - 1 - b];
 }
 
 /* Copy the data; Fortran order has its first axis fastest. */
-static void npy_copy(mango_npy *a, const unsigned char *in, int fortran)
+static void npy_copy(mango_npy *a, const unsigned char *in, int fortran, int big)
 {
     const int size = npy_types[a->type].size;
     mango_idx at[MGI_RANK_MAX] = {0}, stride[MGI_RANK_MAX], from = 0, step = 1;
     unsigned char *out = (unsigned char *)a->data;
     if (!fortran || a->rank < 2) {
-        if (mgi_little_endian())
+        if (size == 1 || mgi_little_endian() == !big)
             memcpy(out, in, (size_t)a->bytes);
         else
             for (mango_idx e = 0; e < a->count; e++)
-                npy_element(out + e * size, in + e * size, size);
+                npy_element(out + e * size, in + e * size, size, big);
         return;
     }
     for (int r = 0; r < a->rank; r++, step *= a->shape[r - 1])
         stride[r] = step;
     for (mango_idx e = 0; e < a->count; e++) {
-        npy_element(out + e * size, in + from * size, size);
+        npy_element(out + e * size, in + from * size, size, big);
         for (int r = a->rank - 1; r >= 0; r--) { /* the next index in C order */
             from += stride[r];
             if (++at[r] < a->shape[r])
@@ -249,7 +256,7 @@ mango_status mango_npy_parse(mango_npy *a, const unsigned char *bytes, mango_idx
     if (!a->data)
         return mgi_fail(err, MANGO_E_MEM, "%s: out of memory for %ld bytes", what,
                         (long)a->bytes);
-    npy_copy(a, bytes + start + len, h.fortran);
+    npy_copy(a, bytes + start + len, h.fortran, h.big);
     return MANGO_OK;
 }
 
@@ -275,39 +282,61 @@ void mango_npy_free(mango_npy *a)
         a->data = NULL;
 }
 
+/* Element i of an integer type; what int64 does not hold is its largest. */
+static int64_t npy_whole(const mango_npy *a, const unsigned char *p)
+{
+    int16_t i2;
+    int32_t i4;
+    int64_t i8;
+    uint16_t u2;
+    uint32_t u4;
+    uint64_t u8;
+    switch (a->type) {
+    case MANGO_NPY_I1: return p[0] < 128 ? p[0] : p[0] - 256;
+    case MANGO_NPY_I2: memcpy(&i2, p, 2); return i2;
+    case MANGO_NPY_I4: memcpy(&i4, p, 4); return i4;
+    case MANGO_NPY_I8: memcpy(&i8, p, 8); return i8;
+    case MANGO_NPY_U2: memcpy(&u2, p, 2); return u2;
+    case MANGO_NPY_U4: memcpy(&u4, p, 4); return u4;
+    case MANGO_NPY_U8: memcpy(&u8, p, 8); return u8 > INT64_MAX ? INT64_MAX : (int64_t)u8;
+    default: return p[0];
+    }
+}
+
+static int npy_is_real(const mango_npy *a)
+{
+    return a->type == MANGO_NPY_F4 || a->type == MANGO_NPY_F8 || a->type == MANGO_NPY_F2;
+}
+
 /* Element i: *v as a number, *k as an integer; false when it is none. */
 static int npy_value(const mango_npy *a, mango_idx i, double *v, int64_t *k)
 {
     const unsigned char *p = (const unsigned char *)a->data + i * npy_types[a->type].size;
     float f4;
-    int16_t i2;
-    int32_t i4;
-    switch (a->type) {
-    case MANGO_NPY_F4:
+    uint16_t f2;
+    if (!npy_is_real(a)) {
+        *k = npy_whole(a, p);
+        *v = (double)*k;
+        return a->type != MANGO_NPY_U8 || *k != INT64_MAX;
+    }
+    if (a->type == MANGO_NPY_F8) {
+        memcpy(v, p, 8);
+    } else if (a->type == MANGO_NPY_F4) {
         memcpy(&f4, p, 4);
         *v = (double)f4;
-        break;
-    case MANGO_NPY_F8: memcpy(v, p, 8); break;
-    case MANGO_NPY_I1: *k = p[0] < 128 ? p[0] : p[0] - 256; break;
-    case MANGO_NPY_I2:
-        memcpy(&i2, p, 2);
-        *k = i2;
-        break;
-    case MANGO_NPY_I4:
-        memcpy(&i4, p, 4);
-        *k = i4;
-        break;
-    case MANGO_NPY_I8: memcpy(k, p, 8); break;
-    default: *k = p[0]; break;
-    }
-    if (a->type != MANGO_NPY_F4 && a->type != MANGO_NPY_F8) {
-        *v = (double)*k;
-        return 1;
+    } else {
+        memcpy(&f2, p, 2);
+        *v = (double)mgi_from_f16(f2);
     }
     if (!(*v >= -9007199254740992.0 && *v <= 9007199254740992.0)) /* 2^53; NaN too */
         return 0;
     *k = (int64_t)*v;
     return (double)*k == *v;
+}
+
+const char *mango_npy_type_name(mango_npy_type type)
+{
+    return type >= 0 && type < MANGO_NPY_TYPES ? npy_types[type].name : NULL;
 }
 
 mango_status mango_npy_floats(const mango_npy *a, float *out, mango_err *err)
@@ -318,7 +347,7 @@ mango_status mango_npy_floats(const mango_npy *a, float *out, mango_err *err)
         int64_t k = 0;
         npy_value(a, i, &v, &k);
         out[i] = (float)v;
-        if (a->type != MANGO_NPY_F4 && a->type != MANGO_NPY_F8 &&
+        if (!npy_is_real(a) &&
             (k > 9007199254740992 || k < -9007199254740992 || (double)out[i] != (double)k))
             return mgi_fail(err, MANGO_E_FORMAT,
                             "element %ld is %lld, which no float holds exactly", (long)i,
@@ -377,7 +406,7 @@ mango_status mango_npy_write(const char *path, mango_npy_type type, int rank,
         for (mango_idx e = 0; e < count; e++)
             npy_element((unsigned char *)s.p + start + e * npy_types[type].size,
                         (const unsigned char *)data + e * npy_types[type].size,
-                        npy_types[type].size);
+                        npy_types[type].size, 0);
     st = s.bad ? mgi_fail(err, MANGO_E_MEM, "%s: out of memory", path)
                : mgi_file_write(path, s.p, s.n, err);
     mgi_str_free(&s);

@@ -224,7 +224,9 @@ MGI_FN mango_status mgi_rule_offer(mango_net *net, const char *name, const mango
     mango_status st = MANGO_OK;
     float v = 0;
     const int at = match_neuron(net, name, 1, &field);
-    *what = at < 0 ? MGI_BESIDE_LEFT : field == MATCH_STATE ? MGI_BESIDE_STATE : MGI_BESIDE_RULE;
+    *what = at < 0                 ? MGI_BESIDE_LEFT
+            : field == MATCH_STATE ? MGI_BESIDE_STATE
+                                   : MGI_BESIDE_RULE;
     if (*what != MGI_BESIDE_RULE)
         return MANGO_OK;
     if (!mgi_prod(t->rank, t->shape, &count) || count != 1)

@@ -1,29 +1,27 @@
-/* archive.c - files of named tensors: one reading, two formats, one list.
+/* archive.c - files of named tensors: one reading, several kinds, one list.
  * SPDX-License-Identifier: MIT */
 #include "archive.h"
 #include "../data/bytes.h"
 #include "../math/kernel/sha256.h"
 #include "../net/safetensors.h"
+#include "archive_kind.h"
 
 struct mango_archive {
     mango_alloc al;
     char sha256[65], path[1024];
-    mango_pytorch *pt;
-    mgi_tensors st; /* pt NULL: this */
+    const mgi_archive_kind *kind;
+    void *own;          /* the kind's */
     mango_offer *offer; /* (n) */
     mango_idx n;
 };
 
-/* Does it begin as a safetensors file does? Another kind's first 8 bytes are no length. */
-static int archive_is_safetensors(const unsigned char *p, mango_idx n)
-{
-    return n > 8 && mgi_le64(p) <= (uint64_t)n - 8 && p[8] == '{';
-}
-
-static int archive_is_pytorch(const unsigned char *p, mango_idx n)
-{
-    return n >= 4 && (!memcmp(p, "PK\3\4", 4) || (p[0] == 0x80 && p[1] >= 2 && p[1] <= 5));
-}
+/* In the order in which they are asked: an .npz is a zip archive, too. */
+static const mgi_archive_kind *const archive_kinds[] = {
+    &mgi_archive_safetensors,
+    &mgi_archive_npy,
+    &mgi_archive_npz,
+    &mgi_archive_pytorch,
+};
 
 static int archive_named_safetensors(const char *path)
 {
@@ -31,26 +29,22 @@ static int archive_named_safetensors(const char *path)
     return n >= k && !strcmp(path + n - k, ".safetensors");
 }
 
-/* Takes over image (size + 1 bytes). */
-static mango_status archive_parse(mango_archive *a, unsigned char *image, mango_idx size,
-                                  const char *path, const mango_codecs *codecs, mango_err *err)
+/* What its first bytes say; what none knows is judged by the reader that knows most of
+ * what people hand over by mistake. */
+static const mgi_archive_kind *archive_kind_of(const unsigned char *p, mango_idx n,
+                                               const char *path)
 {
-    const int ours = archive_is_safetensors(image, size);
-    if (!ours && (archive_is_pytorch(image, size) || !archive_named_safetensors(path)))
-        return mgi_pytorch_take(&a->pt, image, size, path, codecs, &a->al, err);
-    const mango_status st = mgi_tensors_parse(&a->st, image, size, path, &a->al, err);
-    if (st < 0)
-        mgi_del(&a->al, image, size + 1, 1);
-    else
-        a->st.room = size + 1;
-    return st;
+    for (mango_idx i = 0; i < MGI_COUNT(archive_kinds); i++)
+        if (archive_kinds[i]->is(p, n))
+            return archive_kinds[i];
+    return archive_named_safetensors(path) ? &mgi_archive_safetensors : &mgi_archive_pytorch;
 }
 
 /* Names and shapes of all, as they are offered to a net. */
 static mango_status archive_list(mango_archive *a, mango_err *err)
 {
     mango_tensor t;
-    a->n = a->pt ? mango_pytorch_tensors(a->pt) : a->st.n;
+    a->n = a->kind->count(a->own);
     a->offer = mgi_new(&a->al, a->n, sizeof *a->offer);
     if (!a->offer)
         return mgi_fail(err, MANGO_E_MEM, "%s: out of memory", a->path);
@@ -90,7 +84,8 @@ mango_status mango_archive_open(mango_archive **out, const char *path,
     a->al = al;
     mgi_copy(a->path, (mango_idx)sizeof a->path, path);
     archive_digest(image, size, a->sha256);
-    mango_status st = archive_parse(a, image, size, path, codecs, err);
+    a->kind = archive_kind_of(image, size, path);
+    mango_status st = a->kind->take(&a->own, image, size, a->path, codecs, &a->al, err);
     if (st >= 0)
         st = archive_list(a, err);
     if (st < 0)
@@ -105,8 +100,8 @@ void mango_archive_destroy(mango_archive *a)
     if (!a)
         return;
     const mango_alloc al = a->al;
-    mango_pytorch_destroy(a->pt);
-    mgi_tensors_free(&a->st);
+    if (a->own)
+        a->kind->destroy(a->own, &al);
     mgi_del(&al, a->offer, a->n, sizeof *a->offer);
     mgi_del(&al, a, 1, sizeof *a);
 }
@@ -115,15 +110,9 @@ mango_status mango_archive_get_sized(const mango_archive *a, mango_archive_info 
                                      size_t size)
 {
     MGI_REQUIRE(a && info);
-    mango_archive_info own = {"safetensors", "", a->sha256, a->n, 0};
-    if (a->pt) {
-        mango_pytorch_info pt = {NULL, NULL};
-        mango_pytorch_get(a->pt, &pt);
-        own.format = pt.format;
-        own.under = pt.under;
-    } else {
-        own.has_graph = mgi_tensors_meta(&a->st, "mango.graph") != NULL;
-    }
+    mango_archive_info own = {"", "", a->sha256, a->n, 0, NULL};
+    a->kind->facts(a->own, &own);
+    own.has_graph = own.graph != NULL;
     mgi_info_out(info, size, &own, sizeof own);
     return MANGO_OK;
 }
@@ -137,11 +126,8 @@ mango_status mango_archive_tensor_sized(const mango_archive *a, mango_idx i,
                                         mango_tensor *t, size_t size)
 {
     MGI_REQUIRE(a && t && i >= 0 && i < a->n);
-    if (a->pt)
-        return mango_pytorch_tensor_sized(a->pt, i, t, size);
-    const mgi_tensor *f = &a->st.t[i];
-    mango_tensor own = {f->name, mgi_dtype_name(f->dtype), f->rank, {0}, f->count};
-    memcpy(own.shape, f->shape, sizeof own.shape);
+    mango_tensor own = {NULL, NULL, 0, {0}, 0};
+    a->kind->tensor(a->own, i, &own);
     mgi_info_out(t, size, &own, sizeof own);
     return MANGO_OK;
 }
@@ -158,8 +144,7 @@ mango_status mango_archive_floats(const mango_archive *a, mango_idx i, float *ou
                                   mango_err *err)
 {
     MGI_CHECK(err, a && out && i >= 0 && i < a->n, "mango_archive_floats: no tensor %td", i);
-    return a->pt ? mango_pytorch_floats(a->pt, i, out, err)
-                 : mgi_tensor_floats(&a->st.t[i], 1, out, err);
+    return a->kind->floats(a->own, i, out, err);
 }
 
 static mango_status archive_values(void *ud, mango_idx i, float *out, mango_err *err)

@@ -1,6 +1,6 @@
-/* archive.h - a file of named tensors, of our own kind or of PyTorch: read once, recognized
- * by its content, put into a network; and the writer of such files. It stands here and not
- * in data as it sees both readers: safetensors is net's, PyTorch's formats are data's.
+/* archive.h - a file of named tensors, of our own kind, of PyTorch or of NumPy: read once,
+ * recognized by its content, put into a network; and the writer of such files. It stands
+ * here and not in data as it sees all readers: safetensors is net's, the others are data's.
  * SPDX-License-Identifier: MIT */
 #ifndef MANGO_ARCHIVE_H
 #define MANGO_ARCHIVE_H
@@ -14,15 +14,18 @@ extern "C" {
 
 typedef struct mango_archive mango_archive;
 typedef struct mango_archive_info {
-    const char *format;  /* "safetensors", or "zip" and "legacy" of torch.save     */
+    const char *format;  /* "safetensors", "npy", "npz", or torch.save's "zip", "legacy" */
     const char *under;   /* PyTorch: key of the state dict; "": at the top         */
     const char *sha256;  /* of the bytes that were read, in hexadecimal            */
     mango_idx tensors;
-    int has_graph;       /* 1: a weights file of ours, for mango_net_load          */
+    int has_graph;       /* 1: graph is not NULL                                   */
+    const char *graph;   /* text form of the network that the file holds beside its
+                            tensors, which are its parameters by name; NULL: none   */
 } mango_archive_info;
 
 /* mango_archive_open - the file is read once, into memory, whether it is a regular file
- * or a pipe, then hashed and parsed; nothing in it is run. Its content decides what it is.
+ * or a pipe, then hashed and parsed; nothing in it is run. Its content decides what it is,
+ * not its name. Tensors of an .npz are named as its arrays; that of an .npy is "array".
  * Limits: those of mango_pytorch_open, and for safetensors 1 GiB, a header of 1 MiB,
  * 4096 tensors.
  *   codecs  in  to inflate compressed entries; NULL: refuse them */
@@ -33,7 +36,7 @@ MANGO_API mango_status mango_archive_get_sized(const mango_archive *a,
                                                mango_archive_info *info, size_t size);
 #define mango_archive_get(a, info) mango_archive_get_sized((a), (info), sizeof *(info))
 /* How many tensors, -1 for NULL; tensor i, MANGO_E_ARG when there is none. Order:
- * safetensors by name, PyTorch as in the file. Index of a name, -1: none. */
+ * safetensors and .npz by name, PyTorch as in the file. Index of a name, -1: none. */
 MANGO_API mango_idx mango_archive_tensors(const mango_archive *a);
 MANGO_API mango_status mango_archive_tensor_sized(const mango_archive *a, mango_idx i,
                                                   mango_tensor *t, size_t size);

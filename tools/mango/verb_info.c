@@ -45,12 +45,10 @@ static void info_tensor(cli *c, mgi_str *s, int first, const char *name, const c
 
 static mango_status info_npy(cli *c, const char *path, mgi_str *s, mango_err *err)
 {
-    static const char *const types[] = {"float32", "float64", "int8",  "uint8",
-                                        "int16",   "int32",   "int64", "bool"};
     mango_npy a;
     MGI_TRY(mango_npy_read(&a, path, NULL, err));
     mgi_str_puts(s, "{\"format\":\"npy\",\"tensors\":[");
-    info_tensor(c, s, 1, "array", types[a.type], a.rank, a.shape);
+    info_tensor(c, s, 1, "array", mango_npy_type_name(a.type), a.rank, a.shape);
     mgi_str_puts(s, "]}");
     mango_npy_free(&a);
     return MANGO_OK;
