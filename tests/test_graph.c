@@ -255,7 +255,7 @@ static void t_graph_bad_text(void)
         {T_GRAPH_HEAD "a relu nowhere\n", "node a: input 'nowhere' is not defined before it"},
         {T_GRAPH_HEAD "a add input,\n", "input '' is not defined"},
         {T_GRAPH_HEAD "a relu -\n", "node a: 0 inputs, relu takes 1"},
-        {T_GRAPH_HEAD "a add input\n", "node a: 1 inputs, add takes 2"},
+        {T_GRAPH_HEAD "a add input\n", "node a: 1 inputs, add takes at least 2"},
         {T_GRAPH_HEAD "a concat input\n", "at least 2"},
         {T_GRAPH_HEAD "a input - shape=1\n", "a second input beside 'input'"},
         {T_GRAPH_HEAD "input relu input\n", "used twice"},

@@ -56,6 +56,13 @@ struct mgi_node {
     double eps, momentum;
     int bias, bilinear, spectral;
     mango_idx codes;           /* VQ */
+    double number[2];          /* elementwise kinds, affine, pad: numbers of the formula */
+    int mode;                  /* a word: of gelu, prelu, layernorm, pad, transpose, flatten */
+    int side[4];               /* pad, crop: left, right, top, bottom */
+    int dims, shuffle;         /* layernorm: axes; pixelshuffle: how many times larger */
+    mango_idx groups, from, to; /* groupnorm; slice: channels from .. to - 1 */
+    mango_idx size[2];         /* crop: height, width */
+    int affine;                /* norms: has it weights? (bias as above) */
     int weight, bias_p, mean_p, var_p; /* indices of parameters, -1: none */
     int sn_u, sn_sigma;        /* with spectral: buffers (1,O) and (1); -1: none */
     int spiking_input;         /* some ancestor is a LIF: depends on time */

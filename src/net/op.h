@@ -31,7 +31,31 @@
     ROW(CONCAT, concat)           \
     ROW(RESHAPE, reshape)         \
     ROW(SOFTMAX, softmax)         \
-    ROW(VQ, vq)
+    ROW(VQ, vq)                   \
+    ROW(LEAKYRELU, leakyrelu)     \
+    ROW(ELU, elu)                 \
+    ROW(SELU, selu)               \
+    ROW(SILU, silu)               \
+    ROW(SIGMOID, sigmoid)         \
+    ROW(HARDTANH, hardtanh)       \
+    ROW(SOFTPLUS, softplus)       \
+    ROW(HARDSIGMOID, hardsigmoid) \
+    ROW(HARDSWISH, hardswish)     \
+    ROW(MISH, mish)               \
+    ROW(AFFINE, affine)           \
+    ROW(PRELU, prelu)             \
+    ROW(SUB, sub)                 \
+    ROW(MUL, mul)                 \
+    ROW(LAYERNORM, layernorm)     \
+    ROW(GROUPNORM, groupnorm)     \
+    ROW(INSTANCENORM, instancenorm) \
+    ROW(PAD, pad)                 \
+    ROW(CROP, crop)               \
+    ROW(TRANSPOSE, transpose)     \
+    ROW(FLATTEN, flatten)         \
+    ROW(PIXELSHUFFLE, pixelshuffle) \
+    ROW(PIXELUNSHUFFLE, pixelunshuffle) \
+    ROW(SLICE, slice)
 
 typedef enum mgi_kind {
 #define MGI_ROW(KIND, name) MGI_##KIND,
@@ -114,6 +138,9 @@ typedef struct mgi_op_grad {
 typedef struct mgi_op {
     const char *name;
     int least, most;       /* inputs */
+    /* For the page of the language, see kinds.c: what it computes, in one line; shapes in
+     * and out; a line "KEY what it means" for each attribute; NULL: not said yet. */
+    const char *about, *shapes, *keys;
     const mgi_attr *attr;  /* NULL: none */
 
     /* Graph. */

@@ -1,21 +1,14 @@
-/* op_add.c - the sum of two maps of one shape.
+/* op_add.c - the sum of maps; an axis of size 1 is repeated.
  * SPDX-License-Identifier: MIT */
-#include "tape.h"
-
-static mango_status add_shape(const mango_net *n, mgi_node *q, mango_err *err)
-{
-    const mgi_node *a = &n->node[q->in[0]], *b = &n->node[q->in[1]];
-    if (a->C != b->C || a->H != b->H || a->W != b->W)
-        return mgi_fail(err, MANGO_E_SHAPE,
-                        "node %s: cannot add '%s' of shape %tdx%tdx%td and '%s' of %tdx%tdx%td",
-                        q->name, a->name, a->C, a->H, a->W, b->name, b->C, b->H, b->W);
-    mgi_shape_copy(q, a);
-    return MANGO_OK;
-}
+#include "op_merge.h"
 
 static void add_forward(const mgi_op_run *r)
 {
-    mgi_add_maps(r->N, r->g->C * r->g->H * r->g->W, r->x[0], r->nx[0], r->x[1], r->nx[1], r->y);
+    if (r->g->n_in > 2 || !mgi_op_merge_alike(r->net, r->g))
+        mgi_op_merge(MGI_MERGE_ADD, r);
+    else
+        mgi_add_maps(r->N, r->g->C * r->g->H * r->g->W, r->x[0], r->nx[0], r->x[1], r->nx[1],
+                     r->y);
 }
 
 /* g[j] (+)= dy, summed over T when j does not depend on time and the sum does. */
@@ -44,6 +37,10 @@ static void add_backward(mgi_tape *t, int i, float *spare, float *work)
     const mgi_node *n = &t->net->node[i];
     (void)spare;
     (void)work;
+    if (!mgi_op_merge_alike(t->net, n)) {
+        mgi_op_merge_backward(MGI_MERGE_ADD, t, i);
+        return;
+    }
     for (int k = n->n_in - 1; k >= 0; k--) /* the one that may share dy, in[0], last */
         if (t->wants[n->in[k]])
             add_share(t, i, n->in[k]);
@@ -51,8 +48,12 @@ static void add_backward(mgi_tape *t, int i, float *spare, float *work)
 
 MGI_DATA const mgi_op mgi_op_add = {.name = "add",
                                   .least = 2,
-                                  .most = 2,
-                                  .shape = add_shape,
+                                  .most = MGI_MAX_INPUTS,
+                                  .about = "The sum of all inputs. An axis of size 1 is "
+                                           "repeated.",
+                                  .shapes = "CxHxW, CxHxW .. -> CxHxW; or inputs of Cx1x1, "
+                                            "1xHxW, 1x1x1",
+                                  .shape = mgi_op_merge_shape,
                                   .forward = add_forward,
                                   .backward = add_backward,
                                   .adds = 1,

@@ -1,12 +1,24 @@
 /* op_gelu.c - y = x Phi(x), Phi the normal distribution: x/2 (1 + erf(x / sqrt 2)), exact
- * form; dy/dx = Phi(x) + x phi(x) (Hendrycks and Gimpel 2016).
+ * form; dy/dx = Phi(x) + x phi(x) (Hendrycks and Gimpel 2016). mode=tanh: their
+ * approximation, see math/curves.h.
  * SPDX-License-Identifier: MIT */
 #include "../base/real.h"
+#include "../math/curves.h"
 #include "graph.h"
 
 #define GELU_SQRT_HALF 0.70710678118654752440
 #define GELU_DENSITY 0.39894228040143267794 /* 1/sqrt(2 pi) */
 #define GELU_GRAIN 512 /* values: an erf takes as long as a small product */
+
+static int gelu_is_tanh(const mgi_node *q)
+{
+    return q->mode == 1;
+}
+
+static const mgi_attr gelu_attr[] = {
+    {"mode", MGI_ATTR_WORD, 0, MGI_ATTR_AT(mode), 0, 0, "exact|tanh", gelu_is_tanh},
+    {0},
+};
 
 static double gelu_phi(double x)
 {
@@ -16,6 +28,10 @@ static double gelu_phi(double x)
 static void gelu_forward(const mgi_op_run *r)
 {
     const mango_idx n = r->N * r->g->C * r->g->H * r->g->W;
+    if (gelu_is_tanh(r->g)) {
+        mgi_curve_forward(MGI_CURVE_GELU_TANH, 0, 0, n, r->x[0], r->y);
+        return;
+    }
     MGI_OMP(parallel for if (n >= GELU_GRAIN))
     for (mango_idx i = 0; i < n; i++) {
         const double x = (double)r->x[0][i];
@@ -26,6 +42,10 @@ static void gelu_forward(const mgi_op_run *r)
 static void gelu_gradient(const mgi_op_grad *r)
 {
     const mango_idx n = r->N * r->g->C * r->g->H * r->g->W;
+    if (gelu_is_tanh(r->g)) {
+        mgi_curve_backward(MGI_CURVE_GELU_TANH, 0, 0, n, r->x, r->dy, r->dx);
+        return;
+    }
     MGI_OMP(parallel for if (n >= GELU_GRAIN))
     for (mango_idx i = 0; i < n; i++) {
         const double x = (double)r->x[i];
@@ -37,6 +57,7 @@ static void gelu_gradient(const mgi_op_grad *r)
 MGI_DATA const mgi_op mgi_op_gelu = {.name = "gelu",
                                    .least = 1,
                                    .most = 1,
+                                   .attr = gelu_attr,
                                    .forward = gelu_forward,
                                    .gradient = gelu_gradient,
                                    .reads_x = 1,

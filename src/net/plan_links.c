@@ -1,6 +1,7 @@
 /* plan_links.c - the planner's view of the graph: which nodes join whose step,
  * which depend on time, which are needed.
  * SPDX-License-Identifier: MIT */
+#include "op_merge.h"
 #include "plan.h"
 
 /* A reshape keeps (C,H,W) order; in memory maps are channels last. The two
@@ -29,6 +30,8 @@ static int plan_takes_add(const mango_plan *p, int i)
 static int plan_link_add(const mango_plan *p, const mgi_node *g)
 {
     int best = -1;
+    if (g->n_in != 2 || !mgi_op_merge_alike(p->net, g))
+        return -1;
     for (int j = 0; j < g->n_in; j++)
         if (plan_takes_add(p, g->in[j]) && g->in[j] > best)
             best = g->in[j];

@@ -28,7 +28,7 @@ static int tape_kept(const mgi_tape *t, int node)
 
 static int tape_has_params(const mgi_node *n)
 {
-    return n->weight >= 0 && n->kind != MGI_VQ;
+    return (n->weight >= 0 || n->bias_p >= 0) && n->kind != MGI_VQ;
 }
 
 static void tape_mark(mgi_tape *t)
@@ -91,7 +91,7 @@ static void tape_share(mgi_tape *t)
         t->inplace[i] = tape_op(t, i)->in_place && alone &&
                         !(t->wants[j] && (tape_op(t, j)->reads_y || tape_op(t, i)->reads_x));
         if (alone && t->timed[i] == t->timed[j] && !tape_kept(t, i) &&
-            tape_op(t, i)->same_grad)
+            tape_op(t, i)->same_grad && mgi_tape_floats(t, i) == mgi_tape_floats(t, j))
             t->galias[j] = i;
     }
 }
