@@ -160,8 +160,16 @@ static void t_gemm_lif(void)
     }
     x[3] = mgi_from_bf16(0x7fc0);
     for (int v = 0; v < 36; v++) {
-        const mgi_lif_rule k = {(mgi_charge)(v % 3), (mgi_reset)(v / 3 % 3), v / 9 % 2, v / 18,
-                                0.9f, 2.5f, 0.75f, 1.0f, 0.1f, -0.2f, 0};
+        const mgi_lif_rule k = {.charge = (mgi_charge)(v % 3),
+                                .reset = (mgi_reset)(v / 3 % 3),
+                                .delay = v / 9 % 2,
+                                .on_equal = v / 18,
+                                .beta = 0.9f,
+                                .tau = 2.5f,
+                                .gain = 0.75f,
+                                .U_thr = 1.0f,
+                                .U_rest = 0.1f,
+                                .U_reset = -0.2f};
         for (mango_idx s = 0; s < MGI_COUNT(t_gemm_sets); s++) {
             const mgi_kernels *set = mgi_kernels_named(t_gemm_sets[s]);
             for (mango_idx n = 0; set && n <= N; n += 9) {

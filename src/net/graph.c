@@ -144,6 +144,8 @@ static mango_status graph_add(mango_net *n, const char *name, mgi_kind kind, int
     q->kind = kind;
     q->n_in = n_in;
     q->weight = q->bias_p = q->mean_p = q->var_p = q->sn_u = q->sn_sigma = -1;
+    for (int c = 0; c < MGI_CELLS; c++)
+        q->cell[c] = -1;
     for (int i = 0; i < n_in; i++) {
         assert(in[i] < n->n_nodes);
         q->in[i] = in[i];
@@ -206,7 +208,7 @@ static mango_status graph_list_params(mango_net *n, mango_err *err)
     mango_idx total = 0;
     int over = 0;
     if (!n->param) {
-        n->cap_params = 4 * n->n_nodes;
+        n->cap_params = 6 * n->n_nodes;
         n->param = mgi_new(&n->al, n->cap_params, sizeof *n->param);
     }
     if (!n->param)

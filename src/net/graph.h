@@ -43,6 +43,16 @@ typedef struct mgi_param {
     const unsigned char *half; /* or NULL: values are halves in the net's file, v is NULL */
 } mgi_param;
 
+/* What each neuron of a LIF layer may have of its own: NAME.beta or NAME.tau, NAME.alpha,
+ * NAME.threshold, NAME.V. Its recurrent weights are `weight` and `bias_p`. */
+typedef enum mgi_cell {
+    MGI_CELL_LEAK,
+    MGI_CELL_ALPHA,
+    MGI_CELL_THR,
+    MGI_CELL_V,
+    MGI_CELLS
+} mgi_cell;
+
 struct mgi_node {
     char name[MGI_NAME];
     char prefix[MGI_NAME];     /* of its parameters' names; mostly the node's name */
@@ -64,9 +74,16 @@ struct mgi_node {
     mango_idx size[2];         /* crop: height, width */
     int affine;                /* norms: has it weights? (bias as above) */
     int weight, bias_p, mean_p, var_p; /* indices of parameters, -1: none */
+    int cell[MGI_CELLS];       /* LIF: indices of parameters, -1: none */
     int sn_u, sn_sigma;        /* with spectral: buffers (1,O) and (1); -1: none */
     int spiking_input;         /* some ancestor is a LIF: depends on time */
 };
+
+/* Is its value spikes, 0 or 1? */
+static inline int mgi_node_spikes(const mgi_node *q)
+{
+    return q->kind == MGI_LIF && !q->lif.readout_membrane;
+}
 
 typedef struct mgi_pair {
     char *key, *value;         /* metadata, NUL-terminated, owned */

@@ -51,6 +51,20 @@ static int attr_is_name(const char *z)
     return n > 0 && n < MGI_NAME;
 }
 
+/* A number, or a word in its place. */
+static int attr_set_per(const mgi_attr *r, const char *z, float *v)
+{
+    double d = 0;
+    const int per = mgi_word(r->words, z) + 1;
+    memcpy(v + 1, &per, sizeof per);
+    if (per > 0)
+        return 1;
+    if (!mgi_parse_real(z, &d) || !(d >= r->lo && d <= r->hi))
+        return 0;
+    *v = (float)d;
+    return 1;
+}
+
 static int attr_set(const mgi_attr *r, const char *z, mgi_node *q)
 {
     void *at = (char *)q + r->offset;
@@ -84,6 +98,8 @@ static int attr_set(const mgi_attr *r, const char *z, mgi_node *q)
         return attr_is_name(z) && mgi_copy(at, MGI_NAME, z);
     case MGI_ATTR_PRESET:
         return mango_lif_preset(z, at) == MANGO_OK;
+    case MGI_ATTR_PER:
+        return attr_set_per(r, z, at);
     default:
         return attr_set_sizes(r, z, at);
     }
@@ -96,7 +112,9 @@ static void attr_expected(const mgi_attr *r, char *out, size_t cap)
     const char *form = r->type == MGI_ATTR_SHAPE  ? "CxHxW of "
                        : r->type == MGI_ATTR_SIZE ? "HxW of "
                                                   : "";
-    if (r->type == MGI_ATTR_WORD || r->type == MGI_ATTR_PRESET || r->type == MGI_ATTR_NAME)
+    if (r->type == MGI_ATTR_PER)
+        snprintf(out, cap, "%s or a number %g..%g", r->words, r->lo, r->hi);
+    else if (r->type == MGI_ATTR_WORD || r->type == MGI_ATTR_PRESET || r->type == MGI_ATTR_NAME)
         snprintf(out, cap, "%s",
                  r->words                   ? r->words
                  : r->type == MGI_ATTR_NAME ? "a name"
@@ -199,6 +217,13 @@ static void attr_put(const mgi_attr *r, const mgi_node *q, mgi_str *s)
     case MGI_ATTR_WORD:
         memcpy(&w, at, sizeof w);
         mgi_str_word(s, r->words, w);
+        return;
+    case MGI_ATTR_PER:
+        memcpy(&w, (const float *)at + 1, sizeof w);
+        if (w > 0)
+            mgi_str_word(s, r->words, w - 1);
+        else
+            mgi_str_f32(s, *(const float *)at);
         return;
     default:
         mgi_str_puts(s, at);

@@ -55,6 +55,55 @@ static int lif_is_flag(int v)
     return v == 0 || v == 1;
 }
 
+static mango_status lif_check_reset(const mango_lif *r, mango_err *err)
+{
+    const float big = 1e30f;
+    if (r->reset < MANGO_RESET_SUBTRACT || r->reset > MANGO_RESET_NONE)
+        return mgi_fail(err, MANGO_E_ARG, "LIF rule: unknown reset %d", (int)r->reset);
+    if (!(r->U_reset >= -big && (r->U_thr_per || r->U_reset < r->U_thr)))
+        return mgi_fail(err, MANGO_E_ARG,
+                        "LIF rule: U_reset is %g, expected below U_thr %g",
+                        (double)r->U_reset, (double)r->U_thr);
+    if (!lif_within(r->U_leak, -big, big))
+        return mgi_fail(err, MANGO_E_ARG, "LIF rule: U_leak is not finite");
+    if (!lif_is_flag(r->decay_input) || !lif_is_flag(r->fires_on_equal) ||
+        !lif_is_flag(r->reset_delay) || !lif_is_flag(r->detach_reset) ||
+        !lif_is_flag(r->reset_after) || !lif_is_flag(r->leak_apart) ||
+        !lif_is_flag(r->readout_membrane))
+        return mgi_fail(err, MANGO_E_ARG,
+                        "LIF rule: decay_input, fires_on_equal, reset_delay, reset_after, "
+                        "detach_reset, leak_apart and readout_membrane are 0 or 1");
+    if (r->reset_after && (!r->reset_delay || !r->detach_reset ||
+                           (r->reset != MANGO_RESET_VALUE && r->reset != MANGO_RESET_ZERO)))
+        return mgi_fail(err, MANGO_E_ARG,
+                        "LIF rule: reset_after is for a reset to a value or to zero, with "
+                        "reset_delay and detach_reset");
+    return MANGO_OK;
+}
+
+static int lif_is_per(int per)
+{
+    return per >= MANGO_PER_RULE && per <= MANGO_PER_NEURON;
+}
+
+/* What goes beyond mango_lif_is_plain. */
+static mango_status lif_check_more(const mango_lif *r, mango_err *err)
+{
+    if (!lif_within((float)r->order, 0, 2))
+        return mgi_fail(err, MANGO_E_ARG, "LIF rule: order is %d, expected 1 or 2", r->order);
+    if (r->order == 2 && !lif_within(r->alpha, 0.0f, 1.0f))
+        return mgi_fail(err, MANGO_E_ARG, "LIF rule: alpha is %g, expected 0..1",
+                        (double)r->alpha);
+    if (!lif_is_per(r->beta_per) || !lif_is_per(r->tau_per) || !lif_is_per(r->alpha_per) ||
+        !lif_is_per(r->U_thr_per) || !lif_is_per(r->V_per))
+        return mgi_fail(err, MANGO_E_ARG, "LIF rule: unknown mango_lif_per");
+    if (r->recurrent < MANGO_RECURRENT_NONE || r->recurrent > MANGO_RECURRENT_CONV)
+        return mgi_fail(err, MANGO_E_ARG, "LIF rule: unknown recurrent %d", (int)r->recurrent);
+    if (!lif_within(r->V, -1e30f, 1e30f))
+        return mgi_fail(err, MANGO_E_ARG, "LIF rule: V is not finite");
+    return MANGO_OK;
+}
+
 mango_status mango_lif_check(const mango_lif *r, mango_err *err)
 {
     const float big = 1e30f, tiny = 1e-30f;
@@ -72,17 +121,7 @@ mango_status mango_lif_check(const mango_lif *r, mango_err *err)
     if (!lif_within(r->U_thr, tiny, big))
         return mgi_fail(err, MANGO_E_ARG, "LIF rule: U_thr is %g, expected > 0",
                         (double)r->U_thr);
-    if (r->reset < MANGO_RESET_SUBTRACT || r->reset > MANGO_RESET_NONE)
-        return mgi_fail(err, MANGO_E_ARG, "LIF rule: unknown reset %d", (int)r->reset);
-    if (!(r->U_reset >= -big && r->U_reset < r->U_thr))
-        return mgi_fail(err, MANGO_E_ARG,
-                        "LIF rule: U_reset is %g, expected below U_thr %g",
-                        (double)r->U_reset, (double)r->U_thr);
-    if (!lif_is_flag(r->decay_input) || !lif_is_flag(r->fires_on_equal) ||
-        !lif_is_flag(r->reset_delay) || !lif_is_flag(r->detach_reset))
-        return mgi_fail(err, MANGO_E_ARG,
-                        "LIF rule: decay_input, fires_on_equal, reset_delay "
-                        "and detach_reset are 0 or 1");
+    MGI_TRY(lif_check_reset(r, err));
     if (r->surrogate != MANGO_SURROGATE_FAST_SIGMOID &&
         r->surrogate != MANGO_SURROGATE_ATAN)
         return mgi_fail(err, MANGO_E_ARG, "LIF rule: unknown surrogate %d",
@@ -90,7 +129,13 @@ mango_status mango_lif_check(const mango_lif *r, mango_err *err)
     if (!lif_within(r->slope, tiny, big))
         return mgi_fail(err, MANGO_E_ARG, "LIF rule: slope is %g, expected > 0",
                         (double)r->slope);
-    return MANGO_OK;
+    return lif_check_more(r, err);
+}
+
+int mango_lif_is_plain(const mango_lif *r)
+{
+    return r && r->order < 2 && !r->beta_per && !r->tau_per && !r->U_thr_per &&
+           !r->reset_after && r->recurrent == MANGO_RECURRENT_NONE && !r->readout_membrane;
 }
 
 MGI_FN mgi_lif_rule mgi_lif_lower(const mango_lif *r)
@@ -99,9 +144,11 @@ MGI_FN mgi_lif_rule mgi_lif_lower(const mango_lif *r)
                       .tau = r->tau,
                       .gain = r->input_gain,
                       .U_thr = r->U_thr,
-                      .U_rest = r->U_reset,
+                      .alpha = r->alpha,
+                      .U_rest = r->leak_apart ? r->U_leak : r->U_reset,
                       .U_reset = r->U_reset,
                       .delay = r->reset_delay,
+                      .after = r->reset_after,
                       .on_equal = r->fires_on_equal};
     k.charge = r->tau == 0.0f   ? MGI_CHARGE_LEAK
                : r->decay_input ? MGI_CHARGE_TAU
@@ -125,6 +172,7 @@ mango_status mango_lif_step(const mango_lif *rule, mango_idx n, const float *X, 
                             float *S)
 {
     MGI_TRY(mango_lif_check(rule, NULL));
+    MGI_REQUIRE(mango_lif_is_plain(rule));
     MGI_REQUIRE(n >= 0 && (n == 0 || (X && U && S)));
     const mgi_lif_rule r = mgi_lif_lower(rule);
     const mgi_kernels *kern = mgi_kernels_get();
@@ -155,6 +203,7 @@ mango_status mango_lif_run(const mango_lif *rule, mango_idx T, mango_idx n, cons
                            mango_idx Xstride, float *U, float *S)
 {
     MGI_TRY(mango_lif_check(rule, NULL));
+    MGI_REQUIRE(mango_lif_is_plain(rule));
     MGI_REQUIRE(T >= 0 && n >= 0 && (Xstride == 0 || Xstride >= n));
     MGI_REQUIRE(T == 0 || n == 0 || (X && S));
     const mgi_lif_rule r = mgi_lif_lower(rule);
@@ -217,6 +266,7 @@ mango_status mango_lif_backward(const mango_lif *rule, mango_idx T, mango_idx n,
                                 float *H, float *dX)
 {
     MGI_TRY(mango_lif_check(rule, NULL));
+    MGI_REQUIRE(mango_lif_is_plain(rule));
     MGI_REQUIRE(T >= 0 && n >= 0 && (Xstride == 0 || Xstride >= n));
     MGI_REQUIRE(n == 0 || ((T == 0 || (X && dS && H)) && dX));
     const mgi_lif_grad k = lif_grad_make(rule);

@@ -35,6 +35,15 @@ static mango_idx net_trained(const mango_net *n, int param)
     return param < 0 || n->param[param].is_buffer ? 0 : n->param[param].count;
 }
 
+/* Of one layer. */
+static mango_idx net_layer_params(const mango_net *net, const mgi_node *q)
+{
+    mango_idx n = net_trained(net, q->weight) + net_trained(net, q->bias_p);
+    for (int c = 0; c < MGI_CELLS; c++)
+        n += net_trained(net, q->cell[c]);
+    return n;
+}
+
 mango_status mango_net_layer_sized(const mango_net *net, mango_idx i, mango_layer *out,
                                    size_t size)
 {
@@ -45,8 +54,8 @@ mango_status mango_net_layer_sized(const mango_net *net, mango_idx i, mango_laye
                            .C = q->C,
                            .H = q->H,
                            .W = q->W,
-                           .spiking = q->kind == MGI_LIF,
-                           .params = net_trained(net, q->weight) + net_trained(net, q->bias_p),
+                           .spiking = mgi_node_spikes(q),
+                           .params = net_layer_params(net, q),
                            .timed = q->kind == MGI_LIF || q->spiking_input,
                            .inputs = q->n_in,
                            .macs = mgi_node_macs(net, (int)i, 1),
@@ -280,7 +289,13 @@ static void net_fill_one(mgi_param *p, int transposed, uint64_t seed, double gai
         b = 0.25;
     } else if (net_ends(p->name, "_embedding.weight"))
         b = 1;
-    else if (p->rank == 1) {
+    else if (net_ends(p->name, ".beta") || net_ends(p->name, ".alpha")) {
+        a = 0.8;
+        b = 0.1;
+    } else if (net_ends(p->name, ".tau")) {
+        a = 2;
+        b = 0.1;
+    } else if (p->rank == 1 || net_ends(p->name, ".threshold")) {
         a = 1;
         b = 0.1;
     } else {

@@ -83,7 +83,8 @@ typedef enum mgi_attr_type {
     MGI_ATTR_SHAPE, /* three mango_idx: "3x32x32", or "128"   */
     MGI_ATTR_WORD,  /* int-sized index into `words`           */
     MGI_ATTR_NAME,  /* char[MGI_NAME]                         */
-    MGI_ATTR_PRESET /* the whole LIF rule                     */
+    MGI_ATTR_PRESET, /* the whole LIF rule                     */
+    MGI_ATTR_PER /* float, and an int behind it: 0, or 1 + index into `words`, given instead */
 } mgi_attr_type;
 
 /* One attribute; a row without key ends a table. At most 64 rows. */

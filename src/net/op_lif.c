@@ -1,6 +1,6 @@
 /* op_lif.c - a layer of leaky integrate-and-fire neurons over T steps (lif.h).
  * SPDX-License-Identifier: MIT */
-#include "lifrule.h"
+#include "neurons.h"
 #include "plan.h"
 #include "tape.h"
 
@@ -26,34 +26,80 @@ static int lif_never(const mgi_node *q)
     return 0;
 }
 
+static int lif_second(const mgi_node *q)
+{
+    return q->lif.order == 2;
+}
+
+static int lif_leak_apart(const mgi_node *q)
+{
+    return q->lif.leak_apart;
+}
+
+static int lif_reset_after(const mgi_node *q)
+{
+    return q->lif.reset_after;
+}
+
+static int lif_recurrent(const mgi_node *q)
+{
+    return q->lif.recurrent != MANGO_RECURRENT_NONE;
+}
+
+static int lif_has_V(const mgi_node *q)
+{
+    return q->lif.recurrent == MANGO_RECURRENT_ONE;
+}
+
+static int lif_has_kernel(const mgi_node *q)
+{
+    return q->lif.recurrent == MANGO_RECURRENT_CONV;
+}
+
+static int lif_membrane(const mgi_node *q)
+{
+    return q->lif.readout_membrane;
+}
+
 #define LIF_AT(field) MGI_ATTR_AT(lif.field)
+#define LIF_PER "layer|channel|each"
 static const mgi_attr lif_attr[] = {
     {"preset", MGI_ATTR_PRESET, 0, MGI_ATTR_AT(lif), 0, 0, 0, lif_never},
-    {"beta", MGI_ATTR_FLOAT, 0, LIF_AT(beta), 0, 1, 0, lif_has_beta},
-    {"tau", MGI_ATTR_FLOAT, 0, LIF_AT(tau), 1, LIF_BIG, 0, lif_has_tau},
+    {"beta", MGI_ATTR_PER, 0, LIF_AT(beta), 0, 1, LIF_PER, lif_has_beta},
+    {"tau", MGI_ATTR_PER, 0, LIF_AT(tau), 1, LIF_BIG, LIF_PER, lif_has_tau},
     {"decay_input", MGI_ATTR_INT, 0, LIF_AT(decay_input), 0, 1, 0, lif_has_tau},
+    {"U_leak", MGI_ATTR_FLOAT, 0, LIF_AT(U_leak), -LIF_BIG, LIF_BIG, 0, lif_leak_apart},
+    {"alpha", MGI_ATTR_PER, 0, LIF_AT(alpha), 0, 1, LIF_PER, lif_second},
     {"input_gain", MGI_ATTR_FLOAT, 0, LIF_AT(input_gain), -LIF_BIG, LIF_BIG, 0, 0},
-    {"U_thr", MGI_ATTR_FLOAT, 0, LIF_AT(U_thr), 1e-30, LIF_BIG, 0, 0},
+    {"U_thr", MGI_ATTR_PER, 0, LIF_AT(U_thr), 1e-30, LIF_BIG, LIF_PER, 0},
     {"fires_on", MGI_ATTR_WORD, 0, LIF_AT(fires_on_equal), 0, 0, ">|>=", 0},
     {"reset", MGI_ATTR_WORD, 0, LIF_AT(reset), 0, 0, "subtract|value|zero|none", 0},
     {"U_reset", MGI_ATTR_FLOAT, 0, LIF_AT(U_reset), -LIF_BIG, LIF_BIG, 0, 0},
     {"reset_delay", MGI_ATTR_INT, 0, LIF_AT(reset_delay), 0, 1, 0, 0},
+    {"reset_after", MGI_ATTR_INT, 0, LIF_AT(reset_after), 0, 1, 0, lif_reset_after},
     {"detach_reset", MGI_ATTR_INT, 0, LIF_AT(detach_reset), 0, 1, 0, 0},
+    {"recurrent", MGI_ATTR_WORD, 0, LIF_AT(recurrent), 0, 0, "none|one|all|conv",
+     lif_recurrent},
+    {"V", MGI_ATTR_PER, 0, LIF_AT(V), -LIF_BIG, LIF_BIG, LIF_PER, lif_has_V},
+    {"kernel", MGI_ATTR_PAIR, 0, MGI_ATTR_AT(conv.kh), 1, 255, 0, lif_has_kernel},
+    {"readout", MGI_ATTR_WORD, 0, LIF_AT(readout_membrane), 0, 0, "spikes|membrane",
+     lif_membrane},
     {"surrogate", MGI_ATTR_WORD, 0, LIF_AT(surrogate), 0, 0, "fast_sigmoid|atan", 0},
     {"slope", MGI_ATTR_FLOAT, 0, LIF_AT(slope), 1e-30, LIF_BIG, 0, 0},
     MGI_ATTR_PARAM,
     {0},
 };
 #undef LIF_AT
+#undef LIF_PER
 
 static void lif_defaults(mgi_node *q)
 {
     mango_lif_preset("snntorch", &q->lif);
 }
 
-static mango_status lif_together(mgi_node *q, uint64_t seen, mango_err *err)
+/* beta or tau: the form. */
+static mango_status lif_form(mgi_node *q, uint64_t seen, mango_err *err)
 {
-    mango_err sub;
     const int beta = mgi_attr_given(lif_attr, seen, "beta"),
               tau = mgi_attr_given(lif_attr, seen, "tau");
     if (beta && tau)
@@ -64,13 +110,75 @@ static mango_status lif_together(mgi_node *q, uint64_t seen, mango_err *err)
                         q->name);
     if (beta)
         q->lif.tau = 0;
+    if (q->lif.tau_per)
+        q->lif.tau = 2; /* any: it says which form */
     if (q->lif.tau > 0)
         q->lif.beta = 0;
     else
         q->lif.decay_input = 0;
+    if (mgi_attr_given(lif_attr, seen, "U_leak") && q->lif.tau <= 0)
+        return mgi_fail(err, MANGO_E_FORMAT, "node %s: U_leak is of the tau form", q->name);
+    return MANGO_OK;
+}
+
+static mango_status lif_recurrence(mgi_node *q, uint64_t seen, mango_err *err)
+{
+    const int kernel = mgi_attr_given(lif_attr, seen, "kernel"),
+              V = mgi_attr_given(lif_attr, seen, "V");
+    if (!V && q->lif.recurrent == MANGO_RECURRENT_ONE)
+        q->lif.V_per = MANGO_PER_LAYER;
+    if (V && q->lif.recurrent != MANGO_RECURRENT_ONE)
+        return mgi_fail(err, MANGO_E_FORMAT, "node %s: V is of recurrent=one", q->name);
+    if (kernel != (q->lif.recurrent == MANGO_RECURRENT_CONV))
+        return mgi_fail(err, MANGO_E_FORMAT, "node %s: recurrent=conv and kernel go together",
+                        q->name);
+    if (kernel && (q->conv.kh % 2 == 0 || q->conv.kw % 2 == 0))
+        return mgi_fail(err, MANGO_E_FORMAT,
+                        "node %s: kernel=%dx%d, expected odd: the map keeps its size", q->name,
+                        q->conv.kh, q->conv.kw);
+    return MANGO_OK;
+}
+
+static mango_status lif_together(mgi_node *q, uint64_t seen, mango_err *err)
+{
+    mango_err sub;
+    MGI_TRY(lif_form(q, seen, err));
+    MGI_TRY(lif_recurrence(q, seen, err));
+    q->lif.order = mgi_attr_given(lif_attr, seen, "alpha") ? 2 : 1;
+    q->lif.leak_apart =
+        mgi_attr_given(lif_attr, seen, "U_leak") && q->lif.U_leak != q->lif.U_reset;
     if (mango_lif_check(&q->lif, &sub) < 0)
         return mgi_fail(err, MANGO_E_FORMAT, "node %s: %s", q->name, sub.text);
     return MANGO_OK;
+}
+
+static mango_status lif_shape(const mango_net *n, mgi_node *q, mango_err *err)
+{
+    const mgi_node *x = &n->node[q->in[0]];
+    mgi_shape_copy(q, x);
+    if (q->lif.recurrent == MANGO_RECURRENT_ALL && q->H * q->W > 1)
+        return mgi_shape_bad(q, x, "recurrent=all takes Cx1x1; recurrent=conv takes maps", err);
+    if (q->lif.recurrent != MANGO_RECURRENT_CONV)
+        return MANGO_OK;
+    q->conv.C = q->conv.O = q->C;
+    q->conv.H = q->H;
+    q->conv.W = q->W;
+    q->conv.sh = q->conv.sw = 1;
+    q->conv.ph = q->conv.kh / 2;
+    q->conv.pw = q->conv.kw / 2;
+    return mgi_conv_shape(&q->conv) ? MANGO_OK : mgi_shape_bad(q, x, "kernel too large", err);
+}
+
+/* Of the recurrence, which is summed as if all fired. */
+static double lif_macs(const mango_net *n, const mgi_node *q, int padded)
+{
+    (void)n;
+    (void)padded;
+    if (q->lif.recurrent == MANGO_RECURRENT_ALL)
+        return (double)q->C * (double)q->C;
+    if (q->lif.recurrent == MANGO_RECURRENT_CONV)
+        return (double)q->C * (double)q->C * q->conv.kh * q->conv.kw * (double)(q->H * q->W);
+    return 0;
 }
 
 /* ---- one step of a plan --------------------------------------------------------- */
@@ -137,9 +245,28 @@ static void lif_step_fused(mango_plan *p, const mgi_step *s, const mgi_step *c, 
                       mgi_step_scratch(p, s));
 }
 
+/* Of a rule that is not plain. */
+static void lif_step_neurons(mango_plan *p, const mgi_step *s, void *S)
+{
+    const mgi_node *g = &p->net->node[s->head];
+    const mgi_neurons l = mgi_neurons_view(g, s->packed);
+    const mgi_neurons_run r = {.T = p->t,
+                               .B = p->b,
+                               .X = mgi_plan_value(p, g->in[0]),
+                               .ldX = p->node[g->in[0]].dynamic ? p->b * s->n : 0,
+                               .state = mgi_plan_at(p, s->aux),
+                               .first = p->t0 == 0,
+                               .y = s->bits ? NULL : S,
+                               .bits = s->bits ? S : NULL,
+                               .work = s->work < 0 ? NULL : mgi_step_scratch(p, s)};
+    mgi_neurons_forward(&l, &r);
+}
+
 static void lif_step(mango_plan *p, const mgi_step *s, void *S)
 {
-    if (s->fused >= 0)
+    if (!mango_lif_is_plain(&p->net->node[s->head].lif))
+        lif_step_neurons(p, s, S);
+    else if (s->fused >= 0)
         lif_step_fused(p, s, &p->step[s->fused], S);
     else if (s->bits)
         lif_step_words(p, s, S);
@@ -149,19 +276,66 @@ static void lif_step(mango_plan *p, const mgi_step *s, void *S)
 
 static mango_idx lif_step_work(const mango_plan *p, const mgi_step *s, mango_idx maps)
 {
-    return s->fused >= 0 ? mgi_bits_conv_work(&p->step[s->fused].conv, maps) : 0;
+    const mgi_node *g = &p->net->node[s->head];
+    if (s->fused >= 0)
+        return mgi_bits_conv_work(&p->step[s->fused].conv, maps);
+    return mango_lif_is_plain(&g->lif) ? 0 : mgi_neurons_work(g, maps);
 }
 
 /* ---- on a tape ------------------------------------------------------------------- */
+
+/* The layer as node i has it on tape t, made ready in `packed`. */
+static mgi_neurons lif_on_tape(const mgi_tape *t, int i, float *packed)
+{
+    const mgi_node *n = &t->net->node[i];
+    mgi_neurons_values w;
+    for (int c = 0; c < MGI_CELLS; c++)
+        w.cell[c] = n->cell[c] < 0 ? NULL : t->w[n->cell[c]];
+    w.weight = n->weight < 0 ? NULL : t->w[n->weight];
+    w.bias = n->bias_p < 0 ? NULL : t->w[n->bias_p];
+    mgi_neurons_pack(n, &w, packed);
+    return mgi_neurons_view(n, packed);
+}
+
+static mango_idx lif_tape_work(const mgi_tape *t, int i, mango_idx rows)
+{
+    const mgi_node *n = &t->net->node[i];
+    const mango_idx B = rows / t->o.T;
+    if (mango_lif_is_plain(&n->lif))
+        return 0;
+    return mgi_round_up(mgi_neurons_packed(n), MGI_TAPE_ALIGN) +
+           mgi_round_up(mgi_neurons_state(n) * B * n->C * n->H * n->W, MGI_TAPE_ALIGN) +
+           mgi_neurons_work(n, B);
+}
+
+static void lif_tape_neurons(mgi_tape *t, int i, float *work)
+{
+    const mgi_node *n = &t->net->node[i];
+    const mango_idx count = t->b * n->C * n->H * n->W;
+    float *state = work + mgi_round_up(mgi_neurons_packed(n), MGI_TAPE_ALIGN);
+    const mgi_neurons l = lif_on_tape(t, i, work);
+    const mgi_neurons_run r = {
+        .T = t->o.T,
+        .B = t->b,
+        .X = t->val[n->in[0]],
+        .ldX = t->timed[n->in[0]] ? count : 0,
+        .state = state,
+        .first = 1,
+        .y = t->val[i],
+        .work = state + mgi_round_up(mgi_neurons_state(n) * count, MGI_TAPE_ALIGN)};
+    mgi_neurons_forward(&l, &r);
+}
 
 static void lif_tape(mgi_tape *t, int i, int again, float *work)
 {
     const mgi_node *n = &t->net->node[i];
     const mango_idx count = t->b * n->C * n->H * n->W;
     (void)again;
-    (void)work;
-    mango_lif_run(&n->lif, t->o.T, count, t->val[n->in[0]], t->timed[n->in[0]] ? count : 0,
-                  NULL, t->val[i]);
+    if (mango_lif_is_plain(&n->lif))
+        mango_lif_run(&n->lif, t->o.T, count, t->val[n->in[0]],
+                      t->timed[n->in[0]] ? count : 0, NULL, t->val[i]);
+    else
+        lif_tape_neurons(t, i, work);
 }
 
 static mango_idx lif_backward_work(const mgi_tape *t, int i, mango_idx rows)
@@ -187,9 +361,13 @@ MGI_DATA const mgi_op mgi_op_lif = {.name = "lif",
                                   .attr = lif_attr,
                                   .defaults = lif_defaults,
                                   .check = lif_together,
+                                  .shape = lif_shape,
+                                  .params = mgi_neurons_params,
+                                  .macs = lif_macs,
                                   .step = lif_step,
                                   .step_work = lif_step_work,
                                   .tape_forward = lif_tape,
+                                  .tape_work = lif_tape_work,
                                   .backward = lif_backward,
                                   .backward_work = lif_backward_work,
                                   .reads_x = 1};

@@ -59,7 +59,8 @@ static int spikes_is_read(const mango_plan *p, int node)
 static int spikes_currents(const mango_plan *p, const mgi_step *s)
 {
     const mgi_node *g = &p->net->node[s->head];
-    if (g->kind != MGI_LIF || !s->bits || p->node[g->in[0]].view >= 0 ||
+    if (g->kind != MGI_LIF || !s->bits || !mango_lif_is_plain(&g->lif) ||
+        p->node[g->in[0]].view >= 0 ||
         p->node[g->in[0]].uses != 1 || spikes_is_read(p, g->in[0]))
         return -1;
     const int i = p->node[g->in[0]].step;
@@ -79,7 +80,7 @@ static int spikes_repeat(const mango_plan *p, int node)
     const mgi_node *g = &p->net->node[mgi_plan_source(p, node)];
     while (g->kind == MGI_MAXPOOL)
         g = &p->net->node[mgi_plan_source(p, g->in[0])];
-    return g->kind == MGI_LIF && !p->node[g->in[0]].dynamic &&
+    return g->kind == MGI_LIF && mango_lif_is_plain(&g->lif) && !p->node[g->in[0]].dynamic &&
            (g->lif.reset == MANGO_RESET_ZERO || g->lif.reset == MANGO_RESET_VALUE);
 }
 
@@ -100,9 +101,9 @@ MGI_FN void mgi_plan_spikes(mango_plan *p)
 {
     int changed = 1;
     for (int i = 0; i < p->n_steps; i++) {
-        const mgi_kind k = p->net->node[p->step[i].head].kind;
+        const mgi_node *g = &p->net->node[p->step[i].head];
         p->step[i].bits = p->step[i].dynamic && p->step[i].head != p->from &&
-                          (k == MGI_LIF || k == MGI_MAXPOOL);
+                          (mgi_node_spikes(g) || g->kind == MGI_MAXPOOL);
     }
     for (int r = 0; r < p->n_readings; r++)
         if (!spikes_same_shape(p, p->reading[r].node))

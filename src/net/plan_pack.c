@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #include "../base/real.h"
 #include "../math/spectral.h"
+#include "neurons.h"
 #include "plan.h"
 
 #define FOLD_LARGE (1 << 18) /* weights that do not stay in cache */
@@ -220,6 +221,17 @@ static void fold_vq(mgi_fold *f, const mgi_step *s, const mgi_node *g)
     mgi_conv_pack(&s->conv, f->w, s->packed);
 }
 
+/* Constants and recurrent weights of LIF neurons. */
+static void fold_neurons(const mango_plan *p, const mgi_step *s, const mgi_node *g)
+{
+    mgi_neurons_values w;
+    for (int c = 0; c < MGI_CELLS; c++)
+        w.cell[c] = plan_param(p, g->cell[c]);
+    w.weight = plan_param(p, g->weight);
+    w.bias = plan_param(p, g->bias_p);
+    mgi_neurons_pack(g, &w, s->packed);
+}
+
 /* ---- what was packed before --------------------------------------------------- */
 
 /* Do two steps need the same packed weights? Whether these are halves was decided
@@ -284,6 +296,8 @@ static mango_status fold_step(mgi_fold *f, mgi_step *s, mango_err *err)
         MGI_TRY(plan_filled(p, q->bias_p, err));
         MGI_TRY(plan_filled(p, q->mean_p, err));
         MGI_TRY(plan_filled(p, q->var_p, err));
+        for (int c = 0; c < MGI_CELLS; c++)
+            MGI_TRY(plan_filled(p, q->cell[c], err));
         MGI_TRY(mgi_check_variance(p->net, i, err));
     }
     if (!s->fresh)
@@ -296,6 +310,8 @@ static mango_status fold_step(mgi_fold *f, mgi_step *s, mango_err *err)
         fold_batchnorm(p, g, s->scale, s->bias);
     else if (g->kind == MGI_VQ)
         fold_vq(f, s, g);
+    else if (g->kind == MGI_LIF)
+        fold_neurons(p, s, g);
     return MANGO_OK;
 }
 
@@ -306,7 +322,7 @@ static mango_status fold_plan(const mango_plan *p, mgi_fold *f, mgi_arena *a)
     for (int i = 0; i < p->n_steps; i++) {
         const mgi_step *s = &p->step[i];
         const mgi_node *g = &p->net->node[s->op];
-        if (!s->packed_n || !s->fresh)
+        if (!s->packed_n || !s->fresh || g->kind == MGI_LIF)
             continue;
         const mango_idx n = p->net->param[g->weight].count;
         f->rows = MGI_MAX(f->rows, MGI_MAX(s->bias_n, p->net->param[g->weight].shape[0]));

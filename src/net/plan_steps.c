@@ -1,6 +1,7 @@
 /* plan_steps.c - from chains of nodes to the steps of a plan and their buffers.
  * SPDX-License-Identifier: MIT */
 #include "../math/winograd.h"
+#include "neurons.h"
 #include "plan.h"
 
 MGI_FN double mgi_step_macs(const mango_plan *p, const mgi_step *s)
@@ -90,7 +91,7 @@ static void plan_step_buffers(mango_plan *p, int i)
     if (g->kind == MGI_VQ)
         s->aux = plan_buffer(p, scope, MGI_ELEM_F32, g->H * g->W, i);
     if (g->kind == MGI_LIF && s->head != p->from) {
-        s->aux = plan_buffer(p, MGI_PER_INPUT, MGI_ELEM_F32, s->n, i);
+        s->aux = plan_buffer(p, MGI_PER_INPUT, MGI_ELEM_F32, mgi_neurons_state(g) * s->n, i);
         p->buf[s->aux].carried = 1;
     }
     if (s->head != p->from)
@@ -109,7 +110,7 @@ static void plan_reading_buffers(mango_plan *p)
             continue;
         r->sum =
             plan_buffer(p, MGI_PER_INPUT,
-                        p->net->node[node].kind == MGI_LIF || p->step[r->step].bits
+                        mgi_node_spikes(&p->net->node[node]) || p->step[r->step].bits
                             ? MGI_ELEM_F32 /* counts */
                             : MGI_ELEM_F64,
                         r->C * r->HW, r->step);
@@ -183,7 +184,7 @@ static int plan_spikes_in(const mango_net *net, int i)
 {
     while (net->node[i].kind == MGI_MAXPOOL || net->node[i].kind == MGI_RESHAPE)
         i = net->node[i].in[0];
-    return net->node[i].kind == MGI_LIF;
+    return mgi_node_spikes(&net->node[i]);
 }
 
 /* Are the weights of step s to be held in 8 bits? By the graph and what is fed. */
@@ -199,7 +200,7 @@ static int plan_int8(const mango_plan *p, const mgi_step *s)
         i = p->net->node[i].in[0];
         if (i == p->from)
             return 0;
-    } while (p->net->node[i].kind != MGI_LIF);
+    } while (!mgi_node_spikes(&p->net->node[i]));
     return 1;
 }
 
@@ -224,6 +225,8 @@ static void plan_step(mango_plan *p, int end)
         s->conv.int8 = plan_int8(p, s);
         s->packed_n = mgi_conv_packed(&s->conv);
         s->bias_n = !matmul || g->bias_p >= 0 || s->bn >= 0 ? s->conv.O : 0;
+    } else if (s->head != p->from && g->kind == MGI_LIF) {
+        s->packed_n = mgi_neurons_packed(g);
     } else if (s->head != p->from && net->node[s->head].kind == MGI_BATCHNORM) {
         s->bias_n = net->node[s->head].C;
     }

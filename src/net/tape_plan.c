@@ -28,7 +28,10 @@ static int tape_kept(const mgi_tape *t, int node)
 
 static int tape_has_params(const mgi_node *n)
 {
-    return (n->weight >= 0 || n->bias_p >= 0) && n->kind != MGI_VQ;
+    int some = (n->weight >= 0 || n->bias_p >= 0) && n->kind != MGI_VQ;
+    for (int c = 0; c < MGI_CELLS; c++)
+        some |= n->cell[c] >= 0;
+    return some;
 }
 
 static void tape_mark(mgi_tape *t)

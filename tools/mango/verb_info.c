@@ -82,20 +82,53 @@ static mango_status info_tensors(cli *c, const char *path, mgi_str *s, int *has_
     return MANGO_OK;
 }
 
+/* A constant of a rule, or what it is one of. */
+static void info_constant(cli *c, const char *name, float v, int per)
+{
+    static const char *const of[] = {"", "of the layer", "of each channel", "of each neuron"};
+    if (per)
+        cli_print(c, "%s%s %s", *name ? " " : "", name, of[per]);
+    else
+        cli_print(c, "%s%s %g", *name ? " " : "", name, (double)v);
+}
+
+/* What goes beyond the common rules. */
+static void info_rule_more(cli *c, const mango_lif *r)
+{
+    static const char *const back[] = {"", ", own spike back times V", ", all spikes back",
+                                       ", spikes back by a convolution"};
+    cli_print(c, "%s", back[r->recurrent]);
+    if (r->recurrent == MANGO_RECURRENT_ONE)
+        info_constant(c, "", r->V, r->V_per);
+    if (r->readout_membrane)
+        cli_print(c, ", membrane read out");
+}
+
 static void info_rule(cli *c, const mango_lif *r)
 {
     static const char *const reset[] = {"subtract", "value", "zero", "none"};
+    cli_print(c, " ");
     if (r->tau > 0)
-        cli_print(c, "  tau %g%s", (double)r->tau, r->decay_input ? " decay_input" : "");
+        info_constant(c, "tau", r->tau, r->tau_per);
     else
-        cli_print(c, "  beta %g", (double)r->beta);
-    cli_print(c, " gain %g, fires on U %s %g, reset %s", (double)r->input_gain,
-              r->fires_on_equal ? ">=" : ">", (double)r->U_thr, reset[r->reset]);
+        info_constant(c, "beta", r->beta, r->beta_per);
+    if (r->decay_input)
+        cli_print(c, " decay_input");
+    if (r->leak_apart)
+        cli_print(c, " to %g", (double)r->U_leak);
+    if (r->order == 2)
+        info_constant(c, "alpha", r->alpha, r->alpha_per);
+    cli_print(c, " gain %g, fires on U %s", (double)r->input_gain,
+              r->fires_on_equal ? ">=" : ">");
+    info_constant(c, r->U_thr_per ? "threshold" : "", r->U_thr, r->U_thr_per);
+    cli_print(c, ", reset %s", reset[r->reset]);
     if (r->reset == MANGO_RESET_VALUE)
         cli_print(c, " %g", (double)r->U_reset);
-    cli_print(c, "%s, surrogate %s %g%s", r->reset_delay ? " a step later" : "",
+    cli_print(c, "%s%s, surrogate %s %g%s", r->reset_delay ? " a step later" : "",
+              r->reset_after ? ", after the charge" : "",
               r->surrogate == MANGO_SURROGATE_ATAN ? "atan" : "fast sigmoid",
               (double)r->slope, r->detach_reset ? ", reset detached" : "");
+    info_rule_more(c, r);
 }
 
 static void info_layers(cli *c, const mango_net *net, mgi_str *s)
@@ -108,7 +141,7 @@ static void info_layers(cli *c, const mango_net *net, mgi_str *s)
         params += l.params;
         cli_print(c, "  %-36s %-12s %4td x %-3td x %-3td %9td", l.name, l.kind, l.C, l.H,
                   l.W, l.params);
-        if (l.spiking)
+        if (l.lif)
             info_rule(c, l.lif);
         cli_print(c, "\n");
         mgi_str_puts(s, i ? ",{" : "{");

@@ -112,6 +112,9 @@ typedef struct mgi_kernels {
     void (*tanh_n)(mango_idx n, const float *x, float *y);/* mgi_tanhf, see tanh.c */
     /* x = n finite halves, two bytes each, little-endian, any alignment: half.c */
     void (*widen)(mango_idx n, const unsigned char *h, float *x);
+    /* One step of neurons that have constants of their own, a current or a recurrence. */
+    void (*lif_cells)(mango_idx n, const mgi_lif_rule *rule, const mgi_lif_cells *c,
+                      const float *X, float *U, float *S);
 } mgi_kernels;
 
 /* The table in force: best the CPU supports, or the one that MANGO_SIMD
@@ -150,6 +153,8 @@ MGI_FN void mgi_ref_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q);
 #if defined(__GNUC__) && defined(__x86_64__)
 MGI_FN void mgi_avx2_lif(mango_idx n, const mgi_lif_rule *rule, const float *X, float *U,
                          float *S);
+MGI_FN void mgi_avx2_lif_cells(mango_idx n, const mgi_lif_rule *r, const mgi_lif_cells *c,
+                               const float *X, float *U, float *S);
 MGI_FN void mgi_avx2_mix(mango_idx n, const float *x, const float *y, float *z);
 MGI_FN void mgi_avx512_gather(mango_idx panels, const mgi_active *a, const float *b,
                               mango_idx pitch, float *acc);

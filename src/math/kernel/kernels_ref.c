@@ -125,7 +125,7 @@ static void ref_tile_half(mango_idx m, mango_idx n, const float *const *a, mango
         ref_outer_##sfx, mgi_ref_finish, mgi_ref_add,         ref_axpy_##sfx,                  \
         mgi_ref_relu,   mgi_ref_maximum, ref_scale_shift_##sfx, mgi_ref_mix, mgi_lif_ref,      \
         ref_gather,     mgi_ref_lif_bits, mgi_ref_gather_int8, mgi_ref_drain, ref_tile_half,   \
-        mgi_ref_tanh, mgi_ref_widen};
+        mgi_ref_tanh, mgi_ref_widen, mgi_lif_cells_ref};
 
 #if !defined(REF_ALWAYS_HW)
 REF_TABLE(soft, 0, )

@@ -174,7 +174,8 @@ static void x2_tile_half(mango_idx m, mango_idx n, const float *const *a, mango_
 static const mgi_kernels x2_table = {
     "sse2", 4, 4, x2_tile, x2_outer, mgi_ref_finish, mgi_ref_add, x2_axpy, mgi_ref_relu,
     mgi_ref_maximum, x2_scale_shift, mgi_ref_mix, mgi_lif_ref, x2_gather, mgi_ref_lif_bits,
-    x2_gather_int8, mgi_ref_drain, x2_tile_half, X2_TANH, mgi_ref_widen};
+    x2_gather_int8, mgi_ref_drain, x2_tile_half, X2_TANH, mgi_ref_widen,
+    mgi_lif_cells_ref};
 
 MGI_FN const mgi_kernels *mgi_kernels_sse2(void)
 {

@@ -490,11 +490,13 @@ static int x86_has_f16c(void)
 static const mgi_kernels x3_table = {
     "avx2", 6, 16, x3_tile, x3_outer, x3_finish, x3_add, x3_axpy, x3_relu, x3_maximum,
     x3_scale_shift, mgi_avx2_mix, mgi_avx2_lif, mgi_avx2_gather, mgi_avx2_lif_bits,
-    mgi_avx2_gather_int8, mgi_avx2_drain, x3_tile_half, mgi_avx2_tanh, mgi_avx2_widen};
+    mgi_avx2_gather_int8, mgi_avx2_drain, x3_tile_half, mgi_avx2_tanh, mgi_avx2_widen,
+    mgi_avx2_lif_cells};
 static const mgi_kernels x5_table = {
     "avx512", 14, 32, x5_tile, x5_outer, x5_finish, x5_add, x5_axpy, x5_relu, x5_maximum,
     x5_scale_shift, mgi_avx2_mix, mgi_avx2_lif, mgi_avx512_gather, mgi_avx512_lif_bits,
-    mgi_avx2_gather_int8, mgi_avx2_drain, x5_tile_half, mgi_avx512_tanh, mgi_avx512_widen};
+    mgi_avx2_gather_int8, mgi_avx2_drain, x5_tile_half, mgi_avx512_tanh, mgi_avx512_widen,
+    mgi_avx2_lif_cells};
 
 MGI_FN const mgi_kernels *mgi_kernels_avx2(void)
 {

@@ -22,7 +22,9 @@ typedef struct mgi_lif_rule {
     mgi_reset reset; /* after a spike: nothing, H - U_thr, or U_reset    */
     int delay;       /* 1: U holds H, its reset is made by the next step */
     int on_equal;    /* fires on H >= U_thr, else on H > U_thr           */
+    int after;       /* delayed, to a value: H is replaced, not U; mgi_lif_cells alone */
     float beta, tau, gain, U_thr, U_rest, U_reset;
+    float alpha;     /* order 2: decay of the current                          */
     int once;        /* 1, with MGI_RESET_SUBTRACT at once: what of the state is still
                         above U_thr is subtracted before the next comparison, and
                         given back after it; the vector kernels leave it to the plain loop */
@@ -62,6 +64,73 @@ static inline float mgi_lif_leave(const mgi_lif_rule *r, float U, float H)
         return H;
     return r->reset == MGI_RESET_SUBTRACT ? H - r->U_thr : r->U_reset;
 }
+
+/* What the neurons of a layer have of their own, (n) each; NULL: what the rule says. */
+typedef struct mgi_lif_cells {
+    const float *leak;  /* beta in [0,1], or tau >= 1                          */
+    const float *alpha; /* in [0,1]                                            */
+    const float *U_thr;
+    const float *R;     /* what comes back of the last spikes; NULL: nothing   */
+    float *I;           /* in, out: the synaptic current; NULL: order 1        */
+} mgi_lif_cells;
+
+/* The rule of neuron i. */
+static inline mgi_lif_rule mgi_lif_cell(const mgi_lif_rule *r, const mgi_lif_cells *c,
+                                        mango_idx i)
+{
+    mgi_lif_rule own = *r;
+    if (c->leak && r->charge == MGI_CHARGE_LEAK)
+        own.beta = c->leak[i];
+    else if (c->leak)
+        own.tau = c->leak[i];
+    if (c->alpha)
+        own.alpha = c->alpha[i];
+    if (c->U_thr)
+        own.U_thr = c->U_thr[i];
+    return own;
+}
+
+/* The current J of this step, from the input gain*X and from I and R of the neuron, which
+ * are NULL where it has none; *I is set. What of R does not join it joins the membrane. */
+static inline float mgi_lif_current(const mgi_lif_rule *r, float gX, const float *R, float *I)
+{
+    if (I) {
+        const float J = r->alpha * *I + gX;
+        return *I = R ? J + *R : J;
+    }
+    return R && r->charge != MGI_CHARGE_LEAK ? gX + *R : gX;
+}
+
+/* The membrane before a pending subtraction, or a reset to a value after it, from the one
+ * that the charge starts at. R: what joins the membrane, or NULL. */
+static inline float mgi_lif_carry(const mgi_lif_rule *r, float u, float J, const float *R)
+{
+    if (r->charge == MGI_CHARGE_LEAK) {
+        const float H = r->beta * u + J;
+        return R ? H + *R : H;
+    }
+    return r->charge == MGI_CHARGE_TAU ? u + (J - (u - r->U_rest)) / r->tau
+                                       : (u - (u - r->U_rest) / r->tau) + J;
+}
+
+/* mgi_lif_charge for such a neuron. */
+static inline float mgi_lif_cell_charge(const mgi_lif_rule *r, float U, float X,
+                                        const float *R, float *I)
+{
+    const int pending = (r->delay || r->once) && mgi_lif_fires(r, U);
+    const int value = pending && r->reset == MGI_RESET_VALUE;
+    const float J = mgi_lif_current(r, r->gain * X, R, I);
+    const float u = value && !r->after ? r->U_reset : U;
+    const float H = mgi_lif_carry(r, u, J, I ? NULL : R);
+    if (value && r->after)
+        return r->U_reset;
+    return pending && r->reset == MGI_RESET_SUBTRACT ? H - r->U_thr : H;
+}
+
+/* One step of n neurons with constants of their own, a current or a recurrence. The
+ * reference entry of the kernel table. */
+MGI_FN void mgi_lif_cells_ref(mango_idx n, const mgi_lif_rule *r, const mgi_lif_cells *c,
+                              const float *X, float *U, float *S);
 
 /* The plain loop over n neurons: X current, U state, S spikes out (0 or 1).
  * The kernel table's reference entry, and the oracle of the others. */
