@@ -231,8 +231,359 @@ static void t_pointwise_text(void)
     }
 }
 
+/* ---- PyTorch ------------------------------------------------------------------- */
+
+/* Tensor CASE.WHAT into n floats; maps of `out` (2,C,H,W) channels last. */
+static float *t_pointwise_want(const mgi_tensors *f, int i, const char *what, mango_idx n,
+                               const mgi_node *map)
+{
+    char name[32];
+    snprintf(name, sizeof name, "%02d.%s", i, what);
+    const mgi_tensor *t = mgi_tensors_find(f, name);
+    float *v = calloc((size_t)n, sizeof *v), *w = calloc((size_t)n, sizeof *w);
+    if (T_CHECK(t && t->count == n)) {
+        T_OK(mgi_tensor_floats(t, 1, v, NULL), NULL);
+        if (map)
+            mgi_to_nhwc(2, map->C, map->H * map->W, v, w);
+        else
+            memcpy(w, v, (size_t)n * sizeof *w);
+    }
+    free(v);
+    return w;
+}
+
+static void t_pointwise_compare(const mgi_tensors *f, int i, const char *what, mango_idx n,
+                                const mgi_node *map, const float *got, const char *text)
+{
+    float *want = t_pointwise_want(f, i, what, n, map);
+    if (!T_CLOSE(got, want, n, 1e-6))
+        printf("  %s of %s", what, text);
+    free(want);
+}
+
+/* The script gives x and the weights of the loss in PyTorch's order. */
+static void t_pointwise_golden_case(const mgi_tensors *f, int i, const char *lines)
+{
+    t_pointwise_rig r;
+    char text[500];
+    snprintf(text, sizeof text, "mango-graph 1\nnet arch=t\nin input - shape=4x2x4\n%s", lines);
+    if (t_pointwise_open(&r, text, 2, 1)) {
+        const mgi_node *in = &r.net->node[0], *out = &r.net->node[r.net->output];
+        float *x = calloc((size_t)(r.nx + r.ny), sizeof *x), *c = x + r.nx;
+        memcpy(x, r.x, (size_t)r.nx * sizeof *x);
+        memcpy(c, r.c, (size_t)r.ny * sizeof *c);
+        mgi_to_nhwc(2, in->C, in->H * in->W, x, r.x);
+        mgi_to_nhwc(2, out->C, out->H * out->W, c, r.c);
+        t_pointwise_gradient(&r, 2);
+        t_pointwise_compare(f, i, "y", r.ny, out, mgi_tape_value(r.tape, -1, NULL), lines);
+        t_pointwise_compare(f, i, "dx", r.nx, in, r.dx, lines);
+        for (int p = 0; p < r.net->n_params; p++)
+            t_pointwise_compare(f, i, r.net->param[p].name + 2, r.net->param[p].count, NULL,
+                                r.g.of[p], lines);
+        free(x);
+    }
+    t_pointwise_close(&r);
+}
+
+static void t_pointwise_golden(void)
+{
+    mgi_tensors f;
+    mango_err e = {""};
+    int i = 0;
+    T_OK_OR_RETURN(mgi_tensors_read(&f, t_golden("pointwise.safetensors"), NULL, &e), &e);
+    for (;; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%02d", i);
+        const char *lines = mgi_tensors_meta(&f, key);
+        if (!lines)
+            break;
+        t_pointwise_golden_case(&f, i, lines);
+    }
+    T_EQ(i, 45);
+    mgi_tensors_free(&f);
+}
+
+/* ---- the same bits -------------------------------------------------------------- */
+
+/* Value, gradient of the input and of all parameters, one after the other. */
+static mango_idx t_pointwise_all(t_pointwise_rig *r, float *to)
+{
+    t_pointwise_gradient(r, 2);
+    memcpy(to, mgi_tape_value(r->tape, -1, NULL), (size_t)r->ny * sizeof *to);
+    memcpy(to + r->ny, r->dx, (size_t)r->nx * sizeof *to);
+    memcpy(to + r->ny + r->nx, r->g.flat, (size_t)r->g.n * sizeof *to);
+    return r->ny + r->nx + r->g.n;
+}
+
+static void t_pointwise_same(const char *lines, const char *best)
+{
+    static const char *const sets[] = {"ref", "sse2", "avx2", "avx512", "neon"};
+    t_pointwise_rig r;
+    char text[500];
+    snprintf(text, sizeof text, "mango-graph 1\nnet arch=t\nin input - shape=4x34x32\n%s",
+             lines);
+    if (t_pointwise_open(&r, text, 2, 1)) {
+        const mango_idx most = r.nx + r.ny + r.g.n;
+        float *a = calloc((size_t)most, sizeof *a), *b = calloc((size_t)most, sizeof *b);
+        mango_set_threads(1);
+        t_pointwise_all(&r, a);
+        for (int k = 2; k < 4; k++) {
+            mango_set_threads(k);
+            t_pointwise_all(&r, b);
+            if (!T_MEM(b, a, most * (mango_idx)sizeof *a))
+                printf("  %d threads, %s", k, lines);
+        }
+        for (mango_idx k = 0; k < MGI_COUNT(sets); k++)
+            if (mgi_kernels_force(sets[k])) {
+                t_pointwise_all(&r, b);
+                if (!T_MEM(b, a, most * (mango_idx)sizeof *a))
+                    printf("  %s, %s", sets[k], lines);
+            }
+        mgi_kernels_force(best);
+        free(a);
+        free(b);
+    }
+    t_pointwise_close(&r);
+}
+
+static void t_pointwise_bits(void)
+{
+    const char *best = mgi_kernels_get()->name;
+    const int before = mango_threads();
+    for (mango_idx i = 0; i < MGI_COUNT(t_pointwise_nodes); i++)
+        t_pointwise_same(t_pointwise_nodes[i], best);
+    mango_set_threads(before);
+}
+
+/* ---- far values ------------------------------------------------------------------ */
+
+/* The formula once more, by the scalar functions of base/real.h. */
+static double t_pointwise_formula(mgi_curve f, double x)
+{
+    const double e = x < 0 ? mgi_exp(x) - 1 : 0;
+    const double s = 1 / (1 + mgi_exp(-x));
+    const double log1p = x > 30 ? x : x < -30 ? mgi_exp(x) : mgi_log(1 + mgi_exp(x));
+    const double u = 0.79788456080286535588 * (x + 0.044715 * x * x * x);
+    switch (f) {
+    case MGI_CURVE_LEAKYRELU: return x > 0 ? x : x / 4;
+    case MGI_CURVE_ELU: return x > 0 ? x : x > -1e-6 ? x / 4 : e / 4;
+    case MGI_CURVE_SELU: return 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 *
+                                                                   (x > -1e-6 ? x : e));
+    case MGI_CURVE_SILU: return x * s;
+    case MGI_CURVE_SIGMOID: return s;
+    case MGI_CURVE_HARDTANH: return x < 0.25 ? 0.25 : x > 2 ? 2 : x;
+    case MGI_CURVE_SOFTPLUS: return x / 4 > 2 ? x : 4 * mgi_log(1 + mgi_exp(x / 4));
+    case MGI_CURVE_HARDSIGMOID: return x < -3 ? 0 : x > 3 ? 1 : (x + 3) / 6;
+    case MGI_CURVE_HARDSWISH: return x < -3 ? 0 : x > 3 ? x : x * (x + 3) / 6;
+    case MGI_CURVE_MISH: return x * (1 - 2 / (mgi_exp(2 * log1p) + 1));
+    case MGI_CURVE_GELU_TANH: return x / (1 + mgi_exp(-2 * u));
+    default: return x / 4 + 2;
+    }
+}
+
+/* Against it over all sizes that a float has, and NaN stays NaN. */
+static void t_pointwise_far(void)
+{
+    for (int f = MGI_CURVE_LEAKYRELU; f <= MGI_CURVE_AFFINE; f++) {
+        int wrong = 0;
+        for (int k = 0; k < 4000; k++) {
+            float x, y, one = 1, dx;
+            mango_fill_u("x", (uint64_t)k, 1, &x);
+            x *= (float)pow(10, k % 40 - 36);
+            mgi_curve_forward((mgi_curve)f, 0.25, 2, 1, &x, &y);
+            mgi_curve_backward((mgi_curve)f, 0.25, 2, 1, &x, &one, &dx);
+            const double want = t_pointwise_formula((mgi_curve)f, (double)x);
+            wrong += !(fabs((double)y - want) <= 1e-6 * fabs(want) + 1e-9) || !isfinite(dx);
+        }
+        if (!T_EQ(wrong, 0))
+            printf("  curve %d\n", f);
+        float x = NAN, y = 0;
+        mgi_curve_forward((mgi_curve)f, 0.25, 2, 1, &x, &y);
+        T_CHECK(isnan(y));
+    }
+}
+
+/* ---- in whole networks ----------------------------------------------------------- */
+
+/* Values without time beside spikes, repeated over time and over pixels. */
+static const char t_pointwise_timed[] =
+    "mango-graph 1\nnet arch=t T=4\nin input - shape=4x4x4\n"
+    "c conv in out=4 kernel=3 pad=1\nst linear in out=4\ng sigmoid st\n"
+    "s lif c preset=snntorch\nm mul s,g\nd sub m,g\nk slice c to=1\na add d,k,s\n"
+    "n layernorm a over=channels\np pad n left=1 mode=circular\nf flatten p order=hwc\n"
+    "z linear f out=3\n";
+
+static void t_pointwise_over_time(void)
+{
+    t_pointwise_rig r;
+    if (t_pointwise_open(&r, t_pointwise_timed, 2, 4)) {
+        t_pointwise_gradient(&r, 2);
+        static const char *const names[] = {"st.weight", "n.weight", "n.bias", "z.weight"};
+        for (mango_idx i = 0; i < MGI_COUNT(names); i++) {
+            const int p = mgi_param_find(r.net, names[i]);
+            t_pointwise_differences(&r, "a spiking net", names[i], 2, r.net->param[p].count,
+                                    r.net->param[p].v, r.g.of[p]);
+        }
+    }
+    t_pointwise_close(&r);
+}
+
+/* All kinds in a row: cut into segments, values are made again with the same bits. */
+static const char t_pointwise_row[] =
+    "mango-graph 1\nnet arch=t\nin input - shape=4x16x16\na concat in,in\n"
+    "b leakyrelu a\nc elu b\nd selu c\ne silu d\nf sigmoid e\ng hardtanh f\nh softplus g\n"
+    "i hardsigmoid h\nj hardswish i\nk mish j\nl affine k scale=2\nm prelu l\n"
+    "n prelu m slope=channel\np globalavg n\nq mul n,p\nr sub q,n\ns add r,q,p\n"
+    "t layernorm s\nu layernorm t dims=1\nv layernorm u over=channels\nw groupnorm v groups=2\n"
+    "x instancenorm w\ny pad x left=2 mode=reflect\nz crop y top=1 size=4x4\n"
+    "aa transpose z order=hwc\nab pixelshuffle aa\nac pixelunshuffle ab\n"
+    "ad slice ac from=1 to=3\nae flatten ad order=hwc\naf gelu ae mode=tanh\n"
+    "ag linear af out=3\n";
+
+static void t_pointwise_segments(void)
+{
+    t_pointwise_rig r;
+    if (t_pointwise_open(&r, t_pointwise_row, 2, 1)) {
+        const mango_idx most = r.nx + r.ny + r.g.n, bytes = mgi_tape_bytes(r.tape);
+        float *a = calloc((size_t)most, sizeof *a), *b = calloc((size_t)most, sizeof *b);
+        mgi_tape_options o = r.tape->o;
+        t_pointwise_all(&r, a);
+        T_CHECK(r.g.n > 0);
+        for (o.memory = bytes - 64; o.memory > bytes / 2; o.memory -= bytes / 8) {
+            mgi_tape *t = NULL;
+            if (mgi_tape_new(&t, r.net, &o, NULL, NULL) < 0)
+                break;
+            T_CHECK(t->segments > 1);
+            mgi_tape_free(r.tape);
+            r.tape = t;
+            mgi_tape_set_grads(t, &r.g);
+            memset(b, 0, (size_t)most * sizeof *b);
+            t_pointwise_all(&r, b);
+            T_MEM(b, a, most * (mango_idx)sizeof *a);
+        }
+        T_CHECK(r.tape->segments > 1);
+        free(a);
+        free(b);
+    }
+    t_pointwise_close(&r);
+}
+
+/* ---- what is refused --------------------------------------------------------------- */
+
+static void t_pointwise_refused(void)
+{
+    static const struct {
+        const char *line, *part;
+    } t[] = {
+        {"z hardtanh in lo=2 hi=1\n", "node z: lo=2 is over hi=1"},
+        {"z softplus in beta=0\n", "node z: beta=0, expected number 1e-06..1e+06"},
+        {"z gelu in mode=erf\n", "node z: mode=erf, expected exact|tanh"},
+        {"z prelu in slope=all\n", "node z: slope=all, expected one|channel"},
+        {"z layernorm in dims=4\n", "node z: dims=4, expected whole numbers 1..3"},
+        {"z layernorm in over=channels dims=1\n", "over=channels and dims exclude each other"},
+        {"z groupnorm in\n", "node z: attribute 'groups' is missing"},
+        {"z groupnorm in groups=3\n",
+         "node z: input 'in' of shape 4x4x6: its channels do not part into groups=3"},
+        {"z pad in left=6 mode=reflect\n", "mode=reflect pads by less than the map's size"},
+        {"z pad in top=5 mode=circular\n", "mode=circular pads by the map's size at most"},
+        {"z pad in left=-1\n", "node z: left=-1, expected whole numbers 0..4096"},
+        {"z crop in size=5x2\n", "no 5x2 pixels from row 0, column 0 on"},
+        {"z crop in left=5 size=2x2\n", "no 2x2 pixels from row 0, column 5 on"},
+        {"z transpose in order=hhw\n", "expected chw|cwh|hcw|hwc|wch|whc"},
+        {"z transpose in\n", "node z: attribute 'order' is missing"},
+        {"z pixelshuffle in factor=3\n", "its channels do not part into factor x factor"},
+        {"z pixelunshuffle in factor=4\n", "factor does not divide its height and width"},
+        {"z slice in from=2 to=2\n", "from=2 to=2 is no range of its channels"},
+        {"z slice in from=2 to=5\n", "from=2 to=5 is no range of its channels"},
+        {"a slice in to=2\nz mul in,a\n",
+         "node z: cannot multiply 'in' of shape 4x4x6 and 'a' of 2x4x6"},
+        {"a crop in size=2x2\nz sub in,a\n", "node z: cannot subtract"},
+        {"a slice in to=2\nb slice in to=1\nz add b,b,a,in\n", "node z: cannot add"},
+        {"z sub in,in,in\n", "node z: 3 inputs, sub takes 2"},
+    };
+    for (mango_idx i = 0; i < MGI_COUNT(t); i++) {
+        mango_net *net = NULL;
+        mango_err e = {""};
+        char text[400];
+        snprintf(text, sizeof text, T_POINTWISE_HEAD "%s", t[i].line);
+        const mango_status st = mango_net_parse(&net, text, (mango_idx)strlen(text), NULL, &e);
+        if (!T_CHECK(st < 0 && strstr(e.text, t[i].part)))
+            printf("  '%s' gave '%s'\n", t[i].line, e.text);
+        mango_net_destroy(net);
+    }
+}
+
+/* A plan and a tape, both ways, where that is a matter of moments. */
+static void t_pointwise_runs(const char *text)
+{
+    mango_net *net = NULL;
+    mango_idx values = 0;
+    t_pointwise_rig r;
+    if (mango_net_parse(&net, text, (mango_idx)strlen(text), NULL, NULL) < 0)
+        return;
+    for (int i = 0; i < net->n_nodes && values <= 100000; i++)
+        values += net->node[i].C * net->node[i].H * net->node[i].W;
+    for (int i = 0; i < net->n_params && values <= 100000; i++)
+        values += net->param[i].count;
+    if (values <= 100000) {
+        if (t_pointwise_open(&r, text, 1, 1)) {
+            float *y = calloc((size_t)(r.nx + r.ny), sizeof *y);
+            const mango_reading read = {net->output, MANGO_READ_MEAN, y};
+            mango_plan *p = NULL;
+            mango_plan_options o;
+            t_pointwise_gradient(&r, 1);
+            mango_plan_defaults(&o);
+            if (T_OK(mango_plan_create(&p, r.net, &o, 1, &read, NULL, NULL), NULL))
+                T_OK(mango_plan_run(p, 1, r.x), NULL);
+            mango_plan_destroy(p);
+            free(y);
+        }
+        t_pointwise_close(&r);
+    }
+    mango_net_destroy(net);
+}
+
+/* Any change of a byte or a cut is read or refused; what is read is written and read
+ * again, and runs. */
+static void t_pointwise_mangled(void)
+{
+    mango_rng r;
+    mango_rng_init(&r, 2, 1, 1);
+    for (int k = 0; k < 6000; k++) {
+        char text[sizeof t_pointwise_row], again[4000];
+        mango_net *a = NULL, *b = NULL;
+        mango_err e = {""};
+        memcpy(text, t_pointwise_row, sizeof text);
+        for (mango_idx m = mango_rng_int(&r, 3); m >= 0; m--) {
+            const char swap[] = "0123456789=- x,abc";
+            text[mango_rng_int(&r, (mango_idx)sizeof text - 1)] =
+                k % 2 ? swap[mango_rng_int(&r, (mango_idx)sizeof swap - 1)]
+                      : (char)mango_rng_int(&r, 256);
+        }
+        const mango_idx n = k % 5 ? (mango_idx)sizeof text - 1
+                                  : mango_rng_int(&r, (mango_idx)sizeof text);
+        if (mango_net_parse(&a, text, n, NULL, &e) < 0) {
+            T_CHECK(e.text[0] && !a);
+            continue;
+        }
+        T_CHECK(mango_net_text(a, again, sizeof again) < (mango_idx)sizeof again);
+        T_OK(mango_net_parse(&b, again, (mango_idx)strlen(again), NULL, &e), &e);
+        if (k % 7 == 0)
+            t_pointwise_runs(again);
+        mango_net_destroy(a);
+        mango_net_destroy(b);
+    }
+}
+
 void t_pointwise(void)
 {
+    T_CASE(t_pointwise_golden);
+    T_CASE(t_pointwise_bits);
+    T_CASE(t_pointwise_far);
+    T_CASE(t_pointwise_over_time);
+    T_CASE(t_pointwise_segments);
+    T_CASE(t_pointwise_refused);
+    T_CASE(t_pointwise_mangled);
     T_CASE(t_pointwise_both);
     T_CASE(t_pointwise_gradients);
     T_CASE(t_pointwise_text);
