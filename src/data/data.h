@@ -211,15 +211,22 @@ typedef struct mango_tensor {
 typedef struct mango_pytorch mango_pytorch;
 typedef struct mango_pytorch_info {
     const char *format; /* "zip", "legacy"                                       */
-    const char *under;  /* key under which the state dict was found; "" : at the top */
+    const char *under;  /* keys under which the state dict was found; "": at the top */
+    const char *beside; /* keys beside it that are passed over, in one line         */
+    int open;           /* 1: several dicts of tensors, and none is chosen          */
 } mango_pytorch_info;
 
 /* mango_pytorch_open - read a .pt, .pth or .pkl file of torch.save (zip and
- * legacy formats) without running anything: a walker over a fixed list of
- * pickle opcodes knows ordered dicts, tensors, parameters and storages as
- * symbols; any other name that the pickle wants to import is refused by name.
- * A state dict nested under net, model, state_dict or model_state_dict is
- * unwrapped; values that are no tensors are left out.
+ * legacy formats; a dict of arrays by pickle.dump) without running anything: a walker over
+ * a fixed list of pickle opcodes knows dicts, tensors, parameters, storages and arrays as
+ * symbols; objects of other classes are passed over unread; names that only an attack has a
+ * use for (os.system) are refused.
+ * Which dict: one under net, model, state_dict or model_state_dict, inside each other too,
+ * as far as they lead to tensors; else the only one that holds tensors. When there are
+ * several the file opens with no tensors, and one has to be selected. Those of optimizers
+ * are no choice. Arrays of NumPy are taken for tensors in a dict that holds no tensor.
+ * Sparse tensors and other special ones are refused by name; complex, quantized and 8-bit
+ * ones are listed, and their values refused.
  * Limits: file 1 GiB, pickle 64 MiB, 4096 tensors, rank 8, dimension 2^24,
  * name 256 bytes. Zip: central directory and local headers must agree,
  * entries may not overlap, CRCs must match; compressed entries need inflate. */
@@ -234,6 +241,14 @@ MANGO_API mango_status mango_pytorch_parse(mango_pytorch **c, const unsigned cha
 MANGO_API mango_status mango_pytorch_get_sized(const mango_pytorch *c,
                                                mango_pytorch_info *info, size_t size);
 #define mango_pytorch_get(c, info) mango_pytorch_get_sized((c), (info), sizeof *(info))
+/* The dicts that hold tensors: how many (-1 for NULL), and their keys, joined by dots; "":
+ * the file's own; NULL out of range. */
+MANGO_API mango_idx mango_pytorch_choices(const mango_pytorch *c);
+MANGO_API const char *mango_pytorch_choice(const mango_pytorch *c, mango_idx i);
+/* mango_pytorch_select - take the dict at `key`, or the only one below it. Names of tensors
+ * that were handed out before are gone. MANGO_E_NAME lists what there is. */
+MANGO_API mango_status mango_pytorch_select(mango_pytorch *c, const char *key,
+                                            mango_err *err);
 /* How many tensors, -1 for NULL; tensor i, MANGO_E_ARG when there is none. */
 MANGO_API mango_idx mango_pytorch_tensors(const mango_pytorch *c);
 MANGO_API mango_status mango_pytorch_tensor_sized(const mango_pytorch *c, mango_idx i,

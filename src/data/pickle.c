@@ -302,7 +302,8 @@ static mango_status pk_op_string(mgi_pickle *k, int op)
     case 0x8d: return pk_counted(k, 8, MGI_PK_STRING);
     case 'B': return pk_counted(k, 4, MGI_PK_BYTES);
     case 'C': return pk_counted(k, 1, MGI_PK_BYTES);
-    case 0x8e: return pk_counted(k, 8, MGI_PK_BYTES);
+    case 0x8e:
+    case 0x96: return pk_counted(k, 8, MGI_PK_BYTES);
     default: return (mango_status)1;
     }
 }
@@ -396,7 +397,7 @@ static mango_status pk_import(mgi_pickle *k, int from_stack)
     const unsigned char *module = NULL, *name = NULL;
     mango_idx n_module = 0, n_name = 0;
     mgi_pk_name id = MGI_PK_OF_OPAQUE;
-    int32_t a = 0, b = 0, dtype = 0, v;
+    int32_t a = 0, b = 0, dtype = -1, v;
     if (from_stack) {
         MGI_TRY(pk_pop(k, &b));
         MGI_TRY(pk_pop(k, &a));
@@ -411,9 +412,15 @@ static mango_status pk_import(mgi_pickle *k, int from_stack)
         MGI_TRY(pk_line(k, &name, &n_name));
     }
     MGI_TRY(mgi_pickle_name(k, module, n_module, name, n_name, &id, &dtype));
+    MGI_TRY(mgi_pickle_new(k, MGI_PK_STRING, &a));
     MGI_TRY(mgi_pickle_new(k, MGI_PK_NAME, &v));
+    k->v[a].s = module;
+    k->v[a].n = n_module;
+    k->v[v].s = name;
+    k->v[v].n = n_name;
     k->v[v].i = (int64_t)id;
     k->v[v].what = dtype;
+    k->v[v].tail = a;
     return pk_push(k, v);
 }
 
@@ -429,13 +436,16 @@ static mango_status pk_op_object(mgi_pickle *k, int op)
         MGI_TRY(pk_pop(k, &f));
         MGI_TRY(mgi_pickle_call(k, f, a, &v));
         return pk_push(k, v);
-    case 'b': /* state of an object: of no use here */
+    case 0x92: /* a new object with named arguments, which no symbol here has */
+        MGI_TRY(pk_pop(k, &v));
+        MGI_TRY(pk_pop(k, &a));
+        MGI_TRY(pk_pop(k, &f));
+        MGI_TRY(mgi_pickle_call(k, f, a, &v));
+        return pk_push(k, v);
+    case 'b':
         MGI_TRY(pk_pop(k, &a));
         MGI_TRY(pk_pop(k, &v));
-        if (k->v[v].kind != MGI_PK_DICT && k->v[v].kind != MGI_PK_OPAQUE &&
-            k->v[v].kind != MGI_PK_TENSOR)
-            return mgi_pickle_bad(k, MANGO_E_FORMAT,
-                                  "sets the state of something that has none");
+        MGI_TRY(mgi_pickle_state(k, v, a));
         return pk_push(k, v);
     case 'Q':
         MGI_TRY(pk_pop(k, &a));

@@ -1,6 +1,7 @@
 /* pickle.h - a walker over pickles that never runs anything: opcodes of a
  * fixed list build plain values; the few names that a PyTorch checkpoint needs
- * are symbols; every other name, and every other opcode, is refused.
+ * are symbols; objects of every other name are passed over unread, but names
+ * that only an attack has a use for, and every other opcode, are refused.
  * SPDX-License-Identifier: MIT */
 #ifndef MGI_PICKLE_H
 #define MGI_PICKLE_H
@@ -14,14 +15,19 @@ typedef enum mgi_pk_kind {
     MGI_PK_LONG, /* a whole number of over 8 bytes: s, n little-endian */
     MGI_PK_FLOAT,
     MGI_PK_STRING,
-    MGI_PK_BYTES, /* s, n: into the pickle */
+    MGI_PK_BYTES, /* s, n: into the pickle; what 1: UTF-8 of characters below 256, a byte each */
     MGI_PK_TUPLE,
     MGI_PK_LIST, /* n items from cell head on */
     MGI_PK_DICT, /* n pairs from cell head on */
-    MGI_PK_NAME, /* an imported name: i is one of mgi_pk_name */
+    MGI_PK_NAME, /* an imported name: i is one of mgi_pk_name, s and n, its module tail */
     MGI_PK_STORAGE, /* i numel, what dtype, s and n key, view offset in head's place */
-    MGI_PK_TENSOR, /* i offset in elements, what storage, head sizes, tail strides (values) */
-    MGI_PK_OPAQUE /* known to be harmless and of no use here */
+    MGI_PK_TENSOR, /* i offset in elements, what storage, head sizes, tail strides (values);
+                      n: its dtype + 1 when that is not the storage's, else 0 */
+    MGI_PK_NPTYPE, /* NumPy's dtype: s, n ("f4"), i 1: big-endian */
+    MGI_PK_ARRAY,  /* NumPy's: what dtype, head shape, tail bytes (values; -1: not yet), i 1:
+                      Fortran order */
+    MGI_PK_OPAQUE  /* an object that is passed over: head its name, -1: none; i 1: a tensor
+                      of a kind that is not read */
 } mgi_pk_kind;
 typedef struct mgi_pk_value {
     mgi_pk_kind kind;
@@ -52,9 +58,22 @@ typedef enum mgi_pk_dtype {
     MGI_PK_I8,
     MGI_PK_U8,
     MGI_PK_B8,
+    MGI_PK_U16,
+    MGI_PK_U32,
+    MGI_PK_U64,
+    MGI_PK_READ, /* those below are known, and not read */
+    MGI_PK_C64 = MGI_PK_READ,
+    MGI_PK_C128,
+    MGI_PK_QI8,
+    MGI_PK_QU8,
+    MGI_PK_QI32,
+    MGI_PK_F8A,
+    MGI_PK_F8B,
     MGI_PK_DTYPES
 } mgi_pk_dtype;
 
+/* The type that NumPy calls so ("f4"), -1: none that is read. */
+MGI_FN int mgi_pk_numpy(const unsigned char *s, mango_idx n);
 /* Bytes of an element, PyTorch's name of the type, and the element at p as a
  * double (*whole is set for integers and booleans). */
 MGI_FN int mgi_pk_size(int dtype);
@@ -99,18 +118,27 @@ MGI_FN int32_t mgi_pickle_item(const mgi_pickle *k, int32_t list, mango_idx i);
 typedef enum mgi_pk_name {
     MGI_PK_OF_DICT,
     MGI_PK_OF_TENSOR,
+    MGI_PK_OF_TENSOR3, /* _rebuild_tensor_v3: bytes and a dtype */
+    MGI_PK_OF_TYPED,   /* _rebuild_from_type_v2: a tensor and what else it has */
     MGI_PK_OF_PARAMETER,
     MGI_PK_OF_STORAGE,
+    MGI_PK_OF_UNREAD, /* rebuilds a tensor of a kind that is not read */
+    MGI_PK_OF_ARRAY,
+    MGI_PK_OF_BUFFER, /* an array from bytes, dtype, shape, order */
+    MGI_PK_OF_NPTYPE,
+    MGI_PK_OF_ENCODE, /* text to bytes */
     MGI_PK_OF_OPAQUE
 } mgi_pk_name;
-/* What MODULE.NAME stands for; *dtype for storages. Refused names: a message
- * that says the name and why. */
+/* What MODULE.NAME stands for; *dtype for storages and for torch.float32 and the like,
+ * else -1. Refused names: a message that says the name and why. */
 MGI_FN mango_status mgi_pickle_name(mgi_pickle *k, const unsigned char *module,
                                     mango_idx n_module, const unsigned char *name,
                                     mango_idx n_name, mgi_pk_name *id, int32_t *dtype);
 /* Call of name `f` with the tuple `args`, or a persistent id: the new value. */
 MGI_FN mango_status mgi_pickle_call(mgi_pickle *k, int32_t f, int32_t args, int32_t *out);
 MGI_FN mango_status mgi_pickle_storage(mgi_pickle *k, int32_t id, int32_t *out);
+/* The state of object v, which only arrays and NumPy's types make use of. */
+MGI_FN mango_status mgi_pickle_state(mgi_pickle *k, int32_t v, int32_t state);
 
 /* Building blocks shared by pickle.c and pickle_torch.c. */
 MGI_FN mango_status mgi_pickle_bad(mgi_pickle *k, mango_status st, const char *why);

@@ -110,11 +110,33 @@ mango_status mango_archive_get_sized(const mango_archive *a, mango_archive_info 
                                      size_t size)
 {
     MGI_REQUIRE(a && info);
-    mango_archive_info own = {"", "", a->sha256, a->n, 0, NULL};
+    mango_archive_info own = {"", "", a->sha256, a->n, 0, NULL, "", 0};
     a->kind->facts(a->own, &own);
     own.has_graph = own.graph != NULL;
     mgi_info_out(info, size, &own, sizeof own);
     return MANGO_OK;
+}
+
+mango_idx mango_archive_choices(const mango_archive *a)
+{
+    return !a ? -1 : a->kind->choices ? a->kind->choices(a->own) : 0;
+}
+
+const char *mango_archive_choice(const mango_archive *a, mango_idx i)
+{
+    return a && a->kind->choice ? a->kind->choice(a->own, i) : NULL;
+}
+
+mango_status mango_archive_select(mango_archive *a, const char *key, mango_err *err)
+{
+    MGI_CHECK(err, a && key, "mango_archive_select: an archive and a key expected");
+    if (!a->kind->select)
+        return mgi_fail(err, MANGO_E_NAME, "%s: holds one set of tensors and no keys", a->path);
+    MGI_TRY(a->kind->select(a->own, key, err));
+    mgi_del(&a->al, a->offer, a->n, sizeof *a->offer);
+    a->offer = NULL;
+    a->n = 0;
+    return archive_list(a, err);
 }
 
 mango_idx mango_archive_tensors(const mango_archive *a)

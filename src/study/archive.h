@@ -21,6 +21,8 @@ typedef struct mango_archive_info {
     int has_graph;       /* 1: graph is not NULL                                   */
     const char *graph;   /* text form of the network that the file holds beside its
                             tensors, which are its parameters by name; NULL: none   */
+    const char *beside;  /* PyTorch: keys beside the state dict, passed over        */
+    int open;            /* 1: several state dicts, and none is chosen: no tensors  */
 } mango_archive_info;
 
 /* mango_archive_open - the file is read once, into memory, whether it is a regular file
@@ -35,6 +37,13 @@ MANGO_API mango_status mango_archive_open(mango_archive **a, const char *path,
 MANGO_API mango_status mango_archive_get_sized(const mango_archive *a,
                                                mango_archive_info *info, size_t size);
 #define mango_archive_get(a, info) mango_archive_get_sized((a), (info), sizeof *(info))
+/* The sets of tensors that the file offers, by the keys that lead to them ("": its own):
+ * how many, 0 when it holds one set and no more can be said, -1 for NULL. */
+MANGO_API mango_idx mango_archive_choices(const mango_archive *a);
+MANGO_API const char *mango_archive_choice(const mango_archive *a, mango_idx i);
+/* mango_archive_select - take the set at these keys, or the only one below them; names that
+ * were handed out before are gone. MANGO_E_NAME lists what there is. */
+MANGO_API mango_status mango_archive_select(mango_archive *a, const char *key, mango_err *err);
 /* How many tensors, -1 for NULL; tensor i, MANGO_E_ARG when there is none. Order:
  * safetensors and .npz by name, PyTorch as in the file. Index of a name, -1: none. */
 MANGO_API mango_idx mango_archive_tensors(const mango_archive *a);

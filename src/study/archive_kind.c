@@ -110,10 +110,27 @@ static mango_status kind_floats_pytorch(const void *own, mango_idx i, float *out
 
 static void kind_facts_pytorch(const void *own, mango_archive_info *info)
 {
-    mango_pytorch_info pt = {NULL, NULL};
+    mango_pytorch_info pt = {NULL, NULL, NULL, 0};
     mango_pytorch_get((const mango_pytorch *)own, &pt);
     info->format = pt.format;
     info->under = pt.under;
+    info->beside = pt.beside;
+    info->open = pt.open;
+}
+
+static mango_idx kind_choices_pytorch(const void *own)
+{
+    return mango_pytorch_choices((const mango_pytorch *)own);
+}
+
+static const char *kind_choice_pytorch(const void *own, mango_idx i)
+{
+    return mango_pytorch_choice((const mango_pytorch *)own, i);
+}
+
+static mango_status kind_select_pytorch(void *own, const char *key, mango_err *err)
+{
+    return mango_pytorch_select((mango_pytorch *)own, key, err);
 }
 
 static void kind_destroy_pytorch(void *own, const mango_alloc *al)
@@ -129,5 +146,8 @@ MGI_DATA const mgi_archive_kind mgi_archive_pytorch = {
     .tensor = kind_tensor_pytorch,
     .floats = kind_floats_pytorch,
     .facts = kind_facts_pytorch,
+    .choices = kind_choices_pytorch,
+    .choice = kind_choice_pytorch,
+    .select = kind_select_pytorch,
     .destroy = kind_destroy_pytorch,
 };

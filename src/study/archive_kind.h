@@ -16,7 +16,11 @@ typedef struct mgi_archive_kind {
     mango_idx (*count)(const void *own);
     void (*tensor)(const void *own, mango_idx i, mango_tensor *t);
     mango_status (*floats)(const void *own, mango_idx i, float *out, mango_err *err);
-    void (*facts)(const void *own, mango_archive_info *info); /* format, under, graph */
+    void (*facts)(const void *own, mango_archive_info *info); /* format, under, graph ... */
+    /* Of files with several sets of tensors; NULL: there is one. */
+    mango_idx (*choices)(const void *own);
+    const char *(*choice)(const void *own, mango_idx i);
+    mango_status (*select)(void *own, const char *key, mango_err *err);
     void (*destroy)(void *own, const mango_alloc *al);
 } mgi_archive_kind;
 
