@@ -150,6 +150,7 @@ MGI_FN double mgi_node_macs(const mango_net *n, int node, int padded);
  * strict: unknown, repeated, missing or out of range names the key. */
 MGI_FN mango_status mgi_node_attrs(mgi_node *q, const char *attrs, mango_err *err);
 MGI_FN void mgi_node_write_attrs(const mgi_node *q, mgi_str *s); /* each " key=value" */
+MGI_FN void mgi_attr_write(const mgi_attr *r, const mgi_node *q, mgi_str *s); /* one value */
 
 /* Text form. */
 MGI_FN mango_status mgi_graph_write(const mango_net *n, mgi_str *s);

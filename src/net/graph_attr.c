@@ -185,13 +185,12 @@ MGI_FN mango_status mgi_node_attrs(mgi_node *q, const char *attrs, mango_err *er
 
 /* ---- writing --------------------------------------------------------------- */
 
-static void attr_put(const mgi_attr *r, const mgi_node *q, mgi_str *s)
+MGI_FN void mgi_attr_write(const mgi_attr *r, const mgi_node *q, mgi_str *s)
 {
     const void *at = (const char *)q + r->offset;
     const int *i = at;
     const mango_idx *n = at;
     int w;
-    mgi_str_printf(s, " %s=", r->key);
     switch (r->type) {
     case MGI_ATTR_INT:
         mgi_str_printf(s, "%d", *i);
@@ -233,6 +232,8 @@ static void attr_put(const mgi_attr *r, const mgi_node *q, mgi_str *s)
 MGI_FN void mgi_node_write_attrs(const mgi_node *q, mgi_str *s)
 {
     for (const mgi_attr *r = mgi_op_of(q->kind)->attr; r && r->key; r++)
-        if (!r->shown || r->shown(q))
-            attr_put(r, q, s);
+        if (!r->shown || r->shown(q)) {
+            mgi_str_printf(s, " %s=", r->key);
+            mgi_attr_write(r, q, s);
+        }
 }

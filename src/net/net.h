@@ -36,6 +36,32 @@ MANGO_API mango_status mango_net_zoo(mango_net **net, const char *spec, const ma
  * i.e. NAME KIND INPUT[,INPUT] [KEY=VALUE ...], inputs named before use, `-` for none. */
 MANGO_API mango_status mango_net_parse(mango_net **net, const char *text, mango_idx len,
                                        const mango_alloc *al, mango_err *err);
+/* The kinds of layers that such a text may name, i = 0 .. mango_kinds() - 1, and the
+ * attributes of each, k = 0 .. keys - 1: what a page about the language is made of.
+ * Strings are constants. MANGO_E_ARG for an index out of range. Threads: any. */
+typedef struct mango_kind {
+    const char *name;   /* "conv"                                                        */
+    const char *about;  /* what it computes, a sentence or two                           */
+    const char *shapes; /* of inputs, output and parameters, "CxHxW -> CxHxW"            */
+    mango_idx least, most; /* inputs                                                     */
+    mango_idx keys;     /* attributes                                                    */
+} mango_kind;
+typedef struct mango_kind_key {
+    const char *name;   /* "kernel"                                                      */
+    const char *type;   /* how a value is spelled: "whole number", "number", "N or HxW",
+                           "HxW", "CxHxW or N", "word", "name", "number or word"         */
+    const char *words;  /* "a|b|c", of words; NULL                                       */
+    int needed;         /* must be given                                                 */
+    double lo, hi;      /* range of each number, ends included; both 0 for words, names  */
+    char standard[64];  /* its value when not given; "": by a rule that `meaning` tells  */
+    char meaning[200];
+} mango_kind_key;
+MANGO_API mango_idx mango_kinds(void);
+MANGO_API mango_status mango_kind_sized(mango_idx i, mango_kind *out, size_t size);
+#define mango_kind_at(i, out) mango_kind_sized((i), (out), sizeof *(out))
+MANGO_API mango_status mango_kind_key_sized(mango_idx i, mango_idx k, mango_kind_key *out,
+                                            size_t size);
+#define mango_kind_key_at(i, k, out) mango_kind_key_sized((i), (k), (out), sizeof *(out))
 /* mango_net_load - a self-describing weights file (safetensors with the graph
  * in its metadata under "mango.graph"). Every field is checked before anything
  * is allocated; NaN and infinite weights are refused. Limits: a file of 1 GiB, a header of

@@ -125,18 +125,23 @@ static void batchnorm_backward(mgi_tape *t, int i, float *spare, float *work)
         mgi_tape_give(t, j, dx);
 }
 
-MGI_DATA const mgi_op mgi_op_batchnorm = {.name = "batchnorm",
-                                        .least = 1,
-                                        .most = 1,
-                                        .attr = batchnorm_attr,
-                                        .defaults = batchnorm_defaults,
-                                        .params = batchnorm_params,
-                                        .step = batchnorm_step,
-                                        .tape_forward = batchnorm_tape,
-                                        .tape_work = batchnorm_tape_work,
-                                        .tape_keeps = batchnorm_keeps,
-                                        .backward = batchnorm_backward,
-                                        .reads_x = 1};
+MGI_DATA const mgi_op mgi_op_batchnorm = {
+    .name = "batchnorm",
+    .about = "y = weight (x - running_mean)/sqrt(running_var + eps) + bias, by channel.",
+    .shapes = "CxHxW -> CxHxW; NAME.weight, .bias, .running_mean, .running_var: (C)",
+    .keys = "eps added to the variance\n"
+            "momentum of the running statistics, in training",
+    .least = 1,
+    .most = 1,
+    .attr = batchnorm_attr,
+    .defaults = batchnorm_defaults,
+    .params = batchnorm_params,
+    .step = batchnorm_step,
+    .tape_forward = batchnorm_tape,
+    .tape_work = batchnorm_tape_work,
+    .tape_keeps = batchnorm_keeps,
+    .backward = batchnorm_backward,
+    .reads_x = 1};
 
 #undef NORM_BLOCK
 #undef NORM_TAPE

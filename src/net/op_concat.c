@@ -61,10 +61,13 @@ static void concat_backward(mgi_tape *t, int i, float *spare, float *work)
     }
 }
 
-MGI_DATA const mgi_op mgi_op_concat = {.name = "concat",
-                                     .least = 2,
-                                     .most = MGI_MAX_INPUTS,
-                                     .shape = concat_shape,
-                                     .forward = concat_forward,
-                                     .backward = concat_backward,
-                                     .adds = 1};
+MGI_DATA const mgi_op mgi_op_concat = {
+    .name = "concat",
+    .about = "The channels of all inputs, one input after the other.",
+    .shapes = "CxHxW, DxHxW .. -> (C+D+..)xHxW",
+    .least = 2,
+    .most = MGI_MAX_INPUTS,
+    .shape = concat_shape,
+    .forward = concat_forward,
+    .backward = concat_backward,
+    .adds = 1};

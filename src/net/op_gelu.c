@@ -54,15 +54,19 @@ static void gelu_gradient(const mgi_op_grad *r)
     }
 }
 
-MGI_DATA const mgi_op mgi_op_gelu = {.name = "gelu",
-                                   .least = 1,
-                                   .most = 1,
-                                   .attr = gelu_attr,
-                                   .forward = gelu_forward,
-                                   .gradient = gelu_gradient,
-                                   .reads_x = 1,
-                                   .in_place = 1,
-                                   .same_grad = 1};
+MGI_DATA const mgi_op mgi_op_gelu = {
+    .name = "gelu",
+    .about = "y = x Phi(x), Phi the normal distribution.",
+    .shapes = "CxHxW -> CxHxW",
+    .keys = "mode tanh: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))",
+    .least = 1,
+    .most = 1,
+    .attr = gelu_attr,
+    .forward = gelu_forward,
+    .gradient = gelu_gradient,
+    .reads_x = 1,
+    .in_place = 1,
+    .same_grad = 1};
 
 #undef GELU_SQRT_HALF
 #undef GELU_DENSITY

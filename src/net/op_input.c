@@ -16,4 +16,9 @@ static mango_status input_shape(const mango_net *n, mgi_node *q, mango_err *err)
 }
 
 MGI_DATA const mgi_op mgi_op_input = {
-    .name = "input", .attr = input_attr, .shape = input_shape};
+    .name = "input",
+    .about = "What the network is given: a picture, a vector, a sequence.",
+    .shapes = "- -> CxHxW; a vector is Nx1x1, a sequence Cx1xL",
+    .keys = "shape channels, height, width",
+    .attr = input_attr,
+    .shape = input_shape};

@@ -355,22 +355,47 @@ static void lif_backward(mgi_tape *t, int i, float *spare, float *work)
     mgi_tape_give(t, j, dx);
 }
 
-MGI_DATA const mgi_op mgi_op_lif = {.name = "lif",
-                                  .least = 1,
-                                  .most = 1,
-                                  .attr = lif_attr,
-                                  .defaults = lif_defaults,
-                                  .check = lif_together,
-                                  .shape = lif_shape,
-                                  .params = mgi_neurons_params,
-                                  .macs = lif_macs,
-                                  .step = lif_step,
-                                  .step_work = lif_step_work,
-                                  .tape_forward = lif_tape,
-                                  .tape_work = lif_tape_work,
-                                  .backward = lif_backward,
-                                  .backward_work = lif_backward_work,
-                                  .reads_x = 1};
+MGI_DATA const mgi_op mgi_op_lif = {
+    .name = "lif",
+    .about = "Leaky integrate-and-fire neurons over T steps: U[t] = beta U[t-1] + "
+             "input_gain x[t], a spike where U passes U_thr, then a reset. See "
+             "src/net/lif.h.",
+    .shapes = "CxHxW -> CxHxW; spikes, 0 or 1, at each of T steps",
+    .keys = "preset snntorch or spikingjelly: their rule; comes first\n"
+            "beta leak of a step; a word: NAME.beta, for the layer, a channel, each neuron\n"
+            "tau time constant in steps: U += (x - U)/tau; in place of beta\n"
+            "decay_input 1: x is divided by tau, too\n"
+            "U_leak what U decays to, of the tau form\n"
+            "alpha leak of a synaptic current between x and U\n"
+            "input_gain factor of x\n"
+            "U_thr threshold\n"
+            "fires_on a spike where U > U_thr, or U >= U_thr\n"
+            "reset what a spike does to U\n"
+            "U_reset where reset=value sets U\n"
+            "reset_delay 1: a step later\n"
+            "reset_after 1: after the leak of the next step\n"
+            "detach_reset 1: no gradient through the reset, in training\n"
+            "recurrent how S[t-1] is fed back: by V, a linear layer, a convolution\n"
+            "V factor of a neuron's own spike, of recurrent=one\n"
+            "kernel of recurrent=conv\n"
+            "readout membrane: U is handed on, not spikes\n"
+            "surrogate the derivative of a spike, in training\n"
+            "slope of the surrogate",
+    .least = 1,
+    .most = 1,
+    .attr = lif_attr,
+    .defaults = lif_defaults,
+    .check = lif_together,
+    .shape = lif_shape,
+    .params = mgi_neurons_params,
+    .macs = lif_macs,
+    .step = lif_step,
+    .step_work = lif_step_work,
+    .tape_forward = lif_tape,
+    .tape_work = lif_tape_work,
+    .backward = lif_backward,
+    .backward_work = lif_backward_work,
+    .reads_x = 1};
 
 #undef LIF_STEP_BLOCK
 #undef LIF_STEP_GRAIN

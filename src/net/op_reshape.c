@@ -46,12 +46,16 @@ static void reshape_gradient(const mgi_op_grad *r)
     mgi_to_nhwc(r->N, in->C, in->H * in->W, r->work, r->dx);
 }
 
-MGI_DATA const mgi_op mgi_op_reshape = {.name = "reshape",
-                                      .least = 1,
-                                      .most = 1,
-                                      .attr = reshape_attr,
-                                      .shape = reshape_shape,
-                                      .work = reshape_work,
-                                      .forward = reshape_forward,
-                                      .gradient = reshape_gradient,
-                                      .backward_work = reshape_backward_work};
+MGI_DATA const mgi_op mgi_op_reshape = {
+    .name = "reshape",
+    .about = "The values in (C,H,W) order, folded into another shape.",
+    .shapes = "CxHxW -> (shape)",
+    .keys = "shape channels, height, width",
+    .least = 1,
+    .most = 1,
+    .attr = reshape_attr,
+    .shape = reshape_shape,
+    .work = reshape_work,
+    .forward = reshape_forward,
+    .gradient = reshape_gradient,
+    .backward_work = reshape_backward_work};

@@ -12,10 +12,13 @@ static void tanh_gradient(const mgi_op_grad *r)
     mgi_tanh_backward(r->N * r->g->C * r->g->H * r->g->W, r->y, r->dy, r->dx);
 }
 
-MGI_DATA const mgi_op mgi_op_tanh = {.name = "tanh",
-                                   .least = 1,
-                                   .most = 1,
-                                   .forward = tanh_forward,
-                                   .gradient = tanh_gradient,
-                                   .reads_y = 1,
-                                   .same_grad = 1};
+MGI_DATA const mgi_op mgi_op_tanh = {
+    .name = "tanh",
+    .about = "y = tanh x.",
+    .shapes = "CxHxW -> CxHxW",
+    .least = 1,
+    .most = 1,
+    .forward = tanh_forward,
+    .gradient = tanh_gradient,
+    .reads_y = 1,
+    .same_grad = 1};

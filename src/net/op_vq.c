@@ -99,18 +99,22 @@ static void vq_backward(mgi_tape *t, int i, float *spare, float *work)
     mgi_tape_give(t, j, dx);
 }
 
-MGI_DATA const mgi_op mgi_op_vq = {.name = "vq",
-                                 .least = 1,
-                                 .most = 1,
-                                 .attr = vq_attr,
-                                 .params = vq_params,
-                                 .macs = vq_macs,
-                                 .step = vq_step,
-                                 .step_work = vq_step_work,
-                                 .tape_forward = vq_tape,
-                                 .tape_work = vq_tape_work,
-                                 .backward = vq_backward,
-                                 .reads_x = 1,
-                                 .reads_y = 1};
+MGI_DATA const mgi_op mgi_op_vq = {
+    .name = "vq",
+    .about = "Each pixel becomes the nearest row of a codebook.",
+    .shapes = "CxHxW -> CxHxW; NAME._embedding.weight: (codes,C)",
+    .keys = "codes rows of the codebook",
+    .least = 1,
+    .most = 1,
+    .attr = vq_attr,
+    .params = vq_params,
+    .macs = vq_macs,
+    .step = vq_step,
+    .step_work = vq_step_work,
+    .tape_forward = vq_tape,
+    .tape_work = vq_tape_work,
+    .backward = vq_backward,
+    .reads_x = 1,
+    .reads_y = 1};
 
 #undef VQ_ROWS
