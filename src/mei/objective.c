@@ -16,96 +16,14 @@ mango_status mango_objective_defaults_sized(mango_objective_options *o, size_t s
 
 /* ---- what is looked at ---------------------------------------------------- */
 
-/* The reading `what` of a layer: one that is there already, or another. */
-static int sight_look(mgi_sight *s, const mango_net *net, mango_idx layer, mango_read what)
-{
-    int i = 0;
-    mango_layer l;
-    while (i < s->n_looks && (s->look[i].layer != layer || s->look[i].what != what))
-        i++;
-    if (i < s->n_looks || mango_net_layer(net, layer, &l) < 0)
-        return i;
-    s->look[i].layer = layer;
-    s->look[i].what = what;
-    s->look[i].row = what == MANGO_READ_RATE ? l.C : l.C * l.H * l.W;
-    s->n_looks++;
-    return i;
-}
-
-/* The readings that target j needs. */
-static mango_status sight_aim(mgi_sight *s, const mango_net *net, int ties, mango_idx j,
-                              mango_err *err)
-{
-    mgi_aim *a = s->aim + j;
-    mango_target *t = &a->t;
-    mango_layer l;
-    const int whole = t->y < 0;
-    const int known = mango_net_layer(net, t->layer, &l) == MANGO_OK;
-    if (!known || t->unit < 0 || t->unit >= l.C || whole != (t->x < 0) || t->y >= l.H ||
-        t->x >= l.W)
-        return mgi_fail(err, MANGO_E_NAME, "target %td: no such layer, unit or place", j);
-    t->C = l.C;
-    t->H = l.H;
-    t->W = l.W;
-    t->spiking = l.spiking;
-    a->look = sight_look(s, net, t->layer, whole ? MANGO_READ_RATE : MANGO_READ_MEAN);
-    a->at = whole ? t->unit : (t->unit * l.H + t->y) * l.W + t->x;
-    a->current = -1;
-    if (ties && t->spiking && !t->softmax)
-        a->current =
-            sight_look(s, net, mango_net_layer_input(net, t->layer, 0), MANGO_READ_MEAN);
-    return MANGO_OK;
-}
-
-/* Room for what the readings of a batch of B fill. */
-static mango_status sight_buffers(mgi_sight *s, mango_idx B, mango_err *err)
-{
-    mango_idx act;
-    for (int i = 0; i < s->n_looks; i++)
-        mgi_arena_plan(&s->arena, mgi_mul(B, s->look[i].row, &act) ? act : PTRDIFF_MAX,
-                       sizeof(float));
-    if (mgi_arena_commit(&s->arena) < 0)
-        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory for a batch of %td", B);
-    for (int i = 0; i < s->n_looks; i++)
-        s->look[i].act = mgi_arena_take(&s->arena, B * s->look[i].row, sizeof(float));
-    return MANGO_OK;
-}
-
-static mango_status sight_new(mgi_sight *s, const mango_objective *o, mango_idx n,
-                              const mango_target *t, mango_err *err)
-{
-    memset(s, 0, sizeof *s);
-    mgi_arena_init(&s->arena, &o->al);
-    MGI_CHECK(err, t && n >= 1 && n <= (mango_idx)1 << 20,
-              "objective: 1..2^20 targets expected");
-    s->n = n;
-    s->aim = mgi_new(&o->al, n, sizeof *s->aim);
-    s->look = mgi_new(&o->al, 2 * n, sizeof *s->look);
-    if (!s->aim || !s->look)
-        return mgi_fail(err, MANGO_E_MEM, "objective: out of memory for %td targets", n);
-    for (mango_idx j = 0; j < n; j++) {
-        s->aim[j].t = t[j];
-        MGI_TRY(sight_aim(s, o->network, o->opt.ties, j, err));
-    }
-    return sight_buffers(s, o->batch, err);
-}
-
-static void sight_free(mgi_sight *s, const mango_alloc *al)
-{
-    mgi_arena_free(&s->arena);
-    mgi_del(al, s->aim, s->n, sizeof *s->aim);
-    mgi_del(al, s->look, 2 * s->n, sizeof *s->look);
-    memset(s, 0, sizeof *s);
-}
-
 /* A race counts spikes, which a reading tells exactly up to 2^22. */
 static mango_status sight_race(const mgi_sight *s, const mango_objective *o, mango_err *err)
 {
     const mango_target *t = &s->aim->t;
     if (o->elite == 0)
         return MANGO_OK;
-    MGI_CHECK(err, s->n == 1 && t->spiking && !t->softmax,
-              "early stop: one target of a spiking layer expected");
+    MGI_CHECK(err, s->n == 1 && t->spiking && !t->softmax && !s->aim->e,
+              "early stop: one unit of a spiking layer expected, over all steps");
     if (o->T * t->H * t->W > (mango_idx)1 << 22)
         return mgi_fail(err, MANGO_E_LIMIT, "early stop: more than 2^22 spikes to count");
     return MANGO_OK;
@@ -134,15 +52,22 @@ static mango_status objective_plan(mango_objective *o, const mgi_sight *s, mango
     p.half = o->opt.half;
     p.int8 = o->opt.int8;
     p.T = o->T;
-    p.slice = o->elite > 0 ? MGI_MAX(o->T / 2, 1) : 0;
+    p.slice = o->elite > 0 ? MGI_MAX(o->T / 2, 1) : mgi_follow_slice(s, o->T);
     mango_reading *r = objective_readings(o, s);
     if (!r)
         return mgi_fail(err, MANGO_E_MEM, "objective: out of memory");
+    mango_plan *plan = NULL;
+    const int again = o->plan && (o->sliced || p.slice == 0);
     const mango_status st =
-        o->plan ? mango_plan_aim(o->plan, s->n_looks, r, err)
-                : mango_plan_create(&o->plan, o->network, &p, s->n_looks, r, &o->al, err);
+        again ? mango_plan_aim(o->plan, s->n_looks, r, err)
+              : mango_plan_create(&plan, o->network, &p, s->n_looks, r, &o->al, err);
     mgi_del(&o->al, r, s->n_looks, sizeof *r);
-    return st;
+    if (st < 0 || again)
+        return st;
+    mango_plan_destroy(o->plan);
+    o->plan = plan;
+    o->sliced = p.slice > 0;
+    return MANGO_OK;
 }
 
 static mango_status objective_drawing(mango_objective *o, const mango_net *gen,
@@ -252,7 +177,7 @@ static mango_status objective_build(mango_objective *o, const mango_net *gen, ma
     o->elite = p->elite;
     o->minimize = p->minimize;
     o->believed = p->believed;
-    MGI_TRY(sight_new(&o->see, o, n, t, err));
+    MGI_TRY(mgi_sight_new(&o->see, o, n, t, err));
     MGI_TRY(sight_race(&o->see, o, err));
     MGI_TRY(objective_sizes(o, gen, err));
     MGI_TRY(objective_buffers(o, err));
@@ -309,7 +234,7 @@ void mango_objective_destroy(mango_objective *o)
     const mango_alloc al = o->al;
     mango_drawing_destroy(o->drawing);
     mango_plan_destroy(o->plan);
-    sight_free(&o->see, &al);
+    mgi_sight_free(&o->see, &al);
     mgi_del(&al, o->tie, o->cap_tie, sizeof *o->tie);
     mgi_arena_free(&o->arena);
     mgi_del(&al, o, 1, sizeof *o);
@@ -322,12 +247,12 @@ mango_status mango_objective_aim(mango_objective *o, mango_idx n, const mango_ta
 {
     mgi_sight see;
     MGI_CHECK(err, o, "mango_objective_aim: an objective expected");
-    mango_status st = sight_new(&see, o, n, targets, err);
+    mango_status st = mgi_sight_new(&see, o, n, targets, err);
     if (st == MANGO_OK)
         st = sight_race(&see, o, err);
     if (st == MANGO_OK)
         st = objective_plan(o, &see, err);
-    sight_free(st < 0 ? &see : &o->see, &o->al);
+    mgi_sight_free(st < 0 ? &see : &o->see, &o->al);
     if (st == MANGO_OK) {
         o->see = see;
         o->n_tie = 0;
@@ -360,6 +285,8 @@ mango_status mango_objective_get_sized(const mango_objective *o, mango_objective
         .steps = o->steps,
         .steps_all = o->steps_all,
     };
+    if (o->see.aim->e)
+        memcpy(own.vectors, o->see.aim->e->vectors, sizeof own.vectors);
     memcpy(own.gen, o->gen, sizeof own.gen);
     memcpy(own.net, o->net, sizeof own.net);
     mgi_info_out(info, size, &own, sizeof own);

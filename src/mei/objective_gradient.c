@@ -103,8 +103,11 @@ static mango_status derivative_tapes(mango_derivative *x, const mango_net *gen,
     MGI_TRY(taped_new(&x->gen, gen, &o, &x->al, err));
     o.T = x->T;
     o.from = -1;
-    o.output = (int)x->t.layer;
-    return taped_new(&x->eye, net, &o, &x->al, err);
+    o.output = x->layer[0];
+    o.n_keep = x->n_layers - 1;
+    memcpy(o.keep, x->layer + 1, (size_t)o.n_keep * sizeof *o.keep);
+    MGI_TRY(taped_new(&x->eye, net, &o, &x->al, err));
+    return x->e ? mgi_derivative_terms(x, err) : MANGO_OK;
 }
 
 static mango_status derivative_buffers(mango_derivative *x, mango_err *err)
@@ -125,6 +128,10 @@ static mango_status derivative_sizes(mango_derivative *x, const mango_net *gen,
 {
     const mgi_node *out = gen->node + gen->output, *in = net->node + net->input;
     MGI_TRY(mango_target_parse(&x->t, net, target, err));
+    if (x->t.text)
+        MGI_TRY(mgi_expression_parse(&x->e, net, x->t.text, &x->al, err));
+    x->t.text = NULL;
+    MGI_TRY(mgi_derivative_layers(x, err));
     MGI_TRY(mango_space_of(&x->space, gen, &x->al, err));
     MGI_TRY(mango_space_get(x->space, &x->info));
     const mgi_node *from = gen->node + (x->info.layer < 0 ? gen->input : x->info.layer);
@@ -179,6 +186,7 @@ void mango_derivative_destroy(mango_derivative *d)
     const mango_alloc al = d->al;
     taped_free(&d->gen, &al);
     taped_free(&d->eye, &al);
+    mgi_derivative_terms_free(d);
     mango_space_destroy(d->space);
     mgi_del(&al, d->z, d->B * d->d, sizeof *d->z);
     mgi_del(&al, d->given, d->B * d->in, sizeof *d->given);
@@ -302,14 +310,16 @@ static void derivative_levels(const mango_derivative *x, mango_idx b, const floa
 
 MGI_FN mango_status mgi_derivative_at(mango_derivative *x, mango_idx b, double *y, float *dy)
 {
-    const mango_target *t = &x->t;
+    const mgi_node *last = x->eye.net->node + x->layer[0];
     mango_idx rows;
     MGI_TRY(derivative_draw(x, b));
     mgi_tape_value(x->eye.tape, -1, &rows);
     float *seed = mgi_tape_dout(x->eye.tape);
-    memset(seed, 0, (size_t)(rows * t->C * t->H * t->W) * sizeof *seed);
+    memset(seed, 0, (size_t)(rows * last->C * last->H * last->W) * sizeof *seed);
+    for (int i = 0; i < x->n_layers - 1; i++)
+        memset(x->inject[i], 0, (size_t)x->inject_n[i] * sizeof *x->inject[i]);
     for (mango_idx k = 0; k < b; k++)
-        y[k] = derivative_read(x, b, k);
+        y[k] = x->e ? mgi_derivative_term(x, b, k) : derivative_read(x, b, k);
     mgi_tape_backward(x->eye.tape);
     const float *g = mgi_tape_input_grad(x->eye.tape);
     float *back = mgi_tape_dout(x->gen.tape);

@@ -1,21 +1,6 @@
 /* objective_values.c - what an objective gives for codes and for pictures.
- *
- *   class:k   p_k = exp(v_k - max v) / sum_c exp(v_c - max v)                (1)
  * SPDX-License-Identifier: MIT */
-#include "../base/real.h"
 #include "objective.h"
-
-/* (1) of unit k among n values. */
-static double objective_softmax(mango_idx n, const float *v, mango_idx k)
-{
-    double sum = 0.0;
-    float top = v[0];
-    for (mango_idx c = 1; c < n; c++)
-        top = v[c] > top ? v[c] : top;
-    for (mango_idx c = 0; c < n; c++)
-        sum += mgi_exp((double)v[c] - (double)top);
-    return mgi_exp((double)v[k] - (double)top) / sum;                           /* (1) */
-}
 
 static mango_status objective_gave(mango_objective *o, mango_status st)
 {
@@ -28,16 +13,12 @@ static mango_status objective_gave(mango_objective *o, mango_status st)
 static mango_status objective_read(mango_objective *o, mango_idx K, const float *rgb,
                                    double *y)
 {
-    const mgi_sight *s = &o->see;
-    MGI_TRY(objective_gave(o, mango_plan_run(o->plan, K, rgb)));
+    mgi_sight *s = &o->see;
+    MGI_TRY(objective_gave(o, s->n_follows ? mgi_follow_run(o, K, rgb)
+                                           : mango_plan_run(o->plan, K, rgb)));
     for (mango_idx k = 0; k < K; k++)
-        for (mango_idx j = 0; j < s->n; j++) {
-            const mgi_aim *a = s->aim + j;
-            const mgi_look *l = s->look + a->look;
-            const float *v = l->act + k * l->row;
-            y[k * s->n + j] =
-                a->t.softmax ? objective_softmax(l->row, v, a->t.unit) : (double)v[a->at];
-        }
+        for (mango_idx j = 0; j < s->n; j++)
+            y[k * s->n + j] = mgi_sight_value(s, j, k);
     return MANGO_OK;
 }
 

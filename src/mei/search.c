@@ -144,6 +144,8 @@ static mango_status search_notes(mgi_search_setup *u, const mango_objective_info
     search_note(u, "gen", info->gen);
     search_note(u, "net", info->net);
     search_note(u, "pixels", "8 bit");
+    if (info->vectors[0])
+        search_note(u, "vectors", info->vectors);
     if (u->oo.elite > 0)
         search_note(u, "early_stop", u->early.p);
     if (u->oo.half || u->oo.int8)

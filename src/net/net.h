@@ -204,7 +204,9 @@ typedef enum mango_read {
     MANGO_READ_MEAN,   /* (B,C,H,W): mean over T (spike rate per neuron for LIF layers) */
     MANGO_READ_RATE,   /* (B,C): mean over T, H and W                                   */
     MANGO_READ_SPIKES, /* (T,B,C,H,W): the value at every step                          */
-    MANGO_READ_CODES   /* (B,H*W): indices chosen by a VQ layer, as floats 0..K-1       */
+    MANGO_READ_CODES,  /* (B,H*W): indices chosen by a VQ layer, as floats 0..K-1       */
+    MANGO_READ_MEMBRANE /* (B,C,H,W): membrane U of a LIF layer as its rule leaves it after
+                          the last step that was run, see mango_lif_step             */
 } mango_read;
 typedef struct mango_reading {
     mango_idx layer;   /* index of the layer to read */

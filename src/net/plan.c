@@ -51,7 +51,7 @@ static mango_status plan_readings(mango_plan *p, mango_idx n, const mango_readin
     for (int i = 0; i < p->n_readings; i++) {
         mgi_plan_reading *q = &p->reading[i];
         if (r[i].layer < 0 || r[i].layer >= p->net->n_nodes || (int)r[i].what < 0 ||
-            r[i].what > MANGO_READ_CODES)
+            r[i].what > MANGO_READ_MEMBRANE)
             return mgi_fail(err, MANGO_E_ARG, "reading %d: no layer %lld or no kind %d", i,
                             (long long)r[i].layer, (int)r[i].what);
         const mgi_node *g = &p->net->node[r[i].layer];

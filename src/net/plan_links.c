@@ -168,6 +168,9 @@ static mango_status plan_check_reading(const mango_plan *p, const mgi_plan_readi
                                        mango_err *err)
 {
     const mgi_node *g = &p->net->node[r->node];
+    if (r->what == MANGO_READ_MEMBRANE && g->kind != MGI_LIF)
+        return mgi_fail(err, MANGO_E_ARG, "layer '%s' has no membranes: only a lif layer has",
+                        g->name);
     if (r->what != MANGO_READ_CODES)
         return MANGO_OK;
     if (g->kind != MGI_VQ)

@@ -126,6 +126,12 @@ MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r)
                (size_t)(p->b * r->HW) * sizeof *r->out);
         return;
     }
+    if (r->what == MANGO_READ_MEMBRANE) {
+        if (p->t0 + p->t == p->until)
+            mgi_to_nchw(p->b, r->C, r->HW, mgi_plan_at(p, s->aux),
+                        r->out + p->b0 * r->C * r->HW);
+        return;
+    }
     if (r->what == MANGO_READ_SPIKES) {
         if (s->bits)
             read_steps_bits(p, r, x);

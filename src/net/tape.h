@@ -76,6 +76,8 @@ struct mgi_tape {
     double momentum;     /* >= 0 overrides the batch-norm nodes' momentum       */
     double commit;       /* VQ: dx += commit * (x - y)                          */
     int frozen;          /* 1: running statistics are not updated               */
+    const float *inject[MGI_TAPE_KEEP]; /* dL/d(node keep[k]) from elsewhere, shaped like its
+                            value: backward adds it; NULL: nothing              */
     int check;           /* 1: forward stops at the first non-finite value ...  */
     int bad;             /* ... and names the node here; -1: none               */
 };

@@ -22,12 +22,27 @@ static void backward_plain(mgi_tape *t, int i, float *spare, float *work)
     mgi_tape_give(t, j, r.dx);
 }
 
+/* What the caller adds to the gradient of a kept node, before the node passes it on. */
+static void backward_inject(mgi_tape *t, int i)
+{
+    for (int k = 0; k < t->o.n_keep; k++)
+        if (t->o.keep[k] == i && t->inject[k] && t->written[i]) {
+            mgi_tape_give(t, i, t->inject[k]);
+        } else if (t->o.keep[k] == i && t->inject[k] && t->grad[i]) {
+            const mgi_node *n = &t->net->node[i];
+            const mango_idx count = mgi_tape_rows(t, i) * n->C * n->H * n->W;
+            memcpy(t->grad[i], t->inject[k], (size_t)count * sizeof(float));
+            t->written[i] = 1;
+        }
+}
+
 static void backward_node(mgi_tape *t, const mgi_tape_op *op)
 {
     const int i = op->node;
     const mgi_op *kind = mgi_op_of(t->net->node[i].kind);
     float *spare = op->work >= 0 ? t->arena + t->buf[op->work].at : NULL;
     float *work = spare ? spare + mgi_tape_spare(t, i) : NULL;
+    backward_inject(t, i);
     if (!t->written[i])
         return;
     if (kind->backward)

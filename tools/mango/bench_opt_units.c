@@ -75,7 +75,7 @@ static mango_status bo_unit_add(bo_all *a, const char *net, const char *target,
     if (u->net < 0)
         return MANGO_E_ARG;
     strcpy(u->target, target);
-    MGI_TRY(mango_target_parse(&u->t, a->net[u->net].net, target, err));
+    MGI_TRY(mango_target_parse(&u->t, a->net[u->net].net, u->target, err)); /* it keeps it */
     for (int i = 0; i < a->n_unit; i++)
         if (a->unit[i].net == u->net && !strcmp(a->unit[i].target, target))
             return mgi_fail(err, MANGO_E_ARG, "units: %.90s %.90s stands there twice", net,

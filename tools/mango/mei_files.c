@@ -166,7 +166,8 @@ static void mei_chart(const mei_story *t, const mei_run *r, svg_chart *c, svg_se
     se[1].style = SVG_STEP;
     c->title = r->target;
     c->x_label = "query";
-    c->y_label = r->info.target.spiking ? "spikes per step"
+    c->y_label = r->info.target.text       ? "value"
+                 : r->info.target.spiking ? "spikes per step"
                  : r->info.target.softmax    ? "probability"
                                              : "activation";
     c->n = 2;

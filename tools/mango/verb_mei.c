@@ -9,9 +9,19 @@ static const cli_doc mei_doc = {
     "mei", "find the picture that excites a neuron most",
     "mango mei --gen G --net N --target L:U [options]",
     "TARGET is layer:unit (a channel, mean over space and time), layer:unit:y:x (one "
-    "neuron) or\n"
-    "class:k (softmax probability). The activation of a spiking layer is spikes per step, "
-    "0 to 1.\n"
+    "neuron),\n"
+    "class:k (softmax probability), or an expression of such:\n"
+    "  'a:3 - 0.5*a:5'       + - * / ( ) and numbers\n"
+    "  'a:3[5..15]'          steps 5 to 15 alone, counted from 0; also rate(a:3,5,15)\n"
+    "  'a@v.npy'             a population vector: sum of v times the layer's channels (v of C\n"
+    "                        numbers) or neurons (C,H,W)\n"
+    "  'latency(a:3)'        1 - L/T, L the steps before the first spike, T without one\n"
+    "  'membrane(a:3)'       mean membrane; also membrane(a:3[5..15])\n"
+    "  'logit:7'             the output itself, without softmax\n"
+    "  'mean(a)', 'max(a)'   of all channels of a layer; mean, max, min of several: "
+    "max(a:1,a:2)\n"
+    "A layer's name with anything but letters, digits, _ and . in it stands in quotes in an\n"
+    "expression. The activation of a spiking layer is spikes per step, 0 to 1.\n"
     "A query is one picture shown; a code that comes again is answered from a cache and "
     "costs\n"
     "none. The network sees the picture in 8 bits, so best.png holds exactly what it saw.\n"
@@ -35,7 +45,8 @@ static const cli_doc mei_doc = {
     "  mango mei --gen sngan_cifar10 --net snn_conv_cifar10 --target spiking1:3 --budget 5000 "
     "--T 20 --out mei-3 --resume\n"
     "  mango mei --gen sngan_cifar10 --net spiking_resnet18_cifar10 --target layer4.1.sn2:17 "
-    "--opt tt --out mei-17\n"};
+    "--opt tt --out mei-17\n"
+    "  mango mei --gen vae --net snn --target 'spiking1:3 - spiking1:5' --out mei-3-5\n"};
 
 typedef struct mei_job {
     const char *gen_name, *net_name, *fill, *target, *opt, *opt_set, *out, *noise, *start,
@@ -412,7 +423,7 @@ static int mei_opts_search(mei_job *j, const char *optimizers, cli_opt *to)
          "generator: weights file, name, or zoo:NAME,k=v", 1},
         {"--net", CLI_STR, &j->net_name, 0, 0, "N", "network, likewise", 1},
         {"--target", CLI_STR, &j->target, 0, 0, "L:U",
-         "layer:unit, layer:unit:y:x or class:k", 1},
+         "layer:unit, layer:unit:y:x, class:k or an expression", 1},
         {"--opt", CLI_STR, &j->opt, 0, 0, "NAME", optimizers, 0},
         {"--opt-set", CLI_STR, &j->opt_set, 0, 0, "NAME=VALUE,..",
          "any options of the optimizer, see mango info --presets", 0},
