@@ -185,8 +185,8 @@ static double t_upsample_error(const mango_net *net, int conv, const float *in, 
             const mango_idx iy = oy - c->ph + k / c->kw % c->kh, ix = ox - c->pw + k % c->kw;
             const float *a = in + k / (c->kh * c->kw) * H * W;
             const double f = w[o * taps + k];
-            v += f * t_upsample_at(u->bilinear, H, W, a, iy, ix, 0);
-            S += fabs(f) * t_upsample_at(u->bilinear, H, W, a, iy, ix, 1);
+            v += f * t_upsample_at(u->up.mode == MGI_BILINEAR, H, W, a, iy, ix, 0);
+            S += fabs(f) * t_upsample_at(u->up.mode == MGI_BILINEAR, H, W, a, iy, ix, 1);
         }
         const double bound = (double)(taps + 11) * ldexp(1.0, -24) * S;
         worst = MGI_MAX(worst, fabs(y[i] - v) / MGI_MAX(bound, 1e-30));

@@ -12,6 +12,7 @@
  * All give the same sums: what is left out adds an exact zero. (Only the sign
  * of a zero sum can differ, after an underflow.) Inputs and weights are finite.
  * SPDX-License-Identifier: MIT */
+#include "conv_group.h"
 #include "conv_thin.h"
 #include "winograd.h"
 
@@ -117,7 +118,8 @@ static float *conv_copy_rows(const conv_job *j, mango_idx n, mango_idx ty0, mang
                              float *dst)
 {
     const mgi_convgeo *g = &j->g;
-    const mango_idx first = ty0 * g->sh - g->py, rows = (ty1 - ty0) * g->sh + g->kh;
+    const mango_idx first = ty0 * g->sh - g->py;
+    const mango_idx rows = (ty1 - ty0) * g->sh + mgi_conv_extent(g->kh, g->dy);
     for (mango_idx i = 0; i < rows; i++, dst += j->wide * j->pitch) {
         const mango_idx iy = first + i;
         const int inside = iy >= 0 && iy < g->H;
@@ -160,7 +162,7 @@ static void conv_item_pixels(const conv_job *j, mango_idx unit, mango_idx q0, ma
     const float *row[CONV_MU];
     mango_idx off[CONV_MU];
     const mango_idx line = j->mode == CONV_PADDED ? j->wide * j->pitch : g->W * g->C;
-    const conv_win w = {0, g->kh, 0, g->kw, 0, line, j->pitch, g->C, g->kw};
+    const conv_win w = {0, g->kh, 0, g->kw, 0, line * g->dy, j->pitch * g->dx, g->C, g->kw};
     conv_rows(j, p0, m, scratch, row, off);
     for (mango_idx q = q0; q < q1; q++)
         conv_panel(j, &w, m, row, off, 0, q, acc);
@@ -180,12 +182,12 @@ static void conv_item_images(const conv_job *j, mango_idx unit, mango_idx q0, ma
         if (j->pitch != size)
             row[i] = memcpy(scratch + i * j->pitch, row[i], (size_t)size * sizeof *scratch);
     }
-    conv_win w = {.arow = g->W * g->C, .apix = g->C, .C = g->C, .kw = g->kw};
+    conv_win w = {.arow = g->dy * g->W * g->C, .apix = g->dx * g->C, .C = g->C, .kw = g->kw};
     for (mango_idx q = q0; q < q1; q++)
         for (mango_idx ty = 0; ty < g->TH; ty++)
             for (mango_idx tx = 0; tx < g->TW; tx++) {
-                mgi_conv_clip(ty, g->sh, g->py, g->kh, g->H, &w.ky0, &w.ky1);
-                mgi_conv_clip(tx, g->sw, g->px, g->kw, g->W, &w.kx0, &w.kx1);
+                mgi_conv_clip_by(ty, g->sh, g->py, g->kh, g->dy, g->H, &w.ky0, &w.ky1);
+                mgi_conv_clip_by(tx, g->sw, g->px, g->kw, g->dx, g->W, &w.kx0, &w.kx1);
                 w.a0 = ((ty * g->sh - g->py) * g->W + tx * g->sw - g->px) * g->C;
                 const mango_idx oy = g->oy0 + ty * g->osy, ox = g->ox0 + tx * g->osx;
                 conv_panel(j, &w, m, row, off, (oy * g->OW + ox) * g->O, q, acc);
@@ -193,11 +195,12 @@ static void conv_item_images(const conv_job *j, mango_idx unit, mango_idx q0, ma
 }
 
 /* ---- planning ------------------------------------------------------------ */
-static mango_idx conv_valid(mango_idx T, mango_idx s, mango_idx p, mango_idx k, mango_idx size)
+static mango_idx conv_valid(mango_idx T, mango_idx s, mango_idx p, mango_idx k, mango_idx d,
+                            mango_idx size)
 {
     mango_idx sum = 0, lo, hi;
     for (mango_idx t = 0; t < T; t++, sum += hi - lo)
-        mgi_conv_clip(t, s, p, k, size, &lo, &hi);
+        mgi_conv_clip_by(t, s, p, k, d, size, &lo, &hi);
     return sum;
 }
 
@@ -209,15 +212,16 @@ static int conv_by_images(const mgi_convgeo *g, mango_idx N)
     if (g->TH * g->TW == 1)
         return 1;
     const mango_idx all = g->TH * g->kh * g->TW * g->kw;
-    const mango_idx valid = conv_valid(g->TH, g->sh, g->py, g->kh, g->H) *
-                            conv_valid(g->TW, g->sw, g->px, g->kw, g->W);
+    const mango_idx valid = conv_valid(g->TH, g->sh, g->py, g->kh, g->dy, g->H) *
+                            conv_valid(g->TW, g->sw, g->px, g->kw, g->dx, g->W);
     return N >= 8 && size <= 32768 && 8 * (all - valid) > all;
 }
 
 static int conv_inside(const mgi_convgeo *g)
 {
-    return g->py <= 0 && g->px <= 0 && (g->TH - 1) * g->sh - g->py + g->kh <= g->H &&
-           (g->TW - 1) * g->sw - g->px + g->kw <= g->W;
+    return g->py <= 0 && g->px <= 0 &&
+           (g->TH - 1) * g->sh - g->py + mgi_conv_extent(g->kh, g->dy) <= g->H &&
+           (g->TW - 1) * g->sw - g->px + mgi_conv_extent(g->kw, g->dx) <= g->W;
 }
 
 /* Floats that a padded block of m pixels copies, at most. */
@@ -225,7 +229,8 @@ static mango_idx conv_padded_floats(const conv_job *j, mango_idx m)
 {
     const mgi_convgeo *g = &j->g;
     const mango_idx rows = (m + g->TW - 2) / g->TW + 1, images = (rows + g->TH - 2) / g->TH + 1;
-    return (rows * g->sh + MGI_MIN(images, m) * g->kh) * j->wide * j->pitch;
+    return (rows * g->sh + MGI_MIN(images, m) * mgi_conv_extent(g->kh, g->dy)) * j->wide *
+           j->pitch;
 }
 
 /* Mode, pitch and the largest item; all but the choice of `images` is the same
@@ -235,7 +240,7 @@ static mango_idx conv_mode(conv_job *j)
     const mgi_convgeo *g = &j->g;
     const mango_idx mr = j->k->mr, size = g->H * g->W * g->C;
     const mango_idx most = CONV_MU / mr * mr;
-    j->wide = (g->TW - 1) * g->sw + g->kw;
+    j->wide = (g->TW - 1) * g->sw + mgi_conv_extent(g->kw, g->dx);
     j->mode = conv_by_images(g, j->N) ? CONV_IMAGES : CONV_DIRECT;
     j->mu = most;
     if (j->mode == CONV_IMAGES) {
@@ -274,6 +279,8 @@ MGI_FN mango_idx mgi_conv_work(const mgi_conv *c, mango_idx N)
 {
     conv_job j = {.k = mgi_kernels_get(), .N = N};
     mango_idx most = 0;
+    if (c->groups > 1)
+        return mgi_group_work(c, N);
     if (c->winograd)
         return mgi_winograd_work(c, N);
     for (int f = 0; f < mgi_convgeo_phases(c); f++)
@@ -316,6 +323,10 @@ MGI_FN void mgi_conv_forward(const mgi_conv *c, mango_idx N, const float *x,
 {
     conv_job j = {.k = mgi_kernels_get(), .N = N, .x = x, .packed = packed, .e = e, .y = y};
     j.half = c->half ? (const uint16_t *)packed : NULL;
+    if (c->groups > 1) {
+        mgi_group_forward(c, N, x, packed, e, y, work);
+        return;
+    }
     if (c->winograd) {
         mgi_winograd_forward(c, N, x, packed, e, y, work);
         return;

@@ -28,8 +28,8 @@ typedef struct few_job {
 /* The flipped convolution is an ordinary one only with stride 1. */
 static int few_fits(const mgi_conv *c)
 {
-    return !c->transposed && c->sh == 1 && c->sw == 1 && c->O >= 16 && c->C >= 16 &&
-           c->O * c->OH * c->OW <= FEW_LARGEST;
+    return mgi_conv_is_plain(c) && !c->transposed && c->sh == 1 && c->sw == 1 &&
+           c->O >= 16 && c->C >= 16 && c->O * c->OH * c->OW <= FEW_LARGEST;
 }
 
 static mango_idx few_up(mango_idx n)

@@ -4,11 +4,13 @@
 
 MGI_FN int mgi_conv_shape(mgi_conv *c)
 {
+    const mango_idx eh = mgi_conv_extent(c->kh, MGI_MAX(c->dh, 1));
+    const mango_idx ew = mgi_conv_extent(c->kw, MGI_MAX(c->dw, 1));
     if (c->transposed) {
-        c->OH = (c->H - 1) * c->sh - 2 * c->ph + c->kh;
-        c->OW = (c->W - 1) * c->sw - 2 * c->pw + c->kw;
+        c->OH = (c->H - 1) * c->sh - 2 * c->ph + eh + c->oph;
+        c->OW = (c->W - 1) * c->sw - 2 * c->pw + ew + c->opw;
     } else {
-        const mango_idx h = c->H + 2 * c->ph - c->kh, w = c->W + 2 * c->pw - c->kw;
+        const mango_idx h = c->H + 2 * c->ph - eh, w = c->W + 2 * c->pw - ew;
         c->OH = h < 0 ? 0 : h / c->sh + 1;
         c->OW = w < 0 ? 0 : w / c->sw + 1;
     }
@@ -34,26 +36,62 @@ MGI_FN int mgi_convgeo_phases(const mgi_conv *c)
     return c->transposed ? c->sh * c->sw : 1;
 }
 
-/* One axis of a transposed convolution: phase f of stride s. */
-static void convgeo_axis(mango_idx f, mango_idx k, mango_idx s, mango_idx p, mango_idx out,
-                         mango_idx *nk, mango_idx *last, mango_idx *o0, mango_idx *pad,
-                         mango_idx *count)
+static mango_idx convgeo_gcd(mango_idx a, mango_idx b)
 {
-    *nk = f < k ? (k - 1 - f) / s + 1 : 0;
-    *last = f + (*nk - 1) * s;
-    *o0 = ((f - p) % s + s) % s;
-    *pad = (*last - *o0 - p) / s; /* exact */
-    *count = *o0 < out ? (out - 1 - *o0) / s + 1 : 0;
+    return b == 0 ? a : convgeo_gcd(b, a % b);
+}
+
+/* One axis of a transposed convolution. */
+typedef struct convgeo_axis {
+    mango_idx s, k, p, d, out;           /* stride, kernel, padding, dilation, outputs     */
+    mango_idx nk, last, step, o0, pad, count; /* rows of the phase: last, last - step, ... */
+} convgeo_axis;
+
+/* Phase f of it. */
+static void convgeo_on_axis(convgeo_axis *a, mango_idx f)
+{
+    const mango_idx gcd = convgeo_gcd(a->d, a->s);
+    mango_idx first = 0;
+    a->step = a->s / gcd;
+    while (first < a->step && a->d * first % a->s != f)
+        first++;
+    a->nk = first < a->step && first < a->k ? (a->k - 1 - first) / a->step + 1 : 0;
+    a->last = first + (a->nk - 1) * a->step;
+    a->o0 = ((f - a->p) % a->s + a->s) % a->s;
+    a->pad = a->nk ? (a->d * a->last - a->o0 - a->p) / a->s : 0; /* exact */
+    a->count = a->o0 < a->out ? (a->out - 1 - a->o0) / a->s + 1 : 0;
+    a->d /= gcd;
+}
+
+/* Both axes of phase `phase` into g, whose dilation is that of the convolution. */
+static void convgeo_transposed(const mgi_conv *c, int phase, mgi_convgeo *g)
+{
+    convgeo_axis y = {.s = c->sh, .k = c->kh, .p = c->ph, .d = g->dy, .out = c->OH};
+    convgeo_axis x = {.s = c->sw, .k = c->kw, .p = c->pw, .d = g->dx, .out = c->OW};
+    convgeo_on_axis(&y, phase / c->sw);
+    convgeo_on_axis(&x, phase % c->sw);
+    g->sh = g->sw = 1;
+    g->osy = c->sh;
+    g->osx = c->sw;
+    g->kh = y.nk, g->kw = x.nk;
+    g->ky0 = y.last, g->kx0 = x.last;
+    g->kys = -y.step, g->kxs = -x.step;
+    g->oy0 = y.o0, g->ox0 = x.o0;
+    g->py = y.pad, g->px = x.pad;
+    g->TH = y.count, g->TW = x.count;
+    g->dy = y.d, g->dx = x.d;
 }
 
 /* Leave out the kernel rows (columns) that meet the map at no position. */
-static void convgeo_trim(mango_idx T, mango_idx s, mango_idx size, mango_idx *k, mango_idx *p,
-                         mango_idx *k0, mango_idx ks)
+static void convgeo_trim(mango_idx T, mango_idx s, mango_idx d, mango_idx size, mango_idx *k,
+                         mango_idx *p, mango_idx *k0, mango_idx ks)
 {
-    const mango_idx lo = MGI_MIN(*k, MGI_MAX(0, *p - (T - 1) * s)); /* of the last position */
-    const mango_idx hi = MGI_MAX(lo, MGI_MIN(*k, size + *p));       /* of the first          */
+    mango_idx lo, hi, none;
+    mgi_conv_clip_by(T - 1, s, *p, *k, d, size, &lo, &none); /* of the last position */
+    mgi_conv_clip_by(0, s, *p, *k, d, size, &none, &hi);     /* of the first         */
+    hi = MGI_MAX(lo, hi);
     *k0 += lo * ks;
-    *p -= lo;
+    *p -= lo * d;
     *k = hi - lo;
 }
 
@@ -62,21 +100,13 @@ MGI_FN void mgi_convgeo_phase(const mgi_conv *c, int phase, mgi_convgeo *g)
     const mgi_convgeo plain = {.C = c->C, .H = c->H, .W = c->W, .O = c->O, .OH = c->OH,
                                .OW = c->OW, .kh = c->kh, .kw = c->kw, .sh = c->sh, .sw = c->sw,
                                .py = c->ph, .px = c->pw, .TH = c->OH, .TW = c->OW, .osy = 1,
-                               .osx = 1, .kys = 1, .kxs = 1};
+                               .osx = 1, .kys = 1, .kxs = 1, .dy = MGI_MAX(c->dh, 1),
+                               .dx = MGI_MAX(c->dw, 1)};
     *g = plain;
-    if (c->transposed) {
-        g->sh = g->sw = 1;
-        g->osy = c->sh;
-        g->osx = c->sw;
-        g->kys = -c->sh;
-        g->kxs = -c->sw;
-        convgeo_axis(phase / c->sw, c->kh, c->sh, c->ph, c->OH, &g->kh, &g->ky0, &g->oy0,
-                     &g->py, &g->TH);
-        convgeo_axis(phase % c->sw, c->kw, c->sw, c->pw, c->OW, &g->kw, &g->kx0, &g->ox0,
-                     &g->px, &g->TW);
-    }
-    convgeo_trim(g->TH, g->sh, g->H, &g->kh, &g->py, &g->ky0, g->kys);
-    convgeo_trim(g->TW, g->sw, g->W, &g->kw, &g->px, &g->kx0, g->kxs);
+    if (c->transposed)
+        convgeo_transposed(c, phase, g);
+    convgeo_trim(g->TH, g->sh, g->dy, g->H, &g->kh, &g->py, &g->ky0, g->kys);
+    convgeo_trim(g->TW, g->sw, g->dx, g->W, &g->kw, &g->px, &g->kx0, g->kxs);
     if (g->kh * g->kw == 0)
         g->kh = g->kw = 0;
 }

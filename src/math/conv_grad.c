@@ -12,6 +12,7 @@
  *
  * With c->winograd the dense forms of both are those of winograd_grad.c.
  * SPDX-License-Identifier: MIT */
+#include "conv_group.h"
 #include "spikes_grad.h"
 #include "winograd.h"
 
@@ -29,6 +30,7 @@ typedef struct grad_job {
     const mgi_kernels *k;
     mango_idx N, Hb, Wb, Cb, Hs, Ws, Cs; /* big map under the window; small map */
     mango_idx kh, kw, sh, sw, ph, pw;    /* kh, kw, ph, pw without dead positions */
+    mango_idx dh, dw;
     mango_idx ky0, kx0, area, width;     /* where they lie in the whole kernel    */
     const float *big, *small;
     float *R;          /* (kh,kw,Cb,Cs), or (kh,kw,Cs,Cb) when swapped */
@@ -53,7 +55,9 @@ MGI_FN mango_idx mgi_conv_backward_work(const mgi_conv *c, mango_idx N)
 {
     const mgi_conv f = mgi_conv_flip(c);
     const mango_idx data = mgi_round_up(mgi_conv_packed(&f), 16) + mgi_conv_work(&f, N);
-    const mango_idx weights = mgi_round_up(c->O * c->C * c->kh * c->kw, 16) + grad_bits(c, N);
+    const mango_idx weights = c->groups > 1 ? mgi_group_backward_work(c, N)
+                                            : mgi_round_up(mgi_conv_weights(c), 16) +
+                                                  grad_bits(c, N);
     const mango_idx most = MGI_MAX(MGI_MAX(data, weights), mgi_few_work(c));
     return c->winograd ? MGI_MAX(most, mgi_winograd_backward_work(c, N)) : most;
 }
@@ -95,6 +99,8 @@ static void grad_fill(const grad_job *j, mango_idx ky, mango_idx kx, mango_idx r
                       grad_runs *g)
 {
     mango_idx x0, x1, y0, y1;
+    kx *= j->dw;
+    ky *= j->dh;
     grad_clip(kx, j->sw, j->pw, j->Wb, j->Ws, &x0, &x1);
     grad_clip(ky, j->sh, j->ph, j->Hb, j->Hs, &y0, &y1);
     g->n = 0;
@@ -243,15 +249,22 @@ MGI_FN void mgi_conv_backward_weights(const mgi_conv *c, mango_idx N, const floa
     j.kw = g.kw;
     j.ph = g.py;
     j.pw = g.px;
+    j.dh = g.dy;
+    j.dw = g.dx;
     j.ky0 = g.ky0;
     j.kx0 = g.kx0;
     if (db)
         grad_bias(N * c->OH * c->OW, c->O, dy, db);
     if (N <= 0 || g.kh == 0)
         return;
-    uint64_t *bits = (uint64_t *)(void *)(work + mgi_round_up(c->O * c->C * c->kh * c->kw, 16));
+    if (c->groups > 1) {
+        mgi_group_backward_weights(c, N, x, dy, dw, work);
+        return;
+    }
+    uint64_t *bits = (uint64_t *)(void *)(work + mgi_round_up(mgi_conv_weights(c), 16));
     const mango_idx pixels = N * c->H * c->W;
-    if (!t && mgi_bits_pack(pixels, c->C, x, bits) && mgi_bits_few(pixels, c->C, c->O, bits))
+    if (!t && mgi_conv_is_plain(c) && mgi_bits_pack(pixels, c->C, x, bits) &&
+        mgi_bits_few(pixels, c->C, c->O, bits))
         mgi_bits_conv_weights(&g, N, bits, dy, work);
     else if (c->winograd) {
         mgi_winograd_backward_weights(c, N, x, dy, dw, work);

@@ -1,7 +1,7 @@
 /* conv_pack.c - the weights of a convolution packed for the kernel table: per stride
  * phase, panels of nr outputs, rows k = (ky,kx,c).
  * SPDX-License-Identifier: MIT */
-#include "conv_geometry.h"
+#include "conv_group.h"
 #include "spikes.h"
 #include "winograd.h"
 #include "../base/real.h"
@@ -11,6 +11,8 @@
 
 MGI_FN mango_idx mgi_conv_packed(const mgi_conv *c)
 {
+    if (c->groups > 1)
+        return mgi_group_packed(c);
     if (c->winograd)
         return mgi_winograd_packed(c);
     if (c->int8)
@@ -67,6 +69,10 @@ MGI_FN void mgi_conv_pack(const mgi_conv *c, const float *w, float *packed)
     const mango_idx area = (mango_idx)c->kh * c->kw;
     const mango_idx so = c->transposed ? area : c->C * area;
     const mango_idx sc = c->transposed ? c->O * area : area;
+    if (c->groups > 1) {
+        mgi_group_pack(c, w, packed);
+        return;
+    }
     if (c->winograd) {
         mgi_winograd_pack(c, w, packed);
         return;
@@ -91,7 +97,7 @@ MGI_FN void mgi_conv_pack_part(const mgi_conv *c, mango_idx p, mango_idx c0, man
 {
     const mango_idx area = (mango_idx)c->kh * c->kw;
     mgi_convgeo g;
-    assert(!c->transposed && !c->int8);
+    assert(!c->transposed && !c->int8 && c->groups <= 1);
     if (c->winograd) {
         mgi_winograd_pack_part(c, p, c0, n, w, packed);
         return;
@@ -105,21 +111,26 @@ static float conv_ref_one(const mgi_conv *c, const float *x, const float *w, man
                           mango_idx oy, mango_idx ox)
 {
     const int t = c->transposed;
+    const mango_idx dh = MGI_MAX(c->dh, 1), dw = MGI_MAX(c->dw, 1);
+    const mango_idx n = mgi_conv_inputs(c), Og = c->O / mgi_conv_groups(c), c0 = o / Og * n;
     float s = 0.0f;
     for (mango_idx a = 0; a < c->kh; a++)
         for (mango_idx b = 0; b < c->kw; b++) {
             const mango_idx ky = t ? c->kh - 1 - a : a, kx = t ? c->kw - 1 - b : b;
-            const mango_idx sy = oy + c->ph - ky, sx = ox + c->pw - kx; /* transposed */
+            const mango_idx sy = oy + c->ph - ky * dh, sx = ox + c->pw - kx * dw; /* if t */
             if (t && (sy % c->sh || sx % c->sw))
                 continue;
-            const mango_idx iy = t ? sy / c->sh : oy * c->sh - c->ph + ky;
-            const mango_idx ix = t ? sx / c->sw : ox * c->sw - c->pw + kx;
+            const mango_idx iy = t ? sy / c->sh : oy * c->sh - c->ph + ky * dh;
+            const mango_idx ix = t ? sx / c->sw : ox * c->sw - c->pw + kx * dw;
+            if (sy < 0 && t)
+                continue;
             if (iy < 0 || iy >= c->H || ix < 0 || ix >= c->W)
                 continue;
-            for (mango_idx i = 0; i < c->C; i++)
-                s = mgi_fmaf(
-                    x[(iy * c->W + ix) * c->C + i],
-                    w[((t ? i * c->O + o : o * c->C + i) * c->kh + ky) * c->kw + kx], s);
+            for (mango_idx i = 0; i < n; i++) {
+                const mango_idx row = t ? (c0 + i) * Og + o % Og : o * n + i;
+                s = mgi_fmaf(x[(iy * c->W + ix) * c->C + c0 + i],
+                             w[(row * c->kh + ky) * c->kw + kx], s);
+            }
         }
     return s;
 }

@@ -40,7 +40,8 @@ typedef struct thin_job {
 
 static int thin_phase_fits(const mgi_convgeo *g)
 {
-    return g->TW >= THIN_WIDE && g->TH > 0 && g->sw == 1 && g->kh * g->kw >= THIN_TAPS;
+    return g->TW >= THIN_WIDE && g->TH > 0 && g->sw == 1 && g->dy == 1 && g->dx == 1 &&
+           g->kh * g->kw >= THIN_TAPS;
 }
 
 /* The phases, and the rows and pixels that they see together. Pitch: an odd

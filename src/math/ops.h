@@ -3,7 +3,8 @@
  * Feature maps are channels last: x is (N,H,W,C), so a pixel's channels are
  * consecutive. Convolution weights come in the source frameworks' order
  * (O,C,kh,kw), transposed ones in (C,O,kh,kw); they are packed once, at plan
- * time. The inner product runs over k = (ky,kx,c) in ascending order, always.
+ * time. The inner product runs over k = (ky,kx,c) in ascending order, always, c over
+ * the channels of the output's group.
  * Backward functions ADD into parameter gradients (dw, db) and OVERWRITE dx.
  * All are deterministic for any thread count. Sizes are trusted: the callers
  * (graph shape inference) have checked them.
@@ -48,9 +49,31 @@ typedef struct mgi_conv {
     int winograd;         /* m of F(m x m, 3 x 3), see winograd.h; 0: the plain form */
     int int8; /* 1: packed weights in 8 bits, see spikes.h; for mgi_bits_conv alone */
     int half; /* 1: packed weights in half precision; not for transposed or winograd */
+    int groups; /* parts of the channels that do not meet; 0 as 1. Weights are
+                   (O,C/groups,kh,kw), transposed (C,O/groups,kh,kw)            */
+    int dh, dw; /* dilation: steps between the rows, columns of the kernel; 0 as 1 */
+    int oph, opw; /* transposed: rows, columns added at the end of the output     */
 } mgi_conv;
 /* Fill OH, OW from the rest; false when the output would be empty. */
 MGI_FN int mgi_conv_shape(mgi_conv *c);
+/* One group and no dilation: winograd, half, int8, and the forms for spikes are for such. */
+static inline int mgi_conv_is_plain(const mgi_conv *c)
+{
+    return c->groups <= 1 && c->dh <= 1 && c->dw <= 1;
+}
+static inline mango_idx mgi_conv_groups(const mgi_conv *c)
+{
+    return MGI_MAX(c->groups, 1);
+}
+/* Inputs that one output sees, kernel positions apart; values of the weights. */
+static inline mango_idx mgi_conv_inputs(const mgi_conv *c)
+{
+    return c->C / mgi_conv_groups(c);
+}
+static inline mango_idx mgi_conv_weights(const mgi_conv *c)
+{
+    return c->O * mgi_conv_inputs(c) * c->kh * c->kw;
+}
 /* What happens to a tile of outputs while it is still in cache:
  * y = act(acc + bias[o] + residual). relu after the add. NULL: none. */
 typedef struct mgi_epilogue {
@@ -91,22 +114,60 @@ MGI_FN void mgi_conv_forward_ref(const mgi_conv *c, mango_idx N, const float *x,
 typedef struct mgi_pool {
     mango_idx C, H, W, OH, OW;
     int kh, kw, sh, sw, ph, pw;
+    int dh, dw;  /* dilation: steps between the values of a window; 0 as 1         */
+    int ceil;    /* 1: a last window may reach beyond the padding, but not start there */
+    int inside;  /* 1: a mean divides by the values inside the map, not by those of the
+                    padding as well                                                */
 } mgi_pool;
-/* Floor mode; padding counts as -inf for the maximum, as 0 for the mean. */
+/* OH, OW from the rest; false when there is no window, or one without a value. Padding
+ * counts as -inf for the maximum, as 0 for sum and mean; what lies beyond it for nothing. */
 MGI_FN int mgi_pool_shape(mgi_pool *p);
+/* One axis of a window: the places lo, lo + step, ... < hi of the map; `count` of them,
+ * those in the padding counted. adaptive: bin i covers floor(i*H/OH) .. ceil((i+1)*H/OH)-1. */
+typedef struct mgi_pool_span {
+    mango_idx lo, hi, step, count;
+} mgi_pool_span;
+MGI_FN mgi_pool_span mgi_pool_rows(const mgi_pool *p, int adaptive, mango_idx oy);
+MGI_FN mgi_pool_span mgi_pool_columns(const mgi_pool *p, int adaptive, mango_idx ox);
+MGI_FN float mgi_pool_divisor(const mgi_pool *p, int adaptive, mango_idx oy, mango_idx ox);
 MGI_FN void mgi_maxpool(const mgi_pool *p, mango_idx N, const float *x, float *y);
 /* First of equal maxima wins, in (ky,kx) order, as PyTorch's CPU kernel has it. */
 MGI_FN void mgi_maxpool_backward(const mgi_pool *p, mango_idx N, const float *x,
                                  const float *dy, float *dx);
 MGI_FN void mgi_avgpool(const mgi_pool *p, mango_idx N, const float *x, float *y);
 MGI_FN void mgi_avgpool_backward(const mgi_pool *p, mango_idx N, const float *dy, float *dx);
-/* Adaptive average to (OH,OW): bin i covers floor(i*H/OH) .. ceil((i+1)*H/OH)-1.
- * Global average is (1,1). */
+MGI_FN void mgi_sumpool(const mgi_pool *p, mango_idx N, const float *x, float *y);
+MGI_FN void mgi_sumpool_backward(const mgi_pool *p, mango_idx N, const float *dy, float *dx);
+/* Adaptive to (OH,OW); global is (1,1). */
+MGI_FN void mgi_adaptivemax(const mgi_pool *p, mango_idx N, const float *x, float *y);
+MGI_FN void mgi_adaptivemax_backward(const mgi_pool *p, mango_idx N, const float *x,
+                                     const float *dy, float *dx);
 MGI_FN void mgi_adaptiveavg(const mgi_pool *p, mango_idx N, const float *x, float *y);
 MGI_FN void mgi_adaptiveavg_backward(const mgi_pool *p, mango_idx N, const float *dy,
                                      float *dx);
 
 /* ---- resample.c --------------------------------------------------------- */
+/* Any size to any size, each axis by itself: output o lies at the place
+ *     x = s (o + 1/2) - 1/2,   s = 1/factor, or H/OH without a factor;
+ *     align: x = o (H-1)/(OH-1), the corners fall together
+ * and is the value at floor(s o) (nearest), a mean of 2 values (bilinear, x no less than
+ * 0) or of 4 (bicubic, Keys' kernel with a = -3/4); places beyond the border are those on it.
+ * As PyTorch has it, in float. */
+enum { MGI_NEAREST, MGI_BILINEAR, MGI_BICUBIC };
+typedef struct mgi_resample {
+    int mode, align;
+    mango_idx OH, OW;
+    double fh, fw; /* factors, 0: OH and OW say it */
+    mango_idx H, W, C;
+} mgi_resample;
+/* Is it the x2 upsampling below? */
+MGI_FN int mgi_resample_doubles(const mgi_resample *r);
+MGI_FN mango_idx mgi_resample_work(const mgi_resample *r); /* floats */
+MGI_FN void mgi_resample_forward(const mgi_resample *r, mango_idx N, const float *x, float *y,
+                                 float *work);
+MGI_FN void mgi_resample_backward(const mgi_resample *r, mango_idx N, const float *dy,
+                                  float *dx, float *work);
+
 /* x2 upsampling; bilinear with align_corners = false. (N,H,W,C) -> (N,2H,2W,C) */
 MGI_FN void mgi_nearest2x(mango_idx N, mango_idx H, mango_idx W, mango_idx C,
                           const float *x, float *y);
@@ -164,6 +225,15 @@ MGI_FN void mgi_concat(mango_idx N, mango_idx HW, int n, const mango_idx *C,
 MGI_FN void mgi_vq_weights(mango_idx K, mango_idx C, const float *e, float *w, float *b);
 MGI_FN mango_idx mgi_vq_least(mango_idx K, const float *score);
 MGI_FN void mgi_vq_rows(mango_idx R, mango_idx C, const float *codes, const float *e, float *y);
+
+/* ---- embed.c ------------------------------------------------------------ */
+/* y (R,D) = rows of e (K,D) by codes (R), whole numbers 0 .. K-1; NaN for any other. Backward:
+ * de += dy, rows ascending; other codes are passed over. */
+MGI_FN void mgi_embed(mango_idx R, mango_idx K, mango_idx D, const float *codes, const float *e,
+                      float *y);
+MGI_FN void mgi_embed_backward(mango_idx R, mango_idx K, mango_idx D, const float *codes,
+                               const float *dy, float *de);
+MGI_FN int mgi_embed_is_code(float v, mango_idx K);
 
 /* ---- pointwise.c -------------------------------------------------------- */
 MGI_FN void mgi_relu(mango_idx n, const float *x, float *y); /* y may be x */

@@ -11,53 +11,105 @@
 
 #define POOL_LANES 256 /* channels whose maxima and places are kept at hand */
 
+/* ---- windows ---------------------------------------------------------------- */
+
+/* Places of the last value of a window behind its first. */
+static mango_idx pool_reach(mango_idx k, mango_idx d)
+{
+    return (k - 1) * MGI_MAX(d, 1);
+}
+
+/* Windows along one axis; 0: none. */
+static mango_idx pool_windows(mango_idx size, mango_idx k, mango_idx s, mango_idx p,
+                              mango_idx d, int ceil)
+{
+    const mango_idx rest = size + 2 * p - pool_reach(k, d) - 1;
+    if (rest < 0)
+        return 0;
+    mango_idx n = rest / s + 1;
+    if (ceil && rest % s && n * s < size + p) /* it starts inside the map or before it */
+        n++;
+    return n;
+}
+
+/* One axis of output t, of windows that do not adapt. */
+static mgi_pool_span pool_span(mango_idx t, mango_idx size, mango_idx k, mango_idx s,
+                               mango_idx p, mango_idx d)
+{
+    const mango_idx step = MGI_MAX(d, 1), first = t * s - p;
+    const mango_idx end = first + pool_reach(k, d) + 1, padded = MGI_MIN(end, size + p);
+    const mango_idx skip = first < 0 ? mgi_ceil_div(-first, step) * step : 0;
+    const mgi_pool_span w = {first + skip, MGI_MIN(end, size), step,
+                             mgi_ceil_div(padded - first, step)};
+    return w;
+}
+
+static mgi_pool_span pool_bin(mango_idx t, mango_idx size, mango_idx out)
+{
+    const mango_idx lo = t * size / out, hi = mgi_ceil_div((t + 1) * size, out);
+    const mgi_pool_span w = {lo, hi, 1, hi - lo};
+    return w;
+}
+
+MGI_FN mgi_pool_span mgi_pool_rows(const mgi_pool *p, int adaptive, mango_idx oy)
+{
+    return adaptive ? pool_bin(oy, p->H, p->OH)
+                    : pool_span(oy, p->H, p->kh, p->sh, p->ph, p->dh);
+}
+
+MGI_FN mgi_pool_span mgi_pool_columns(const mgi_pool *p, int adaptive, mango_idx ox)
+{
+    return adaptive ? pool_bin(ox, p->W, p->OW)
+                    : pool_span(ox, p->W, p->kw, p->sw, p->pw, p->dw);
+}
+
 MGI_FN int mgi_pool_shape(mgi_pool *p)
 {
     if (p->kh < 1 || p->kw < 1 || p->sh < 1 || p->sw < 1 || p->ph < 0 || p->pw < 0)
         return 0;
-    if (2 * p->ph > p->kh || 2 * p->pw > p->kw) /* a window could miss the map */
-        return 0;
-    const mango_idx h = p->H + 2 * p->ph - p->kh, w = p->W + 2 * p->pw - p->kw;
-    if (p->H < 1 || p->W < 1 || h < 0 || w < 0)
-        return 0;
-    p->OH = h / p->sh + 1;
-    p->OW = w / p->sw + 1;
-    return 1;
+    if (2 * p->ph > pool_reach(p->kh, p->dh) + 1 || 2 * p->pw > pool_reach(p->kw, p->dw) + 1)
+        return 0; /* a window could miss the map */
+    p->OH = p->H < 1 ? 0 : pool_windows(p->H, p->kh, p->sh, p->ph, p->dh, p->ceil);
+    p->OW = p->W < 1 ? 0 : pool_windows(p->W, p->kw, p->sw, p->pw, p->dw, p->ceil);
+    for (mango_idx t = 0; t < p->OH; t++) { /* with a dilation it could as well */
+        const mgi_pool_span w = mgi_pool_rows(p, 0, t);
+        if (w.lo >= w.hi)
+            return 0;
+    }
+    for (mango_idx t = 0; t < p->OW; t++) {
+        const mgi_pool_span w = mgi_pool_columns(p, 0, t);
+        if (w.lo >= w.hi)
+            return 0;
+    }
+    return p->OH > 0 && p->OW > 0;
 }
 
-/* The window of output (oy,ox), cut to the map: rows y0..y1-1, columns x0..x1-1. */
+/* The window of output (oy,ox). */
 typedef struct pool_window {
-    mango_idx y0, y1, x0, x1;
+    mgi_pool_span y, x;
 } pool_window;
 
-static pool_window pool_fixed(const mgi_pool *p, mango_idx oy, mango_idx ox)
+static pool_window pool_at(const mgi_pool *p, int adaptive, mango_idx oy, mango_idx ox)
 {
-    const mango_idx y = oy * p->sh - p->ph, x = ox * p->sw - p->pw;
-    pool_window w = {MGI_MAX(y, 0), MGI_MIN(y + p->kh, p->H), MGI_MAX(x, 0),
-                     MGI_MIN(x + p->kw, p->W)};
+    const pool_window w = {mgi_pool_rows(p, adaptive, oy), mgi_pool_columns(p, adaptive, ox)};
     return w;
 }
 
-static pool_window pool_adaptive(const mgi_pool *p, mango_idx oy, mango_idx ox)
-{
-    pool_window w = {oy * p->H / p->OH, mgi_ceil_div((oy + 1) * p->H, p->OH),
-                     ox * p->W / p->OW, mgi_ceil_div((ox + 1) * p->W, p->OW)};
-    return w;
-}
+/* ---- maxima ------------------------------------------------------------------ */
 
-MGI_FN void mgi_maxpool(const mgi_pool *p, mango_idx N, const float *x, float *y)
+static void pool_maximum(const mgi_pool *p, int adaptive, mango_idx N, const float *x, float *y)
 {
     const mgi_kernels *kern = mgi_kernels_get();
     const mango_idx C = p->C, rows = N * p->OH;
-    MGI_OMP(parallel for schedule(static) if (rows * p->OW * C >= MGI_GRAIN))
+    MGI_OMP(parallel for schedule(static) if (N * p->H * p->W * C >= MGI_GRAIN))
     for (mango_idx r = 0; r < rows; r++) {
         const float *in = x + r / p->OH * p->H * p->W * C;
         for (mango_idx ox = 0; ox < p->OW; ox++) {
-            const pool_window w = pool_fixed(p, r % p->OH, ox);
+            const pool_window w = pool_at(p, adaptive, r % p->OH, ox);
             float *out = y + (r * p->OW + ox) * C;
-            memcpy(out, in + (w.y0 * p->W + w.x0) * C, (size_t)C * sizeof *out);
-            for (mango_idx iy = w.y0; iy < w.y1; iy++)
-                for (mango_idx ix = w.x0; ix < w.x1; ix++)
+            memcpy(out, in + (w.y.lo * p->W + w.x.lo) * C, (size_t)C * sizeof *out);
+            for (mango_idx iy = w.y.lo; iy < w.y.hi; iy += w.y.step)
+                for (mango_idx ix = w.x.lo; ix < w.x.hi; ix += w.x.step)
                     kern->maximum(C, in + (iy * p->W + ix) * C, out);
         }
     }
@@ -74,17 +126,17 @@ static void pool_route(const mgi_loops *loops, const mgi_pool *p, pool_window w,
         best[j] = -FLT_MAX;
         place[j] = 0;
     }
-    for (mango_idx iy = w.y0; iy < w.y1; iy++)
-        for (mango_idx ix = w.x0; ix < w.x1; ix++)
+    for (mango_idx iy = w.y.lo; iy < w.y.hi; iy += w.y.step)
+        for (mango_idx ix = w.x.lo; ix < w.x.hi; ix += w.x.step)
             loops->pool_best(m, q++, in + (iy * p->W + ix) * p->C + c, best, place);
     q = 0;
-    for (mango_idx iy = w.y0; iy < w.y1; iy++)
-        for (mango_idx ix = w.x0; ix < w.x1; ix++)
+    for (mango_idx iy = w.y.lo; iy < w.y.hi; iy += w.y.step)
+        for (mango_idx ix = w.x.lo; ix < w.x.hi; ix += w.x.step)
             loops->pool_give(m, q++, place, dy, dx + (iy * p->W + ix) * p->C + c);
 }
 
-MGI_FN void mgi_maxpool_backward(const mgi_pool *p, mango_idx N, const float *x,
-                                 const float *dy, float *dx)
+static void pool_maximum_backward(const mgi_pool *p, int adaptive, mango_idx N, const float *x,
+                                  const float *dy, float *dx)
 {
     const mgi_loops *loops = mgi_loops_get();
     const mango_idx C = p->C, size = p->H * p->W * C;
@@ -92,7 +144,7 @@ MGI_FN void mgi_maxpool_backward(const mgi_pool *p, mango_idx N, const float *x,
     for (mango_idx n = 0; n < N; n++) {
         memset(dx + n * size, 0, (size_t)size * sizeof *dx);
         for (mango_idx o = 0; o < p->OH * p->OW; o++) {
-            const pool_window w = pool_fixed(p, o / p->OW, o % p->OW);
+            const pool_window w = pool_at(p, adaptive, o / p->OW, o % p->OW);
             for (mango_idx c = 0; c < C; c += POOL_LANES)
                 pool_route(loops, p, w, c, MGI_MIN(POOL_LANES, C - c), x + n * size,
                            dy + (n * p->OH * p->OW + o) * C + c, dx + n * size);
@@ -100,53 +152,82 @@ MGI_FN void mgi_maxpool_backward(const mgi_pool *p, mango_idx N, const float *x,
     }
 }
 
-/* ---- averages: one loop for both kinds of window --------------------------- */
-
-/* Elements an average is divided by: padding counts in the fixed kind. */
-static float pool_count(const mgi_pool *p, int adaptive, pool_window w)
+MGI_FN void mgi_maxpool(const mgi_pool *p, mango_idx N, const float *x, float *y)
 {
-    return adaptive ? (float)((w.y1 - w.y0) * (w.x1 - w.x0)) : (float)(p->kh * p->kw);
+    pool_maximum(p, 0, N, x, y);
 }
 
-static void pool_average(const mgi_pool *p, int adaptive, mango_idx N, const float *x,
-                         float *y)
+MGI_FN void mgi_maxpool_backward(const mgi_pool *p, mango_idx N, const float *x,
+                                 const float *dy, float *dx)
+{
+    pool_maximum_backward(p, 0, N, x, dy, dx);
+}
+
+MGI_FN void mgi_adaptivemax(const mgi_pool *p, mango_idx N, const float *x, float *y)
+{
+    pool_maximum(p, 1, N, x, y);
+}
+
+MGI_FN void mgi_adaptivemax_backward(const mgi_pool *p, mango_idx N, const float *x,
+                                     const float *dy, float *dx)
+{
+    pool_maximum_backward(p, 1, N, x, dy, dx);
+}
+
+/* ---- means and sums: one loop for all kinds of window --------------------------- */
+
+enum { POOL_MEAN, POOL_ADAPTIVE, POOL_SUM };
+
+MGI_FN float mgi_pool_divisor(const mgi_pool *p, int adaptive, mango_idx oy, mango_idx ox)
+{
+    const pool_window w = pool_at(p, adaptive, oy, ox);
+    const mango_idx y = (w.y.hi - w.y.lo + w.y.step - 1) / w.y.step;
+    const mango_idx x = (w.x.hi - w.x.lo + w.x.step - 1) / w.x.step;
+    return (float)(p->inside ? y * x : w.y.count * w.x.count);
+}
+
+static void pool_average(const mgi_pool *p, int kind, mango_idx N, const float *x, float *y)
 {
     const mgi_kernels *kern = mgi_kernels_get();
     const mango_idx C = p->C, rows = N * p->OH;
+    const int adaptive = kind == POOL_ADAPTIVE;
     MGI_OMP(parallel for schedule(static) if (N * p->H * p->W * C >= MGI_GRAIN))
     for (mango_idx r = 0; r < rows; r++) {
         const float *in = x + r / p->OH * p->H * p->W * C;
         for (mango_idx ox = 0; ox < p->OW; ox++) {
-            const pool_window w =
-                adaptive ? pool_adaptive(p, r % p->OH, ox) : pool_fixed(p, r % p->OH, ox);
+            const pool_window w = pool_at(p, adaptive, r % p->OH, ox);
             float *out = y + (r * p->OW + ox) * C;
             memset(out, 0, (size_t)C * sizeof *out);
-            for (mango_idx iy = w.y0; iy < w.y1; iy++)
-                for (mango_idx ix = w.x0; ix < w.x1; ix++)
+            for (mango_idx iy = w.y.lo; iy < w.y.hi; iy += w.y.step)
+                for (mango_idx ix = w.x.lo; ix < w.x.hi; ix += w.x.step)
                     kern->add(C, out, in + (iy * p->W + ix) * C, out);
-            const float count = pool_count(p, adaptive, w);
+            if (kind == POOL_SUM)
+                continue;
+            const float count = mgi_pool_divisor(p, adaptive, r % p->OH, ox);
             for (mango_idx c = 0; c < C; c++)
                 out[c] = out[c] / count;
         }
     }
 }
 
-static void pool_average_backward(const mgi_pool *p, int adaptive, mango_idx N,
-                                  const float *dy, float *dx)
+static void pool_average_backward(const mgi_pool *p, int kind, mango_idx N, const float *dy,
+                                  float *dx)
 {
     const mgi_kernels *kern = mgi_kernels_get();
     const mango_idx C = p->C, size = p->H * p->W * C;
+    const int adaptive = kind == POOL_ADAPTIVE;
     MGI_OMP(parallel for schedule(static) if (N * size >= MGI_GRAIN))
     for (mango_idx n = 0; n < N; n++) {
         float *to = dx + n * size;
         memset(to, 0, (size_t)size * sizeof *dx);
         for (mango_idx o = 0; o < p->OH * p->OW; o++) {
-            const pool_window w = adaptive ? pool_adaptive(p, o / p->OW, o % p->OW)
-                                           : pool_fixed(p, o / p->OW, o % p->OW);
+            const mango_idx oy = o / p->OW, ox = o % p->OW;
+            const pool_window w = pool_at(p, adaptive, oy, ox);
             const float *g = dy + (n * p->OH * p->OW + o) * C;
-            const float share = 1.0f / pool_count(p, adaptive, w);
-            for (mango_idx iy = w.y0; iy < w.y1; iy++)
-                for (mango_idx ix = w.x0; ix < w.x1; ix++)
+            const float share =
+                kind == POOL_SUM ? 1.0f : 1.0f / mgi_pool_divisor(p, adaptive, oy, ox);
+            for (mango_idx iy = w.y.lo; iy < w.y.hi; iy += w.y.step)
+                for (mango_idx ix = w.x.lo; ix < w.x.hi; ix += w.x.step)
                     kern->axpy(C, share, g, to + (iy * p->W + ix) * C);
         }
     }
@@ -154,24 +235,36 @@ static void pool_average_backward(const mgi_pool *p, int adaptive, mango_idx N,
 
 MGI_FN void mgi_avgpool(const mgi_pool *p, mango_idx N, const float *x, float *y)
 {
-    pool_average(p, 0, N, x, y);
+    pool_average(p, POOL_MEAN, N, x, y);
 }
 
 MGI_FN void mgi_avgpool_backward(const mgi_pool *p, mango_idx N, const float *dy, float *dx)
 {
-    pool_average_backward(p, 0, N, dy, dx);
+    pool_average_backward(p, POOL_MEAN, N, dy, dx);
+}
+
+MGI_FN void mgi_sumpool(const mgi_pool *p, mango_idx N, const float *x, float *y)
+{
+    pool_average(p, POOL_SUM, N, x, y);
+}
+
+MGI_FN void mgi_sumpool_backward(const mgi_pool *p, mango_idx N, const float *dy, float *dx)
+{
+    pool_average_backward(p, POOL_SUM, N, dy, dx);
 }
 
 MGI_FN void mgi_adaptiveavg(const mgi_pool *p, mango_idx N, const float *x, float *y)
 {
-    pool_average(p, 1, N, x, y);
+    pool_average(p, POOL_ADAPTIVE, N, x, y);
 }
 
 MGI_FN void mgi_adaptiveavg_backward(const mgi_pool *p, mango_idx N, const float *dy,
                                      float *dx)
 {
-    pool_average_backward(p, 1, N, dy, dx);
+    pool_average_backward(p, POOL_ADAPTIVE, N, dy, dx);
 }
+
+/* ---- all places --------------------------------------------------------------- */
 
 MGI_FN void mgi_globalsum(mango_idx N, mango_idx HW, mango_idx C, const float *x, float *y)
 {

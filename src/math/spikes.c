@@ -57,14 +57,6 @@ MGI_FN mango_idx mgi_bits_total(mango_idx n, const uint64_t *x)
 }
 
 /* ---- pools ----------------------------------------------------------------- */
-/* Rows or columns of output t: [lo,hi) of the map. */
-static void spk_window(int adaptive, mango_idx t, mango_idx s, mango_idx p, mango_idx k,
-                       mango_idx in, mango_idx out, mango_idx *lo, mango_idx *hi)
-{
-    *lo = adaptive ? t * in / out : MGI_MAX(t * s - p, 0);
-    *hi = adaptive ? mgi_ceil_div((t + 1) * in, out) : MGI_MIN(t * s - p + k, in);
-}
-
 MGI_FN void mgi_bits_maxpool(const mgi_pool *p, mango_idx N, const uint64_t *x, uint64_t *y)
 {
     const mango_idx words = mgi_bits_words(p->C), rows = N * p->OH;
@@ -72,15 +64,14 @@ MGI_FN void mgi_bits_maxpool(const mgi_pool *p, mango_idx N, const uint64_t *x, 
     for (mango_idx r = 0; r < rows; r++) {
         const uint64_t *in = x + r / p->OH * p->H * p->W * words;
         uint64_t *out = y + r * p->OW * words;
-        mango_idx y0, y1, x0, x1;
-        spk_window(0, r % p->OH, p->sh, p->ph, p->kh, p->H, p->OH, &y0, &y1);
+        const mgi_pool_span rows_of = mgi_pool_rows(p, 0, r % p->OH);
         for (mango_idx ox = 0; ox < p->OW; ox++, out += words) {
-            spk_window(0, ox, p->sw, p->pw, p->kw, p->W, p->OW, &x0, &x1);
+            const mgi_pool_span at = mgi_pool_columns(p, 0, ox);
             memset(out, 0, (size_t)words * sizeof *out);
-            for (mango_idx iy = y0; iy < y1; iy++)
-                for (mango_idx i = (iy * p->W + x0) * words; i < (iy * p->W + x1) * words;)
-                    for (mango_idx j = 0; j < words; j++, i++)
-                        out[j] |= in[i];
+            for (mango_idx iy = rows_of.lo; iy < rows_of.hi; iy += rows_of.step)
+                for (mango_idx ix = at.lo; ix < at.hi; ix += at.step)
+                    for (mango_idx j = 0; j < words; j++)
+                        out[j] |= in[(iy * p->W + ix) * words + j];
         }
     }
 }
@@ -94,14 +85,13 @@ static void spk_average(const mgi_pool *p, int adaptive, mango_idx N, const uint
     for (mango_idx r = 0; r < rows; r++) {
         const uint64_t *in = x + r / p->OH * p->H * p->W * words;
         float *out = y + r * p->OW * p->C;
-        mango_idx y0, y1, x0, x1;
-        spk_window(adaptive, r % p->OH, p->sh, p->ph, p->kh, p->H, p->OH, &y0, &y1);
+        const mgi_pool_span rows_of = mgi_pool_rows(p, adaptive, r % p->OH);
         for (mango_idx ox = 0; ox < p->OW; ox++, out += p->C) {
-            spk_window(adaptive, ox, p->sw, p->pw, p->kw, p->W, p->OW, &x0, &x1);
-            const float n = (float)(adaptive ? (y1 - y0) * (x1 - x0) : p->kh * p->kw);
+            const mgi_pool_span at = mgi_pool_columns(p, adaptive, ox);
+            const float n = mgi_pool_divisor(p, adaptive, r % p->OH, ox);
             memset(out, 0, (size_t)p->C * sizeof *out);
-            for (mango_idx iy = y0; iy < y1; iy++)
-                for (mango_idx ix = x0; ix < x1; ix++)
+            for (mango_idx iy = rows_of.lo; iy < rows_of.hi; iy += rows_of.step)
+                for (mango_idx ix = at.lo; ix < at.hi; ix += at.step)
                     mgi_bits_add(1, p->C, in + (iy * p->W + ix) * words, out);
             for (mango_idx c = 0; c < p->C; c++)
                 out[c] = out[c] / n;

@@ -146,8 +146,9 @@ MGI_FN mango_idx mgi_conv_either_work(const mgi_conv *c, mango_idx N)
     const mango_idx fast = spg_packed(c) + mgi_conv_work(c, N);
     const mango_idx dense = MGI_MAX(fast, spg_packed(&plain) + mgi_conv_work(&plain, N));
     return spg_bits(c, N) +
-           (c->transposed ? dense
-                          : MGI_MAX(dense, spg_packed(&plain) + mgi_bits_conv_work(c, N)));
+           (c->transposed || !mgi_conv_is_plain(c)
+                ? dense
+                : MGI_MAX(dense, spg_packed(&plain) + mgi_bits_conv_work(c, N)));
 }
 
 MGI_FN void mgi_conv_either(const mgi_conv *c, mango_idx N, const float *x, const float *w,
@@ -157,7 +158,8 @@ MGI_FN void mgi_conv_either(const mgi_conv *c, mango_idx N, const float *x, cons
     const mgi_bits_epilogue be = {.bias = bias};
     uint64_t *bits = (uint64_t *)(void *)work;
     const mango_idx pixels = N * c->H * c->W;
-    const int spikes = !c->transposed && mgi_bits_pack(pixels, c->C, x, bits);
+    const int spikes =
+        mgi_conv_is_plain(c) && !c->transposed && mgi_bits_pack(pixels, c->C, x, bits);
     mgi_conv f = *c;
     float *packed = work + spg_bits(c, N);
     if (spikes)

@@ -131,6 +131,8 @@ static mango_idx wino_taps(mango_idx out, mango_idx pad, mango_idx size)
  * repay: it wants four, and fewer products; m = 2 a fifth fewer than plain. */
 MGI_FN int mgi_winograd_rule(const mgi_conv *c)
 {
+    if (!mgi_conv_is_plain(c))
+        return 0;
     if (c->transposed)
         return mgi_winograd_up_rule(c);
     if (c->kh != 3 || c->kw != 3 || c->sh != 1 || c->sw != 1 || c->C < 8 ||

@@ -12,7 +12,8 @@
 MGI_FN int mgi_winograd_up_rule(const mgi_conv *c)
 {
     if (!c->transposed || c->kh != 4 || c->kw != 4 || c->sh != 2 || c->sw != 2 || c->ph != 1 ||
-        c->pw != 1 || c->C < 8 || c->O < 8 || c->C * c->O < 192)
+        c->pw != 1 || c->OH != 2 * c->H || c->OW != 2 * c->W || c->C < 8 ||
+        c->O < 8 || c->C * c->O < 192)
         return 0;
     const mango_idx tiles = ((c->H + 3) / 3) * ((c->W + 3) / 3);
     return 5 * 64 * tiles <= 4 * (4 * c->H - 2) * (4 * c->W - 2) ? 3 : 0;

@@ -64,8 +64,11 @@ struct mgi_node {
     mgi_pool pool;             /* pools */
     mango_lif lif;
     double eps, momentum;
-    int bias, bilinear, spectral;
-    mango_idx codes;           /* VQ */
+    int bias, spectral;
+    int count_pad;             /* AVGPOOL: does the padding count? */
+    mgi_resample up;           /* UPSAMPLE */
+    mango_idx codes;           /* VQ, EMBEDDING */
+    mango_idx dim;             /* EMBEDDING */
     double number[2];          /* elementwise kinds, affine, pad: numbers of the formula */
     int mode;                  /* a word: of gelu, prelu, layernorm, pad, transpose, flatten */
     int side[4];               /* pad, crop: left, right, top, bottom */
@@ -136,6 +139,9 @@ MGI_FN int mgi_net_find(const mango_net *n, const char *layer);   /* -1: none */
  * that reads the input. -1: none. */
 MGI_FN int mgi_net_class_softmax(const mango_net *n);
 MGI_FN int mgi_param_find(const mango_net *n, const char *name);
+/* match.c: does a tensor have the parameter's shape? The weights of a convolution may come
+ * without the sizes that are 1: (O,C,k) of a 1-d one, whose kernel is 1xk. */
+MGI_FN int mgi_param_takes(const mgi_param *p, int rank, const mango_idx *shape);
 /* op_parts.c: remembers the first error; always -1. */
 MGI_FN int mgi_net_bad(mango_net *n, mango_status st, const mango_err *e);
 /* PREFIX.SUFFIX of a shape, for the records of operators; its index, or -1 with the

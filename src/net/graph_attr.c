@@ -24,6 +24,23 @@ static int attr_sizes(const char *z, int most, double lo, double hi, int64_t v[3
     return 0;
 }
 
+/* "A" or "AxB": two numbers in lo..hi. */
+static int attr_set_reals(const mgi_attr *r, const char *z, double *v)
+{
+    char part[32];
+    const size_t len = strcspn(z, "x");
+    if (len >= sizeof part)
+        return 0;
+    memcpy(part, z, len);
+    part[len] = 0;
+    if (!mgi_parse_real(part, &v[0]))
+        return 0;
+    v[1] = v[0];
+    if (z[len] && !mgi_parse_real(z + len + 1, &v[1]))
+        return 0;
+    return v[0] >= r->lo && v[0] <= r->hi && v[1] >= r->lo && v[1] <= r->hi;
+}
+
 static int attr_set_sizes(const mgi_attr *r, const char *z, void *at)
 {
     int64_t v[3] = {1, 1, 1};
@@ -96,6 +113,8 @@ static int attr_set(const mgi_attr *r, const char *z, mgi_node *q)
     }
     case MGI_ATTR_NAME:
         return attr_is_name(z) && mgi_copy(at, MGI_NAME, z);
+    case MGI_ATTR_REALS:
+        return attr_set_reals(r, z, at);
     case MGI_ATTR_PRESET:
         return mango_lif_preset(z, at) == MANGO_OK;
     case MGI_ATTR_PER:
@@ -108,7 +127,8 @@ static int attr_set(const mgi_attr *r, const char *z, mgi_node *q)
 /* What a value should have been, for the message. */
 static void attr_expected(const mgi_attr *r, char *out, size_t cap)
 {
-    const int real = r->type == MGI_ATTR_REAL || r->type == MGI_ATTR_FLOAT;
+    const int real = r->type == MGI_ATTR_REAL || r->type == MGI_ATTR_FLOAT ||
+                     r->type == MGI_ATTR_REALS;
     const char *form = r->type == MGI_ATTR_SHAPE  ? "CxHxW of "
                        : r->type == MGI_ATTR_SIZE ? "HxW of "
                                                   : "";
@@ -190,6 +210,7 @@ MGI_FN void mgi_attr_write(const mgi_attr *r, const mgi_node *q, mgi_str *s)
     const void *at = (const char *)q + r->offset;
     const int *i = at;
     const mango_idx *n = at;
+    const double *d = at;
     int w;
     switch (r->type) {
     case MGI_ATTR_INT:
@@ -209,6 +230,13 @@ MGI_FN void mgi_attr_write(const mgi_attr *r, const mgi_node *q, mgi_str *s)
         return;
     case MGI_ATTR_SIZE:
         mgi_str_printf(s, "%tdx%td", n[0], n[1]);
+        return;
+    case MGI_ATTR_REALS:
+        mgi_str_float(s, d[0]);
+        if (d[1] != d[0]) {
+            mgi_str_puts(s, "x");
+            mgi_str_float(s, d[1]);
+        }
         return;
     case MGI_ATTR_SHAPE:
         mgi_str_printf(s, n[1] == 1 && n[2] == 1 ? "%td" : "%tdx%tdx%td", n[0], n[1], n[2]);

@@ -131,14 +131,33 @@ MGI_FN int mgi_rule_scalar(mango_net *n, const char *name, double value, mango_s
 
 /* ---- name by name ------------------------------------------------------------ */
 
+/* The next size that is not 1, from *k on; 0: none. */
+static mango_idx match_next(int rank, const mango_idx *shape, int *k)
+{
+    while (*k < rank && shape[*k] == 1)
+        ++*k;
+    return *k < rank ? shape[(*k)++] : 0;
+}
+
+MGI_FN int mgi_param_takes(const mgi_param *p, int rank, const mango_idx *shape)
+{
+    int same = rank == p->rank, i = 0, k = 0;
+    for (int j = 0; same && j < rank; j++)
+        same = shape[j] == p->shape[j];
+    if (same || p->rank != 4 || rank < 1 || rank > 3)
+        return same;
+    for (;;) {
+        const mango_idx a = match_next(rank, shape, &i), b = match_next(4, p->shape, &k);
+        if (a != b || a == 0)
+            return a == b;
+    }
+}
+
 static int match_fits(const mgi_param *p, const mgi_offer *o)
 {
     if (o->rank == 0 && p->rank == 1)
         return p->shape[0] == 1;
-    int same = o->rank == p->rank;
-    for (int k = 0; same && k < p->rank; k++)
-        same = o->shape[k] == p->shape[k];
-    return same;
+    return mgi_param_takes(p, o->rank, o->shape);
 }
 
 /* A list under way: the first three names, then only a count. */

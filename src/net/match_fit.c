@@ -187,12 +187,7 @@ static int fit_same_shape(const mango_offer *t, const mgi_param *p)
 {
     if (t->rank == 0 && p->count == 1)
         return 1;
-    if (t->rank != p->rank)
-        return 0;
-    for (int r = 0; r < t->rank; r++)
-        if (t->shape[r] != p->shape[r])
-            return 0;
-    return 1;
+    return mgi_param_takes(p, t->rank, t->shape);
 }
 
 /* One tensor: into its parameter, its rule, or the report. */

@@ -73,13 +73,16 @@ mango_idx mango_net_layer_input(const mango_net *net, mango_idx i, mango_idx k)
     return net->node[i].in[k];
 }
 
-/* Windows of k that the place `at` of an axis lies in, `places` of them `s` apart. */
-static double net_windows(mango_idx at, mango_idx places, mango_idx k, mango_idx s,
+/* Windows of k values, d apart, that the place `at` of an axis is in, `places` of them
+ * `s` apart. */
+static double net_windows(mango_idx at, mango_idx places, mango_idx k, mango_idx d, mango_idx s,
                           mango_idx pad)
 {
     double n = 0;
-    for (mango_idx t = 0; t < places; t++)
-        n += at >= t * s - pad && at < t * s - pad + k;
+    for (mango_idx t = 0; t < places; t++) {
+        const mango_idx in = at - t * s + pad;
+        n += in >= 0 && in < k * d && in % d == 0;
+    }
     return n;
 }
 
@@ -92,11 +95,11 @@ double mango_net_layer_uses(const mango_net *net, mango_idx i, mango_idx y, mang
     if (q->kind == MGI_LINEAR) /* every input meets every output */
         return (double)c->O;
     if (q->kind == MGI_CONVT)
-        return (double)c->O * c->kh * c->kw;
+        return (double)(c->O / c->groups) * c->kh * c->kw;
     if (q->kind != MGI_CONV)
         return 0;
-    return (double)c->O * net_windows(y, c->OH, c->kh, c->sh, c->ph) *
-           net_windows(x, c->OW, c->kw, c->sw, c->pw);
+    return (double)(c->O / c->groups) * net_windows(y, c->OH, c->kh, c->dh, c->sh, c->ph) *
+           net_windows(x, c->OW, c->kw, c->dw, c->sw, c->pw);
 }
 
 mango_status mango_net_get_sized(const mango_net *net, mango_net_info *info, size_t size)

@@ -26,6 +26,9 @@
     ROW(ADAPTIVEAVG, adaptiveavg) \
     ROW(GLOBALAVG, globalavg)     \
     ROW(GLOBALSUM, globalsum)     \
+    ROW(SUMPOOL, sumpool)         \
+    ROW(ADAPTIVEMAX, adaptivemax) \
+    ROW(GLOBALMAX, globalmax)     \
     ROW(UPSAMPLE, upsample)       \
     ROW(ADD, add)                 \
     ROW(CONCAT, concat)           \
@@ -55,7 +58,8 @@
     ROW(FLATTEN, flatten)         \
     ROW(PIXELSHUFFLE, pixelshuffle) \
     ROW(PIXELUNSHUFFLE, pixelunshuffle) \
-    ROW(SLICE, slice)
+    ROW(SLICE, slice)             \
+    ROW(EMBEDDING, embedding)
 
 typedef enum mgi_kind {
 #define MGI_ROW(KIND, name) MGI_##KIND,
@@ -80,6 +84,7 @@ typedef enum mgi_attr_type {
     MGI_ATTR_FLOAT, /* float                                  */
     MGI_ATTR_PAIR,  /* two ints: "3", or "3x5" (height first) */
     MGI_ATTR_SIZE,  /* two mango_idx: "6x6"                   */
+    MGI_ATTR_REALS, /* two doubles: "2", or "1.5x2"           */
     MGI_ATTR_SHAPE, /* three mango_idx: "3x32x32", or "128"   */
     MGI_ATTR_WORD,  /* int-sized index into `words`           */
     MGI_ATTR_NAME,  /* char[MGI_NAME]                         */

@@ -17,29 +17,52 @@ static int conv_is_spectral(const mgi_node *q)
     return q->spectral;
 }
 
+static int conv_parts(const mgi_node *q)
+{
+    return q->conv.groups > 1;
+}
+
+static int conv_dilated(const mgi_node *q)
+{
+    return q->conv.dh > 1 || q->conv.dw > 1;
+}
+
+static int conv_more(const mgi_node *q)
+{
+    return q->conv.oph > 0 || q->conv.opw > 0;
+}
+
 #define CONV_OUT {"out", MGI_ATTR_IDX, 1, MGI_ATTR_AT(conv.O), 1, 1 << 20, 0, 0}
 #define CONV_KERNEL {"kernel", MGI_ATTR_PAIR, 1, MGI_ATTR_AT(conv.kh), 1, 256, 0, 0}
 #define CONV_STRIDE {"stride", MGI_ATTR_PAIR, 0, MGI_ATTR_AT(conv.sh), 1, 256, 0, 0}
 #define CONV_PAD {"pad", MGI_ATTR_PAIR, 0, MGI_ATTR_AT(conv.ph), 0, 255, 0, 0}
 #define CONV_BIAS {"bias", MGI_ATTR_INT, 0, MGI_ATTR_AT(bias), 0, 1, 0, 0}
+#define CONV_STEPS {"dilation", MGI_ATTR_PAIR, 0, MGI_ATTR_AT(conv.dh), 1, 255, 0, conv_dilated}
+#define CONV_PARTS {"groups", MGI_ATTR_INT, 0, MGI_ATTR_AT(conv.groups), 1, 65536, 0, conv_parts}
+#define CONV_MORE {"out_pad", MGI_ATTR_PAIR, 0, MGI_ATTR_AT(conv.oph), 0, 255, 0, conv_more}
 #define CONV_SN {"sn", MGI_ATTR_INT, 0, MGI_ATTR_AT(spectral), 0, 1, 0, conv_is_spectral}
 
 static const mgi_attr conv_attr[] = {
-    CONV_OUT, CONV_KERNEL, CONV_STRIDE, CONV_PAD, CONV_BIAS, CONV_SN, MGI_ATTR_PARAM, {0}};
+    CONV_OUT,   CONV_KERNEL, CONV_STRIDE, CONV_PAD,       CONV_STEPS,
+    CONV_PARTS, CONV_BIAS,   CONV_SN,     MGI_ATTR_PARAM, {0}};
 static const mgi_attr convt_attr[] = {
-    CONV_OUT, CONV_KERNEL, CONV_STRIDE, CONV_PAD, CONV_BIAS, MGI_ATTR_PARAM, {0}};
+    CONV_OUT,  CONV_KERNEL, CONV_STRIDE, CONV_PAD,       CONV_STEPS,
+    CONV_MORE, CONV_PARTS,  CONV_BIAS,   MGI_ATTR_PARAM, {0}};
 static const mgi_attr linear_attr[] = {CONV_OUT, CONV_BIAS, CONV_SN, MGI_ATTR_PARAM, {0}};
 
 #undef CONV_OUT
 #undef CONV_KERNEL
 #undef CONV_STRIDE
 #undef CONV_PAD
+#undef CONV_STEPS
+#undef CONV_PARTS
+#undef CONV_MORE
 #undef CONV_BIAS
 #undef CONV_SN
 
 static void conv_defaults(mgi_node *q)
 {
-    q->conv.sh = q->conv.sw = 1;
+    q->conv.sh = q->conv.sw = q->conv.dh = q->conv.dw = q->conv.groups = 1;
     q->bias = 1;
 }
 
@@ -58,6 +81,10 @@ static mango_status conv_shape(const mango_net *n, mgi_node *q, mango_err *err)
     c->C = x->C;
     c->H = x->H;
     c->W = x->W;
+    if (c->C % c->groups || c->O % c->groups)
+        return mgi_shape_bad(q, x, "the groups do not divide its channels and `out`", err);
+    if (c->oph >= MGI_MAX(c->sh, c->dh) || c->opw >= MGI_MAX(c->sw, c->dw))
+        return mgi_shape_bad(q, x, "out_pad is not below stride or dilation", err);
     if (!mgi_conv_shape(c))
         return mgi_shape_bad(q, x, "the convolution's output would be empty", err);
     q->C = c->O;
@@ -97,7 +124,7 @@ static void conv_params(mango_net *n, mgi_node *q)
 {
     const mgi_conv *c = &q->conv;
     q->weight = mgi_net_param_add(n, q, "weight", 0, 4, c->transposed ? c->C : c->O,
-                                  c->transposed ? c->O : c->C, c->kh, c->kw);
+                                  (c->transposed ? c->O : c->C) / c->groups, c->kh, c->kw);
     conv_other_params(n, q);
 }
 
@@ -108,11 +135,12 @@ static void linear_params(mango_net *n, mgi_node *q)
 }
 
 /* Kernel positions inside the map, over all positions of a window. */
-static double conv_taps(mango_idx places, mango_idx s, mango_idx p, mango_idx k, mango_idx size)
+static double conv_taps(mango_idx places, mango_idx s, mango_idx p, mango_idx k, mango_idx d,
+                        mango_idx size)
 {
     mango_idx sum = 0, lo, hi;
     for (mango_idx t = 0; t < places; t++) {
-        mgi_conv_clip(t, s, p, k, size, &lo, &hi);
+        mgi_conv_clip_by(t, s, p, k, MGI_MAX(d, 1), size, &lo, &hi);
         sum += hi - lo;
     }
     return (double)sum;
@@ -121,12 +149,12 @@ static double conv_taps(mango_idx places, mango_idx s, mango_idx p, mango_idx k,
 static double conv_macs(const mango_net *n, const mgi_node *q, int padded)
 {
     const mgi_conv c = q->conv.transposed ? mgi_conv_flip(&q->conv) : q->conv;
-    const double maps = (double)c.C * (double)c.O;
+    const double maps = (double)mgi_conv_inputs(&c) * (double)c.O;
     (void)n;
     if (padded)
         return maps * (double)(c.OH * c.OW) * c.kh * c.kw;
-    return maps * conv_taps(c.OH, c.sh, c.ph, c.kh, c.H) *
-           conv_taps(c.OW, c.sw, c.pw, c.kw, c.W);
+    return maps * conv_taps(c.OH, c.sh, c.ph, c.kh, c.dh, c.H) *
+           conv_taps(c.OW, c.sw, c.pw, c.kw, c.dw, c.W);
 }
 
 /* ---- one step of a plan --------------------------------------------------------- */

@@ -1,25 +1,69 @@
-/* op_pool.c - maxima, means and sums over windows: maxpool, avgpool, adaptiveavg,
- * globalavg, globalsum.
+/* op_pool.c - maxima, means and sums over windows: maxpool, avgpool, sumpool; over bins:
+ * adaptivemax, adaptiveavg; over the map: globalmax, globalavg, globalsum.
  * SPDX-License-Identifier: MIT */
 #include "../math/spikes.h"
 #include "plan.h"
 
-static const mgi_attr pool_attr[] = {
-    {"kernel", MGI_ATTR_PAIR, 1, MGI_ATTR_AT(pool.kh), 1, 256, 0, 0},
-    {"stride", MGI_ATTR_PAIR, 0, MGI_ATTR_AT(pool.sh), 1, 256, 0, 0},
-    {"pad", MGI_ATTR_PAIR, 0, MGI_ATTR_AT(pool.ph), 0, 255, 0, 0},
+static int pool_is_dilated(const mgi_node *q)
+{
+    return q->pool.dh > 1 || q->pool.dw > 1;
+}
+
+static int pool_is_ceil(const mgi_node *q)
+{
+    return q->pool.ceil;
+}
+
+static int pool_is_inside(const mgi_node *q)
+{
+    return !q->count_pad;
+}
+
+#define POOL_KERNEL {"kernel", MGI_ATTR_PAIR, 1, MGI_ATTR_AT(pool.kh), 1, 256, 0, 0}
+#define POOL_STRIDE {"stride", MGI_ATTR_PAIR, 0, MGI_ATTR_AT(pool.sh), 1, 256, 0, 0}
+#define POOL_PAD {"pad", MGI_ATTR_PAIR, 0, MGI_ATTR_AT(pool.ph), 0, 255, 0, 0}
+#define POOL_CEIL {"ceil", MGI_ATTR_INT, 0, MGI_ATTR_AT(pool.ceil), 0, 1, 0, pool_is_ceil}
+
+static const mgi_attr pool_max_attr[] = {
+    POOL_KERNEL,
+    POOL_STRIDE,
+    POOL_PAD,
+    {"dilation", MGI_ATTR_PAIR, 0, MGI_ATTR_AT(pool.dh), 1, 255, 0, pool_is_dilated},
+    POOL_CEIL,
     {0},
 };
+static const mgi_attr pool_mean_attr[] = {
+    POOL_KERNEL,
+    POOL_STRIDE,
+    POOL_PAD,
+    POOL_CEIL,
+    {"count_pad", MGI_ATTR_INT, 0, MGI_ATTR_AT(count_pad), 0, 1, 0, pool_is_inside},
+    {0},
+};
+static const mgi_attr pool_sum_attr[] = {POOL_KERNEL, POOL_STRIDE, POOL_PAD, POOL_CEIL, {0}};
+
+#undef POOL_KERNEL
+#undef POOL_STRIDE
+#undef POOL_PAD
+#undef POOL_CEIL
+
 static const mgi_attr pool_size_attr[] = {
     {"size", MGI_ATTR_SIZE, 1, MGI_ATTR_AT(pool.OH), 1, 4096, 0, 0},
     {0},
 };
+
+static void pool_defaults(mgi_node *q)
+{
+    q->pool.dh = q->pool.dw = 1;
+    q->count_pad = 1;
+}
 
 /* The stride is the kernel unless given. */
 static mango_status pool_check(mgi_node *q, uint64_t seen, mango_err *err)
 {
     (void)seen;
     (void)err;
+    q->pool.inside = !q->count_pad;
     if (!q->pool.sh) {
         q->pool.sh = q->pool.kh;
         q->pool.sw = q->pool.kw;
@@ -46,7 +90,7 @@ static mango_status pool_shape(const mango_net *n, mgi_node *q, mango_err *err)
     const mgi_node *x = &n->node[q->in[0]];
     mgi_pool *p = &q->pool;
     pool_input(q, x);
-    if (2 * p->ph > p->kh || 2 * p->pw > p->kw)
+    if (2 * p->ph > (p->kh - 1) * p->dh + 1 || 2 * p->pw > (p->kw - 1) * p->dw + 1)
         return mgi_shape_bad(q, x, "padding over half the pool's kernel", err);
     if (!mgi_pool_shape(p))
         return mgi_shape_bad(q, x, "the pool's output would be empty", err);
@@ -78,6 +122,16 @@ static void pool_mean(const mgi_op_run *r)
     mgi_avgpool(&r->g->pool, r->N, r->x[0], r->y);
 }
 
+static void pool_sum(const mgi_op_run *r)
+{
+    mgi_sumpool(&r->g->pool, r->N, r->x[0], r->y);
+}
+
+static void pool_adaptive_maximum(const mgi_op_run *r)
+{
+    mgi_adaptivemax(&r->g->pool, r->N, r->x[0], r->y);
+}
+
 static void pool_adaptive_mean(const mgi_op_run *r)
 {
     mgi_adaptiveavg(&r->g->pool, r->N, r->x[0], r->y);
@@ -104,7 +158,17 @@ static void pool_adaptive_gradient(const mgi_op_grad *r)
     mgi_adaptiveavg_backward(&r->g->pool, r->N, r->dy, r->dx);
 }
 
+static void pool_adaptive_maximum_gradient(const mgi_op_grad *r)
+{
+    mgi_adaptivemax_backward(&r->g->pool, r->N, r->x, r->dy, r->dx);
+}
+
 static void pool_sum_gradient(const mgi_op_grad *r)
+{
+    mgi_sumpool_backward(&r->g->pool, r->N, r->dy, r->dx);
+}
+
+static void pool_global_sum_gradient(const mgi_op_grad *r)
 {
     const mango_idx C = r->g->C, S = r->g->pool.H * r->g->pool.W;
     MGI_OMP(parallel for if (r->N * S * C >= MGI_GRAIN))
@@ -134,7 +198,8 @@ static void pool_adaptive_bits(mango_plan *p, const mgi_step *s, void *y)
 MGI_DATA const mgi_op mgi_op_maxpool = {.name = "maxpool",
                                       .least = 1,
                                       .most = 1,
-                                      .attr = pool_attr,
+                                      .attr = pool_max_attr,
+                                      .defaults = pool_defaults,
                                       .check = pool_check,
                                       .shape = pool_shape,
                                       .forward = pool_maximum,
@@ -144,7 +209,8 @@ MGI_DATA const mgi_op mgi_op_maxpool = {.name = "maxpool",
 MGI_DATA const mgi_op mgi_op_avgpool = {.name = "avgpool",
                                       .least = 1,
                                       .most = 1,
-                                      .attr = pool_attr,
+                                      .attr = pool_mean_attr,
+                                      .defaults = pool_defaults,
                                       .check = pool_check,
                                       .shape = pool_shape,
                                       .forward = pool_mean,
@@ -170,4 +236,28 @@ MGI_DATA const mgi_op mgi_op_globalsum = {.name = "globalsum",
                                         .most = 1,
                                         .shape = pool_global_shape,
                                         .forward = pool_global_sum,
-                                        .gradient = pool_sum_gradient};
+                                        .gradient = pool_global_sum_gradient};
+MGI_DATA const mgi_op mgi_op_sumpool = {.name = "sumpool",
+                                      .least = 1,
+                                      .most = 1,
+                                      .attr = pool_sum_attr,
+                                      .defaults = pool_defaults,
+                                      .check = pool_check,
+                                      .shape = pool_shape,
+                                      .forward = pool_sum,
+                                      .gradient = pool_sum_gradient};
+MGI_DATA const mgi_op mgi_op_adaptivemax = {.name = "adaptivemax",
+                                          .least = 1,
+                                          .most = 1,
+                                          .attr = pool_size_attr,
+                                          .shape = pool_size_shape,
+                                          .forward = pool_adaptive_maximum,
+                                          .gradient = pool_adaptive_maximum_gradient,
+                                          .reads_x = 1};
+MGI_DATA const mgi_op mgi_op_globalmax = {.name = "globalmax",
+                                        .least = 1,
+                                        .most = 1,
+                                        .shape = pool_global_shape,
+                                        .forward = pool_adaptive_maximum,
+                                        .gradient = pool_adaptive_maximum_gradient,
+                                        .reads_x = 1};

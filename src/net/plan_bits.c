@@ -26,6 +26,8 @@ static int spikes_taken(const mango_plan *p, const mgi_step *s, int e, int node)
     if (e != s->head) /* the residual of a convolution over bits */
         return (g->kind == MGI_CONV || g->kind == MGI_LINEAR) && s->residual == node &&
                mgi_plan_is_bits(p, g->in[0]);
+    if (g->kind == MGI_CONV && !mgi_conv_is_plain(&g->conv))
+        return 0;
     return mgi_op_of(g->kind)->step_bits && (g->kind != MGI_MAXPOOL || s->bits);
 }
 

@@ -44,11 +44,23 @@ static int plan_takes_before(const mango_plan *p, int i, int a)
 {
     const int r = p->node[a].link;
     const mgi_kind k = p->net->node[a].kind;
+    if (!mgi_resample_doubles(&p->net->node[i].up))
+        return 0;
     if (p->node[i].uses == 1 && mgi_plan_up_form(p->net, p->node[i].user) != MGI_UP_NONE)
         return 0;
     if (k == MGI_RELU && r >= 0)
         return p->net->node[r].kind == MGI_BATCHNORM && p->node[r].link < 0;
     return (k == MGI_RELU || k == MGI_BATCHNORM) && r < 0;
+}
+
+/* May the outputs of the chain that ends at node a take another order? Those of a
+ * matrix product may, where each sees every input. */
+static int plan_takes_order(const mango_plan *p, int a)
+{
+    const mgi_node *g = &p->net->node[a];
+    if (g->kind == MGI_BATCHNORM)
+        return p->node[a].link >= 0 && plan_takes_order(p, p->node[a].link);
+    return g->kind == MGI_LINEAR || (g->kind == MGI_CONV && g->conv.groups <= 1);
 }
 
 /* The node that i is fused onto, by the graph alone; -1: i starts a step. */
@@ -72,9 +84,7 @@ static int plan_link(const mango_plan *p, int i)
         if (plan_same_layout(&p->net->node[a], g) || p->net->node[a].H != 1 ||
             p->net->node[a].W != 1)
             return -1;
-        if (k == MGI_LINEAR || k == MGI_CONV)
-            return a;
-        return k == MGI_BATCHNORM && p->node[a].link >= 0 ? a : -1;
+        return plan_takes_order(p, a) ? a : -1;
     case MGI_RELU:
         if (mgi_is_matmul(k) || k == MGI_BATCHNORM || k == MGI_ADD)
             return a;

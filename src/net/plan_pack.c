@@ -51,14 +51,15 @@ static mango_status fold_spectral(mgi_fold *f, const mgi_node *g, mango_err *err
 
 /* ---- batch-norm and order -------------------------------------------------- */
 
-/* W' = s W along the output channels; transposed weights are (C,O,kh,kw). */
+/* W' = s W along the output channels; transposed weights are (C,O/groups,kh,kw). */
 static void fold_scale(mgi_fold *f, const mgi_conv *c)
 {
     const mango_idx area = (mango_idx)c->kh * c->kw;
-    const mango_idx run = c->transposed ? area : c->C * area;
+    const mango_idx run = c->transposed ? area : mgi_conv_inputs(c) * area;
+    const mango_idx Cg = mgi_conv_inputs(c), Og = c->O / mgi_conv_groups(c);
     MGI_OMP(parallel for schedule(static) if (f->n >= MGI_GRAIN))
     for (mango_idx r = 0; r < f->n / run; r++) {
-        const float s = f->s[r % c->O];
+        const float s = f->s[c->transposed ? r / Og / Cg * Og + r % Og : r];
         for (mango_idx i = 0; i < run; i++)
             f->w[r * run + i] *= s;
     }
@@ -103,8 +104,8 @@ static void fold_batchnorm(const mango_plan *p, const mgi_node *g, float *s, flo
 static int fold_in_parts(const mango_plan *p, const mgi_step *s)
 {
     const mgi_conv *c = &s->conv;
-    return !c->transposed && !c->int8 && s->reshape < 0 && !p->net->node[s->op].spectral &&
-           mgi_kernels_get()->nr * c->kh * c->kw <= FOLD_PART;
+    return !c->transposed && c->groups <= 1 && !c->int8 && s->reshape < 0 &&
+           !p->net->node[s->op].spectral && mgi_kernels_get()->nr * c->kh * c->kw <= FOLD_PART;
 }
 
 /* Weights of a matrix product that need no change are packed from the net's. */
@@ -243,7 +244,8 @@ static int pack_same(const mgi_step *a, const mgi_step *b)
            a->after == b->after && a->up == b->up && a->may_half == b->may_half &&
            a->bias_n == b->bias_n && a->after_n == b->after_n && c->C == d->C && c->H == d->H &&
            c->W == d->W && c->O == d->O && c->kh == d->kh && c->kw == d->kw && c->sh == d->sh &&
-           c->sw == d->sw && c->ph == d->ph && c->pw == d->pw &&
+           c->sw == d->sw && c->ph == d->ph && c->pw == d->pw && c->dh == d->dh &&
+           c->dw == d->dw && c->groups == d->groups && c->OH == d->OH && c->OW == d->OW &&
            c->transposed == d->transposed && c->winograd == d->winograd && c->int8 == d->int8;
 }
 
@@ -438,7 +440,7 @@ static int pack_reuse(mango_plan *p)
         mgi_step *s = &p->step[i];
         const mgi_node *g = &p->net->node[s->op];
         s->may_half = s->packed_n && mgi_is_matmul(g->kind) && !s->conv.transposed &&
-                      !s->conv.winograd && !s->conv.int8 &&
+                      !s->conv.winograd && !s->conv.int8 && s->conv.groups <= 1 &&
                       !(s->op == s->head && mgi_plan_is_bits(p, g->in[0]));
         if (!pack_needs(s) || pack_again(p, s))
             continue;

@@ -21,6 +21,38 @@ static mango_status run_check_input(mango_plan *p, mango_idx B, const float *x)
     return MANGO_OK;
 }
 
+/* Is the picture read as level numbers? -1: no; else the embedding that does. */
+static int run_embedding(const mango_plan *p)
+{
+    const mango_net *net = p->net;
+    for (int i = 0; i < net->n_nodes && p->from < 0; i++) {
+        int j = net->node[i].kind == MGI_EMBEDDING ? net->node[i].in[0] : -1;
+        while (j >= 0 && net->node[j].kind == MGI_RESHAPE)
+            j = net->node[j].in[0];
+        if (j == net->input)
+            return i;
+    }
+    return -1;
+}
+
+static mango_status run_check_levels(mango_plan *p, mango_idx B, const float *x)
+{
+    const mango_net *net = p->net;
+    const mgi_node *g = &net->node[net->input];
+    const int i = run_embedding(p);
+    const mango_idx each = g->C * g->H * g->W;
+    const int scaled = !p->raw && g->C == 1;
+    for (mango_idx k = 0; i >= 0 && k < B * each; k++) {
+        const float v = scaled ? (x[k] - net->mean[0]) / net->std[0] : x[k];
+        if (!mgi_embed_is_code(v, net->node[i].codes))
+            return mgi_fail(&p->err, MANGO_E_ARG,
+                            "input %td, value %td is %g: layer '%s' takes whole numbers 0..%td",
+                            k / each, k % each, (double)v, net->node[i].name,
+                            net->node[i].codes - 1);
+    }
+    return MANGO_OK;
+}
+
 static mango_status run_check(mango_plan *p, mango_idx B, const float *x)
 {
     MGI_REQUIRE(p);
@@ -29,7 +61,8 @@ static mango_status run_check(mango_plan *p, mango_idx B, const float *x)
     for (int r = 0; r < p->n_readings; r++)
         MGI_CHECK(&p->err, p->reading[r].out, "reading %d has no buffer", r);
     MGI_TRY(p->backend->ready(p, &p->err));
-    return run_check_input(p, B, x);
+    MGI_TRY(run_check_input(p, B, x));
+    return run_check_levels(p, B, x);
 }
 
 /* What does not depend on time, for the inputs of a chunk. */

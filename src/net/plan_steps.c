@@ -193,7 +193,8 @@ static int plan_int8(const mango_plan *p, const mgi_step *s)
     const mgi_node *g = &p->net->node[s->op];
     int i = s->op;
     if (!p->int8 || (g->kind != MGI_CONV && g->kind != MGI_LINEAR) || s->op != s->head ||
-        s->up != MGI_UP_NONE || s->reshape >= 0 || !plan_spikes_in(p->net, g->in[0]) ||
+        s->up != MGI_UP_NONE || s->reshape >= 0 || !mgi_conv_is_plain(&s->conv) ||
+        !plan_spikes_in(p->net, g->in[0]) ||
         s->conv.C * s->conv.kh * s->conv.kw > MGI_INT8_MOST)
         return 0;
     do { /* what is fed need not be spikes */

@@ -29,12 +29,12 @@ MGI_FN mgi_up_form mgi_plan_up_form(const mango_net *net, int conv)
     const mgi_node *g = &net->node[conv];
     const mgi_conv *c = &g->conv;
     if (g->kind != MGI_CONV || net->node[g->in[0]].kind != MGI_UPSAMPLE || c->sh != 1 ||
-        c->sw != 1)
+        c->sw != 1 || !mgi_conv_is_plain(c) || !mgi_resample_doubles(&net->node[g->in[0]].up))
         return MGI_UP_NONE;
     if (c->kh == 1 && c->kw == 1)
         return c->ph == 0 && c->pw == 0 ? MGI_UP_AFTER : MGI_UP_NONE;
-    return !net->node[g->in[0]].bilinear && c->kh > 1 && c->kw > 1 && c->ph < c->kh &&
-                   c->pw < c->kw
+    return net->node[g->in[0]].up.mode == MGI_NEAREST && c->kh > 1 && c->kw > 1 &&
+                   c->ph < c->kh && c->pw < c->kw
                ? MGI_UP_SUBPIXEL
                : MGI_UP_NONE;
 }
@@ -95,7 +95,8 @@ MGI_FN mgi_up mgi_step_up(const mango_plan *p, const mgi_step *s)
 {
     const mgi_node *g = &p->net->node[s->up == MGI_UP_AFTER ? s->head : s->op];
     const mgi_node *in = &p->net->node[g->in[0]];
-    mgi_up u = {.H = in->H, .W = in->W, .C = in->C, .bilinear = g->bilinear, .relu = s->relu};
+    mgi_up u = {.H = in->H, .W = in->W, .C = in->C, .relu = s->relu};
+    u.bilinear = g->up.mode == MGI_BILINEAR;
     if (s->up == MGI_UP_AFTER) {
         u.C = s->conv.O;
         u.after_scale = s->after < 0 ? NULL : s->after_scale;
