@@ -38,16 +38,16 @@ static int conv_more(const mgi_node *q)
 #define CONV_PAD {"pad", MGI_ATTR_PAIR, 0, MGI_ATTR_AT(conv.ph), 0, 255, 0, 0}
 #define CONV_BIAS {"bias", MGI_ATTR_INT, 0, MGI_ATTR_AT(bias), 0, 1, 0, 0}
 #define CONV_STEPS {"dilation", MGI_ATTR_PAIR, 0, MGI_ATTR_AT(conv.dh), 1, 255, 0, conv_dilated}
-#define CONV_PARTS {"groups", MGI_ATTR_INT, 0, MGI_ATTR_AT(conv.groups), 1, 65536, 0, conv_parts}
+#define CONV_CUT {"groups", MGI_ATTR_INT, 0, MGI_ATTR_AT(conv.groups), 1, 65536, 0, conv_parts}
 #define CONV_MORE {"out_pad", MGI_ATTR_PAIR, 0, MGI_ATTR_AT(conv.oph), 0, 255, 0, conv_more}
 #define CONV_SN {"sn", MGI_ATTR_INT, 0, MGI_ATTR_AT(spectral), 0, 1, 0, conv_is_spectral}
 
 static const mgi_attr conv_attr[] = {
     CONV_OUT,   CONV_KERNEL, CONV_STRIDE, CONV_PAD,       CONV_STEPS,
-    CONV_PARTS, CONV_BIAS,   CONV_SN,     MGI_ATTR_PARAM, {0}};
+    CONV_CUT, CONV_BIAS,   CONV_SN,     MGI_ATTR_PARAM, {0}};
 static const mgi_attr convt_attr[] = {
     CONV_OUT,  CONV_KERNEL, CONV_STRIDE, CONV_PAD,       CONV_STEPS,
-    CONV_MORE, CONV_PARTS,  CONV_BIAS,   MGI_ATTR_PARAM, {0}};
+    CONV_MORE, CONV_CUT,  CONV_BIAS,   MGI_ATTR_PARAM, {0}};
 static const mgi_attr linear_attr[] = {CONV_OUT, CONV_BIAS, CONV_SN, MGI_ATTR_PARAM, {0}};
 
 #undef CONV_OUT
@@ -55,7 +55,7 @@ static const mgi_attr linear_attr[] = {CONV_OUT, CONV_BIAS, CONV_SN, MGI_ATTR_PA
 #undef CONV_STRIDE
 #undef CONV_PAD
 #undef CONV_STEPS
-#undef CONV_PARTS
+#undef CONV_CUT
 #undef CONV_MORE
 #undef CONV_BIAS
 #undef CONV_SN
