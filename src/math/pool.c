@@ -97,7 +97,7 @@ static pool_window pool_at(const mgi_pool *p, int adaptive, mango_idx oy, mango_
 
 /* ---- maxima ------------------------------------------------------------------ */
 
-static void pool_maximum(const mgi_pool *p, int adaptive, mango_idx N, const float *x, float *y)
+static void pool_largest(const mgi_pool *p, int adaptive, mango_idx N, const float *x, float *y)
 {
     const mgi_kernels *kern = mgi_kernels_get();
     const mango_idx C = p->C, rows = N * p->OH;
@@ -135,7 +135,7 @@ static void pool_route(const mgi_loops *loops, const mgi_pool *p, pool_window w,
             loops->pool_give(m, q++, place, dy, dx + (iy * p->W + ix) * p->C + c);
 }
 
-static void pool_maximum_backward(const mgi_pool *p, int adaptive, mango_idx N, const float *x,
+static void pool_largest_backward(const mgi_pool *p, int adaptive, mango_idx N, const float *x,
                                   const float *dy, float *dx)
 {
     const mgi_loops *loops = mgi_loops_get();
@@ -154,24 +154,24 @@ static void pool_maximum_backward(const mgi_pool *p, int adaptive, mango_idx N, 
 
 MGI_FN void mgi_maxpool(const mgi_pool *p, mango_idx N, const float *x, float *y)
 {
-    pool_maximum(p, 0, N, x, y);
+    pool_largest(p, 0, N, x, y);
 }
 
 MGI_FN void mgi_maxpool_backward(const mgi_pool *p, mango_idx N, const float *x,
                                  const float *dy, float *dx)
 {
-    pool_maximum_backward(p, 0, N, x, dy, dx);
+    pool_largest_backward(p, 0, N, x, dy, dx);
 }
 
 MGI_FN void mgi_adaptivemax(const mgi_pool *p, mango_idx N, const float *x, float *y)
 {
-    pool_maximum(p, 1, N, x, y);
+    pool_largest(p, 1, N, x, y);
 }
 
 MGI_FN void mgi_adaptivemax_backward(const mgi_pool *p, mango_idx N, const float *x,
                                      const float *dy, float *dx)
 {
-    pool_maximum_backward(p, 1, N, x, dy, dx);
+    pool_largest_backward(p, 1, N, x, dy, dx);
 }
 
 /* ---- means and sums: one loop for all kinds of window --------------------------- */
