@@ -74,6 +74,8 @@ header: $(ONE)/mango.h
 	$(Q)cmp -s $< mango.h || { cp $< mango.h && echo "  mango.h written"; }
 check: $(ONE)/mango.h
 	$(Q)cmp $< mango.h || { echo "mango.h is not what src/ gives: run 'make header', commit both" >&2; exit 1; }
+graph-page: $(COMMAND) # the language of graph texts, from the operators' tables
+	$(Q)$< info --kinds >$(BUILD)/graph.md && cp $(BUILD)/graph.md examples/graph.md
 # ---- tests
 $(GEN)/all.h: FORCE
 	$(call list,$(HASH)include "%s",$(HDR))

@@ -54,7 +54,7 @@ static int bo_net_at(bo_all *a, const char *name, mango_err *err)
                  BO_NETS, BO_NAME);
         return -1;
     }
-    if (cli_net(&n->net, name, strncmp(name, "zoo:", 4) ? NULL : a->fill, err) < 0)
+    if (cli_net(&n->net, name, cli_is_blank(name) ? a->fill : NULL, err) < 0)
         return -1;
     a->n_net++;
     if (mango_net_digest(n->net, MANGO_DIGEST_ALL, n->digest) < 0) {

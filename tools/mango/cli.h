@@ -105,9 +105,12 @@ int cli_interrupted(void);
 
 /* cli_net - open --net or --gen: a file, NAME or NAME.safetensors in the
  * working folder or in a weights folder (MANGO_WEIGHTS, weights/ here or
- * beside the program, the installed one), a short name (vae, snn, gan), or
- * zoo:NAME,k=v filled by `fill` = "SEED,GAIN" (NULL: refused for zoo). */
+ * beside the program, the installed one), a short name (vae, snn, gan); or what has no
+ * weights, zoo:NAME,k=v or a graph's text, filled by `fill` = "SEED,GAIN" (NULL: refused). */
 mango_status cli_net(mango_net **net, const char *what, const char *fill, mango_err *err);
+/* Has `what` no weights: zoo:NAME, or a file that is a graph's text? And such one. */
+int cli_is_blank(const char *what);
+mango_status cli_net_blank(mango_net **net, const char *what, mango_err *err);
 /* The same for a net that is planned once: it gives its weights away, see mango_net_open. */
 mango_status cli_net_open(mango_net **net, const char *what, const char *fill, mango_err *err);
 /* Steps that are run: --T, if given (else 0), or the network's own; one, with a remark on

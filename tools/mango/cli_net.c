@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "cli.h"
 #include "system.h"
+#include "../../src/base/file.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -85,7 +86,7 @@ mango_status cli_net_path(const char *what, char *path, mango_idx cap, mango_err
                         what);
     return mgi_fail(err, MANGO_E_IO,
                     "%s: no such weights file, here or in weights/ (a path, a name in "
-                    "weights/, or zoo:NAME expected)",
+                    "weights/, a graph's text, or zoo:NAME expected)",
                     what);
 }
 
@@ -124,32 +125,62 @@ char cli_kind_of(const char *path)
     return n >= 6 && !memcmp(b, "\x93NUMPY", 6) ? 'n' : 's';
 }
 
-static mango_status cli_net_any(mango_net **net, const char *what, const char *fill, int give,
-                                mango_err *err)
+/* The first word of a file that is not a comment. */
+static int cli_is_graph(const char *path)
+{
+    char line[512];
+    FILE *f = fopen(path, "rb");
+    int found = 0, parts = 0, inside = 0; /* of a line longer than that */
+    while (f && !found && parts++ < 1000 && fgets(line, sizeof line, f)) {
+        const char *z = line + strspn(line, " \t\r\n");
+        if (!inside)
+            found = !strncmp(z, "mango-graph", 11) ? 1 : *z && *z != '#' ? 2 : 0;
+        inside = !strchr(line, '\n');
+    }
+    if (f)
+        fclose(f);
+    return found == 1;
+}
+
+int cli_is_blank(const char *what)
 {
     char path[4096];
+    mango_err err = {""};
+    return !strncmp(what, "zoo:", 4) ||
+           (cli_net_path(what, path, (mango_idx)sizeof path, &err) == MANGO_OK &&
+            cli_is_graph(path));
+}
+
+mango_status cli_net_blank(mango_net **net, const char *what, mango_err *err)
+{
+    char path[4096];
+    unsigned char *text;
+    mango_idx n;
+    mango_err sub = {""};
+    const mango_alloc al = mgi_alloc_get(NULL);
+    if (!strncmp(what, "zoo:", 4))
+        return mango_net_zoo(net, what + 4, NULL, err);
+    MGI_TRY(cli_net_path(what, path, (mango_idx)sizeof path, err));
+    MGI_TRY(mgi_file_read(path, 1 << 20, &al, &text, &n, err));
+    const mango_status st = mango_net_parse(net, (const char *)text, n, NULL, &sub);
+    mgi_del(&al, text, n + 1, 1);
+    return st < 0 ? mgi_fail(err, st, "%s: %s", path, sub.text) : st;
+}
+
+/* A network without weights, filled. */
+static mango_status cli_net_filled(mango_net **net, const char *what, const char *fill,
+                                   int give, mango_err *err)
+{
     uint64_t seed;
     double gain;
-    *net = NULL;
-    if (strncmp(what, "zoo:", 4)) {
-        if (fill)
-            return mgi_fail(err, MANGO_E_ARG,
-                            "--fill goes with zoo:NAME only, '%s' has weights of its own",
-                            what);
-        MGI_TRY(cli_net_path(what, path, (mango_idx)sizeof path, err));
-        if (cli_kind_of(path) == 'p')
-            return mgi_fail(
-                err, MANGO_E_FORMAT,
-                "%s: a PyTorch checkpoint; `mango import` makes a weights file of it",
-                path);
-        return give ? mango_net_open(net, path, NULL, err)
-                    : mango_net_load(net, path, NULL, err);
-    }
     if (!fill)
-        return mgi_fail(err, MANGO_E_ARG, "%s has no weights: give --fill SEED,GAIN", what);
+        return mgi_fail(err, MANGO_E_ARG, "%s has no weights: give --fill SEED,GAIN%s", what,
+                        strncmp(what, "zoo:", 4)
+                            ? ", or import some with `mango import WEIGHTS --graph`"
+                            : "");
     MGI_TRY(cli_fill(fill, &seed, &gain, err));
-    MGI_TRY(mango_net_zoo(net, what + 4, NULL, err));
-    mango_status st = mango_net_fill(*net, seed, gain);
+    MGI_TRY(cli_net_blank(net, what, err));
+    const mango_status st = mango_net_fill(*net, seed, gain);
     if (st < 0) {
         mango_net_destroy(*net);
         *net = NULL;
@@ -158,6 +189,26 @@ static mango_status cli_net_any(mango_net **net, const char *what, const char *f
     if (give)
         mango_net_give(*net);
     return st;
+}
+
+static mango_status cli_net_any(mango_net **net, const char *what, const char *fill, int give,
+                                mango_err *err)
+{
+    char path[4096];
+    *net = NULL;
+    if (cli_is_blank(what))
+        return cli_net_filled(net, what, fill, give, err);
+    if (fill)
+        return mgi_fail(err, MANGO_E_ARG,
+                        "--fill goes with zoo:NAME or a graph's text, '%s' has weights of its "
+                        "own",
+                        what);
+    MGI_TRY(cli_net_path(what, path, (mango_idx)sizeof path, err));
+    if (cli_kind_of(path) == 'p')
+        return mgi_fail(err, MANGO_E_FORMAT,
+                        "%s: a PyTorch checkpoint; `mango import` makes a weights file of it",
+                        path);
+    return give ? mango_net_open(net, path, NULL, err) : mango_net_load(net, path, NULL, err);
 }
 
 mango_status cli_net(mango_net **net, const char *what, const char *fill, mango_err *err)

@@ -40,12 +40,11 @@ static mango_status fid_data(const fid_job *j, mango_data **data, const char *sp
     return input_data(data, &info, j->o->data, j->o->root, split, &j->in, err);
 }
 
-/* --fill is for those that are zoo:NAME. */
+/* --fill is for those that have no weights. */
 static mango_status fid_net(const fid_job *j, mango_net **net, const char *what,
                             mango_err *err)
 {
-    const int zoo = !strncmp(what, "zoo:", 4);
-    return cli_net(net, what, zoo ? j->o->fill : NULL, err);
+    return cli_net(net, what, cli_is_blank(what) ? j->o->fill : NULL, err);
 }
 
 /* The layer to read: the one named, else the input of the last linear layer. */
@@ -142,8 +141,8 @@ static mango_status fid_open(fid_job *j, mango_err *err)
     const int data = !strcmp(o->gen, "data");
     mango_data_info info;
     mango_idx layer;
-    if (o->fill && strncmp(o->features, "zoo:", 4) && strncmp(o->gen, "zoo:", 4))
-        return mgi_fail(err, MANGO_E_ARG, "--fill goes with zoo:NAME only");
+    if (o->fill && !cli_is_blank(o->features) && !cli_is_blank(o->gen))
+        return mgi_fail(err, MANGO_E_ARG, "--fill goes with zoo:NAME or a graph's text only");
     MGI_TRY(fid_net(j, &j->net, o->features, err));
     MGI_TRY(mango_net_layer(j->net, cli_info(j->net).input, &j->in));
     MGI_TRY(fid_layer(j, &layer, err));

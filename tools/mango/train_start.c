@@ -6,14 +6,17 @@
 mango_status train_zoo(mango_net **net, const char *spec, mango_train_kind kind, uint64_t seed,
                        mango_err *err)
 {
-    MGI_TRY(mango_net_zoo(net, strncmp(spec, "zoo:", 4) ? spec : spec + 4, NULL, err));
+    if (cli_is_blank(spec))
+        MGI_TRY(cli_net_blank(net, spec, err));
+    else
+        MGI_TRY(mango_net_zoo(net, spec, NULL, err));
     return mango_train_init(*net, kind, seed, err);
 }
 
 mango_status train_trained(mango_net **net, const char *option, const char *path,
                            mango_err *err)
 {
-    if (!strncmp(path, "zoo:", 4))
+    if (cli_is_blank(path))
         return mgi_fail(err, MANGO_E_ARG,
                         "%s %.100s: has no weights; expected a trained network's file",
                         option, path);

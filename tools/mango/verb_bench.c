@@ -229,7 +229,7 @@ int verb_bench(int argc, char **argv)
          "some of the parts, networks or figures", 0},
         {"--net", CLI_STR, &b.name, 0, 0, "N", "weights file, name, or zoo:NAME,k=v", 0},
         {"--fill", CLI_STR, &b.fill, 0, 0, "SEED,GAIN",
-         "weights of a zoo network by the test formula", 0},
+         "weights of zoo:NAME or a graph's text by the test formula", 0},
         {"--weights", CLI_MULTI, a.weights, 0, 0, "NAME=FILE",
          "weights of one of the parts' networks", 0},
         {"--input", CLI_STR, &b.input, 0, 0, "X",

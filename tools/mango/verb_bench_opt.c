@@ -124,7 +124,7 @@ static mango_status bo_gens_read(bo_all *a, mango_err *err)
         memcpy(g->name, p, n);
         p += n;
         MGI_TRY(
-            cli_net(&g->net, g->name, strncmp(g->name, "zoo:", 4) ? NULL : a->fill, err));
+            cli_net(&g->net, g->name, cli_is_blank(g->name) ? a->fill : NULL, err));
         MGI_TRY(mango_space_of(&g->space, g->net, NULL, err));
         MGI_TRY(mango_space_get(g->space, &g->info));
         if (mango_net_digest(g->net, MANGO_DIGEST_ALL, g->digest) < 0)
@@ -287,7 +287,7 @@ int verb_bench_opt(int argc, char **argv)
         {"--report", CLI_FLAG, &a.report, 0, 0, NULL, "no runs: the table of what is there",
          0},
         {"--fill", CLI_STR, &a.fill, 0, 0, "SEED,GAIN",
-         "weights of zoo networks by the test formula", 0},
+         "weights of zoo:NAME or a graph's text by the test formula", 0},
     };
     const int rc = cli_parse(&a.c, &bo_doc, opt, (int)MGI_COUNT(opt), 0, argc, argv);
     return rc >= 0 ? rc : bo_start(&a);

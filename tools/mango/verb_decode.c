@@ -146,9 +146,9 @@ int verb_decode(int argc, char **argv)
     memset(&j, 0, sizeof j);
     const cli_opt opt[] = {
         {"--gen", CLI_STR, &j.gen_name, 0, 0, "G",
-         "generator: weights file, name, or zoo:NAME,k=v", 1},
+         "generator: weights file, name, zoo:NAME,k=v, or a graph's text", 1},
         {"--fill", CLI_STR, &j.fill, 0, 0, "SEED,GAIN",
-         "weights of a zoo network by the test formula", 0},
+         "weights of zoo:NAME or a graph's text by the test formula", 0},
         {"--codes", CLI_STR, &j.codes, 0, 0, "C.npy", "codes (B,d)", 1},
         {"--limit", CLI_INT, &j.limit, 1, 1e9, "K", "the first K codes only", 0},
         {"--out", CLI_STR, &j.out, 0, 0, "DIR", "folder for the pictures", 1},

@@ -117,7 +117,7 @@ int verb_encode(int argc, char **argv)
     const cli_opt opt[] = {
         {"--gen", CLI_STR, &gen, 0, 0, "G", "VQ-VAE: weights file or name", 1},
         {"--fill", CLI_STR, &fill, 0, 0, "SEED,GAIN",
-         "weights of a zoo network by the test formula", 0},
+         "weights of zoo:NAME or a graph's text by the test formula", 0},
         {"--images", CLI_STR, &images, 0, 0, "X", "picture, .npy, or folder of pictures",
          1},
         {"--out", CLI_STR, &out, 0, 0, "C.npy", "codes, int32 (B,H*W)", 1},

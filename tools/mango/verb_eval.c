@@ -323,7 +323,7 @@ int verb_eval(int argc, char **argv)
          "features: uniform, on the search's grid, or normal (default but for a codebook)",
          0},
         {"--fill", CLI_STR, &j.fill, 0, 0, "SEED,GAIN",
-         "weights of a zoo network by the test formula", 0},
+         "weights of zoo:NAME or a graph's text by the test formula", 0},
         {"--data", CLI_STR, &j.data_name, 0, 0, "NAME",
          "cifar10, mnist, fashion-mnist or folder", 1},
         {"--root", CLI_STR, &j.root, 0, 0, "DIR", "where the data set lies", 1},

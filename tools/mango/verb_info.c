@@ -2,18 +2,22 @@
  * SPDX-License-Identifier: MIT */
 #include "cli.h"
 #include "image.h"
+#include "info_kinds.h"
 #include "info_presets.h"
 #include <stdlib.h>
 
 static const cli_doc info_doc = {
     "info", "describe a weights file, a network, a checkpoint",
-    "mango info FILE|NAME|zoo:NAME,k=v [options]\n       mango info --presets",
+    "mango info FILE|NAME|zoo:NAME,k=v [options]\n       mango info --presets\n"
+    "       mango info --kinds",
     "For a network: its layers with shapes, neuron rules, parameters, normalization and\n"
     "provenance, for a generator its reference codes. For a PyTorch checkpoint or a bare\n"
     ".safetensors: its tensors. For a .npy: its type and shape.\n"
     "--presets, without a FILE: the optimizers of `mango mei`, the numbers of each, and "
     "what\n"
-    "they mean. The paper's TT is not quantized and ours is.\n",
+    "they mean. The paper's TT is not quantized and ours is.\n"
+    "--kinds, without a FILE: the language of graph texts, the kinds of layers and their\n"
+    "keys, as in examples/graph.md. A FILE that is such a text is described, too.\n",
     "  mango info snn\n  mango info zoo:spiking_resnet18,width=0.25 --graph\n"
     "  mango info zoo:snn_conv --plan spiking1 --T 20\n  mango info checkpoint.pt\n"};
 
@@ -246,7 +250,7 @@ static mango_status info_net(cli *c, const char *what, int graph, const char *pl
 {
     mango_net *net = NULL;
     mango_idx at;
-    MGI_TRY(cli_net(&net, what, !strncmp(what, "zoo:", 4) ? "0,1" : NULL, err));
+    MGI_TRY(cli_net(&net, what, cli_is_blank(what) ? "0,1" : NULL, err));
     mango_status st = plan ? mango_net_find(net, plan, &at, err) : MANGO_OK;
     if (st < 0) {
         mango_net_destroy(net);
@@ -277,7 +281,7 @@ int verb_info(int argc, char **argv)
     mango_status st = MANGO_OK;
     char path[4096];
     const char *plan = NULL;
-    int graph = 0, has_graph = 1, presets = 0;
+    int graph = 0, has_graph = 1, presets = 0, kinds = 0;
     int64_t T = 0;
     const cli_opt opt[] = {
         {"--graph", CLI_FLAG, &graph, 0, 0, NULL, "print the network's text form", 0},
@@ -287,22 +291,28 @@ int verb_info(int argc, char **argv)
          0},
         {"--presets", CLI_FLAG, &presets, 0, 0, NULL,
          "print the optimizers and their options", 0},
+        {"--kinds", CLI_FLAG, &kinds, 0, 0, NULL,
+         "print the kinds of layers of a graph text and their keys", 0},
     };
     int rc = cli_parse(&c, &info_doc, opt, (int)MGI_COUNT(opt), 1, argc, argv);
     if (rc >= 0)
         return rc;
-    if (c.n_pos != (presets ? 0 : 1))
-        return cli_usage(&c, presets ? "--presets goes without a FILE" : "one FILE expected");
-    if (presets) {
+    if (presets && kinds)
+        return cli_usage(&c, "--presets and --kinds exclude each other");
+    if (c.n_pos != (presets || kinds ? 0 : 1))
+        return cli_usage(&c, presets ? "--presets goes without a FILE"
+                             : kinds ? "--kinds goes without a FILE"
+                                     : "one FILE expected");
+    if (presets || kinds) {
         mgi_str_init(&s, NULL);
-        info_presets(&c, &s);
+        (presets ? info_presets : info_kinds)(&c, &s);
         cli_json(&c, &s);
         mgi_str_free(&s);
         return CLI_OK;
     }
     const char *what = c.pos[0];
     mgi_str_init(&s, NULL);
-    const int zoo = !strncmp(what, "zoo:", 4);
+    const int zoo = cli_is_blank(what);
     if (!zoo)
         st = cli_net_path(what, path, (mango_idx)sizeof path, &err);
     const char kind = zoo || st < 0 ? 's' : cli_kind_of(path);

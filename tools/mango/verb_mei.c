@@ -97,12 +97,12 @@ static int mei_observe(void *ud, const mango_session *s)
 
 static mango_status mei_open(mei_job *j, mango_err *err)
 {
-    const int zoo_gen = !strncmp(j->gen_name, "zoo:", 4),
-              zoo_net = !strncmp(j->net_name, "zoo:", 4);
-    if (j->fill && !zoo_gen && !zoo_net)
-        return mgi_fail(err, MANGO_E_ARG, "--fill goes with zoo:NAME only");
-    MGI_TRY(cli_net_open(&j->gen, j->gen_name, zoo_gen ? j->fill : NULL, err));
-    return cli_net_open(&j->net, j->net_name, zoo_net ? j->fill : NULL, err);
+    const int blank_gen = cli_is_blank(j->gen_name), blank_net = cli_is_blank(j->net_name);
+    if (j->fill && !blank_gen && !blank_net)
+        return mgi_fail(err, MANGO_E_ARG,
+                        "--fill goes with zoo:NAME or a graph's text only");
+    MGI_TRY(cli_net_open(&j->gen, j->gen_name, blank_gen ? j->fill : NULL, err));
+    return cli_net_open(&j->net, j->net_name, blank_net ? j->fill : NULL, err);
 }
 
 /* Options of the objective from the command line. */
@@ -230,7 +230,7 @@ static mango_status mei_look_again(mei_job *j, const float *rgb, mango_err *err)
     oo.batch = 1;
     oo.memory = j->oo.memory;
     MGI_TRY(cli_net_open(&j->net, j->net_name,
-                         strncmp(j->net_name, "zoo:", 4) ? NULL : j->fill, err));
+                         cli_is_blank(j->net_name) ? j->fill : NULL, err));
     mango_status st = mango_objective_create(&o, NULL, j->net, j->target, &oo, NULL, err);
     if (st >= 0)
         st = mango_objective_get(o, &now);
@@ -420,7 +420,7 @@ static int mei_opts_search(mei_job *j, const char *optimizers, cli_opt *to)
 {
     const cli_opt opt[] = {
         {"--gen", CLI_STR, &j->gen_name, 0, 0, "G",
-         "generator: weights file, name, or zoo:NAME,k=v", 1},
+         "generator: weights file, name, zoo:NAME,k=v, or a graph's text", 1},
         {"--net", CLI_STR, &j->net_name, 0, 0, "N", "network, likewise", 1},
         {"--target", CLI_STR, &j->target, 0, 0, "L:U",
          "layer:unit, layer:unit:y:x, class:k or an expression", 1},
@@ -499,7 +499,7 @@ static int mei_opts_run(mei_job *j, cli_opt *to)
         {"--int8-weights", CLI_FLAG, &j->int8, 0, 0, NULL,
          "weights of spikes in 8 bits: other results, see README", 0},
         {"--fill", CLI_STR, &j->fill, 0, 0, "SEED,GAIN",
-         "weights of zoo networks by the test formula", 0},
+         "weights of zoo:NAME or a graph's text by the test formula", 0},
     };
     memcpy(to, opt, sizeof opt);
     return (int)MGI_COUNT(opt);

@@ -273,9 +273,9 @@ int verb_run(int argc, char **argv)
     j->memory = 1024;
     const cli_opt opt[] = {
         {"--net", CLI_STR, &j->net, 0, 0, "N",
-         "weights file, name in weights/, or zoo:NAME,k=v", 1},
+         "weights file, name in weights/, zoo:NAME,k=v, or a graph's text", 1},
         {"--fill", CLI_STR, &j->fill, 0, 0, "SEED,GAIN",
-         "weights of a zoo network by the test formula", 0},
+         "weights of zoo:NAME or a graph's text by the test formula", 0},
         {"--input", CLI_STR, &j->input, 0, 0, "X", "picture, .npy or .safetensors", 0},
         {"--fill-input", CLI_INT, &j->fill_seed, 0, 9e15, "SEED",
          "input by the test formula", 0},
