@@ -15,7 +15,7 @@ typedef enum mgi_pk_kind {
     MGI_PK_LONG, /* a whole number of over 8 bytes: s, n little-endian */
     MGI_PK_FLOAT,
     MGI_PK_STRING,
-    MGI_PK_BYTES, /* s, n: into the pickle; what 1: UTF-8 of characters below 256, a byte each */
+    MGI_PK_BYTES, /* s, n: into the pickle; what 1: each byte as a character, in UTF-8 */
     MGI_PK_TUPLE,
     MGI_PK_LIST, /* n items from cell head on */
     MGI_PK_DICT, /* n pairs from cell head on */

@@ -31,27 +31,42 @@ static const struct {
 };
 /* Modules, and names of builtins, that no checkpoint has a use for and attacks do. */
 static const char *const pkt_attack[] = {
-    "os",     "posix", "nt",        "subprocess", "sys",        "pty", "shutil", "socket",
-    "runpy",  "code",  "importlib", "ctypes",     "webbrowser", "pdb", "timeit", "commands",
-    "signal", "bdb"};
-static const char *const pkt_attack_builtin[] = {"eval",  "exec",     "execfile", "compile",
-                                                 "open",  "file",     "input",    "apply",
-                                                 "__import__", "breakpoint"};
-static const char *const pkt_storages[MGI_PK_DTYPES] = {
-    "FloatStorage",        "DoubleStorage", "HalfStorage",   "BFloat16Storage", "LongStorage",
-    "IntStorage",          "ShortStorage",  "CharStorage",   "ByteStorage",     "BoolStorage",
-    "",                    "",              "",              "ComplexFloatStorage",
-    "ComplexDoubleStorage", "QInt8Storage", "QUInt8Storage", "QInt32Storage",   "", ""};
+    "os",         "posix",  "nt",     "subprocess", "sys",       "pty",
+    "shutil",     "socket", "runpy",  "code",       "importlib", "ctypes",
+    "webbrowser", "pdb",    "timeit", "commands",   "signal",    "bdb"};
+static const char *const pkt_attack_builtin[] = {
+    "eval", "exec",  "execfile", "compile",    "open",
+    "file", "input", "apply",    "__import__", "breakpoint"};
+static const char *const pkt_storages[MGI_PK_DTYPES] = {"FloatStorage",
+                                                        "DoubleStorage",
+                                                        "HalfStorage",
+                                                        "BFloat16Storage",
+                                                        "LongStorage",
+                                                        "IntStorage",
+                                                        "ShortStorage",
+                                                        "CharStorage",
+                                                        "ByteStorage",
+                                                        "BoolStorage",
+                                                        "",
+                                                        "",
+                                                        "",
+                                                        "ComplexFloatStorage",
+                                                        "ComplexDoubleStorage",
+                                                        "QInt8Storage",
+                                                        "QUInt8Storage",
+                                                        "QInt32Storage",
+                                                        "",
+                                                        ""};
 static const struct {
     const char *name, *numpy;
     int size;
 } pkt_types[MGI_PK_DTYPES] = {
-    {"float32", "f4", 4},      {"float64", "f8", 8}, {"float16", "f2", 2},
-    {"bfloat16", NULL, 2},     {"int64", "i8", 8},   {"int32", "i4", 4},
-    {"int16", "i2", 2},        {"int8", "i1", 1},    {"uint8", "u1", 1},
-    {"bool", "b1", 1},         {"uint16", "u2", 2},  {"uint32", "u4", 4},
-    {"uint64", "u8", 8},       {"complex64", NULL, 8}, {"complex128", NULL, 16},
-    {"qint8", NULL, 1},        {"quint8", NULL, 1},  {"qint32", NULL, 4},
+    {"float32", "f4", 4},       {"float64", "f8", 8},    {"float16", "f2", 2},
+    {"bfloat16", NULL, 2},      {"int64", "i8", 8},      {"int32", "i4", 4},
+    {"int16", "i2", 2},         {"int8", "i1", 1},       {"uint8", "u1", 1},
+    {"bool", "b1", 1},          {"uint16", "u2", 2},     {"uint32", "u4", 4},
+    {"uint64", "u8", 8},        {"complex64", NULL, 8},  {"complex128", NULL, 16},
+    {"qint8", NULL, 1},         {"quint8", NULL, 1},     {"qint32", NULL, 4},
     {"float8_e4m3fn", NULL, 1}, {"float8_e5m2", NULL, 1}};
 
 MGI_FN int mgi_pk_size(int dtype)
@@ -156,7 +171,8 @@ MGI_FN mango_status mgi_pickle_name(mgi_pickle *k, const unsigned char *module,
             *dtype = d;
             return MANGO_OK;
         }
-    if (pkt_is(module, n_module, "torch.storage") && pkt_is(name, n_name, "UntypedStorage")) {
+    if (pkt_is(module, n_module, "torch.storage") &&
+        pkt_is(name, n_name, "UntypedStorage")) {
         *dtype = MGI_PK_U8;
         return MANGO_OK;
     }
@@ -166,10 +182,11 @@ MGI_FN mango_status mgi_pickle_name(mgi_pickle *k, const unsigned char *module,
             *dtype = d;
     if (!pkt_attacks(module, n_module, name, n_name))
         return MANGO_OK;
-    return mgi_fail(k->err, MANGO_E_UNSUPPORTED,
-                    "%s: pickle, byte %ld: wants to import %.*s.%.*s, which no weights need; "
-                    "refused, nothing is run",
-                    k->what, (long)k->at, m, (const char *)module, c, (const char *)name);
+    return mgi_fail(
+        k->err, MANGO_E_UNSUPPORTED,
+        "%s: pickle, byte %ld: wants to import %.*s.%.*s, which no weights need; "
+        "refused, nothing is run",
+        k->what, (long)k->at, m, (const char *)module, c, (const char *)name);
 }
 
 /* An integer of value v in [0, max], or -1. */
@@ -255,7 +272,8 @@ static mango_status pkt_tensor3(mgi_pickle *k, int32_t args, int32_t *out)
 {
     const int32_t type = mgi_pickle_item(k, args, 6);
     if (type < 0 || k->v[type].kind != MGI_PK_NAME || k->v[type].what < 0)
-        return mgi_pickle_bad(k, MANGO_E_UNSUPPORTED, "a tensor of an unknown element type");
+        return mgi_pickle_bad(k, MANGO_E_UNSUPPORTED,
+                              "a tensor of an unknown element type");
     MGI_TRY(pkt_tensor(k, args, out));
     if (k->v[*out].kind == MGI_PK_TENSOR)
         k->v[*out].n = k->v[type].what + 1;
@@ -326,10 +344,11 @@ static mango_status pkt_encode(mgi_pickle *k, int32_t args, int32_t *out)
 }
 
 /* Shape, type, order and bytes of an array, when they are of the right kinds. */
-static void pkt_array(mgi_pickle *k, int32_t a, int32_t shape, int32_t type, int64_t fortran,
-                      int32_t bytes)
+static void pkt_array(mgi_pickle *k, int32_t a, int32_t shape, int32_t type,
+                      int64_t fortran, int32_t bytes)
 {
-    if (!pkt_kind(k, shape, MGI_PK_TUPLE) || !pkt_kind(k, type, MGI_PK_NPTYPE) || bytes < 0 ||
+    if (!pkt_kind(k, shape, MGI_PK_TUPLE) || !pkt_kind(k, type, MGI_PK_NPTYPE) ||
+        bytes < 0 ||
         (k->v[bytes].kind != MGI_PK_BYTES && k->v[bytes].kind != MGI_PK_STRING))
         return;
     k->v[a].head = shape;
@@ -343,7 +362,8 @@ static mango_status pkt_buffer(mgi_pickle *k, int32_t args, int32_t *out)
 {
     MGI_TRY(mgi_pickle_new(k, MGI_PK_ARRAY, out));
     pkt_array(k, *out, mgi_pickle_item(k, args, 2), mgi_pickle_item(k, args, 1),
-              mgi_pickle_is(k, mgi_pickle_item(k, args, 3), "F"), mgi_pickle_item(k, args, 0));
+              mgi_pickle_is(k, mgi_pickle_item(k, args, 3), "F"),
+              mgi_pickle_item(k, args, 0));
     return MANGO_OK;
 }
 
@@ -362,7 +382,8 @@ MGI_FN mango_status mgi_pickle_state(mgi_pickle *k, int32_t v, int32_t state)
     case MGI_PK_TENSOR:
     case MGI_PK_OPAQUE: return MANGO_OK;
     default:
-        return mgi_pickle_bad(k, MANGO_E_FORMAT, "sets the state of something that has none");
+        return mgi_pickle_bad(k, MANGO_E_FORMAT,
+                              "sets the state of something that has none");
     }
 }
 
@@ -392,7 +413,8 @@ static mango_status pkt_parameter(mgi_pickle *k, int32_t args, int32_t *out)
 MGI_FN mango_status mgi_pickle_call(mgi_pickle *k, int32_t f, int32_t args, int32_t *out)
 {
     if (k->v[args].kind != MGI_PK_TUPLE)
-        return mgi_pickle_bad(k, MANGO_E_FORMAT, "calls something with other than arguments");
+        return mgi_pickle_bad(k, MANGO_E_FORMAT,
+                              "calls something with other than arguments");
     if (k->v[f].kind == MGI_PK_OPAQUE)
         return pkt_opaque(k, f, 0, out);
     if (k->v[f].kind != MGI_PK_NAME)

@@ -2,9 +2,10 @@
  * SPDX-License-Identifier: MIT */
 #include "pytorch.h"
 
-MGI_FN mango_status mgi_pytorch_take(mango_pytorch **out, unsigned char *image, mango_idx size,
-                             const char *what, const mango_codecs *codecs,
-                             const mango_alloc *al, mango_err *err)
+MGI_FN mango_status mgi_pytorch_take(mango_pytorch **out, unsigned char *image,
+                                     mango_idx size, const char *what,
+                                     const mango_codecs *codecs, const mango_alloc *al,
+                                     mango_err *err)
 {
     mango_pytorch *c = (mango_pytorch *)mgi_new(al, 1, sizeof *c);
     *out = NULL;
@@ -34,22 +35,22 @@ MGI_FN mango_status mgi_pytorch_take(mango_pytorch **out, unsigned char *image, 
 }
 
 mango_status mango_pytorch_open(mango_pytorch **c, const char *path,
-                                   const mango_codecs *codecs, const mango_alloc *alloc,
-                                   mango_err *err)
+                                const mango_codecs *codecs, const mango_alloc *alloc,
+                                mango_err *err)
 {
     const mango_alloc al = mgi_alloc_get(alloc);
     unsigned char *image = NULL;
     mango_idx size = 0;
-    MGI_CHECK(err, c && path, "mango_pytorch_open: a place for the result and a path expected");
+    MGI_CHECK(err, c && path,
+              "mango_pytorch_open: a place for the result and a path expected");
     *c = NULL;
     MGI_TRY(mgi_file_read(path, MGI_FILE_MAX, &al, &image, &size, err));
     return mgi_pytorch_take(c, image, size, path, codecs, &al, err);
 }
 
-mango_status mango_pytorch_parse(mango_pytorch **c, const unsigned char *bytes,
-                                    mango_idx n, const char *what,
-                                    const mango_codecs *codecs, const mango_alloc *alloc,
-                                    mango_err *err)
+mango_status mango_pytorch_parse(mango_pytorch **c, const unsigned char *bytes, mango_idx n,
+                                 const char *what, const mango_codecs *codecs,
+                                 const mango_alloc *alloc, mango_err *err)
 {
     const mango_alloc al = mgi_alloc_get(alloc);
     MGI_CHECK(err, c && what && n >= 0 && (bytes || n == 0),
@@ -96,26 +97,29 @@ mango_status mango_pytorch_tensor_sized(const mango_pytorch *c, mango_idx i,
                                         mango_tensor *t, size_t size)
 {
     MGI_REQUIRE(c && t && i >= 0 && i < c->n);
-    mango_tensor own = {c->names.p + c->t[i].name, mgi_pk_type_name(c->t[i].dtype),
-                        c->t[i].rank, {0}, c->t[i].count};
+    mango_tensor own = {c->names.p + c->t[i].name,
+                        mgi_pk_type_name(c->t[i].dtype),
+                        c->t[i].rank,
+                        {0},
+                        c->t[i].count};
     memcpy(own.shape, c->t[i].shape, sizeof own.shape);
     mgi_info_out(t, size, &own, sizeof own);
     return MANGO_OK;
 }
 
 mango_status mango_pytorch_floats(const mango_pytorch *c, mango_idx i, float *out,
-                                     mango_err *err)
+                                  mango_err *err)
 {
     mango_idx at[MGI_RANK_MAX] = {0}, from;
-    MGI_CHECK(err, c && out && i >= 0 && i < c->n, "mango_pytorch_floats: no tensor %td", i);
+    MGI_CHECK(err, c && out && i >= 0 && i < c->n, "mango_pytorch_floats: no tensor %td",
+              i);
     const mgi_ptc_tensor *t = &c->t[i];
     const int size = mgi_pk_size(t->dtype);
     if (t->dtype >= MGI_PK_READ)
-        return mgi_fail(err, MANGO_E_UNSUPPORTED,
-                        "tensor %s: of type %s, which is not read; save %s", c->names.p + t->name,
-                        mgi_pk_type_name(t->dtype),
-                        mgi_pk_type_name(t->dtype)[0] == 'q' ? "its dequantize()"
-                                                             : "its float()");
+        return mgi_fail(
+            err, MANGO_E_UNSUPPORTED, "tensor %s: of type %s, which is not read; save %s",
+            c->names.p + t->name, mgi_pk_type_name(t->dtype),
+            mgi_pk_type_name(t->dtype)[0] == 'q' ? "its dequantize()" : "its float()");
     from = t->first;
     for (mango_idx e = 0; e < t->count; e++) {
         int64_t whole = 0;

@@ -40,14 +40,14 @@ struct mango_pytorch {
     char under[MGI_PTC_PATH]; /* keys of the state dict that is chosen          */
     int32_t root;             /* what the file holds                             */
     mgi_ptc_choice choice[MGI_PTC_CHOICES];
-    int n_choice, chosen;     /* chosen -1: several, and none is the one to take */
-    char beside[240];         /* keys of the file's dict that are passed over    */
+    int n_choice, chosen; /* chosen -1: several, and none is the one to take */
+    char beside[240];     /* keys of the file's dict that are passed over    */
     mgi_str names;
     mgi_ptc_tensor *t;
     mango_idx n, cap;
     mgi_ptc_storage *storage;
     mango_idx n_storage, cap_storage;
-    char what[1024];          /* names the file in messages */
+    char what[1024]; /* names the file in messages */
     mango_codecs codecs;
     mgi_pickle pk;
     mgi_zip zip;
@@ -59,7 +59,8 @@ struct mango_pytorch {
 
 MGI_FN mango_status mgi_ptc_bad(mango_pytorch *c, mango_status st, const char *why);
 /* pytorch_tensors.c: a storage of n_key bytes of key whose content is p. */
-MGI_FN mgi_ptc_storage *mgi_ptc_known(mango_pytorch *c, const unsigned char *key, mango_idx n);
+MGI_FN mgi_ptc_storage *mgi_ptc_known(mango_pytorch *c, const unsigned char *key,
+                                      mango_idx n);
 MGI_FN mango_status mgi_ptc_add_storage(mango_pytorch *c, const unsigned char *key,
                                         mango_idx n_key, const unsigned char *p,
                                         mango_idx bytes);

@@ -12,8 +12,8 @@ enum { PTH_DEPTH = 5, PTH_VISITS = 1 << 16 };
 /* Keys under which no weights are. */
 static int pth_state_of_training(const mgi_pk_value *key)
 {
-    static const char *const begins[] = {"optim", "sched", "lr_sched", "scaler", "grad_scaler",
-                                         "rng"};
+    static const char *const begins[] = {"optim",  "sched",       "lr_sched",
+                                         "scaler", "grad_scaler", "rng"};
     for (mango_idx i = 0; i < MGI_COUNT(begins); i++) {
         const mango_idx n = (mango_idx)strlen(begins[i]);
         if (key->n >= n && !memcmp(key->s, begins[i], (size_t)n))
@@ -124,7 +124,8 @@ static void pth_beside(mango_pytorch *c, const char *path)
     const mango_idx room = (mango_idx)sizeof c->beside;
     const mgi_pk_value *v = &c->pk.v[c->root];
     c->beside[0] = 0;
-    for (int32_t i = v->kind == MGI_PK_DICT ? v->head : -1; i >= 0; i = c->pk.cell[i].next) {
+    for (int32_t i = v->kind == MGI_PK_DICT ? v->head : -1; i >= 0;
+         i = c->pk.cell[i].next) {
         const mgi_pk_value *k = &c->pk.v[c->pk.cell[i].k], *x = &c->pk.v[c->pk.cell[i].v];
         const int taken = *path ? strlen(path) >= (size_t)k->n &&
                                       !memcmp(path, k->s, (size_t)k->n) &&
@@ -133,8 +134,8 @@ static void pth_beside(mango_pytorch *c, const char *path)
         if (k->kind != MGI_PK_STRING || taken || !mgi_name_ok(k->s, k->n, 40) ||
             at + k->n + 3 > room)
             continue;
-        at += snprintf(c->beside + at, (size_t)(room - at), "%s%.*s", at ? ", " : "", (int)k->n,
-                       (const char *)k->s);
+        at += snprintf(c->beside + at, (size_t)(room - at), "%s%.*s", at ? ", " : "",
+                       (int)k->n, (const char *)k->s);
     }
 }
 
@@ -176,16 +177,17 @@ static mango_status pth_nothing(mango_pytorch *c)
                            "holds one bare tensor, a dict of named ones expected");
     if (object >= 0) {
         const mgi_pk_value *f = &c->pk.v[c->pk.v[object].head], *m = &c->pk.v[f->tail];
-        return mgi_fail(c->err, MANGO_E_UNSUPPORTED,
-                        "%s: holds a whole pickled module or object (%.*s.%.*s), which only "
-                        "its code could rebuild; save its state_dict() with torch.save, or "
-                        "use mango_export.py",
-                        c->what, (int)MGI_MIN(m->n, 60), (const char *)m->s,
-                        (int)MGI_MIN(f->n, 60), (const char *)f->s);
+        return mgi_fail(
+            c->err, MANGO_E_UNSUPPORTED,
+            "%s: holds a whole pickled module or object (%.*s.%.*s), which only "
+            "its code could rebuild; save its state_dict() with torch.save, or "
+            "use mango_export.py",
+            c->what, (int)MGI_MIN(m->n, 60), (const char *)m->s, (int)MGI_MIN(f->n, 60),
+            (const char *)f->s);
     }
     pth_beside(c, "\n");
-    return mgi_fail(c->err, MANGO_E_FORMAT, "%s: no dict of named tensors in it%s%s", c->what,
-                    *c->beside ? "; it has " : "", c->beside);
+    return mgi_fail(c->err, MANGO_E_FORMAT, "%s: no dict of named tensors in it%s%s",
+                    c->what, *c->beside ? "; it has " : "", c->beside);
 }
 
 MGI_FN mango_status mgi_ptc_choose(mango_pytorch *c)
@@ -229,8 +231,8 @@ mango_status mango_pytorch_select(mango_pytorch *c, const char *key, mango_err *
         st = pth_take(c, at);
     } else {
         pth_list(c, all, sizeof all);
-        st = mgi_fail(err, MANGO_E_NAME, "%s: %s tensors under '%.60s'; there are: %s", c->what,
-                      n ? "several dicts of" : "no", key, all);
+        st = mgi_fail(err, MANGO_E_NAME, "%s: %s tensors under '%.60s'; there are: %s",
+                      c->what, n ? "several dicts of" : "no", key, all);
     }
     c->err = c->pk.err = NULL;
     return st;

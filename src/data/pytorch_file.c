@@ -40,11 +40,11 @@ static mango_status ptf_zip(mango_pytorch *c)
     const mgi_zip_entry *e = ptf_pickle_entry(c), *order;
     if (!e)
         return mgi_ptc_bad(c, MANGO_E_FORMAT,
-                       "a zip archive without data.pkl, so not from torch.save");
+                           "a zip archive without data.pkl, so not from torch.save");
     if (ptf_entry(c, "constants.pkl"))
         return mgi_ptc_bad(c, MANGO_E_UNSUPPORTED,
-                       "a TorchScript module with code (torch.jit.save); save its "
-                       "state_dict() with torch.save, or use mango_export.py");
+                           "a TorchScript module with code (torch.jit.save); save its "
+                           "state_dict() with torch.save, or use mango_export.py");
     order = ptf_entry(c, "byteorder");
     if (order) {
         MGI_TRY(mgi_zip_data(&c->zip, order, c->what, &c->codecs, &p, &owned, c->err));
@@ -100,10 +100,10 @@ static mango_status ptf_legacy_storage(mango_pytorch *c, const mgi_pk_value *key
                                                    sizeof *known, ptf_by_key);
     if (!hit || mgi_ptc_known(c, key->s, key->n))
         return mgi_ptc_bad(c, MANGO_E_FORMAT,
-                       "a storage that no tensor refers to, or that is there twice");
+                           "a storage that no tensor refers to, or that is there twice");
     if (c->size - *at < 8 || mgi_le64(c->image + *at) != (uint64_t)(*hit)->i)
         return mgi_ptc_bad(c, MANGO_E_FORMAT,
-                       "a storage's size does not match its tensors; truncated?");
+                           "a storage's size does not match its tensors; truncated?");
     *at += 8;
     if (!mgi_mul((mango_idx)(*hit)->i, mgi_pk_size((*hit)->what), &bytes) ||
         bytes > c->size - *at)
@@ -149,11 +149,13 @@ static mango_status ptf_legacy(mango_pytorch *c)
         if (i == 0 && (x->kind != MGI_PK_LONG || x->n != 10 || memcmp(x->s, magic, 10)))
             return mgi_ptc_bad(c, MANGO_E_FORMAT, "a pickle, but not one of torch.save");
         if (i == 1 && (x->kind != MGI_PK_INT || x->i != 1001))
-            return mgi_ptc_bad(c, MANGO_E_UNSUPPORTED, "a torch.save format other than 1001");
+            return mgi_ptc_bad(c, MANGO_E_UNSUPPORTED,
+                               "a torch.save format other than 1001");
         if (i == 2) {
             int32_t order = mgi_pickle_get(&c->pk, v[2], "little_endian");
             if (order < 0 || c->pk.v[order].kind != MGI_PK_BOOL || !c->pk.v[order].i)
-                return mgi_ptc_bad(c, MANGO_E_UNSUPPORTED, "written by a big-endian machine");
+                return mgi_ptc_bad(c, MANGO_E_UNSUPPORTED,
+                                   "written by a big-endian machine");
         }
     }
     MGI_TRY(ptf_legacy_storages(c, v[4], at));
@@ -175,13 +177,14 @@ MGI_FN mango_status mgi_ptc_read(mango_pytorch *c)
             "a git-lfs pointer, not the checkpoint itself; fetch it with `git lfs pull`");
     if (p[0] == '<')
         return mgi_ptc_bad(c, MANGO_E_FORMAT,
-                       "a web page, not a checkpoint; the download went wrong");
+                           "a web page, not a checkpoint; the download went wrong");
     if (n > 262 && !memcmp(p + 257, "ustar", 5))
-        return mgi_ptc_bad(c, MANGO_E_UNSUPPORTED, "the tar format of PyTorch before 0.1.10");
+        return mgi_ptc_bad(c, MANGO_E_UNSUPPORTED,
+                           "the tar format of PyTorch before 0.1.10");
     if (p[0] == 'P' && p[1] == 'K')
         return ptf_zip(c);
     if (p[0] == 0x80)
         return ptf_legacy(c);
     return mgi_ptc_bad(c, MANGO_E_FORMAT,
-                   "neither a zip archive nor a pickle, so not from torch.save");
+                       "neither a zip archive nor a pickle, so not from torch.save");
 }

@@ -22,8 +22,8 @@ MGI_FN mgi_ptc_storage *mgi_ptc_known(mango_pytorch *c, const unsigned char *s, 
 }
 
 MGI_FN mango_status mgi_ptc_add_storage(mango_pytorch *c, const unsigned char *key,
-                                    mango_idx n_key, const unsigned char *p,
-                                    mango_idx bytes)
+                                        mango_idx n_key, const unsigned char *p,
+                                        mango_idx bytes)
 {
     MGI_TRY(mgi_pickle_grow(&c->pk, &c->storage, &c->cap_storage, c->n_storage + 1,
                             MGI_ZIP_ENTRIES, sizeof *c->storage, "too many storages"));
@@ -77,7 +77,7 @@ static mango_status ptc_find_storage(mango_pytorch *c, int32_t v, mgi_ptc_storag
     }
     if (st->i > (*s)->bytes / mgi_pk_size(st->what))
         return mgi_ptc_bad(c, MANGO_E_FORMAT,
-                       "a storage is shorter than a tensor says; truncated?");
+                           "a storage is shorter than a tensor says; truncated?");
     return MANGO_OK;
 }
 
@@ -98,7 +98,7 @@ static mango_status ptc_shape(mango_pytorch *c, mgi_ptc_tensor *t, const mgi_pk_
         if (a->kind != MGI_PK_INT || b->kind != MGI_PK_INT || a->i < 0 || b->i < 0 ||
             a->i > MGI_DIM_MAX || b->i > MGI_FILE_MAX)
             return mgi_ptc_bad(c, MANGO_E_LIMIT,
-                           "a tensor's size or stride is negative or over 2^24");
+                               "a tensor's size or stride is negative or over 2^24");
         t->shape[r] = (mango_idx)a->i;
         t->stride[r] = (mango_idx)b->i;
     }
@@ -186,7 +186,8 @@ static mango_status ptc_array_bytes(mango_pytorch *c, const mgi_pk_value *v,
     mango_idx m = 0;
     for (mango_idx i = 0; out && i < v->n; i++) { /* C2 80 .. C3 BF are 80 .. FF */
         const int two = v->s[i] >= 0xc2 && v->s[i] <= 0xc3 && i + 1 < v->n;
-        out[m++] = two ? (unsigned char)((v->s[i] & 3) << 6 | (v->s[i + 1] & 0x3f)) : v->s[i];
+        out[m++] =
+            two ? (unsigned char)((v->s[i] & 3) << 6 | (v->s[i + 1] & 0x3f)) : v->s[i];
         i += two;
     }
     if (out) {
@@ -205,15 +206,16 @@ static mango_status ptc_array_bytes(mango_pytorch *c, const mgi_pk_value *v,
 }
 
 /* Sizes and strides, C or Fortran order, of n bytes. */
-static mango_status ptc_array_shape(mango_pytorch *c, mgi_ptc_tensor *t, const mgi_pk_value *v,
-                                    mango_idx n)
+static mango_status ptc_array_shape(mango_pytorch *c, mgi_ptc_tensor *t,
+                                    const mgi_pk_value *v, mango_idx n)
 {
     mango_idx step = 1, bytes;
     t->rank = (int)c->pk.v[v->head].n;
     for (int r = 0; r < t->rank; r++) {
         const mgi_pk_value *a = &c->pk.v[mgi_pickle_item(&c->pk, v->head, r)];
         if (a->kind != MGI_PK_INT || a->i < 0 || a->i > MGI_DIM_MAX)
-            return mgi_ptc_bad(c, MANGO_E_LIMIT, "an array's size is negative or over 2^24");
+            return mgi_ptc_bad(c, MANGO_E_LIMIT,
+                               "an array's size is negative or over 2^24");
         t->shape[r] = (mango_idx)a->i;
     }
     if (!mgi_prod(t->rank, t->shape, &t->count) ||
@@ -273,10 +275,10 @@ static mango_status ptc_unread(const mango_pytorch *c, int32_t key, const mgi_pk
     const mgi_pk_value *k = &c->pk.v[key], *f = v->head >= 0 ? &c->pk.v[v->head] : NULL;
     const int named = k->kind == MGI_PK_STRING;
     const int dumped = f && f->n == 16 && !memcmp(f->s, "_load_from_bytes", 16);
-    return mgi_fail(c->err, MANGO_E_UNSUPPORTED,
-                    "%s: %.*s is no plain tensor (%.*s); %s", c->what,
-                    named ? (int)MGI_MIN(k->n, 80) : 8, named ? (const char *)k->s : "a tensor",
-                    f ? (int)MGI_MIN(f->n, 60) : 7, f ? (const char *)f->s : "unknown",
+    return mgi_fail(c->err, MANGO_E_UNSUPPORTED, "%s: %.*s is no plain tensor (%.*s); %s",
+                    c->what, named ? (int)MGI_MIN(k->n, 80) : 8,
+                    named ? (const char *)k->s : "a tensor", f ? (int)MGI_MIN(f->n, 60) : 7,
+                    f ? (const char *)f->s : "unknown",
                     dumped ? "it was written by pickle.dump, save the dict with torch.save"
                            : "save its to_dense(), or the values themselves");
 }

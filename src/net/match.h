@@ -24,6 +24,10 @@ typedef struct mango_offers {
                               /* all values of offer i, C order, finite, into out  */
     void *ud;
     const char *prefix;       /* taken from all names, and no other; NULL: what fits best */
+    const char *const *rename; /* "A=B" each, NULL at the end: the dotted part A of a name,
+                                 wherever it stands, is B ("": it goes); NULL: none */
+    const char *const *ignore; /* globs, NULL at the end: names that may be left over; NULL:
+                                 none */
 } mango_offers;
 /* mango_offers_defaults - nothing is offered. */
 MANGO_API mango_status mango_offers_defaults_sized(mango_offers *o, size_t size);
@@ -51,6 +55,7 @@ typedef struct mango_match_info {
     mango_idx rules;               /* scalars that went into neuron rules         */
     mango_idx ignored;             /* tensors known to be of no use               */
     mango_idx missing, left, shape; /* what does not fit, in number               */
+    const char *unused;            /* the ignored ones, "20 num_batches_tracked, 4 mem" */
 } mango_match_info;
 MANGO_API mango_status mango_match_get_sized(const mango_match *m, mango_match_info *info,
                                              size_t size);

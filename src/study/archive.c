@@ -37,7 +37,8 @@ static const mgi_archive_kind *archive_kind_of(const unsigned char *p, mango_idx
     for (mango_idx i = 0; i < MGI_COUNT(archive_kinds); i++)
         if (archive_kinds[i]->is(p, n))
             return archive_kinds[i];
-    return archive_named_safetensors(path) ? &mgi_archive_safetensors : &mgi_archive_pytorch;
+    return archive_named_safetensors(path) ? &mgi_archive_safetensors
+                                           : &mgi_archive_pytorch;
 }
 
 /* Names and shapes of all, as they are offered to a net. */
@@ -131,7 +132,8 @@ mango_status mango_archive_select(mango_archive *a, const char *key, mango_err *
 {
     MGI_CHECK(err, a && key, "mango_archive_select: an archive and a key expected");
     if (!a->kind->select)
-        return mgi_fail(err, MANGO_E_NAME, "%s: holds one set of tensors and no keys", a->path);
+        return mgi_fail(err, MANGO_E_NAME, "%s: holds one set of tensors and no keys",
+                        a->path);
     MGI_TRY(a->kind->select(a->own, key, err));
     mgi_del(&a->al, a->offer, a->n, sizeof *a->offer);
     a->offer = NULL;
@@ -165,7 +167,8 @@ mango_idx mango_archive_find(const mango_archive *a, const char *name)
 mango_status mango_archive_floats(const mango_archive *a, mango_idx i, float *out,
                                   mango_err *err)
 {
-    MGI_CHECK(err, a && out && i >= 0 && i < a->n, "mango_archive_floats: no tensor %td", i);
+    MGI_CHECK(err, a && out && i >= 0 && i < a->n, "mango_archive_floats: no tensor %td",
+              i);
     return a->kind->floats(a->own, i, out, err);
 }
 
@@ -175,13 +178,14 @@ static mango_status archive_values(void *ud, mango_idx i, float *out, mango_err 
     return mango_archive_floats(a, i, out, err);
 }
 
-mango_status mango_archive_import(const mango_archive *a, mango_net *net, const char *prefix,
-                                  mango_match **match, mango_err *err)
+mango_status mango_archive_import(const mango_archive *a, mango_net *net,
+                                  const char *prefix, mango_match **match, mango_err *err)
 {
     mango_offers o;
     mango_err sub = {""};
-    MGI_CHECK(err, a && net && match, "mango_archive_import: an archive, a net and a place for "
-                                      "the report expected");
+    MGI_CHECK(err, a && net && match,
+              "mango_archive_import: an archive, a net and a place for "
+              "the report expected");
     MGI_TRY(mango_offers_defaults(&o));
     o.n = a->n;
     o.offer = a->offer;
@@ -203,7 +207,8 @@ mango_status mango_archive_write(const char *path, mango_idx n, const mango_offe
     if (mgi_writer_new(&w, NULL) < 0)
         return mgi_fail(err, MANGO_E_MEM, "%s: out of memory", path);
     for (mango_idx i = 0; i < n; i++) /* the writer remembers its own failures */
-        mgi_writer_add(w, offers[i].name, MGI_F32, offers[i].rank, offers[i].shape, values[i]);
+        mgi_writer_add(w, offers[i].name, MGI_F32, offers[i].rank, offers[i].shape,
+                       values[i]);
     const mango_status st = mgi_writer_save(w, path, err);
     mgi_writer_free(w);
     return st;

@@ -81,7 +81,8 @@ static int numpy_is_npz(const unsigned char *p, mango_idx n)
 
 /* Entry e into the next array. */
 static mango_status numpy_entry(numpy_own *o, const mgi_zip *z, const mgi_zip_entry *e,
-                                const char *what, const mango_codecs *codecs, mango_err *err)
+                                const char *what, const mango_codecs *codecs,
+                                mango_err *err)
 {
     numpy_array *a = &o->array[o->n];
     const unsigned char *p = NULL;
@@ -161,8 +162,10 @@ static mango_status numpy_floats(const void *own, mango_idx i, float *out, mango
         return mgi_fail(err, st, "array %s: %s", a->name, sub.text);
     for (mango_idx k = 0; k < a->a.count; k++)
         if (!mgi_is_finite((double)out[k]))
-            return mgi_fail(err, MANGO_E_NONFINITE, "array %s: element %td is not a finite "
-                            "float", a->name, k);
+            return mgi_fail(err, MANGO_E_NONFINITE,
+                            "array %s: element %td is not a finite "
+                            "float",
+                            a->name, k);
     return MANGO_OK;
 }
 
