@@ -47,6 +47,12 @@ MGI_FN mango_status mgi_pytorch_take(mango_pytorch **out, unsigned char *image,
                                      const mango_codecs *codecs, const mango_alloc *al,
                                      mango_err *err);
 
+/* mgi_onnx_take - mango_onnx_parse of an image, taken over in the same way. has_folder: `what`
+ * is its path, beside which its data may lie. */
+MGI_FN mango_status mgi_onnx_take(mango_onnx **out, unsigned char *image, mango_idx size,
+                                  const char *what, int has_folder, const mango_alloc *al,
+                                  mango_err *err);
+
 /* mgi_name_ok - are these 1 to max bytes of UTF-8 without control bytes? */
 MGI_FN int mgi_name_ok(const unsigned char *s, mango_idx n, mango_idx max);
 

@@ -260,6 +260,64 @@ MANGO_API mango_status mango_pytorch_floats(const mango_pytorch *c, mango_idx i,
                                             mango_err *err);
 MANGO_API void mango_pytorch_destroy(mango_pytorch *c);
 
+/* ---- ONNX ------------------------------------------------------------------- */
+
+typedef struct mango_onnx mango_onnx;
+typedef struct mango_onnx_info {
+    int64_t ir, opset;       /* versions of the format and of its operators               */
+    const char *producer;    /* "pytorch", "tf2onnx", ..                                  */
+    const char *graph;       /* the graph's name                                          */
+    const char *input;       /* name of the one input                                     */
+    const char *output;      /* name of the first output                                  */
+    int rank;                /* of the input, -1: the file does not say                   */
+    mango_idx shape[8];      /* its sizes, -1 where they are open                         */
+    mango_idx nodes, initializers;
+    const char *text;        /* the network's text form; NULL before mango_onnx_translate */
+} mango_onnx_info;
+
+/* mango_onnx_open - read an .onnx file: of PyTorch (both exporters), of MATLAB's
+ * exportONNXNetwork, of tf2onnx. Its protocol buffer is walked with bounds, nothing in it
+ * is run. Tensors of 16, 32 and 64 bits, integers, typed or raw, in the file or in another
+ * one of the same folder, whose name must be no more than a name.
+ * Limits: file (with those beside it) 1 GiB, 4096 tensors, 16384 nodes, rank 8, dimension
+ * 2^24, names of 256 bytes without control bytes; constants that are computed 256 MiB;
+ * 1024 layers. Names that are there twice are refused.
+ * Returns MANGO_E_FORMAT, _LIMIT, _UNSUPPORTED, _IO, _MEM. */
+MANGO_API mango_status mango_onnx_open(mango_onnx **m, const char *path, const mango_alloc *al,
+                                       mango_err *err);
+/* The same from memory; bytes are copied. `what` names them in messages. Data in other files
+ * are out of reach. */
+MANGO_API mango_status mango_onnx_parse(mango_onnx **m, const unsigned char *bytes, mango_idx n,
+                                        const char *what, const mango_alloc *al, mango_err *err);
+/* mango_onnx_is - do these bytes begin as an ONNX model does? */
+MANGO_API int mango_onnx_is(const unsigned char *bytes, mango_idx n);
+MANGO_API mango_status mango_onnx_get_sized(const mango_onnx *m, mango_onnx_info *info,
+                                            size_t size);
+#define mango_onnx_get(m, info) mango_onnx_get_sized((m), (info), sizeof *(info))
+/* The operator of node i; NULL out of range. */
+MANGO_API const char *mango_onnx_op(const mango_onnx *m, mango_idx i);
+
+/* mango_onnx_translate - the first output's network as text (mango_onnx_info.text, for
+ * mango_net_parse) and as tensors under the names of its parameters. Opsets 7 to 26, what a
+ * network computes in evaluation mode, for any batch: constants are folded, batch-norms
+ * stay, and a softmax at the end, too. A value's axes are kept in mind and not moved:
+ * Transpose, Reshape and channels last cost nothing unless an operator needs another order.
+ * Maps are (C,H,W), sequences (N,C,L) are Cx1xL, an input or output (N,H,W,C) is CxHxW.
+ * Layers are named after the modules or weights of the source. Once for each model.
+ *   in  in  (C,H,W) of the input where the file leaves sizes open; NULL: the file's own
+ * Returns  MANGO_E_UNSUPPORTED with the node's name and why, MANGO_E_SHAPE for sizes that
+ *          are open or not those of the file, MANGO_E_FORMAT, _LIMIT, _MEM. */
+MANGO_API mango_status mango_onnx_translate(mango_onnx *m, const mango_idx in[3],
+                                            mango_err *err);
+/* Tensors, none before mango_onnx_translate; as mango_pytorch_tensors, _tensor and _floats. */
+MANGO_API mango_idx mango_onnx_tensors(const mango_onnx *m);
+MANGO_API mango_status mango_onnx_tensor_sized(const mango_onnx *m, mango_idx i, mango_tensor *t,
+                                               size_t size);
+#define mango_onnx_tensor(m, i, t) mango_onnx_tensor_sized((m), (i), (t), sizeof *(t))
+MANGO_API mango_status mango_onnx_floats(const mango_onnx *m, mango_idx i, float *out,
+                                         mango_err *err);
+MANGO_API void mango_onnx_destroy(mango_onnx *m); /* NULL is fine */
+
 #ifdef __cplusplus
 }
 #endif
