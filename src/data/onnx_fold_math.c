@@ -160,7 +160,7 @@ static mango_status oxfm_where(mango_onnx *m, const mgi_ox_node *n)
 {
     const mgi_ox_array *in[3];
     mgi_ox_array x[3], z;
-    mango_idx dim[MGI_RANK_MAX], wide[MGI_RANK_MAX];
+    mango_idx dim[MGI_RANK_MAX] = {0}, wide[MGI_RANK_MAX];
     unsigned char *p;
     int rank;
     for (int k = 0; k < 3; k++) {

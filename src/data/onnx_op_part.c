@@ -324,7 +324,7 @@ static mango_status oxq_pad(mango_onnx *m, const mgi_ox_node *n)
                                            {"wrap", "circular"}};
     mgi_ox_map v;
     mango_idx lo[MGI_RANK_MAX], hi[MGI_RANK_MAX];
-    unsigned mask;
+    unsigned mask = 0;
     char word[32];
     const char *mode = NULL;
     double value;

@@ -20,6 +20,7 @@ static const mgi_archive_kind *const archive_kinds[] = {
     &mgi_archive_safetensors,
     &mgi_archive_npy,
     &mgi_archive_npz,
+    &mgi_archive_onnx,
     &mgi_archive_pytorch,
 };
 
@@ -70,6 +71,13 @@ mango_status mango_archive_open(mango_archive **out, const char *path,
                                 const mango_codecs *codecs, const mango_alloc *alloc,
                                 mango_err *err)
 {
+    return mango_archive_open_shape(out, path, NULL, codecs, alloc, err);
+}
+
+mango_status mango_archive_open_shape(mango_archive **out, const char *path,
+                                      const mango_idx in[3], const mango_codecs *codecs,
+                                      const mango_alloc *alloc, mango_err *err)
+{
     const mango_alloc al = mgi_alloc_get(alloc);
     unsigned char *image = NULL;
     mango_idx size = 0;
@@ -87,6 +95,8 @@ mango_status mango_archive_open(mango_archive **out, const char *path,
     archive_digest(image, size, a->sha256);
     a->kind = archive_kind_of(image, size, path);
     mango_status st = a->kind->take(&a->own, image, size, a->path, codecs, &a->al, err);
+    if (st >= 0 && a->kind->shape)
+        st = a->kind->shape(a->own, in, err);
     if (st >= 0)
         st = archive_list(a, err);
     if (st < 0)

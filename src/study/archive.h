@@ -1,4 +1,4 @@
-/* archive.h - a file of named tensors, of our own kind, of PyTorch or of NumPy: read once,
+/* archive.h - a file of named tensors, of our own kind, of PyTorch, NumPy or ONNX: read once,
  * recognized by its content, put into a network; and the writer of such files. It stands
  * here and not in data as it sees all readers: safetensors is net's, the others are data's.
  * SPDX-License-Identifier: MIT */
@@ -14,7 +14,8 @@ extern "C" {
 
 typedef struct mango_archive mango_archive;
 typedef struct mango_archive_info {
-    const char *format;  /* "safetensors", "npy", "npz", or torch.save's "zip", "legacy" */
+    const char *format;  /* "safetensors", "npy", "npz", "onnx", or torch.save's "zip",
+                            "legacy"                                               */
     const char *under;   /* PyTorch: key of the state dict; "": at the top         */
     const char *sha256;  /* of the bytes that were read, in hexadecimal            */
     mango_idx tensors;
@@ -34,6 +35,12 @@ typedef struct mango_archive_info {
 MANGO_API mango_status mango_archive_open(mango_archive **a, const char *path,
                                           const mango_codecs *codecs, const mango_alloc *al,
                                           mango_err *err);
+/* mango_archive_open_shape - the same, with the input's (C,H,W) said for files that leave it
+ * open: ONNX models of any size. NULL: not said. */
+MANGO_API mango_status mango_archive_open_shape(mango_archive **a, const char *path,
+                                                const mango_idx in[3],
+                                                const mango_codecs *codecs,
+                                                const mango_alloc *al, mango_err *err);
 MANGO_API mango_status mango_archive_get_sized(const mango_archive *a,
                                                mango_archive_info *info, size_t size);
 #define mango_archive_get(a, info) mango_archive_get_sized((a), (info), sizeof *(info))

@@ -13,6 +13,8 @@ typedef struct mgi_archive_kind {
      * failure too. `what` names the file in messages and lives as long as the archive. */
     mango_status (*take)(void **own, unsigned char *image, mango_idx size, const char *what,
                          const mango_codecs *codecs, const mango_alloc *al, mango_err *err);
+    /* Or NULL. What is left open is decided: the input's (C,H,W), NULL when not said. */
+    mango_status (*shape)(void *own, const mango_idx *in, mango_err *err);
     mango_idx (*count)(const void *own);
     void (*tensor)(const void *own, mango_idx i, mango_tensor *t);
     mango_status (*floats)(const void *own, mango_idx i, float *out, mango_err *err);
@@ -28,5 +30,6 @@ MGI_FN const mgi_archive_kind mgi_archive_safetensors;
 MGI_FN const mgi_archive_kind mgi_archive_pytorch;
 MGI_FN const mgi_archive_kind mgi_archive_npz;
 MGI_FN const mgi_archive_kind mgi_archive_npy;
+MGI_FN const mgi_archive_kind mgi_archive_onnx;
 
 #endif
