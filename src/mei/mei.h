@@ -19,19 +19,53 @@
 extern "C" {
 #endif
 
+/* ---- controls ------------------------------------------------------------ */
+
+/* mango_controls - what a picture is kept to before the network sees it, and what is saved of
+ * it is what the network saw. In this order; numbers are of [0,1] as a file has them (sRGB,
+ * not linearised), luminance is L = 0.299 R + 0.587 G + 0.114 B:
+ *   grey       1: L in all channels
+ *   H, W       size of the picture in the middle of the network's field, to which it is
+ *              resized (bilinear, antialiased where it shrinks); 0: the whole field
+ *   luminance  mean of L, 0 .. 1; contrast: standard deviation of L, 0 .. 0.5 (RMS contrast);
+ *              -1: as drawn. Set by one gain and shift for all channels, cut to [0,1], again
+ *              up to 20 times until both are met to 1e-4; inside of the mask
+ *   tv         > 0: limit of the total variation, the mean over pixels and channels of
+ *              |right - here| + |below - here|. A projection: the picture is blurred (1 2 1) as
+ *              often as needed, the last time in part
+ *   mask       > 0: a disc of so many times half the shorter side as radius, its edge one
+ *              pixel wide; outside of it, and around a smaller picture, is
+ *   surround   grey, 0 .. 1
+ * mango_controls_defaults: none of them; surround 0.5. mango_controls_text: those asked for,
+ * "grey luminance=0.5 mask=0.9 surround=0.5", as mango_net_text gives a text. */
+typedef struct mango_controls {
+    size_t size; /* set by mango_controls_defaults */
+    int grey;
+    double luminance, contrast, tv, mask, surround;
+    mango_idx H, W;
+} mango_controls;
+MANGO_API mango_status mango_controls_defaults_sized(mango_controls *c, size_t size);
+#define mango_controls_defaults(c) mango_controls_defaults_sized((c), sizeof *(c))
+MANGO_API mango_idx mango_controls_text(const mango_controls *c, char *text, mango_idx cap);
+
 /* ---- drawing ------------------------------------------------------------- */
 
-/* mango_drawing - from codes to pictures: space -> generator -> 8 bits,
+/* mango_drawing - from codes to pictures: space -> generator -> controls -> 8 bits,
  *     rgb = round(255 clamp(y out_scale + out_shift, 0, 1))/255
- * The picture of a code has the same bits in every batch. */
+ * (with the controls between clamp and round). The picture of a code has the same bits in
+ * every batch. */
 typedef struct mango_drawing mango_drawing;
 typedef struct mango_drawing_options {
     size_t size;       /* set by mango_drawing_defaults               */
     mango_idx batch;   /* pictures at once, 1 .. 4096                 */
     mango_idx memory;  /* cap of the plan; 0: the plan's default      */
     int half;          /* 1: weights in half precision                */
+    const mango_controls *controls; /* copied; NULL: none             */
+    mango_idx C, H, W; /* of the pictures wanted; 0: the generator's. Others are resized
+                          (see mango_controls); 3 channels become 1 by luminance, 1
+                          becomes 3 equal ones                        */
 } mango_drawing_options;
-/* batch 10, memory 0, half 0. */
+/* batch 10, memory 0, half 0, controls NULL, C, H, W 0. */
 MANGO_API mango_status mango_drawing_defaults_sized(mango_drawing_options *o, size_t size);
 #define mango_drawing_defaults(o) mango_drawing_defaults_sized((o), sizeof *(o))
 /* mango_drawing_create - plan a generator, which must outlive the drawing and not
@@ -105,10 +139,12 @@ typedef struct mango_objective_options {
     int sketch;        /* mango_search alone: 1: its optimizer may ask for mango_sketch
                           features of codes that it thinks of, which takes the time of
                           drawing them; 0: not */
+    const mango_controls *controls; /* of drawn pictures, copied; NULL: none. Pictures that are
+                          given (mango_objective_look) are looked at as they are */
 } mango_objective_options;
 #define MANGO_ELITE_AUTO (-1)
 /* T 0, batch 0, memory 0, elite 0 (no early stop), minimize 0, believed 1, half 0,
- * int8 0, ties 0, sketch 0. */
+ * int8 0, ties 0, sketch 0, controls NULL. */
 MANGO_API mango_status mango_objective_defaults_sized(mango_objective_options *o,
                                                       size_t size);
 #define mango_objective_defaults(o) mango_objective_defaults_sized((o), sizeof *(o))
@@ -119,8 +155,9 @@ MANGO_API mango_status mango_objective_defaults_sized(mango_objective_options *o
  *   gen  in  NULL: there is none, the objective is one of pictures
  *            (mango_objective_look), and has no space
  *   opt  in  NULL: defaults
- * Returns MANGO_E_SHAPE when the picture does not fit the network, MANGO_E_STATE
- * when a net has no weights, or no more. */
+ * A generator's pictures of another size, grey or coloured, are made to fit (mango_drawing).
+ * Returns MANGO_E_SHAPE when the picture does not fit the network, MANGO_E_ARG when controls
+ * are out of range, MANGO_E_STATE when a net has no weights, or no more. */
 MANGO_API mango_status mango_objective_create(mango_objective **o, const mango_net *gen,
                                               const mango_net *net, const char *target,
                                               const mango_objective_options *opt,
@@ -494,6 +531,21 @@ MANGO_API mango_status mango_search_create(mango_search **s, const mango_net *ge
                                            const mango_objective_options *oo,
                                            const mango_session_options *so,
                                            const mango_alloc *al, mango_err *err);
+/* mango_search_create_pictures - the same without a network: the objective is a function of
+ * pictures.
+ *   f, ud     in  y (K) of pictures rgb (K,C,H,W), k/255 with integer k, K at most the
+ *                 drawing's batch; returns as a mango_evaluator
+ *   name      in  of the function, for the journal: the same at resume
+ *   d         in  of the drawing: size, controls, batch. NULL: defaults
+ *   so        in  as above; a method that looks inside, or at ties, has nothing to look at
+ * mango_search_objective is NULL then; a preset that needs a gradient is refused. */
+typedef mango_status (*mango_picture_values)(void *ud, mango_idx K, const float *rgb, double *y);
+MANGO_API mango_status mango_search_create_pictures(mango_search **s, const mango_net *gen,
+                                                    mango_picture_values f, void *ud,
+                                                    const char *name,
+                                                    const mango_drawing_options *d,
+                                                    const mango_session_options *so,
+                                                    const mango_alloc *al, mango_err *err);
 /* mango_search_values - values come from f from now on, for example noisy ones, or
  * timed; it may call mango_objective_eval of mango_search_objective. */
 MANGO_API mango_status mango_search_values(mango_search *s, mango_evaluator f, void *ud);

@@ -78,6 +78,10 @@ static mango_status objective_drawing(mango_objective *o, const mango_net *gen,
     d.batch = o->batch;
     d.memory = o->opt.memory;
     d.half = o->opt.half;
+    d.controls = o->opt.controls;
+    d.C = o->C;
+    d.H = o->H;
+    d.W = o->W;
     return mango_drawing_create(&o->drawing, gen, &d, &o->al, err);
 }
 
@@ -107,7 +111,7 @@ static mango_status objective_plans(mango_objective *o, const mango_net *gen, ma
 
 /* ---- create and destroy --------------------------------------------------- */
 
-/* Sizes of both nets, checked against each other, and the number of modes. */
+/* Size of the network's pictures, and the number of modes. */
 static mango_status objective_sizes(mango_objective *o, const mango_net *gen, mango_err *err)
 {
     const mgi_node *in = o->network->node + o->network->input;
@@ -120,16 +124,11 @@ static mango_status objective_sizes(mango_objective *o, const mango_net *gen, ma
     o->size = o->C * o->H * o->W;
     if (!gen)
         return MANGO_OK;
-    const mgi_node *out = gen->node + gen->output;
     MGI_TRY(mango_space_of(&space, gen, &o->al, err));
     mango_space_get(space, &info);
     o->d = info.modes.d;
     mango_space_destroy(space);
-    if (out->C == in->C && out->H == in->H && out->W == in->W)
-        return MANGO_OK;
-    return mgi_fail(err, MANGO_E_SHAPE,
-                    "the generator's picture is %tdx%tdx%td, the network takes %tdx%tdx%td",
-                    out->C, out->H, out->W, in->C, in->H, in->W);
+    return MANGO_OK;
 }
 
 /* One arena for everything else that holds a batch. */
@@ -208,6 +207,7 @@ mango_status mango_objective_create_many(mango_objective **o, const mango_net *g
     mgi_arena_init(&x->arena, &a);
     mgi_arena_init(&x->see.arena, &a);
     const mango_status st = objective_build(x, gen, n, targets, err);
+    x->opt.controls = NULL; /* the drawing has a copy */
     if (st < 0)
         mango_objective_destroy(x);
     else

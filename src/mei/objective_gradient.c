@@ -140,6 +140,10 @@ static mango_status derivative_sizes(mango_derivative *x, const mango_net *gen,
                         "that takes %tdx%tdx%td", out->C, out->H, out->W, in->C, in->H, in->W);
     if (gen->node[gen->output].spiking_input || gen->node[gen->output].kind == MGI_LIF)
         return mgi_fail(err, MANGO_E_UNSUPPORTED, "derivative: the generator spikes");
+    if (from->C > 1 && from->H * from->W > 1 && !x->info.codebook)
+        return mgi_fail(err, MANGO_E_UNSUPPORTED, "derivative: latents that are maps");
+    if (x->info.codebook && x->info.layer < 0)
+        return mgi_fail(err, MANGO_E_UNSUPPORTED, "derivative: codes of an embedding");
     x->d = x->info.modes.d;
     x->in = from->C * from->H * from->W;
     x->m = x->info.codebook ? from->C : 1;
@@ -160,6 +164,8 @@ mango_status mango_derivative_create(mango_derivative **d, const mango_net *gen,
     MGI_TRY(mango_objective_defaults(&o));
     if (options)
         MGI_TRY(mgi_options_in(&o, sizeof o, options, "mango_derivative_create", err));
+    if (o.controls)
+        return mgi_fail(err, MANGO_E_UNSUPPORTED, "derivative: pictures under controls");
     const mango_alloc a = mgi_alloc_get(al);
     mango_derivative *x = mgi_new(&a, 1, sizeof *x);
     if (!x)

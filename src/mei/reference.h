@@ -1,10 +1,10 @@
-/* reference.h - the reference codes in a generator's file: tensors reference_codes
- * and reference_features.
+/* reference.h - what a generator's file says of its codes: reference codes (tensors
+ * reference_codes and reference_features), and the space of its latents.
  * SPDX-License-Identifier: MIT */
 #ifndef MGI_REFERENCE_H
 #define MGI_REFERENCE_H
 
-#include "../base/mgi.h"
+#include "../base/text.h"
 #include "mei.h"
 
 typedef struct mgi_references {
@@ -20,5 +20,9 @@ MGI_FN mango_status mgi_references_read(mgi_references *r, const mango_net *gen,
                                         const mango_idx *n_level, const mango_alloc *al,
                                         mango_err *err);
 MGI_FN void mgi_references_free(mgi_references *r, mango_idx d, const mango_alloc *al);
+
+/* space.c: "range -2..2, prior uniform", appended; nothing for the space that a latent has
+ * where nothing is said. */
+MGI_FN void mgi_space_text(const mango_space *s, mgi_str *text);
 
 #endif

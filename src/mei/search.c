@@ -1,7 +1,10 @@
 /* search.c - generator, network, target and optimizer, made to fit each other.
  * SPDX-License-Identifier: MIT */
 #include "../base/text.h"
+#include "../net/graph.h"
+#include "controls.h"
 #include "objective.h"
+#include "reference.h"
 
 #define SEARCH_OPT "auto"
 #define SEARCH_WHITE "gradient"
@@ -14,6 +17,11 @@ struct mango_search {
     mango_derivative *derivative; /* for an optimizer that looks inside; else NULL */
     mango_session *session;
     mango_sketch *sketch;    /* NULL: nobody asked */
+    mango_drawing *drawing;  /* of a search without a network, else NULL */
+    mango_picture_values look;
+    void *look_ud;
+    float *rgb;              /* (n_rgb) a batch of its pictures */
+    mango_idx n_rgb, batch, size;
     mango_evaluator f;
     void *ud;
     mango_idx d;             /* modes */
@@ -30,13 +38,29 @@ typedef struct mgi_search_setup {
     mango_modes modes;
     mango_note note[SEARCH_NOTES];
     mango_idx n_notes;
-    mgi_str T, early;
+    mgi_str T, early, controls, latents, resized;
 } mgi_search_setup;
 
 static mango_status search_eval(void *ud, mango_idx K, const mango_idx *I, double *y)
 {
     mango_search *s = ud;
     return s->f(s->ud, K, I, y);
+}
+
+/* Values of codes by their pictures, without a network. */
+static mango_status search_look(void *ud, mango_idx K, const mango_idx *I, double *y)
+{
+    mango_search *s = ud;
+    for (mango_idx k = 0; k < K; k += s->batch) {
+        const mango_idx m = MGI_MIN(s->batch, K - k);
+        mango_status st = mango_drawing_codes(s->drawing, m, I + k * s->d, s->rgb);
+        if (st < 0)
+            return mgi_fail(&s->err, st, "%s", mango_drawing_error(s->drawing));
+        st = s->look(s->look_ud, m, s->rgb, y + k);
+        if (st != MANGO_OK)
+            return st;
+    }
+    return MANGO_OK;
 }
 
 /* Of values that the objective gave in one call; of others nothing is known. */
@@ -131,6 +155,25 @@ static void search_note(mgi_search_setup *u, const char *key, const char *value)
     u->n_notes++;
 }
 
+/* What else may make the pictures others, in words; "" where it is as it always was. */
+static mango_status search_drawn(mgi_search_setup *u, const mango_net *gen,
+                                 const mango_objective_info *info, mango_err *err)
+{
+    const mgi_node *out = gen->node + gen->output;
+    mango_controls c;
+    MGI_TRY(mango_controls_defaults(&c));
+    if (u->oo.controls)
+        MGI_TRY(mgi_options_in(&c, sizeof c, u->oo.controls, "mango_controls", err));
+    mgi_controls_text(&c, &u->controls);
+    mgi_space_text(u->space, &u->latents);
+    if (out->C != info->C || out->H != info->H || out->W != info->W)
+        mgi_str_printf(&u->resized, "%tdx%tdx%td to %tdx%tdx%td", out->C, out->H, out->W,
+                       info->C, info->H, info->W);
+    if (u->controls.bad || u->latents.bad || u->resized.bad)
+        return mgi_fail(err, MANGO_E_MEM, "search: out of memory");
+    return MANGO_OK;
+}
+
 /* The facts that a resumed run must share with the journal. */
 static mango_status search_notes(mgi_search_setup *u, const mango_objective_info *info,
                                  mango_err *err)
@@ -140,10 +183,18 @@ static mango_status search_notes(mgi_search_setup *u, const mango_objective_info
     if (u->T.bad || u->early.bad)
         return mgi_fail(err, MANGO_E_MEM, "search: out of memory");
     search_note(u, "target", u->target);
-    search_note(u, "T", u->T.p);
+    if (info->T > 0)
+        search_note(u, "T", u->T.p);
     search_note(u, "gen", info->gen);
-    search_note(u, "net", info->net);
+    if (info->T > 0)
+        search_note(u, "net", info->net);
     search_note(u, "pixels", "8 bit");
+    if (u->controls.n > 0)
+        search_note(u, "controls", u->controls.p);
+    if (u->latents.n > 0)
+        search_note(u, "latents", u->latents.p);
+    if (u->resized.n > 0)
+        search_note(u, "resized", u->resized.p);
     if (info->vectors[0])
         search_note(u, "vectors", info->vectors);
     if (u->oo.elite > 0)
@@ -196,8 +247,40 @@ static mango_status search_build(mango_search *s, mgi_search_setup *u, const man
     if (u->oo.elite == 0 && u->so.ahead == 0)
         u->so.ahead = info.batch;
     s->d = u->modes.d;
+    MGI_TRY(search_drawn(u, gen, &info, err));
     MGI_TRY(search_notes(u, &info, err));
     return mango_session_create(&s->session, &u->modes, &u->so, search_eval, s, &s->al, err);
+}
+
+/* A search without anything yet, and the texts of its set-up. */
+static mango_search *search_new(mgi_search_setup *u, const mango_alloc *al, mango_err *err)
+{
+    const mango_alloc a = mgi_alloc_get(al);
+    mango_search *x = mgi_new(&a, 1, sizeof *x);
+    if (!x) {
+        mgi_fail(err, MANGO_E_MEM, "search: out of memory");
+        return NULL;
+    }
+    x->al = a;
+    mgi_str *text[] = {&u->T, &u->early, &u->controls, &u->latents, &u->resized};
+    for (mango_idx i = 0; i < MGI_COUNT(text); i++)
+        mgi_str_init(text[i], &a);
+    return x;
+}
+
+/* The end of a set-up that came to st. */
+static mango_status search_made(mango_search **s, mango_search *x, mgi_search_setup *u,
+                                mango_status st)
+{
+    mgi_str *text[] = {&u->T, &u->early, &u->controls, &u->latents, &u->resized};
+    for (mango_idx i = 0; i < MGI_COUNT(text); i++)
+        mgi_str_free(text[i]);
+    mango_space_destroy(u->space);
+    if (st < 0)
+        mango_search_destroy(x);
+    else
+        *s = x;
+    return st;
 }
 
 mango_status mango_search_create(mango_search **s, const mango_net *gen, const mango_net *net,
@@ -213,24 +296,70 @@ mango_status mango_search_create(mango_search **s, const mango_net *gen, const m
     memset(&u, 0, sizeof u);
     u.target = target;
     MGI_TRY(search_options(&u, oo, so, err));
-    const mango_alloc a = mgi_alloc_get(al);
-    mango_search *x = mgi_new(&a, 1, sizeof *x);
+    mango_search *x = search_new(&u, al, err);
     if (!x)
-        return mgi_fail(err, MANGO_E_MEM, "search: out of memory");
-    x->al = a;
-    mgi_str_init(&u.T, &a);
-    mgi_str_init(&u.early, &a);
+        return MANGO_E_MEM;
     const mango_status st = search_build(x, &u, gen, net, err);
-    mgi_str_free(&u.T);
-    mgi_str_free(&u.early);
-    mango_space_destroy(u.space);
     x->f = mango_objective_eval;
     x->ud = x->objective;
-    if (st < 0)
-        mango_search_destroy(x);
-    else
-        *s = x;
-    return st;
+    return search_made(s, x, &u, st);
+}
+
+/* ---- without a network ------------------------------------------------------ */
+
+static mango_status search_draw(mango_search *x, mgi_search_setup *u, const mango_net *gen,
+                                const mango_drawing_options *d, mango_err *err)
+{
+    mango_drawing_info drawn;
+    mango_objective_info info;
+    memset(&info, 0, sizeof info);
+    MGI_TRY(search_space(u, gen, &x->al, err));
+    MGI_TRY(mango_net_digest(gen, MANGO_DIGEST_ALL, info.gen));
+    MGI_TRY(mango_drawing_create(&x->drawing, gen, d, &x->al, err));
+    MGI_TRY(mango_drawing_get(x->drawing, &drawn));
+    info.C = drawn.C;
+    info.H = drawn.H;
+    info.W = drawn.W;
+    x->d = u->modes.d;
+    x->batch = drawn.batch;
+    x->size = drawn.C * drawn.H * drawn.W;
+    x->n_rgb = x->batch * x->size;
+    x->rgb = mgi_new(&x->al, x->n_rgb, sizeof *x->rgb);
+    if (!x->rgb)
+        return mgi_fail(err, MANGO_E_MEM, "search: out of memory");
+    MGI_TRY(search_drawn(u, gen, &info, err));
+    MGI_TRY(search_notes(u, &info, err));
+    return mango_session_create(&x->session, &u->modes, &u->so, search_eval, x, &x->al, err);
+}
+
+mango_status mango_search_create_pictures(mango_search **s, const mango_net *gen,
+                                          mango_picture_values f, void *ud, const char *name,
+                                          const mango_drawing_options *d,
+                                          const mango_session_options *so,
+                                          const mango_alloc *al, mango_err *err)
+{
+    mgi_search_setup u;
+    mango_drawing_options own;
+    MGI_CHECK(err, s, "mango_search_create_pictures: a place for the search expected");
+    *s = NULL;
+    MGI_CHECK(err, gen && f && name,
+              "mango_search_create_pictures: generator, function and name expected");
+    memset(&u, 0, sizeof u);
+    u.target = name;
+    MGI_TRY(search_options(&u, NULL, so, err));
+    MGI_TRY(mango_drawing_defaults(&own));
+    if (d)
+        MGI_TRY(mgi_options_in(&own, sizeof own, d, "mango_search_create_pictures", err));
+    u.oo.controls = own.controls;
+    mango_search *x = search_new(&u, al, err);
+    if (!x)
+        return MANGO_E_MEM;
+    x->look = f;
+    x->look_ud = ud;
+    const mango_status st = search_draw(x, &u, gen, &own, err);
+    x->f = search_look;
+    x->ud = x;
+    return search_made(s, x, &u, st);
 }
 
 void mango_search_rest(mango_search *s)
@@ -238,7 +367,9 @@ void mango_search_rest(mango_search *s)
     if (!s)
         return;
     mango_objective_destroy(s->objective);
+    mango_drawing_destroy(s->drawing);
     s->objective = NULL;
+    s->drawing = NULL;
 }
 
 void mango_search_destroy(mango_search *s)
@@ -250,6 +381,8 @@ void mango_search_destroy(mango_search *s)
     mango_sketch_destroy(s->sketch);
     mango_objective_destroy(s->objective);
     mango_derivative_destroy(s->derivative);
+    mango_drawing_destroy(s->drawing);
+    mgi_del(&al, s->rgb, s->n_rgb, sizeof *s->rgb);
     mgi_del(&al, s, 1, sizeof *s);
 }
 
@@ -269,14 +402,15 @@ static mango_status search_told(mango_search *s, mango_status st)
 {
     if (st >= 0)
         return st;
-    const char *why = mango_objective_error(s->objective);
+    const char *why = s->objective ? mango_objective_error(s->objective)
+                                   : mango_drawing_error(s->drawing);
     return mgi_fail(&s->err, st, "%.150s%s%.90s", mango_session_error(s->session),
                     why[0] ? ": " : "", why);
 }
 
 static mango_status search_awake(mango_search *s)
 {
-    if (s->objective)
+    if (s->objective || s->drawing)
         return MANGO_OK;
     return mgi_fail(&s->err, MANGO_E_STATE, "search: its objective was given up");
 }
@@ -307,11 +441,14 @@ mango_status mango_search_best(mango_search *s, double *y, mango_idx *I, float *
     if (!code)
         return mgi_fail(&s->err, MANGO_E_MEM, "search: out of memory");
     mango_status st = mango_session_best(s->session, NULL, code);
-    if (st == MANGO_OK)
+    if (st == MANGO_OK && s->objective)
         st = mango_objective_picture(s->objective, code, rgb);
+    else if (st == MANGO_OK)
+        st = mango_drawing_codes(s->drawing, 1, code, rgb);
     mgi_del(&s->al, code, s->d, sizeof *code);
     if (st < 0)
-        return mgi_fail(&s->err, st, "%s", mango_objective_error(s->objective));
+        return mgi_fail(&s->err, st, "%s", s->objective ? mango_objective_error(s->objective)
+                                                        : mango_drawing_error(s->drawing));
     return st;
 }
 

@@ -7,13 +7,19 @@
 #define SPACE_LEVELS 64 /* of a latent vector, the published grid */
 #define SPACE_EDGE 4.0
 #define SPACE_CLASSES "train.latent_classes" /* metadata of a generator */
+#define SPACE_RANGE "mango.latent_range"
+#define SPACE_STEPS "mango.latent_levels"
+#define SPACE_PRIOR "mango.latent_prior"
+#define SPACE_PRIORS "normal|uniform|none"
+#define SPACE_FLAT 1.0 /* a uniform prior, told as a normal one cut here */
 
 struct mango_space {
     mango_alloc al;
     mango_idx d, *n;
     mango_idx layer; /* that takes the latent, -1: the input */
     int codes;       /* levels are codes, not places on [lo, hi] */
-    int latent;      /* a generator's, drawn from N(0,1)         */
+    int latent;      /* a generator's                            */
+    int prior;       /* of it: a word of SPACE_PRIORS            */
     mango_idx H, W;  /* grid of codes */
     mango_idx classes;
     double lo, hi;
@@ -55,8 +61,8 @@ mango_status mango_space_create(mango_space **s, mango_idx d, const mango_idx *n
 }
 
 /* d equal modes. */
-static mango_status space_uniform(mango_space **s, mango_idx d, mango_idx levels,
-                                  const mango_alloc *al, mango_err *err)
+static mango_status space_uniform(mango_space **s, mango_idx d, mango_idx levels, double lo,
+                                  double hi, const mango_alloc *al, mango_err *err)
 {
     const mango_alloc a = mgi_alloc_get(al);
     if (d < 1 || d > (mango_idx)1 << 20)
@@ -67,7 +73,7 @@ static mango_status space_uniform(mango_space **s, mango_idx d, mango_idx levels
         return mgi_fail(err, MANGO_E_MEM, "space: out of memory for %td modes", d);
     for (mango_idx j = 0; j < d; j++)
         n[j] = levels;
-    const mango_status st = mango_space_create(s, d, n, -SPACE_EDGE, SPACE_EDGE, al, err);
+    const mango_status st = mango_space_create(s, d, n, lo, hi, al, err);
     mgi_del(&a, n, d, sizeof *n);
     return st;
 }
@@ -95,32 +101,103 @@ static mango_status space_codebook(mango_space *s, const mango_net *gen, const m
     return MANGO_OK;
 }
 
-/* The space of vector quantizer i. */
+/* The space of vector quantizer, or embedding, i. */
 static mango_status space_codes(mango_space **s, const mango_net *gen, int i,
                                 const mango_alloc *al, mango_err *err)
 {
     const mgi_node *v = gen->node + i;
-    MGI_TRY(space_uniform(s, v->H * v->W, v->codes, al, err));
+    const int vq = v->kind == MGI_VQ;
+    MGI_TRY(space_uniform(s, v->H * v->W, v->codes, -SPACE_EDGE, SPACE_EDGE, al, err));
     (*s)->codes = 1;
-    (*s)->layer = i;
+    (*s)->layer = vq ? i : -1; /* an embedding's codes are the input itself */
     (*s)->H = v->H;
     (*s)->W = v->W;
     return space_codebook(*s, gen, v, err);
 }
 
+/* ---- latents ---------------------------------------------------------------- */
+
+/* What a generator says of its latents. */
+typedef struct mgi_latents {
+    double lo, hi;
+    mango_idx levels;
+    int prior, said; /* said: at least one of the three */
+} mgi_latents;
+
+/* "-4,4" */
+static int latents_range(const char *text, double *lo, double *hi)
+{
+    const char *comma = strchr(text, ',');
+    return comma && mgi_parse_real_n(text, (mango_idx)(comma - text), lo) &&
+           mgi_parse_real(comma + 1, hi) && *lo < *hi && *lo >= -1e6 && *hi <= 1e6;
+}
+
+static mango_status latents_read(mgi_latents *l, const mango_net *gen, mango_err *err)
+{
+    const char *range = mango_net_meta_get(gen, SPACE_RANGE);
+    const char *levels = mango_net_meta_get(gen, SPACE_STEPS);
+    const char *prior = mango_net_meta_get(gen, SPACE_PRIOR);
+    int64_t n = SPACE_LEVELS;
+    l->lo = -SPACE_EDGE;
+    l->hi = SPACE_EDGE;
+    l->prior = prior ? mgi_word(SPACE_PRIORS, prior) : 0;
+    l->said = range || levels || prior;
+    if (range && !latents_range(range, &l->lo, &l->hi))
+        return mgi_fail(err, MANGO_E_FORMAT, "generator: latent range '%.40s': LOW,HIGH within "
+                        "1e6 expected, such as -4,4", range);
+    if (levels && !mgi_parse_int(levels, 2, 65536, &n))
+        return mgi_fail(err, MANGO_E_FORMAT, "generator: latent levels '%.40s': 2..65536 "
+                        "expected", levels);
+    if (l->prior < 0)
+        return mgi_fail(err, MANGO_E_FORMAT, "generator: latent prior '%.40s': normal, uniform "
+                        "or none expected", prior);
+    l->levels = (mango_idx)n;
+    return MANGO_OK;
+}
+
+/* A vector, or, where the generator says what its latents are, a map of any shape. */
 static mango_status space_latents(mango_space **s, const mango_net *gen,
                                   const mango_alloc *al, mango_err *err)
 {
     const mgi_node *in = gen->node + gen->input;
-    if (in->H != 1 || in->W != 1)
+    const int vector = (in->C == 1) + (in->H == 1) + (in->W == 1) >= 2;
+    mgi_latents l;
+    MGI_TRY(latents_read(&l, gen, err));
+    if (!vector && !l.said)
         return mgi_fail(err, MANGO_E_SHAPE,
                         "'%s' takes a picture of %tdx%tdx%td: a generator takes a latent "
-                        "vector, or has a vector quantizer",
+                        "vector, has a vector quantizer, or says what its latents are "
+                        "(" SPACE_RANGE ")",
                         in->name, in->C, in->H, in->W);
-    MGI_TRY(space_uniform(s, in->C, SPACE_LEVELS, al, err));
+    MGI_TRY(space_uniform(s, in->C * in->H * in->W, l.levels, l.lo, l.hi, al, err));
     (*s)->latent = 1;
-    (*s)->classes = space_classes(gen, in->C);
+    (*s)->prior = l.prior;
+    (*s)->classes = space_classes(gen, (*s)->d);
     return MANGO_OK;
+}
+
+MGI_FN void mgi_space_text(const mango_space *s, mgi_str *text)
+{
+    if (!s->latent || (s->lo == -SPACE_EDGE && s->hi == SPACE_EDGE && s->prior == 0))
+        return;
+    mgi_str_puts(text, "range ");
+    mgi_str_float(text, s->lo);
+    mgi_str_puts(text, "..");
+    mgi_str_float(text, s->hi);
+    mgi_str_puts(text, ", prior ");
+    mgi_str_word(text, SPACE_PRIORS, s->prior);
+}
+
+/* The node that takes codes: a vector quantizer, or an embedding of the input; -1: none. */
+static int space_quantizer(const mango_net *gen)
+{
+    for (int i = 0; i < gen->n_nodes; i++) {
+        const mgi_node *n = gen->node + i;
+        const int embeds = strcmp(mgi_kind_name(n->kind), "embedding") == 0;
+        if (n->kind == MGI_VQ || (embeds && n->in[0] == gen->input))
+            return i;
+    }
+    return -1;
 }
 
 mango_status mango_space_of(mango_space **s, const mango_net *gen, const mango_alloc *al,
@@ -130,11 +207,9 @@ mango_status mango_space_of(mango_space **s, const mango_net *gen, const mango_a
     *s = NULL;
     MGI_CHECK(err, gen, "mango_space_of: a generator expected");
     mango_space *x = NULL;
-    int vq = 0;
-    while (vq < gen->n_nodes && gen->node[vq].kind != MGI_VQ)
-        vq++;
-    mango_status st = vq < gen->n_nodes ? space_codes(&x, gen, vq, al, err)
-                                        : space_latents(&x, gen, al, err);
+    const int vq = space_quantizer(gen);
+    mango_status st =
+        vq >= 0 ? space_codes(&x, gen, vq, al, err) : space_latents(&x, gen, al, err);
     if (st == MANGO_OK)
         st = mgi_references_read(&x->ref, gen, x->d, x->n, &x->al, err);
     if (st < 0)
@@ -170,10 +245,10 @@ mango_status mango_space_facts_sized(const mango_space *s, mango_facts *f, size_
     own.H = s->H;
     own.W = s->W;
     own.classes = s->classes;
-    if (s->latent) {
+    if (s->latent && s->prior != 2) {
         own.prior = MANGO_PRIOR_NORMAL;
-        own.prior_lo = s->lo;
-        own.prior_hi = s->hi;
+        own.prior_lo = s->prior == 0 ? s->lo : -SPACE_FLAT;
+        own.prior_hi = s->prior == 0 ? s->hi : SPACE_FLAT;
     }
     own.n_codes = s->ref.n;
     own.codes = s->ref.codes;
@@ -217,3 +292,8 @@ void mango_space_destroy(mango_space *s)
 #undef SPACE_LEVELS
 #undef SPACE_EDGE
 #undef SPACE_CLASSES
+#undef SPACE_RANGE
+#undef SPACE_STEPS
+#undef SPACE_PRIOR
+#undef SPACE_PRIORS
+#undef SPACE_FLAT

@@ -22,8 +22,18 @@ MANGO_API mango_status mango_space_create(mango_space **s, mango_idx d, const ma
 /* mango_space_of - the space of a generator: the codes of its vector quantizer
  * in row-major order when it has one (vqvae: 64 modes of 512); else its input
  * vector, 64 levels each on [-4,4] (sngan: 128 modes of 64). It holds copies of the
- * codebook and of the reference codes that the generator carries; MANGO_E_FORMAT,
- * MANGO_E_SHAPE, MANGO_E_NONFINITE name the tensor when these are damaged. */
+ * codebook and of the reference codes that the generator carries;
+ * MANGO_E_FORMAT, MANGO_E_SHAPE, MANGO_E_NONFINITE name the tensor when these are damaged.
+ * Other latents:
+ *   an embedding of the input (kind embedding): its codes, in row-major order
+ *   metadata of the file (mango_net_meta_set, mango_net_save):
+ *     mango.latent_range   "-2,2": ends of the levels, within 1e6       (-4,4)
+ *     mango.latent_levels  "256": places on them, 2 .. 65536              (64)
+ *     mango.latent_prior   "normal": N(0,1); "uniform"; "none"        (normal)
+ *   A uniform prior is told to optimizers (mango_space_facts) as a normal one cut at one
+ *   standard deviation, so that they take levels for places on a line; none: levels are
+ *   names. With any of the three the input may be a map (C,H,W): a mode for each number.
+ * MANGO_E_FORMAT also when one of them is not of this form. */
 MANGO_API mango_status mango_space_of(mango_space **s, const mango_net *gen,
                                       const mango_alloc *al, mango_err *err);
 typedef struct mango_space_info {
@@ -49,6 +59,13 @@ MANGO_API mango_status mango_space_facts_sized(const mango_space *s, mango_facts
 MANGO_API mango_status mango_space_latent(const mango_space *s, mango_idx K,
                                           const mango_idx *I, float *z);
 MANGO_API void mango_space_destroy(mango_space *s);
+
+/* mango_net_pixels - a generator whose code is the picture itself: a mode for each of C H W
+ * numbers, with `levels` (2 .. 65536) places on [0,1], prior uniform. No weights.
+ * MANGO_E_ARG for other sizes; at most 2^20 modes. */
+MANGO_API mango_status mango_net_pixels(mango_net **gen, mango_idx C, mango_idx H, mango_idx W,
+                                        mango_idx levels, const mango_alloc *al,
+                                        mango_err *err);
 
 /* mango_reference_set - give a generator reference codes, such as the codes of real
  * pictures: it carries them from then on, also into its file (mango_net_save), as the
