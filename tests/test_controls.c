@@ -224,6 +224,35 @@ static void t_ctl_latents(void)
     mango_net_destroy(gen), mango_net_destroy(map);
 }
 
+/* Codes of an embedding are a grid of levels, with what they stand for as a codebook. */
+static void t_ctl_embedding(void)
+{
+    mango_net *gen = t_ctl_parse("mango-graph 1\nnet arch=own\ninput input - shape=1x2x3\n"
+                                 "e embedding input codes=5 dim=4\n"
+                                 "c conv e out=3 kernel=1 bias=1\n");
+    mango_space *s = NULL;
+    mango_space_info info;
+    mango_facts f;
+    mango_err err = {""};
+    float one[18], other[18];
+    const mango_idx I[6] = {0, 1, 2, 3, 4, 0}, J[6] = {0, 1, 2, 3, 4, 1};
+    T_REQUIRE(gen != NULL);
+    T_OK_OR_RETURN(mango_space_of(&s, gen, NULL, &err), &err);
+    T_STATUS(mango_space_get(s, &info), MANGO_OK);
+    T_CHECK(info.modes.d == 6 && info.modes.n[5] == 5 && info.codebook && info.layer == -1);
+    T_CHECK(info.H == 2 && info.W == 3);
+    T_STATUS(mango_space_facts(s, &f), MANGO_OK);
+    T_CHECK(f.H == 2 && f.W == 3 && f.level_dim == 4 && f.levels != NULL);
+    T_OK(t_ctl_draw(gen, NULL, 0, 0, 0, I, one), NULL);
+    T_OK(t_ctl_draw(gen, NULL, 0, 0, 0, J, other), NULL);
+    for (int i = 0; i < 18; i++) {
+        T_CHECK(i % 6 == 5 || one[i] == other[i]); /* only the last cell differs */
+        T_CHECK(i % 6 != 5 || one[i] == one[i - 5]); /* the first has its code */
+    }
+    mango_space_destroy(s);
+    mango_net_destroy(gen);
+}
+
 /* ---- searches ---------------------------------------------------------------------- */
 
 typedef struct t_ctl_run {
@@ -402,6 +431,7 @@ void t_controls(void)
     T_CASE(t_ctl_mask);
     T_CASE(t_ctl_resize);
     T_CASE(t_ctl_latents);
+    T_CASE(t_ctl_embedding);
     T_CASE(t_ctl_wide);
     T_CASE(t_ctl_resume);
     T_CASE(t_ctl_pictures);

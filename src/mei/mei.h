@@ -539,7 +539,8 @@ MANGO_API mango_status mango_search_create(mango_search **s, const mango_net *ge
  *   d         in  of the drawing: size, controls, batch. NULL: defaults
  *   so        in  as above; a method that looks inside, or at ties, has nothing to look at
  * mango_search_objective is NULL then; a preset that needs a gradient is refused. */
-typedef mango_status (*mango_picture_values)(void *ud, mango_idx K, const float *rgb, double *y);
+typedef mango_status (*mango_picture_values)(void *ud, mango_idx K, const float *rgb,
+                                             double *y);
 MANGO_API mango_status mango_search_create_pictures(mango_search **s, const mango_net *gen,
                                                     mango_picture_values f, void *ud,
                                                     const char *name,

@@ -15,8 +15,8 @@ mango_status mango_net_pixels(mango_net **gen, mango_idx C, mango_idx H, mango_i
     const mango_idx side[3] = {C, H, W};
     const int fits = C >= 1 && H >= 1 && W >= 1 && mgi_prod(3, side, &n) && n <= 1 << 20;
     MGI_CHECK(err, fits && levels >= 2 && levels <= 65536,
-              "pixels: %tdx%tdx%td with %td levels: up to 2^20 numbers, 2..65536 levels expected",
-              C, H, W, levels);
+              "pixels: %tdx%tdx%td with %td levels: up to 2^20 numbers, 2..65536 levels "
+              "expected", C, H, W, levels);
     mgi_str_init(&s, &a);
     mgi_str_printf(&s,
                    "mango-graph 1\nnet arch=pixels\ninput input - shape=%tdx1x1\n"
