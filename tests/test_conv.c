@@ -36,9 +36,11 @@ static void t_conv_backward_naive(const t_conv_case *t)
     const mango_idx Hb = tr ? c->OH : c->H, Wb = tr ? c->OW : c->W, Cb = tr ? c->O : c->C;
     const mango_idx Hs = tr ? c->H : c->OH, Ws = tr ? c->W : c->OW, Cs = tr ? c->C : c->O;
     const float *big = tr ? t->dy : t->x, *small = tr ? t->x : t->dy;
+    const mango_idx G = mgi_conv_groups(c), dh = MGI_MAX(c->dh, 1), dw = MGI_MAX(c->dw, 1);
     for (mango_idx i = 0; i < t->nw; i++) {
-        const mango_idx kx = i % c->kw, ky = i / c->kw % c->kh;
-        const mango_idx b = i / c->kw / c->kh % Cb, s = i / c->kw / c->kh / Cb;
+        const mango_idx kx = i % c->kw * dw, ky = i / c->kw % c->kh * dh;
+        const mango_idx s = i / c->kw / c->kh / (Cb / G);
+        const mango_idx b = i / c->kw / c->kh % (Cb / G) + s / (Cs / G) * (Cb / G);
         float sum = 0.0f;
         for (mango_idx p = 0; p < t->N * Hs * Ws; p++) {
             const mango_idx iy = p / Ws % Hs * c->sh - c->ph + ky;
@@ -69,7 +71,7 @@ static int t_conv_open(t_conv_case *t, mango_rng *r)
     if (!mgi_conv_shape(c))
         return 0;
     t->nx = t->N * c->H * c->W * c->C, t->ny = t->N * c->OH * c->OW * c->O;
-    t->nw = c->O * c->C * c->kh * c->kw;
+    t->nw = mgi_conv_weights(c);
     t->total = 3 * t->nx + 4 * t->ny + 3 * t->nw + 3 * c->O;
     t->all = mgi_new(&al, t->total, sizeof *t->all);
     float **piece[] = {&t->x, &t->w, &t->bias, &t->res, &t->dy, &t->y,
@@ -107,11 +109,12 @@ static void t_conv_run(const t_conv_case *t, const char *set)
     mgi_conv_backward_weights(c, t->N, t->x, t->dy, dw, db, work);
     const int bad = !t_conv_equal(t->ny, t->y, t->gy) + 2 * !t_conv_equal(t->nx, t->dx, t->gdx) +
                     4 * !t_conv_equal(t->nw, t->dw, dw) + 8 * !t_conv_equal(c->O, t->db, db);
-    char what[200];
+    char what[240];
     snprintf(what, sizeof what,
              "%s, %d threads: %d (1 y, 2 dx, 4 dw, 8 db): N %d C %d %dx%d O %d k %dx%d s %d,%d "
-             "p %d,%d transposed %d", set, mango_threads(), bad, (int)t->N, (int)c->C, (int)c->H,
-             (int)c->W, (int)c->O, c->kh, c->kw, c->sh, c->sw, c->ph, c->pw, c->transposed);
+             "p %d,%d transposed %d groups %d dilation %d,%d", set, mango_threads(), bad, (int)t->N,
+             (int)c->C, (int)c->H, (int)c->W, (int)c->O, c->kh, c->kw, c->sh, c->sw, c->ph, c->pw,
+             c->transposed, c->groups, c->dh, c->dw);
     t_check(bad == 0, what, __FILE__, __LINE__);
     mgi_del(&al, dw, t->nw + c->O, sizeof *dw);
     mgi_del(&al, packed, total, sizeof *packed);
@@ -292,6 +295,30 @@ static void t_conv_random(void)
     }
 }
 
+/* Groups, dilations and rows added to the output; a third of them depth-wise. */
+static void t_conv_groups(void)
+{
+    mango_rng r;
+    mango_rng_init(&r, 6, 1, 0);
+    for (int i = 0; i < 120; i++) {
+        t_conv_case t = {.N = 1 + mango_rng_int(&r, 4)};
+        mgi_conv *c = &t.c;
+        const int most = i % 16 ? 4 : 13; /* 169 positions: more than one call */
+        c->transposed = i % 4 == 3;
+        c->groups = i % 5 ? 1 + (int)mango_rng_int(&r, i % 6 ? 6 : 170) : 1;
+        c->C = c->groups * (i % 3 ? 1 + mango_rng_int(&r, i % 7 ? 4 : 9) : 1);
+        c->O = c->groups * (i % 3 ? 1 + mango_rng_int(&r, i % 7 ? 4 : 9) : 1);
+        c->kh = 1 + (int)mango_rng_int(&r, most), c->kw = 1 + (int)mango_rng_int(&r, most);
+        c->sh = 1 + (int)mango_rng_int(&r, 3), c->sw = 1 + (int)mango_rng_int(&r, 4);
+        c->dh = 1 + (int)mango_rng_int(&r, 4), c->dw = 1 + (int)mango_rng_int(&r, 3);
+        c->ph = (int)mango_rng_int(&r, c->kh * c->dh), c->pw = (int)mango_rng_int(&r, c->kw * c->dw);
+        c->H = 1 + mango_rng_int(&r, 12), c->W = 1 + mango_rng_int(&r, i % 9 ? 12 : 40);
+        c->oph = c->transposed ? (int)mango_rng_int(&r, MGI_MAX(c->sh, c->dh)) : 0;
+        c->opw = c->transposed ? (int)mango_rng_int(&r, MGI_MAX(c->sw, c->dw)) : 0;
+        t_conv_all(&t, &r);
+    }
+}
+
 /* Few outputs on wide maps: conv_thin.c, and what it leaves to conv.c. */
 static void t_conv_thin(void)
 {
@@ -336,6 +363,7 @@ void t_conv(void)
 {
     T_CASE(t_conv_random);
     T_CASE(t_conv_layers);
+    T_CASE(t_conv_groups);
     T_CASE(t_conv_thin);
     T_CASE(t_conv_parts);
     T_CASE(t_conv_widen);

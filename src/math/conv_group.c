@@ -1,4 +1,5 @@
-/* conv_group.c - convolutions of several groups, each by itself: its channels are
+/* conv_group.c - convolutions of several groups, each by itself (depth-wise ones go the way
+ * of conv_lanes.c): its channels are
  * gathered, the convolution of one group runs on them, its outputs are put back.
  *
  * Every output is the same chain over (ky,kx,c) as in an ordinary convolution.
@@ -64,12 +65,16 @@ static void group_finish(mango_idx rows, mango_idx O, mango_idx o0, mango_idx n,
 MGI_FN mango_idx mgi_group_packed(const mgi_conv *c)
 {
     const mgi_conv g = group_part(c);
-    return c->groups * mgi_conv_packed(&g);
+    return mgi_lanes_fit(c) ? mgi_lanes_packed(c) : c->groups * mgi_conv_packed(&g);
 }
 
 MGI_FN void mgi_group_pack(const mgi_conv *c, const float *w, float *packed)
 {
     const mgi_conv g = group_part(c);
+    if (mgi_lanes_fit(c)) {
+        mgi_lanes_pack(c, w, packed);
+        return;
+    }
     for (mango_idx i = 0; i < c->groups; i++)
         mgi_conv_pack(&g, w + i * mgi_conv_weights(&g), packed + i * mgi_conv_packed(&g));
 }
@@ -78,7 +83,7 @@ MGI_FN mango_idx mgi_group_work(const mgi_conv *c, mango_idx N)
 {
     const mgi_conv g = group_part(c);
     const mango_idx m = group_maps(&g, N);
-    return group_in(&g, m) + group_out(&g, m) + mgi_conv_work(&g, m);
+    return mgi_lanes_fit(c) ? 0 : group_in(&g, m) + group_out(&g, m) + mgi_conv_work(&g, m);
 }
 
 MGI_FN void mgi_group_forward(const mgi_conv *c, mango_idx N, const float *x,
@@ -87,6 +92,10 @@ MGI_FN void mgi_group_forward(const mgi_conv *c, mango_idx N, const float *x,
 {
     const mgi_conv g = group_part(c);
     const mango_idx most = group_maps(&g, N), in = c->H * c->W, out = c->OH * c->OW;
+    if (mgi_lanes_fit(c)) {
+        mgi_lanes_forward(c, N, x, packed, e, y);
+        return;
+    }
     float *acc = work + group_in(&g, most), *rest = acc + group_out(&g, most);
     for (mango_idx n = 0; n < N; n += most) {
         const mango_idx m = MGI_MIN(most, N - n);
@@ -103,13 +112,17 @@ MGI_FN void mgi_group_forward(const mgi_conv *c, mango_idx N, const float *x,
 MGI_FN mango_idx mgi_group_backward_work(const mgi_conv *c, mango_idx N)
 {
     const mgi_conv g = group_part(c);
-    return group_in(&g, N) + group_out(&g, N) + mgi_conv_backward_work(&g, N);
+    return mgi_lanes_fit(c) ? 0 : group_in(&g, N) + group_out(&g, N) + mgi_conv_backward_work(&g, N);
 }
 
 MGI_FN void mgi_group_backward_weights(const mgi_conv *c, mango_idx N, const float *x,
                                        const float *dy, float *dw, float *work)
 {
     const mgi_conv g = group_part(c);
+    if (mgi_lanes_fit(c)) {
+        mgi_lanes_backward_weights(c, N, x, dy, dw);
+        return;
+    }
     float *to = work + group_in(&g, N), *rest = to + group_out(&g, N);
     for (mango_idx i = 0; i < c->groups; i++) {
         group_gather(N * c->H * c->W, c->C, g.C, x + i * g.C, work);

@@ -1,0 +1,195 @@
+/* conv_lanes.c - depth-wise convolutions: as many groups as inputs and outputs, so that
+ * each channel is filtered by itself. Channels lie side by side in the vectors.
+ *
+ * A row of outputs is cut where the window leaves the map: inside, all kernel positions
+ * count; at the borders fewer. Packed weights are (ky,kx,c) of each stride phase.
+ *
+ * Gradient by the weights: for each kernel position and channel one chain over the pixels
+ * (n,oy,ox) ascending, as in conv_grad.c.
+ * SPDX-License-Identifier: MIT */
+#include "conv_group.h"
+#include "kernel/lanes.h"
+
+#define LANES_TAPS 128 /* kernel positions per call of the kernel  */
+#define LANES_WIDE 64  /* channels at a time of a weights' gradient */
+#define LANES_CACHE 24576 /* values of the rows under a window, about */
+#define LANES_BAND 65536 /* values of a band of rows, about        */
+
+typedef struct lanes_job {
+    const mgi_kernels *k;
+    mgi_lanes_fn *run;
+    mgi_convgeo g;
+    const float *x, *w;
+    const mgi_epilogue *e;
+    float *y;
+    mango_idx bands;
+} lanes_job;
+
+MGI_FN int mgi_lanes_fit(const mgi_conv *c)
+{
+    return c->groups > 1 && c->groups == c->C && c->groups == c->O;
+}
+
+MGI_FN mango_idx mgi_lanes_packed(const mgi_conv *c)
+{
+    mango_idx sum = 0;
+    for (int f = 0; f < mgi_convgeo_phases(c); f++) {
+        mgi_convgeo g;
+        mgi_convgeo_phase(c, f, &g);
+        sum += g.kh * g.kw * g.O;
+    }
+    return sum;
+}
+
+MGI_FN void mgi_lanes_pack(const mgi_conv *c, const float *w, float *packed)
+{
+    const mango_idx area = (mango_idx)c->kh * c->kw;
+    for (int f = 0; f < mgi_convgeo_phases(c); f++) {
+        mgi_convgeo g;
+        mgi_convgeo_phase(c, f, &g);
+        for (mango_idx t = 0; t < g.kh * g.kw; t++) {
+            const mango_idx ky = g.ky0 + t / g.kw * g.kys, kx = g.kx0 + t % g.kw * g.kxs;
+            for (mango_idx o = 0; o < g.O; o++)
+                *packed++ = w[o * area + ky * c->kw + kx];
+        }
+    }
+}
+
+/* Kernel positions from number *r on of rows ky0.., columns kx0..kx1-1; how many. */
+static mango_idx lanes_taps(const mgi_convgeo *g, mango_idx ky0, mango_idx ky1, mango_idx kx0,
+                            mango_idx kx1, mango_idx *r, mgi_tap *tap)
+{
+    const mango_idx nx = kx1 - kx0, all = (ky1 - ky0) * nx;
+    mango_idx n = 0;
+    for (; *r < all && n < LANES_TAPS; ++*r, n++) {
+        const mango_idx ky = ky0 + *r / nx, kx = kx0 + *r % nx;
+        const mgi_tap t = {(ky * g->dy * g->W + kx * g->dx) * g->C, (ky * g->kw + kx) * g->O,
+                           1};
+        tap[n] = t;
+    }
+    return n;
+}
+
+/* Outputs tx .. tx+m-1 of row ty, channels c .. c+n-1, whose windows are cut alike. */
+static void lanes_part(const lanes_job *j, mango_idx map, mango_idx ty, mango_idx tx,
+                       mango_idx m, mango_idx c, mango_idx n, const mango_idx cut[4])
+{
+    const mgi_convgeo *g = &j->g;
+    const mgi_epilogue *e = j->e;
+    const mango_idx at =
+        ((map * g->OH + g->oy0 + ty * g->osy) * g->OW + g->ox0 + tx * g->osx) * g->O + c;
+    const mango_idx from =
+        ((map * g->H + ty * g->sh - g->py) * g->W + tx * g->sw - g->px) * g->C + c;
+    mgi_tap tap[LANES_TAPS];
+    mgi_lanes q = {.m = m, .n = n, .tap = tap, .x = j->x + from, .w = j->w ? j->w + c : NULL,
+                   .step = g->sw * g->C, .y = j->y + at, .ldy = g->osx * g->O};
+    const mango_idx all = (cut[1] - cut[0]) * (cut[3] - cut[2]);
+    mango_idx r = 0;
+    do {
+        q.ntap = lanes_taps(g, cut[0], cut[1], cut[2], cut[3], &r, tap);
+        if (r == all && e) {
+            q.bias = e->bias ? e->bias + c : NULL;
+            q.res = e->residual ? e->residual + at : NULL;
+            q.relu = e->relu;
+        }
+        j->run(j->k, &q);
+        q.load = 1;
+    } while (r < all);
+}
+
+static void lanes_row(const lanes_job *j, mango_idx map, mango_idx ty, mango_idx c, mango_idx n)
+{
+    const mgi_convgeo *g = &j->g;
+    mango_idx cut[4], lo, hi;
+    mgi_conv_clip_by(ty, g->sh, g->py, g->kh, g->dy, g->H, &cut[0], &cut[1]);
+    for (mango_idx tx = 0, end; tx < g->TW; tx = end) {
+        mgi_conv_clip_by(tx, g->sw, g->px, g->kw, g->dx, g->W, &cut[2], &cut[3]);
+        for (end = tx + 1; end < g->TW; end++) {
+            mgi_conv_clip_by(end, g->sw, g->px, g->kw, g->dx, g->W, &lo, &hi);
+            if (lo != cut[2] || hi != cut[3])
+                break;
+        }
+        lanes_part(j, map, ty, tx, end - tx, c, n, cut);
+    }
+}
+
+/* A band of rows of one map. */
+static void lanes_item(const lanes_job *j, mango_idx item)
+{
+    const mgi_convgeo *g = &j->g;
+    const mango_idx map = item / j->bands, b = item % j->bands;
+    const mango_idx ty0 = b * g->TH / j->bands, ty1 = (b + 1) * g->TH / j->bands;
+    const mango_idx fit = LANES_CACHE / (MGI_MAX(g->kh, 1) * g->W);
+    const mango_idx wide = MGI_MAX(32, fit / 32 * 32);
+    for (mango_idx c = 0; c < g->O; c += wide)
+        for (mango_idx ty = ty0; ty < ty1; ty++)
+            lanes_row(j, map, ty, c, MGI_MIN(wide, g->O - c));
+}
+
+MGI_FN void mgi_lanes_forward(const mgi_conv *c, mango_idx N, const float *x,
+                              const float *packed, const mgi_epilogue *e, float *y)
+{
+    lanes_job j = {.k = mgi_kernels_get(), .x = x, .w = packed, .e = e, .y = y};
+    j.run = mgi_lanes_get(j.k);
+    for (int f = 0; f < mgi_convgeo_phases(c); f++) {
+        mgi_convgeo_phase(c, f, &j.g);
+        const mango_idx values = j.g.TH * j.g.TW * j.g.O;
+        if (values > 0) {
+            j.bands = MGI_MAX(1, MGI_MIN(j.g.TH, values / LANES_BAND));
+            MGI_OMP(parallel for schedule(static) if (N * values >= MGI_GRAIN))
+            for (mango_idx i = 0; i < N * j.bands; i++)
+                lanes_item(&j, i);
+        }
+        if (j.g.kh * j.g.kw > 0)
+            j.w += j.g.kh * j.g.kw * j.g.O;
+    }
+}
+
+/* ---- gradient by the weights ---------------------------------------------------- */
+
+/* One kernel position, channels c .. c+n-1: sum (n), over all pixels. big: the map under
+ * the window, of g->H x g->W; small: that of the outputs. */
+static void lanes_weight(const mgi_kernels *k, const mgi_convgeo *g, mango_idx N, mango_idx tap,
+                         mango_idx c, mango_idx n, const float *big, const float *small,
+                         float *sum)
+{
+    const mango_idx ky = tap / g->kw * g->dy - g->py, kx = tap % g->kw * g->dx - g->px;
+    memset(sum, 0, (size_t)n * sizeof *sum);
+    for (mango_idx r = 0; r < N * g->TH; r++) {
+        const mango_idx map = r / g->TH, iy = r % g->TH * g->sh + ky;
+        if (iy < 0 || iy >= g->H)
+            continue;
+        for (mango_idx tx = 0; tx < g->TW; tx++) {
+            const mango_idx ix = tx * g->sw + kx;
+            if (ix >= 0 && ix < g->W)
+                k->scale_shift(1, n, small + (r * g->TW + tx) * g->O + c, sum,
+                               big + ((map * g->H + iy) * g->W + ix) * g->C + c, sum);
+        }
+    }
+}
+
+MGI_FN void mgi_lanes_backward_weights(const mgi_conv *c, mango_idx N, const float *x,
+                                       const float *dy, float *dw)
+{
+    const mgi_kernels *k = mgi_kernels_get();
+    const mgi_conv f = c->transposed ? mgi_conv_flip(c) : *c; /* the ordinary one */
+    const float *big = c->transposed ? dy : x, *small = c->transposed ? x : dy;
+    const mango_idx area = (mango_idx)c->kh * c->kw, blocks = mgi_ceil_div(c->C, LANES_WIDE);
+    mgi_convgeo g;
+    mgi_convgeo_phase(&f, 0, &g);
+    MGI_OMP(parallel for schedule(static) if (N * c->OH * c->OW * c->O >= MGI_GRAIN))
+    for (mango_idx i = 0; i < blocks * g.kh * g.kw; i++) {
+        float sum[LANES_WIDE];
+        const mango_idx tap = i / blocks, c0 = i % blocks * LANES_WIDE;
+        const mango_idx n = MGI_MIN(LANES_WIDE, c->C - c0);
+        const mango_idx at = (g.ky0 + tap / g.kw) * c->kw + g.kx0 + tap % g.kw;
+        lanes_weight(k, &g, N, tap, c0, n, big, small, sum);
+        for (mango_idx j = 0; j < n; j++)
+            dw[(c0 + j) * area + at] += sum[j];
+    }
+}
+
+#undef LANES_TAPS
+#undef LANES_WIDE
+#undef LANES_CACHE
+#undef LANES_BAND

@@ -1,0 +1,32 @@
+/* lanes.h - the inner loop of depth-wise convolutions: channels side by side, each by
+ * itself. Not in the kernel table, but chosen with it.
+ *
+ *     v(i,j) = sum over t of x[tap(t).a + i*step + j] * w[tap(t).b + j],   i < m, j < n
+ *
+ * one chain of fma over t ascending from +0, or from y with `load`; then as the kernel
+ * `finish`: + bias[j], + res(i,j), relu; y(i,j) = v. y and res: rows ldy apart.
+ * SPDX-License-Identifier: MIT */
+#ifndef MGI_LANES_H
+#define MGI_LANES_H
+
+#include "kernels.h"
+
+typedef struct mgi_lanes {
+    mango_idx m, n, ntap;
+    const mgi_tap *tap; /* (ntap): a, b; n is not read */
+    const float *x, *w;
+    mango_idx step;
+    const float *bias, *res; /* or NULL */
+    int relu, load;
+    float *y;
+    mango_idx ldy;
+} mgi_lanes;
+
+typedef void mgi_lanes_fn(const mgi_kernels *k, const mgi_lanes *q);
+/* The form that goes with a kernel set; to be asked for once a layer. */
+MGI_FN mgi_lanes_fn *mgi_lanes_get(const mgi_kernels *k);
+/* The same by the kernels scale_shift and finish: the oracle, and what sets without a
+ * form of their own use. */
+MGI_FN void mgi_lanes_plain(const mgi_kernels *k, const mgi_lanes *q);
+
+#endif
