@@ -308,6 +308,8 @@ static void t_conv_groups(void)
         c->groups = i % 5 ? 1 + (int)mango_rng_int(&r, i % 6 ? 6 : 170) : 1;
         c->C = c->groups * (i % 3 ? 1 + mango_rng_int(&r, i % 7 ? 4 : 9) : 1);
         c->O = c->groups * (i % 3 ? 1 + mango_rng_int(&r, i % 7 ? 4 : 9) : 1);
+        if (i % 4 == 1) /* of 1, 2, 4, 8 channels: conv_lanes.c */
+            c->C = c->O = (mango_idx)c->groups << i / 4 % 4;
         c->kh = 1 + (int)mango_rng_int(&r, most), c->kw = 1 + (int)mango_rng_int(&r, most);
         c->sh = 1 + (int)mango_rng_int(&r, 3), c->sw = 1 + (int)mango_rng_int(&r, 4);
         c->dh = 1 + (int)mango_rng_int(&r, 4), c->dw = 1 + (int)mango_rng_int(&r, 3);

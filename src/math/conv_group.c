@@ -1,5 +1,5 @@
-/* conv_group.c - convolutions of several groups, each by itself (depth-wise ones go the way
- * of conv_lanes.c): its channels are
+/* conv_group.c - convolutions of several groups, each by itself (small ones go the way of
+ * conv_lanes.c): its channels are
  * gathered, the convolution of one group runs on them, its outputs are put back.
  *
  * Every output is the same chain over (ky,kx,c) as in an ordinary convolution.
@@ -109,17 +109,24 @@ MGI_FN void mgi_group_forward(const mgi_conv *c, mango_idx N, const float *x,
     }
 }
 
+static int group_depthwise(const mgi_conv *c)
+{
+    return c->groups == c->C && c->groups == c->O;
+}
+
 MGI_FN mango_idx mgi_group_backward_work(const mgi_conv *c, mango_idx N)
 {
     const mgi_conv g = group_part(c);
-    return mgi_lanes_fit(c) ? 0 : group_in(&g, N) + group_out(&g, N) + mgi_conv_backward_work(&g, N);
+    return group_depthwise(c)
+               ? 0
+               : group_in(&g, N) + group_out(&g, N) + mgi_conv_backward_work(&g, N);
 }
 
 MGI_FN void mgi_group_backward_weights(const mgi_conv *c, mango_idx N, const float *x,
                                        const float *dy, float *dw, float *work)
 {
     const mgi_conv g = group_part(c);
-    if (mgi_lanes_fit(c)) {
+    if (group_depthwise(c)) {
         mgi_lanes_backward_weights(c, N, x, dy, dw);
         return;
     }
@@ -127,7 +134,8 @@ MGI_FN void mgi_group_backward_weights(const mgi_conv *c, mango_idx N, const flo
     for (mango_idx i = 0; i < c->groups; i++) {
         group_gather(N * c->H * c->W, c->C, g.C, x + i * g.C, work);
         group_gather(N * c->OH * c->OW, c->O, g.O, dy + i * g.O, to);
-        mgi_conv_backward_weights(&g, N, work, to, dw + i * mgi_conv_weights(&g), NULL, rest);
+        mgi_conv_backward_weights(&g, N, work, to, dw + i * mgi_conv_weights(&g), NULL,
+                                  rest);
     }
 }
 

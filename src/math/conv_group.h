@@ -18,7 +18,8 @@ MGI_FN mango_idx mgi_group_backward_work(const mgi_conv *c, mango_idx N);
 MGI_FN void mgi_group_backward_weights(const mgi_conv *c, mango_idx N, const float *x,
                                        const float *dy, float *dw, float *work);
 
-/* conv_lanes.c: depth-wise ones, C = O = groups. They need no scratch. */
+/* conv_lanes.c: groups of 1, 2, 4 or 8 channels, with as many outputs. They need no
+ * scratch. The gradient by the weights is for groups of 1. */
 MGI_FN int mgi_lanes_fit(const mgi_conv *c);
 MGI_FN mango_idx mgi_lanes_packed(const mgi_conv *c);
 MGI_FN void mgi_lanes_pack(const mgi_conv *c, const float *w, float *packed);

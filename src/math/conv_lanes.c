@@ -1,11 +1,13 @@
-/* conv_lanes.c - depth-wise convolutions: as many groups as inputs and outputs, so that
- * each channel is filtered by itself. Channels lie side by side in the vectors.
+/* conv_lanes.c - convolutions in groups of 1, 2, 4 or 8 channels with as many outputs;
+ * groups of 1 are depth-wise: each channel is filtered by itself. Outputs lie side by side
+ * in the vectors.
  *
  * A row of outputs is cut where the window leaves the map: inside, all kernel positions
- * count; at the borders fewer. Packed weights are (ky,kx,c) of each stride phase.
+ * count; at the borders fewer. Packed weights are (ky,kx,p,o) of each stride phase, p the
+ * channel in the group.
  *
- * Gradient by the weights: for each kernel position and channel one chain over the pixels
- * (n,oy,ox) ascending, as in conv_grad.c.
+ * Gradient by the weights, of depth-wise ones: for each kernel position and channel one
+ * chain over the pixels (n,oy,ox) ascending, as in conv_grad.c.
  * SPDX-License-Identifier: MIT */
 #include "conv_group.h"
 #include "kernel/lanes.h"
@@ -23,11 +25,14 @@ typedef struct lanes_job {
     const mgi_epilogue *e;
     float *y;
     mango_idx bands;
+    int part; /* channels of a group */
 } lanes_job;
 
 MGI_FN int mgi_lanes_fit(const mgi_conv *c)
 {
-    return c->groups > 1 && c->groups == c->C && c->groups == c->O;
+    const mango_idx part = mgi_conv_inputs(c);
+    return c->groups > 1 && c->C == c->O &&
+           (part == 1 || part == 2 || part == 4 || part == 8);
 }
 
 MGI_FN mango_idx mgi_lanes_packed(const mgi_conv *c)
@@ -36,35 +41,40 @@ MGI_FN mango_idx mgi_lanes_packed(const mgi_conv *c)
     for (int f = 0; f < mgi_convgeo_phases(c); f++) {
         mgi_convgeo g;
         mgi_convgeo_phase(c, f, &g);
-        sum += g.kh * g.kw * g.O;
+        sum += g.kh * g.kw * g.O * mgi_conv_inputs(c);
     }
     return sum;
 }
 
 MGI_FN void mgi_lanes_pack(const mgi_conv *c, const float *w, float *packed)
 {
-    const mango_idx area = (mango_idx)c->kh * c->kw;
+    const mango_idx area = (mango_idx)c->kh * c->kw, part = mgi_conv_inputs(c);
     for (int f = 0; f < mgi_convgeo_phases(c); f++) {
         mgi_convgeo g;
         mgi_convgeo_phase(c, f, &g);
-        for (mango_idx t = 0; t < g.kh * g.kw; t++) {
+        for (mango_idx i = 0; i < g.kh * g.kw * part; i++) {
+            const mango_idx t = i / part, p = i % part;
             const mango_idx ky = g.ky0 + t / g.kw * g.kys, kx = g.kx0 + t % g.kw * g.kxs;
-            for (mango_idx o = 0; o < g.O; o++)
-                *packed++ = w[o * area + ky * c->kw + kx];
+            for (mango_idx o = 0; o < g.O; o++) {
+                const mango_idx of = c->transposed ? (o / part * part + p) * part + o % part
+                                                   : o * part + p;
+                *packed++ = w[of * area + ky * c->kw + kx];
+            }
         }
     }
 }
 
 /* Kernel positions from number *r on of rows ky0.., columns kx0..kx1-1; how many. */
-static mango_idx lanes_taps(const mgi_convgeo *g, mango_idx ky0, mango_idx ky1, mango_idx kx0,
+static mango_idx lanes_taps(const lanes_job *j, mango_idx ky0, mango_idx ky1, mango_idx kx0,
                             mango_idx kx1, mango_idx *r, mgi_tap *tap)
 {
+    const mgi_convgeo *g = &j->g;
     const mango_idx nx = kx1 - kx0, all = (ky1 - ky0) * nx;
     mango_idx n = 0;
     for (; *r < all && n < LANES_TAPS; ++*r, n++) {
         const mango_idx ky = ky0 + *r / nx, kx = kx0 + *r % nx;
-        const mgi_tap t = {(ky * g->dy * g->W + kx * g->dx) * g->C, (ky * g->kw + kx) * g->O,
-                           1};
+        const mgi_tap t = {(ky * g->dy * g->W + kx * g->dx) * g->C,
+                           (ky * g->kw + kx) * j->part * g->O, 1};
         tap[n] = t;
     }
     return n;
@@ -82,11 +92,12 @@ static void lanes_part(const lanes_job *j, mango_idx map, mango_idx ty, mango_id
         ((map * g->H + ty * g->sh - g->py) * g->W + tx * g->sw - g->px) * g->C + c;
     mgi_tap tap[LANES_TAPS];
     mgi_lanes q = {.m = m, .n = n, .tap = tap, .x = j->x + from, .w = j->w ? j->w + c : NULL,
-                   .step = g->sw * g->C, .y = j->y + at, .ldy = g->osx * g->O};
+                   .step = g->sw * g->C, .ldw = g->O, .part = j->part, .y = j->y + at,
+                   .ldy = g->osx * g->O};
     const mango_idx all = (cut[1] - cut[0]) * (cut[3] - cut[2]);
     mango_idx r = 0;
     do {
-        q.ntap = lanes_taps(g, cut[0], cut[1], cut[2], cut[3], &r, tap);
+        q.ntap = lanes_taps(j, cut[0], cut[1], cut[2], cut[3], &r, tap);
         if (r == all && e) {
             q.bias = e->bias ? e->bias + c : NULL;
             q.res = e->residual ? e->residual + at : NULL;
@@ -131,6 +142,7 @@ MGI_FN void mgi_lanes_forward(const mgi_conv *c, mango_idx N, const float *x,
 {
     lanes_job j = {.k = mgi_kernels_get(), .x = x, .w = packed, .e = e, .y = y};
     j.run = mgi_lanes_get(j.k);
+    j.part = (int)mgi_conv_inputs(c);
     for (int f = 0; f < mgi_convgeo_phases(c); f++) {
         mgi_convgeo_phase(c, f, &j.g);
         const mango_idx values = j.g.TH * j.g.TW * j.g.O;
@@ -141,7 +153,7 @@ MGI_FN void mgi_lanes_forward(const mgi_conv *c, mango_idx N, const float *x,
                 lanes_item(&j, i);
         }
         if (j.g.kh * j.g.kw > 0)
-            j.w += j.g.kh * j.g.kw * j.g.O;
+            j.w += j.g.kh * j.g.kw * j.g.O * j.part;
     }
 }
 

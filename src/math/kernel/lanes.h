@@ -1,9 +1,11 @@
-/* lanes.h - the inner loop of depth-wise convolutions: channels side by side, each by
- * itself. Not in the kernel table, but chosen with it.
+/* lanes.h - the inner loop of convolutions in small groups: outputs side by side, each of
+ * the `part` channels of its group alone; part = 1 is depth-wise. Not in the kernel table,
+ * but chosen with it.
  *
- *     v(i,j) = sum over t of x[tap(t).a + i*step + j] * w[tap(t).b + j],   i < m, j < n
+ *     v(i,j) = sum over t, p < part of x[tap(t).a + i*step + j/part*part + p] *
+ *              w[tap(t).b + p*ldw + j],                    i < m, j < n
  *
- * one chain of fma over t ascending from +0, or from y with `load`; then as the kernel
+ * one chain of fma over (t,p) ascending from +0, or from y with `load`; then as the kernel
  * `finish`: + bias[j], + res(i,j), relu; y(i,j) = v. y and res: rows ldy apart.
  * SPDX-License-Identifier: MIT */
 #ifndef MGI_LANES_H
@@ -15,7 +17,8 @@ typedef struct mgi_lanes {
     mango_idx m, n, ntap;
     const mgi_tap *tap; /* (ntap): a, b; n is not read */
     const float *x, *w;
-    mango_idx step;
+    mango_idx step, ldw;
+    int part;                /* 1, 2, 4 or 8; n is a multiple of it */
     const float *bias, *res; /* or NULL */
     int relu, load;
     float *y;
