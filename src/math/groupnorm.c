@@ -11,6 +11,7 @@
 
 #define GROUPNORM_LANES 128 /* channels side by side */
 #define GROUPNORM_FEW 16    /* ... where threads share channels */
+#define GROUPNORM_CHAINS 8  /* sums side by side over a row */
 
 /* ---- statistics -------------------------------------------------------------------- */
 
@@ -19,9 +20,14 @@ static void groupnorm_lanes(const mgi_groupnorm *g, const float *stat, mango_idx
                             float *mean, float *rstd)
 {
     const mango_idx size = g->C / g->G;
+    mango_idx group = c / size, left = size - c % size; /* of the group */
     for (mango_idx j = 0; j < m; j++) {
-        mean[j] = stat[(c + j) / size];
-        rstd[j] = stat[g->G + (c + j) / size];
+        mean[j] = stat[group];
+        rstd[j] = stat[g->G + group];
+        if (--left == 0) {
+            group++;
+            left = size;
+        }
     }
 }
 
@@ -56,11 +62,96 @@ static void groupnorm_pass(const mgi_groupnorm *g, int second, const float *x, f
     }
 }
 
+/* ---- one pixel, one group: a row of C values ---------------------------------------- */
+
+static int groupnorm_is_row(const mgi_groupnorm *g)
+{
+    return g->P == 1 && g->G == 1;
+}
+
+/* GROUPNORM_CHAINS sums side by side, in a fixed order. */
+static double groupnorm_total(const double *s)
+{
+    return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
+}
+
+/* Sums of x - about and of its square. */
+static void groupnorm_row_moments(mango_idx C, const float *x, float about, double *sum,
+                                  double *square)
+{
+    double s[GROUPNORM_CHAINS] = {0.0}, q[GROUPNORM_CHAINS] = {0.0};
+    mango_idx c = 0;
+    for (; c + GROUPNORM_CHAINS <= C; c += GROUPNORM_CHAINS)
+        for (int j = 0; j < GROUPNORM_CHAINS; j++) {
+            const double d = (double)x[c + j] - (double)about;
+            s[j] += d;
+            q[j] += d * d;
+        }
+    for (; c < C; c++) {
+        const double d = (double)x[c] - (double)about;
+        s[0] += d;
+        q[0] += d * d;
+    }
+    *sum = groupnorm_total(s);
+    *square = groupnorm_total(q);
+}
+
+static void groupnorm_row_statistics(const mgi_groupnorm *g, const float *x, float *stat)
+{
+    const double n = (double)g->C;
+    double sum, square;
+    groupnorm_row_moments(g->C, x, 0.0f, &sum, &square);
+    stat[0] = (float)(sum / n);
+    groupnorm_row_moments(g->C, x, stat[0], &sum, &square);
+    const double d = sum / n, var = square / n - d * d;
+    stat[1] = (float)(1.0 / sqrt((var > 0.0 ? var : 0.0) + g->eps));
+}
+
+static void groupnorm_row(const mgi_groupnorm *g, const float *stat, const float *x, float *y)
+{
+    const float mean = stat[0], rstd = stat[1];
+    const float *w = g->w, *b = g->b;
+    for (mango_idx c = 0; c < g->C; c++)
+        y[c] = (x[c] - mean) * rstd;
+    for (mango_idx c = 0; w && c < g->C; c++)
+        y[c] *= w[c];
+    for (mango_idx c = 0; b && c < g->C; c++)
+        y[c] += b[c];
+}
+
+/* dx as below, of a row. */
+static void groupnorm_row_back(const mgi_groupnorm *g, const float *stat, const float *x,
+                               const float *dy, float *dx)
+{
+    const float mean = stat[0], rstd = stat[1];
+    double a[GROUPNORM_CHAINS] = {0.0}, b[GROUPNORM_CHAINS] = {0.0};
+    for (mango_idx c = 0; c < g->C; c++)
+        dx[c] = g->w ? g->w[c] * dy[c] : dy[c];
+    mango_idx c = 0;
+    for (; c + GROUPNORM_CHAINS <= g->C; c += GROUPNORM_CHAINS)
+        for (int j = 0; j < GROUPNORM_CHAINS; j++) {
+            a[j] += (double)dx[c + j];
+            b[j] += (double)dx[c + j] * ((double)x[c + j] - (double)mean);
+        }
+    for (; c < g->C; c++) {
+        a[0] += (double)dx[c];
+        b[0] += (double)dx[c] * ((double)x[c] - (double)mean);
+    }
+    const double n = (double)g->C, r2 = (double)rstd * (double)rstd;
+    const float k1 = (float)(r2 * groupnorm_total(b) / n), k2 = (float)(groupnorm_total(a) / n);
+    for (c = 0; c < g->C; c++)
+        dx[c] = rstd * (dx[c] - k2 - (x[c] - mean) * k1);
+}
+
 static void groupnorm_statistics(const mgi_groupnorm *g, const float *x, float *stat)
 {
     MGI_OMP(parallel for schedule(static) if (g->N * g->P * g->C >= MGI_GRAIN))
     for (mango_idx i = 0; i < g->N; i++) {
         float *own = stat + i * 2 * g->G;
+        if (groupnorm_is_row(g)) {
+            groupnorm_row_statistics(g, x + i * g->C, own);
+            continue;
+        }
         memset(own, 0, (size_t)(2 * g->G) * sizeof *own);
         groupnorm_pass(g, 0, x + i * g->P * g->C, own);
         groupnorm_pass(g, 1, x + i * g->P * g->C, own);
@@ -127,7 +218,9 @@ MGI_FN void mgi_groupnorm_forward(const mgi_groupnorm *g, const float *x, float 
     groupnorm_statistics(g, x, work);
     MGI_OMP(parallel for schedule(static) if (g->N * n >= MGI_GRAIN))
     for (mango_idx i = 0; i < g->N; i++)
-        if (g->by == MGI_NORM_CHANNEL)
+        if (groupnorm_is_row(g) && g->by == MGI_NORM_CHANNEL)
+            groupnorm_row(g, work + i * 2, x + i * n, y + i * n);
+        else if (g->by == MGI_NORM_CHANNEL)
             groupnorm_by_channel(g, work + i * 2 * g->G, x + i * n, y + i * n);
         else
             groupnorm_by_pixel(g, work + i * 2 * g->G, x + i * n, y + i * n);
@@ -279,6 +372,10 @@ MGI_FN void mgi_groupnorm_backward(const mgi_groupnorm *g, const float *x, const
     for (mango_idx i = 0; i < g->N; i++) {
         if (!dx)
             continue;
+        if (groupnorm_is_row(g) && g->by == MGI_NORM_CHANNEL) {
+            groupnorm_row_back(g, work + i * 2, x + i * n, dy + i * n, dx + i * n);
+            continue;
+        }
         groupnorm_products(g, work + i * G2, x + i * n, dy + i * n, k + i * G2);
         groupnorm_spread(g, work + i * G2, k + i * G2, x + i * n, dy + i * n, dx + i * n);
     }
@@ -286,3 +383,4 @@ MGI_FN void mgi_groupnorm_backward(const mgi_groupnorm *g, const float *x, const
 
 #undef GROUPNORM_LANES
 #undef GROUPNORM_FEW
+#undef GROUPNORM_CHAINS
