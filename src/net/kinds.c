@@ -40,6 +40,7 @@ static const char *kinds_type(const mgi_attr *r)
     case MGI_ATTR_SIZE: return "HxW";
     case MGI_ATTR_SHAPE: return "CxHxW or N";
     case MGI_ATTR_PER: return "number or word";
+    case MGI_ATTR_REALS: return "number, or two: HxW";
     case MGI_ATTR_NAME: return "name";
     default: return "word";
     }
@@ -74,7 +75,8 @@ static int kinds_chosen(const mgi_attr *r, const mgi_node *q)
     case MGI_ATTR_IDX:
     case MGI_ATTR_SIZE:
     case MGI_ATTR_SHAPE: v = (double)*(const mango_idx *)at; break;
-    case MGI_ATTR_REAL: v = *(const double *)at; break;
+    case MGI_ATTR_REAL:
+    case MGI_ATTR_REALS: v = *(const double *)at; break;
     case MGI_ATTR_FLOAT:
     case MGI_ATTR_PER: v = (double)*(const float *)at; break;
     case MGI_ATTR_WORD: return 1;

@@ -49,7 +49,8 @@ typedef struct mango_kind {
 typedef struct mango_kind_key {
     const char *name;   /* "kernel"                                                      */
     const char *type;   /* how a value is spelled: "whole number", "number", "N or HxW",
-                           "HxW", "CxHxW or N", "word", "name", "number or word"         */
+                           "HxW", "CxHxW or N", "word", "name", "number or word",
+                           "number, or two: HxW"                                         */
     const char *words;  /* "a|b|c", of words; NULL                                       */
     int needed;         /* must be given                                                 */
     double lo, hi;      /* range of each number, ends included; both 0 for words, names  */

@@ -344,50 +344,78 @@ static void linear_backward(mgi_tape *t, int i, float *spare, float *work)
     }
 }
 
-MGI_DATA const mgi_op mgi_op_conv = {.name = "conv",
-                                   .least = 1,
-                                   .most = 1,
-                                   .attr = conv_attr,
-                                   .defaults = conv_defaults,
-                                   .shape = conv_shape,
-                                   .params = conv_params,
-                                   .macs = conv_macs,
-                                   .step = conv_step,
-                                   .step_bits = conv_step_bits,
-                                   .step_work = conv_step_work,
-                                   .work = conv_forward_work,
-                                   .forward = conv_forward,
-                                   .backward = conv_backward,
-                                   .backward_work = conv_backward_work,
-                                   .reads_x = 1};
-MGI_DATA const mgi_op mgi_op_convt = {.name = "convt",
-                                    .least = 1,
-                                    .most = 1,
-                                    .attr = convt_attr,
-                                    .defaults = convt_defaults,
-                                    .shape = conv_shape,
-                                    .params = conv_params,
-                                    .macs = conv_macs,
-                                    .step = conv_step,
-                                    .step_work = conv_step_work,
-                                    .work = conv_forward_work,
-                                    .forward = conv_forward,
-                                    .backward = conv_backward,
-                                    .backward_work = conv_backward_work,
-                                    .reads_x = 1};
-MGI_DATA const mgi_op mgi_op_linear = {.name = "linear",
-                                     .least = 1,
-                                     .most = 1,
-                                     .attr = linear_attr,
-                                     .defaults = conv_defaults,
-                                     .shape = linear_shape,
-                                     .params = linear_params,
-                                     .macs = conv_macs,
-                                     .step = conv_step,
-                                     .step_bits = conv_step_bits,
-                                     .step_work = conv_step_work,
-                                     .work = linear_forward_work,
-                                     .forward = linear_forward,
-                                     .backward = linear_backward,
-                                     .backward_work = linear_backward_work,
-                                     .reads_x = 1};
+MGI_DATA const mgi_op mgi_op_conv = {
+    .name = "conv",
+    .about = "Convolution. On a sequence Cx1xL: kernel=1xK, stride=1xS, pad=0xP.",
+    .shapes = "CxHxW -> (out)xH'xW'; NAME.weight: (out,C/groups,kh,kw), NAME.bias: (out)",
+    .keys = "out channels of the output\n"
+            "kernel its size\n"
+            "stride pixels between two places\n"
+            "pad zeros around the map\n"
+            "dilation pixels between two weights\n"
+            "groups channels are parted into so many; C: depth-wise\n"
+            "bias 1: NAME.bias is added, 0: not\n"
+            "sn 1: weights over their spectral norm, by NAME.sn_u",
+    .least = 1,
+    .most = 1,
+    .attr = conv_attr,
+    .defaults = conv_defaults,
+    .shape = conv_shape,
+    .params = conv_params,
+    .macs = conv_macs,
+    .step = conv_step,
+    .step_bits = conv_step_bits,
+    .step_work = conv_step_work,
+    .work = conv_forward_work,
+    .forward = conv_forward,
+    .backward = conv_backward,
+    .backward_work = conv_backward_work,
+    .reads_x = 1};
+MGI_DATA const mgi_op mgi_op_convt = {
+    .name = "convt",
+    .about = "Transposed convolution.",
+    .shapes = "CxHxW -> (out)xH'xW'; NAME.weight: (C,out/groups,kh,kw), NAME.bias: (out)",
+    .keys = "out channels of the output\n"
+            "kernel its size\n"
+            "stride pixels between two places in the output\n"
+            "pad pixels cut off the output\n"
+            "dilation pixels between two weights\n"
+            "out_pad rows and columns added to the output below and behind\n"
+            "groups channels are parted into so many; C: depth-wise\n"
+            "bias 1: NAME.bias is added, 0: not",
+    .least = 1,
+    .most = 1,
+    .attr = convt_attr,
+    .defaults = convt_defaults,
+    .shape = conv_shape,
+    .params = conv_params,
+    .macs = conv_macs,
+    .step = conv_step,
+    .step_work = conv_step_work,
+    .work = conv_forward_work,
+    .forward = conv_forward,
+    .backward = conv_backward,
+    .backward_work = conv_backward_work,
+    .reads_x = 1};
+MGI_DATA const mgi_op mgi_op_linear = {
+    .name = "linear",
+    .about = "All values of the map, in (C,H,W) order, times a matrix.",
+    .shapes = "CxHxW -> (out); NAME.weight: (out,C H W), NAME.bias: (out)",
+    .keys = "out values of the output\n"
+            "bias 1: NAME.bias is added, 0: not\n"
+            "sn 1: weights over their spectral norm, by NAME.sn_u",
+    .least = 1,
+    .most = 1,
+    .attr = linear_attr,
+    .defaults = conv_defaults,
+    .shape = linear_shape,
+    .params = linear_params,
+    .macs = conv_macs,
+    .step = conv_step,
+    .step_bits = conv_step_bits,
+    .step_work = conv_step_work,
+    .work = linear_forward_work,
+    .forward = linear_forward,
+    .backward = linear_backward,
+    .backward_work = linear_backward_work,
+    .reads_x = 1};

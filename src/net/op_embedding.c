@@ -47,12 +47,17 @@ static void embedding_backward(mgi_tape *t, int i, float *spare, float *work)
     }
 }
 
-MGI_DATA const mgi_op mgi_op_embedding = {.name = "embedding",
-                                        .least = 1,
-                                        .most = 1,
-                                        .attr = embedding_attr,
-                                        .shape = embedding_shape,
-                                        .params = embedding_params,
-                                        .forward = embedding_forward,
-                                        .backward = embedding_backward,
-                                        .reads_x = 1};
+MGI_DATA const mgi_op mgi_op_embedding = {
+    .name = "embedding",
+    .about = "Rows of a table by their numbers, which the input holds: whole, 0 to codes - 1.",
+    .shapes = "1xHxW -> (dim)xHxW; NAME.weight: (codes,dim)",
+    .keys = "codes rows of the table\n"
+            "dim values of a row",
+    .least = 1,
+    .most = 1,
+    .attr = embedding_attr,
+    .shape = embedding_shape,
+    .params = embedding_params,
+    .forward = embedding_forward,
+    .backward = embedding_backward,
+    .reads_x = 1};

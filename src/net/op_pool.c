@@ -195,69 +195,109 @@ static void pool_adaptive_bits(mango_plan *p, const mgi_step *s, void *y)
     mgi_bits_adaptiveavg(&g->pool, mgi_step_maps(p, s), mgi_plan_words(p, g->in[0]), y);
 }
 
-MGI_DATA const mgi_op mgi_op_maxpool = {.name = "maxpool",
-                                      .least = 1,
-                                      .most = 1,
-                                      .attr = pool_max_attr,
-                                      .defaults = pool_defaults,
-                                      .check = pool_check,
-                                      .shape = pool_shape,
-                                      .forward = pool_maximum,
-                                      .step_bits = pool_maximum_bits,
-                                      .gradient = pool_maximum_gradient,
-                                      .reads_x = 1};
-MGI_DATA const mgi_op mgi_op_avgpool = {.name = "avgpool",
-                                      .least = 1,
-                                      .most = 1,
-                                      .attr = pool_mean_attr,
-                                      .defaults = pool_defaults,
-                                      .check = pool_check,
-                                      .shape = pool_shape,
-                                      .forward = pool_mean,
-                                      .step_bits = pool_mean_bits,
-                                      .gradient = pool_mean_gradient};
-MGI_DATA const mgi_op mgi_op_adaptiveavg = {.name = "adaptiveavg",
-                                          .least = 1,
-                                          .most = 1,
-                                          .attr = pool_size_attr,
-                                          .shape = pool_size_shape,
-                                          .forward = pool_adaptive_mean,
-                                          .step_bits = pool_adaptive_bits,
-                                          .gradient = pool_adaptive_gradient};
-MGI_DATA const mgi_op mgi_op_globalavg = {.name = "globalavg",
-                                        .least = 1,
-                                        .most = 1,
-                                        .shape = pool_global_shape,
-                                        .forward = pool_adaptive_mean,
-                                        .step_bits = pool_adaptive_bits,
-                                        .gradient = pool_adaptive_gradient};
-MGI_DATA const mgi_op mgi_op_globalsum = {.name = "globalsum",
-                                        .least = 1,
-                                        .most = 1,
-                                        .shape = pool_global_shape,
-                                        .forward = pool_global_sum,
-                                        .gradient = pool_global_sum_gradient};
-MGI_DATA const mgi_op mgi_op_sumpool = {.name = "sumpool",
-                                      .least = 1,
-                                      .most = 1,
-                                      .attr = pool_sum_attr,
-                                      .defaults = pool_defaults,
-                                      .check = pool_check,
-                                      .shape = pool_shape,
-                                      .forward = pool_sum,
-                                      .gradient = pool_sum_gradient};
-MGI_DATA const mgi_op mgi_op_adaptivemax = {.name = "adaptivemax",
-                                          .least = 1,
-                                          .most = 1,
-                                          .attr = pool_size_attr,
-                                          .shape = pool_size_shape,
-                                          .forward = pool_adaptive_maximum,
-                                          .gradient = pool_adaptive_maximum_gradient,
-                                          .reads_x = 1};
-MGI_DATA const mgi_op mgi_op_globalmax = {.name = "globalmax",
-                                        .least = 1,
-                                        .most = 1,
-                                        .shape = pool_global_shape,
-                                        .forward = pool_adaptive_maximum,
-                                        .gradient = pool_adaptive_maximum_gradient,
-                                        .reads_x = 1};
+MGI_DATA const mgi_op mgi_op_maxpool = {
+    .name = "maxpool",
+    .about = "The largest value of each window.",
+    .shapes = "CxHxW -> CxH'xW'",
+    .keys = "kernel size of the window\n"
+            "stride pixels between two windows; without it: the kernel\n"
+            "pad pixels around the map, which never are the largest\n"
+            "dilation pixels between two of a window\n"
+            "ceil 1: a last window may reach over the edge",
+    .least = 1,
+    .most = 1,
+    .attr = pool_max_attr,
+    .defaults = pool_defaults,
+    .check = pool_check,
+    .shape = pool_shape,
+    .forward = pool_maximum,
+    .step_bits = pool_maximum_bits,
+    .gradient = pool_maximum_gradient,
+    .reads_x = 1};
+MGI_DATA const mgi_op mgi_op_avgpool = {
+    .name = "avgpool",
+    .about = "The mean of each window.",
+    .shapes = "CxHxW -> CxH'xW'",
+    .keys = "kernel size of the window\n"
+            "stride pixels between two windows; without it: the kernel\n"
+            "pad pixels around the map, zeros\n"
+            "ceil 1: a last window may reach over the edge\n"
+            "count_pad 1: zeros of the padding count in the mean, 0: not",
+    .least = 1,
+    .most = 1,
+    .attr = pool_mean_attr,
+    .defaults = pool_defaults,
+    .check = pool_check,
+    .shape = pool_shape,
+    .forward = pool_mean,
+    .step_bits = pool_mean_bits,
+    .gradient = pool_mean_gradient};
+MGI_DATA const mgi_op mgi_op_adaptiveavg = {
+    .name = "adaptiveavg",
+    .about = "Means over windows that part the map into the size asked for.",
+    .shapes = "CxHxW -> Cx(size)",
+    .keys = "size height and width of the output",
+    .least = 1,
+    .most = 1,
+    .attr = pool_size_attr,
+    .shape = pool_size_shape,
+    .forward = pool_adaptive_mean,
+    .step_bits = pool_adaptive_bits,
+    .gradient = pool_adaptive_gradient};
+MGI_DATA const mgi_op mgi_op_globalavg = {
+    .name = "globalavg",
+    .about = "The mean of each channel.",
+    .shapes = "CxHxW -> Cx1x1",
+    .least = 1,
+    .most = 1,
+    .shape = pool_global_shape,
+    .forward = pool_adaptive_mean,
+    .step_bits = pool_adaptive_bits,
+    .gradient = pool_adaptive_gradient};
+MGI_DATA const mgi_op mgi_op_globalsum = {
+    .name = "globalsum",
+    .about = "The sum of each channel.",
+    .shapes = "CxHxW -> Cx1x1",
+    .least = 1,
+    .most = 1,
+    .shape = pool_global_shape,
+    .forward = pool_global_sum,
+    .gradient = pool_global_sum_gradient};
+MGI_DATA const mgi_op mgi_op_sumpool = {
+    .name = "sumpool",
+    .about = "The sum of each window.",
+    .shapes = "CxHxW -> CxH'xW'",
+    .keys = "kernel size of the window\n"
+            "stride pixels between two windows; without it: the kernel\n"
+            "pad pixels around the map, zeros\n"
+            "ceil 1: a last window may reach over the edge",
+    .least = 1,
+    .most = 1,
+    .attr = pool_sum_attr,
+    .defaults = pool_defaults,
+    .check = pool_check,
+    .shape = pool_shape,
+    .forward = pool_sum,
+    .gradient = pool_sum_gradient};
+MGI_DATA const mgi_op mgi_op_adaptivemax = {
+    .name = "adaptivemax",
+    .about = "Maxima over windows that part the map into the size asked for.",
+    .shapes = "CxHxW -> Cx(size)",
+    .keys = "size height and width of the output",
+    .least = 1,
+    .most = 1,
+    .attr = pool_size_attr,
+    .shape = pool_size_shape,
+    .forward = pool_adaptive_maximum,
+    .gradient = pool_adaptive_maximum_gradient,
+    .reads_x = 1};
+MGI_DATA const mgi_op mgi_op_globalmax = {
+    .name = "globalmax",
+    .about = "The largest value of each channel.",
+    .shapes = "CxHxW -> Cx1x1",
+    .least = 1,
+    .most = 1,
+    .shape = pool_global_shape,
+    .forward = pool_adaptive_maximum,
+    .gradient = pool_adaptive_maximum_gradient,
+    .reads_x = 1};

@@ -118,15 +118,22 @@ static mango_idx upsample_step_work(const mango_plan *p, const mgi_step *s, mang
     return mgi_upsample_work(&u);
 }
 
-MGI_DATA const mgi_op mgi_op_upsample = {.name = "upsample",
-                                       .least = 1,
-                                       .most = 1,
-                                       .attr = upsample_attr,
-                                       .check = upsample_check,
-                                       .shape = upsample_shape,
-                                       .work = upsample_work,
-                                       .forward = upsample_forward,
-                                       .step = upsample_step,
-                                       .step_work = upsample_step_work,
-                                       .gradient = upsample_gradient,
-                                       .backward_work = upsample_backward_work};
+MGI_DATA const mgi_op mgi_op_upsample = {
+    .name = "upsample",
+    .about = "The map at another size, as PyTorch's interpolate.",
+    .shapes = "CxHxW -> Cx(factor H)x(factor W), or Cx(size)",
+    .keys = "mode how values between pixels are made\n"
+            "factor how many times larger; without it and size: 2\n"
+            "size height and width of the output, in place of factor\n"
+            "align_corners 1: corner pixels stay corners; not with nearest",
+    .least = 1,
+    .most = 1,
+    .attr = upsample_attr,
+    .check = upsample_check,
+    .shape = upsample_shape,
+    .work = upsample_work,
+    .forward = upsample_forward,
+    .step = upsample_step,
+    .step_work = upsample_step_work,
+    .gradient = upsample_gradient,
+    .backward_work = upsample_backward_work};

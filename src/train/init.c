@@ -92,6 +92,45 @@ static void init_norm(mango_net *net, int i, int loud)
     }
 }
 
+static void init_all(mango_net *net, int param, double value)
+{
+    for (mango_idx i = 0; param >= 0 && i < net->param[param].count; i++)
+        net->param[param].v[i] = (float)value;
+}
+
+/* What a layer of neurons learns: the constants of its rule; PyTorch's for a feedback. */
+static void init_neurons(mango_net *net, const mgi_node *n, mango_rng *r)
+{
+    const mango_lif *l = &n->lif;
+    init_all(net, n->cell[MGI_CELL_LEAK], l->tau > 0 ? (double)l->tau : (double)l->beta);
+    init_all(net, n->cell[MGI_CELL_ALPHA], l->alpha > 0 ? (double)l->alpha : 0.5);
+    init_all(net, n->cell[MGI_CELL_THR], (double)l->U_thr);
+    init_all(net, n->cell[MGI_CELL_V], 1);
+    if (n->weight >= 0)
+        init_uniform(r, net->param[n->weight].count, 1 / sqrt((double)n->C),
+                     net->param[n->weight].v);
+}
+
+/* Of one map: scales 1, shifts 0. A slope of 1/4, rows of N(0,1), as PyTorch has them. */
+static void init_others(mango_net *net, const mgi_node *n, mango_rng *r)
+{
+    switch (n->kind) {
+    case MGI_LAYERNORM:
+    case MGI_GROUPNORM:
+    case MGI_INSTANCENORM:
+        init_all(net, n->weight, 1);
+        init_all(net, n->bias_p, 0);
+        break;
+    case MGI_PRELU: init_all(net, n->weight, 0.25); break;
+    case MGI_LIF: init_neurons(net, n, r); break;
+    case MGI_VQ:
+    case MGI_EMBEDDING:
+        init_normal(r, net->param[n->weight].count, 1.0, net->param[n->weight].v);
+        break;
+    default: break;
+    }
+}
+
 mango_status mango_train_init(mango_net *net, mango_train_kind kind, uint64_t seed,
                               mango_err *err)
 {
@@ -108,8 +147,8 @@ mango_status mango_train_init(mango_net *net, mango_train_kind kind, uint64_t se
             init_weights(net, i, k, &r);
         else if (n->kind == MGI_BATCHNORM)
             init_norm(net, i, k->loud_norms);
-        else if (n->kind == MGI_VQ)
-            init_normal(&r, net->param[n->weight].count, 1.0, net->param[n->weight].v);
+        else
+            init_others(net, n, &r);
     }
     const int classes = mgi_net_class_softmax(net);
     if (k->info.draws && classes >= 0)

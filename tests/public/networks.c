@@ -38,6 +38,23 @@ static void p_asked(const mango_net *net)
     P_CHECK(mango_net_layers(NULL) == -1 && mango_net_get(NULL, &info) < 0);
 }
 
+static void p_kinds(void)
+{
+    mango_kind kind;
+    mango_kind_key key;
+    int convolutions = 0;
+    for (mango_idx i = 0; i < mango_kinds(); i++) {
+        P_OK(mango_kind_at(i, &kind));
+        if (strcmp(kind.name, "conv") != 0)
+            continue;
+        convolutions++;
+        P_OK(mango_kind_key_at(i, 0, &key));
+        P_CHECK(strcmp(key.name, "out") == 0 && key.needed && key.lo == 1);
+        P_CHECK(mango_kind_key_at(i, kind.keys, &key) == MANGO_E_ARG);
+    }
+    P_CHECK(convolutions == 1 && mango_kind_at(-1, &kind) == MANGO_E_ARG);
+}
+
 static void p_saved(mango_net *net)
 {
     mango_net *again = NULL;
@@ -113,6 +130,7 @@ void p_networks(void)
     p_empty_windows();
     mango_net *net = p_net();
     p_asked(net);
+    p_kinds();
     p_saved(net);
     p_planned(net);
     mango_net_destroy(net);
