@@ -16,8 +16,9 @@ atoms, B (batch), T (time) and the factors of the map, and for each axis of the 
 atoms that it consists of. Reshaping and permuting only move atoms; a node is added when an
 operator needs them in another order.
 
-Needs torch alone; nir only for .nir files.  SPDX-License-Identifier: MIT
+Needs torch alone; .nir files are mango_nir.py's.  SPDX-License-Identifier: MIT
 """
+
 import argparse
 import contextlib
 import importlib
@@ -66,10 +67,10 @@ class Node:
         self.name, self.kind, self.inputs, self.attrs = name, kind, inputs, attrs
         self.params, self.shape, self.prefix = params, tuple(shape), name
         self.timed = kind == "lif" or any(i.timed for i in inputs)
-        self.steps = 0     # steps of a lif so far; of others see Tracer.steps_of
+        self.steps = 0  # steps of a lif so far; of others see Tracer.steps_of
         self.owner = None  # lif: the module
-        self.seen = {}     # step, or None: spikes that torch computed, (B, C*H*W) or (T, ..)
-        self.total = 0     # others: the sum over the steps seen, (B, C*H*W)
+        self.seen = {}  # step, or None: spikes that torch computed, (B, C*H*W) or (T, ..)
+        self.total = 0  # others: the sum over the steps seen, (B, C*H*W)
 
     @property
     def spikes(self):
@@ -130,8 +131,15 @@ class Value:
         self.t, self.scale, self.part, self.state = t, scale, part, state
 
     def like(self, **other):
-        have = dict(node=self.node, base=self.base, dims=self.dims, t=self.t,
-                    scale=self.scale, part=self.part, state=self.state)
+        have = dict(
+            node=self.node,
+            base=self.base,
+            dims=self.dims,
+            t=self.t,
+            scale=self.scale,
+            part=self.part,
+            state=self.state,
+        )
         have.update(other)
         return Value(**have)
 
@@ -169,11 +177,22 @@ def factors(shape):
 
 # ---- the tracer ---------------------------------------------------------------------------
 
-OPS = {}      # name of a torch function: how it becomes nodes
+OPS = {}  # name of a torch function: how it becomes nodes
 LINEAR = set()  # those that may follow a mean over time
 IN_PLACE = {"__i%s__" % n: n for n in ("add", "sub", "mul", "truediv", "pow")}
-FACTORIES = {"zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones",
-             "new_full", "new_empty", "rand_like", "randn_like", "new_tensor"}
+FACTORIES = {
+    "zeros_like",
+    "ones_like",
+    "full_like",
+    "empty_like",
+    "new_zeros",
+    "new_ones",
+    "new_full",
+    "new_empty",
+    "rand_like",
+    "randn_like",
+    "new_tensor",
+}
 
 
 def op(names, linear=False):
@@ -183,6 +202,7 @@ def op(names, linear=False):
             if linear:
                 LINEAR.add(n)
         return f
+
     return put
 
 
@@ -207,8 +227,11 @@ def function_name(func):
         return "." + getattr(func.__self__, "__name__", "?"), False
     if name in IN_PLACE:
         return IN_PLACE[name], True
+    name = name if name.startswith(".") else name.partition(".")[0]  # add.Scalar, when scripted
     if name.startswith("__") and name.endswith("__"):
-        return (name if name in ("__getitem__", "__setitem__", "__iter__") else name[2:-2]), False
+        return (
+            name if name in ("__getitem__", "__setitem__", "__iter__") else name[2:-2]
+        ), False
     if name.endswith("_") and not name.startswith("_"):
         return name[:-1], True
     return name, False
@@ -228,8 +251,7 @@ class Taint(TorchDispatchMode):
         tensors = [x for x in flat((args, kwargs)) if isinstance(x, torch.Tensor)]
         if any(x in self.tracer.tainted for x in tensors):
             if "_local_scalar_dense" in str(func):
-                self.tracer.note("%s takes a decision on values of its input: the graph "
-                                 "holds where it is decided as here" % self.tracer.where())
+                self.tracer.decisions.add(self.tracer.where())
             for y in flat(out):
                 if isinstance(y, torch.Tensor):
                     self.tracer.tainted[y] = True
@@ -237,15 +259,18 @@ class Taint(TorchDispatchMode):
 
 
 class Tracer(TorchFunctionMode):
-    def __init__(self, root, layout, picture=None):
+    def __init__(self, root, layout, picture, example):
         super().__init__()
-        self.root, self.layout, self.picture = root, layout, picture
+        self.root, self.layout, self.picture, self.example = root, layout, picture, example
         self.values = WeakIdKeyDictionary()
         self.tainted = WeakTensorKeyDictionary()
         self.nodes, self.by_key, self.names = [], {}, set()
         self.stack, self.paused, self.notes, self.T = [], 0, [], None
         self.picks = set()  # places of axis 1 that single values were taken from
-        self.paths = {id(m): n for n, m in root.named_modules()}
+        self.decisions = set()  # where Python looked at a value
+        named = root.module if isinstance(root, Applied) else root
+        self.paths = {id(m): n for n, m in named.named_modules()}
+        self.named = named
         self.chains, self.B = {}, None
         self.own = {p.data_ptr() for p in itertools.chain(root.parameters(), root.buffers())}
 
@@ -263,7 +288,7 @@ class Tracer(TorchFunctionMode):
         """A layer's name, clean and not used yet."""
         bad = set(",=#:*?[] ")
         base = "".join("_" if c in bad or not " " < c < "\x7f" else c for c in base)
-        base = base[-NAME_BYTES + 8:].strip(".") or "layer"
+        base = base[-NAME_BYTES + 8 :].strip(".") or "layer"
         name, k = base, 1
         while name in self.names or name == "-":
             k += 1
@@ -273,11 +298,18 @@ class Tracer(TorchFunctionMode):
 
     # -- nodes
 
-    def add(self, kind, inputs, shape, attrs=None, params=None, helper=False, key=(), name=None):
+    def add(
+        self, kind, inputs, shape, attrs=None, params=None, helper=False, key=(), name=None
+    ):
         """A node, or the equal one that is there."""
         attrs, params = attrs or {}, params or {}
-        ident = (kind, tuple(id(i) for i in inputs), tuple((k, text_of(v)) for k, v in attrs.items()),
-                 tuple((k, self.identity(p)) for k, p in params.items()), key)
+        ident = (
+            kind,
+            tuple(id(i) for i in inputs),
+            tuple((k, text_of(v)) for k, v in attrs.items()),
+            tuple((k, self.identity(p)) for k, p in params.items()),
+            key,
+        )
         if ident in self.by_key:
             return self.by_key[ident]
         if name is None:
@@ -285,7 +317,6 @@ class Tracer(TorchFunctionMode):
             leaf = self.stack and self.stack[-1] and not helper and self.is_leaf(path)
             name = path if leaf else (path + "." if path else "") + kind
         node = Node(self.fresh(name), kind, inputs, attrs, params, shape)
-        self.share(node)
         self.by_key[ident] = node
         self.nodes.append(node)
         return node
@@ -295,23 +326,20 @@ class Tracer(TorchFunctionMode):
         if p.data_ptr() in self.own:
             return (p.data_ptr(), tuple(p.shape), p.stride())
         x = p.detach().double().flatten()
-        return (tuple(p.shape), float(x.sum()), float((x * torch.arange(1.0, len(x) + 1)).sum()))
-
-    def share(self, node):
-        """A layer that is called on several inputs keeps one set of weights."""
-        if not node.params or node.kind == "lif":
-            return
-        ident = (node.kind, tuple((k, self.identity(p)) for k, p in node.params.items()))
-        node.prefix = self.by_key.setdefault(("prefix", ident), node.name)
+        return (
+            tuple(p.shape),
+            float(x.sum()),
+            float((x * torch.arange(1.0, len(x) + 1)).sum()),
+        )
 
     def is_leaf(self, path):
-        m = self.root.get_submodule(path) if path else self.root
+        m = self.named.get_submodule(path) if path else self.named
         return bool(path) and not any(k != "parametrizations" for k, _ in m.named_children())
 
-    def input(self, x, view):
+    def input(self, x):
         """The input node, of the tensor's own shape or of `picture`."""
         lead = {"batch": "B", "time": "TB", "batch-time": "BT", "single": ""}[self.layout]
-        data = list(x.shape[len(lead):])
+        data = list(x.shape[len(lead) :])
         for k, letter in enumerate(lead):
             if letter == "B":
                 self.B = x.shape[k]
@@ -335,12 +363,18 @@ class Tracer(TorchFunctionMode):
     def input_shape(self, data):
         if self.picture:
             if count(self.picture) != count(data):
-                raise ExportError("picture=%s has %d values, the module's input has %d"
-                                  % (text_of(self.picture), count(self.picture), count(data)))
+                raise ExportError(
+                    "picture=%s has %d values, the module's input has %d"
+                    % (text_of(self.picture), count(self.picture), count(data))
+                )
             return tuple(self.picture)
         if len(data) > 3:
-            raise ExportError("an input of %d axes beside the batch: at most 3, (C,H,W), are "
-                              "possible" % len(data))
+            if self.layout == "batch":
+                raise Retrace("time")
+            raise ExportError(
+                "an input of %d axes beside the batch: at most 3, (C,H,W), are "
+                "possible" % len(data)
+            )
         if len(data) == 2:
             return (1, *data) if data[0] == data[1] else (data[0], 1, data[1])
         return tuple(data + [1] * (3 - len(data)))
@@ -357,9 +391,11 @@ class Tracer(TorchFunctionMode):
         v = self.values.get(x)
         if v is None:
             if x in self.tainted:
-                raise Unsupported("a tensor that depends on the input was made where the "
-                                  "tracer cannot see (a custom autograd.Function, a scripted "
-                                  "function, or numpy)")
+                raise Unsupported(
+                    "a tensor that depends on the input was made where the "
+                    "tracer cannot see (a custom autograd.Function, a scripted "
+                    "function, or numpy)"
+                )
             return None
         if isinstance(v, Poison):
             raise Unsupported(v.why)
@@ -370,17 +406,21 @@ class Tracer(TorchFunctionMode):
         if v.part is not None:
             v = self.whole(v)
         if v.scale is not None and not linear:
-            raise Unsupported("it follows the mean (or sum) over time, after which MANGO "
-                              "takes only linear layers: the mean over time is its readout, "
-                              "made last")
+            raise Unsupported(
+                "it follows the mean (or sum) over time, after which MANGO "
+                "takes only linear layers: the mean over time is its readout, "
+                "made last"
+            )
         return v
 
     def whole(self, v):
         """A sum over all steps."""
         n = self.steps_of(v.node)
         if v.part != frozenset(range(n)):
-            raise Unsupported("a sum over the steps %s of %s, of which there are %d"
-                              % (sorted(v.part), v.node.name, n))
+            raise Unsupported(
+                "a sum over the steps %s of %s, of which there are %d"
+                % (sorted(v.part), v.node.name, n)
+            )
         return v.like(part=None, scale=float(n), t=None)
 
     def steps_of(self, node):
@@ -400,11 +440,20 @@ class Tracer(TorchFunctionMode):
         """The hidden state of a neuron layer as a node of its own."""
         chain, t, which = v.state
         if which != "mem":
-            raise Unsupported("the state '%s' of neuron layer %s: only its spikes and its "
-                              "membrane can be read" % (which, chain.name))
+            raise Unsupported(
+                "the state '%s' of neuron layer %s: only its spikes and its "
+                "membrane can be read" % (which, chain.name)
+            )
         attrs = dict(chain.attrs, readout="membrane")
-        node = self.add("lif", chain.inputs, chain.shape, attrs, chain.params,
-                        key=("membrane", id(chain)), name=chain.name + ".membrane")
+        node = self.add(
+            "lif",
+            chain.inputs,
+            chain.shape,
+            attrs,
+            chain.params,
+            key=("membrane", id(chain)),
+            name=chain.name + ".membrane",
+        )
         node.prefix, node.owner = chain.prefix, chain.owner
         node.steps = max(node.steps, t + 1)
         return v.like(node=node, t=t, state=None)
@@ -414,9 +463,10 @@ class Tracer(TorchFunctionMode):
         steps = {v.t for v in values if v.t is not None}
         if len(steps) > 1:
             a, b = [next(v for v in values if v.t == s) for s in sorted(steps)[:2]]
-            raise Unsupported("step %d of %s meets step %d of %s: a graph knows the steps of "
-                              "neuron layers only, no other recurrence"
-                              % (a.t, a.node.name, b.t, b.node.name))
+            raise Unsupported(
+                "step %d of %s meets step %d of %s: a graph knows the steps of "
+                "neuron layers only, no other recurrence" % (a.t, a.node.name, b.t, b.node.name)
+            )
         scaled = {v.scale is not None for v in values if v.node.timed}
         if len(scaled) > 1:
             raise Unsupported("a mean over time meets single steps")
@@ -445,14 +495,19 @@ class Tracer(TorchFunctionMode):
                 elif is_data(a) and a.size % need == 0:
                     first, rest = Atom("D", need), Atom("D", a.size // need)
                     k = base.index(a)
-                    base[k:k + 1] = [first, rest]
+                    base[k : k + 1] = [first, rest]
                     group.append(first)
                     tokens.insert(0, rest)
                     need = 1
                 else:
-                    raise Unsupported("a reshape of %s to %s, which cuts across the %s"
-                                      % (list(v.sizes), shape,
-                                         {"B": "batch", "T": "steps"}.get(a.kind, "axes")))
+                    raise Unsupported(
+                        "a reshape of %s to %s, which cuts across the %s"
+                        % (
+                            list(v.sizes),
+                            shape,
+                            {"B": "batch", "T": "steps"}.get(a.kind, "axes"),
+                        )
+                    )
             dims.append(tuple(group))
         if any(a.size > 1 for a in tokens):
             raise Unsupported("a reshape of %s to %s" % (list(v.sizes), shape))
@@ -466,8 +521,10 @@ class Tracer(TorchFunctionMode):
             if "X" in kinds:
                 raise Unsupported("a repeated axis")
             if is_mixed(kinds):
-                raise Unsupported("the batch (or time) is part of an axis of the layer's input, "
-                                  "of shape %s" % list(v.sizes))
+                raise Unsupported(
+                    "the batch (or time) is part of an axis of the layer's input, "
+                    "of shape %s" % list(v.sizes)
+                )
             if not kinds & {"B", "T"}:
                 out.append(k)
         return out
@@ -481,10 +538,14 @@ class Tracer(TorchFunctionMode):
         if now != order:
             for group in reversed(runs(now, order)):  # each to the front, the last one first
                 k = now.index(group[0])
-                before, after = now[:k], now[k + len(group):]
+                before, after = now[:k], now[k + len(group) :]
                 if before:
-                    at = self.swap(at, count(a.size for a in before),
-                                   count(a.size for a in group), count(a.size for a in after))
+                    at = self.swap(
+                        at,
+                        count(a.size for a in before),
+                        count(a.size for a in group),
+                        count(a.size for a in after),
+                    )
                 now = group + before + after
                 if now == order:
                     break
@@ -558,6 +619,7 @@ class Tracer(TorchFunctionMode):
             dims = list(v.dims)
             dims[axis] = new
             return v.like(node=out, base=list(new) + in_base, dims=dims)
+
         return node, back
 
     # -- small operators that many functions come to
@@ -570,7 +632,9 @@ class Tracer(TorchFunctionMode):
     def affine(self, v, scale, shift):
         if scale == 1 and shift == 0:
             return v
-        return self.same(v, "affine", {"scale": float(scale), "shift": float(shift)}, helper=True)
+        return self.same(
+            v, "affine", {"scale": float(scale), "shift": float(shift)}, helper=True
+        )
 
     def spread(self, v, const):
         """A constant tensor as one of the node's shape."""
@@ -595,12 +659,34 @@ class Tracer(TorchFunctionMode):
         const = const.permute([flat.index(a) for a in v.base if a.size > 1]) if flat else const
         return const.reshape(v.node.shape)
 
+    def widened(self, v, const):
+        """v with its axes of size 1 repeated as far as the constant has them."""
+        const = const.reshape((1,) * (len(v.dims) - const.ndim) + tuple(const.shape))
+        axes = [k for k in self.data_dims(v)]
+        if all(const.shape[k] in (1, v.sizes[k]) for k in axes):
+            return v
+        size = [max(v.sizes[k], const.shape[k]) for k in axes]
+        node = grouped(self, v, axes, size)
+        full = map_shape(size) if len(axes) < 3 else (*size[:2], count(size[2:]))
+        return self.viewed(v, as_operand(self, node, tuple(full), True), axes, size)
+
     def scale_shift(self, v, scale, shift):
         """scale v + shift, of numbers or constant tensors."""
-        full = [self.spread(v, c) if isinstance(c, torch.Tensor) and c.numel() > 1
-                else float(c) for c in (scale, shift)]
-        full = [float(c.flatten()[0]) if isinstance(c, torch.Tensor) and bool((c == c.flatten()[0]).all())
-                else c for c in full]
+        v = without_repeats(v)
+        for c in (scale, shift):
+            v = self.widened(v, c) if isinstance(c, torch.Tensor) and c.numel() > 1 else v
+        full = [
+            self.spread(v, c) if isinstance(c, torch.Tensor) and c.numel() > 1 else float(c)
+            for c in (scale, shift)
+        ]
+        full = [
+            (
+                float(c.flatten()[0])
+                if isinstance(c, torch.Tensor) and bool((c == c.flatten()[0]).all())
+                else c
+            )
+            for c in full
+        ]
         if all(isinstance(c, float) for c in full):
             return self.affine(v, *full)
         node = v.node
@@ -610,13 +696,18 @@ class Tracer(TorchFunctionMode):
             full = [c.reshape(-1, 1, 1) for c in full]
         s, b = [c[:, 0, 0].contiguous() for c in full]
         C = node.shape[0]
-        params = {"weight": s, "bias": b, "running_mean": torch.zeros(C),
-                  "running_var": torch.ones(C)}
+        params = {
+            "weight": s,
+            "bias": b,
+            "running_mean": torch.zeros(C),
+            "running_var": torch.ones(C),
+        }
         key = (tuple(s.tolist()), tuple(b.tolist()))
         ident = ("scale", id(node), key)
         if ident not in self.by_key:
-            self.by_key[ident] = self.add("batchnorm", [node], node.shape, {"eps": 1e-30},
-                                          params, helper=True)
+            self.by_key[ident] = self.add(
+                "batchnorm", [node], node.shape, {"eps": 1e-30}, params, helper=True
+            )
         return v.like(node=self.shaped(self.by_key[ident], v.node.shape))
 
     # -- recording
@@ -633,8 +724,15 @@ class Tracer(TorchFunctionMode):
         return iter(out) if name == "__iter__" else out
 
     def see(self, name, in_place, args, kwargs, out):
-        outs = [out] if isinstance(out, torch.Tensor) else \
-            [y for y in out if isinstance(y, torch.Tensor)] if isinstance(out, (tuple, list)) else []
+        outs = (
+            [out]
+            if isinstance(out, torch.Tensor)
+            else (
+                [y for y in out if isinstance(y, torch.Tensor)]
+                if isinstance(out, (tuple, list))
+                else []
+            )
+        )
         if name == "__setitem__":
             outs = [args[0]]
         if not outs or name in FACTORIES or not self.touches(args, kwargs):
@@ -653,8 +751,10 @@ class Tracer(TorchFunctionMode):
             if v is None:
                 v = Poison(self.where(name) + ": its further results are not known here")
             if isinstance(v, Value) and v.sizes != tuple(y.shape):
-                v = Poison(self.where(name) + ": shape %s was expected, not %s (an error of "
-                           "mango_export.py)" % (list(y.shape), list(v.sizes)))
+                v = Poison(
+                    self.where(name) + ": shape %s was expected, not %s (an error of "
+                    "mango_export.py)" % (list(y.shape), list(v.sizes))
+                )
             self.put(y, v)
             self.remember(y, v)
 
@@ -665,14 +765,21 @@ class Tracer(TorchFunctionMode):
 
     def touches(self, args, kwargs):
         for x in torch.utils._pytree.tree_leaves((args, kwargs)):
-            if isinstance(x, torch.Tensor) and (x in self.tainted or self.values.get(x) is not None):
+            if isinstance(x, torch.Tensor) and (
+                x in self.tainted or self.values.get(x) is not None
+            ):
                 return True
         return False
 
     def understand(self, name, args, kwargs, out):
         if name not in OPS:
-            raise Unsupported(NEEDS.get(name, "no node of a graph does this; it needs an "
-                                              "operator of its own in src/net"))
+            raise Unsupported(
+                NEEDS.get(
+                    name,
+                    "no node of a graph does this; it needs an "
+                    "operator of its own in src/net",
+                )
+            )
         for x in torch.utils._pytree.tree_leaves((args, kwargs)):
             if isinstance(x, torch.Tensor) and isinstance(self.values.get(x), Poison):
                 raise Deeper(self.values[x].why)
@@ -728,6 +835,7 @@ class Tracer(TorchFunctionMode):
             finally:
                 if inside:
                     tracer.stack.pop()
+
         torch.nn.Module.__call__ = watched
         try:
             with torch.no_grad(), Taint(self), self:
@@ -739,10 +847,14 @@ class Tracer(TorchFunctionMode):
         """A layer of neurons, as a whole."""
         self.paused += 1
         try:
-            before = [self.values.get(x) if isinstance(x, torch.Tensor) else None
-                      for x in [*args, *kwargs.values()]]
-            zero = [isinstance(x, torch.Tensor) and not bool(x.any()) for x in
-                    [*args, *kwargs.values()]]
+            before = [
+                self.values.get(x) if isinstance(x, torch.Tensor) else None
+                for x in [*args, *kwargs.values()]
+            ]
+            zero = [
+                isinstance(x, torch.Tensor) and not bool(x.any())
+                for x in [*args, *kwargs.values()]
+            ]
             out = call(module, *args, **kwargs)
             outs = list(out) if isinstance(out, (tuple, list)) else [out]
             try:
@@ -777,7 +889,9 @@ class Tracer(TorchFunctionMode):
         got = [self.graded(spikes, rule)]
         for which in states:
             got.append(v.like(node=node, t=t, state=(node, t, which)))
-        return got[:len(outs)] + [Poison("a further result of the neurons")] * (len(outs) - len(got))
+        return got[: len(outs)] + [Poison("a further result of the neurons")] * (
+            len(outs) - len(got)
+        )
 
     def chain_of(self, module, given, zero):
         """Which layer this call is a step of, and which step."""
@@ -799,23 +913,36 @@ class Tracer(TorchFunctionMode):
 
     def neuron_node(self, module, v, rule, chain, t):
         if v.t is not None and v.t != t:
-            raise Unsupported("step %d of its input %s reaches it at its step %d"
-                              % (v.t, v.node.name, t))
+            raise Unsupported(
+                "step %d of its input %s reaches it at its step %d: a recurrence "
+                "made by hand; take snnTorch's RLeaky or RSynaptic" % (v.t, v.node.name, t)
+            )
         if chain is None:
-            chain = self.add("lif", [v.node], v.node.shape, rule["attrs"], rule["params"],
-                             key=("chain", id(module), len(self.nodes)),
-                             name=self.paths.get(id(module)) or "lif")
+            chain = self.add(
+                "lif",
+                [v.node],
+                v.node.shape,
+                rule["attrs"],
+                rule["params"],
+                key=("chain", id(module), len(self.nodes)),
+                name=self.paths.get(id(module)) or "lif",
+            )
             chain.prefix, chain.owner = chain.name, module
             self.chains[id(module)] = chain
         if chain.inputs[0] is not v.node:
-            raise Unsupported("it reads %s at step %d and %s at step 0: layers that change "
-                              "from step to step are not in a graph"
-                              % (v.node.name, t, chain.inputs[0].name))
+            raise Unsupported(
+                "it reads %s at step %d and %s at step 0: layers that change "
+                "from step to step are not in a graph" % (v.node.name, t, chain.inputs[0].name)
+            )
         chain.steps = t + 1
         return chain
 
     def graded(self, spikes, rule):
-        return spikes if rule.get("graded", 1.0) == 1.0 else self.affine(spikes, rule["graded"], 0.0)
+        return (
+            spikes
+            if rule.get("graded", 1.0) == 1.0
+            else self.affine(spikes, rule["graded"], 0.0)
+        )
 
     def neuron_steps(self, module, v, rule):
         """All steps in one call: the first axis is time."""
@@ -894,23 +1021,27 @@ class Call:
 
 NEEDS = {
     "scaled_dot_product_attention": "attention multiplies two activations as matrices; it needs "
-                                    "such an operator in src/net",
+    "such an operator in src/net",
     "multi_head_attention_forward": "attention multiplies two activations as matrices; it needs "
-                                    "such an operator in src/net",
+    "such an operator in src/net",
     "conv3d": "maps have two axes of space; 3-d convolution needs a third",
     "lstm": "recurrence other than that of neuron layers is not in a graph",
     "gru": "recurrence other than that of neuron layers is not in a graph",
     "rnn_tanh": "recurrence other than that of neuron layers is not in a graph",
     "bernoulli": "random numbers in the module: code the input outside of it, please",
-    "gt": "a comparison of activations: neurons written by hand are not recognised; take "
-          "those of snnTorch or SpikingJelly, or write the layer as a lif node by hand",
+    "gt": "a comparison of activations: neurons (and random coding) written by hand are not "
+    "recognised; take the layers of snnTorch or SpikingJelly",
 }
-NEEDS["ge"] = NEEDS["heaviside"] = NEEDS["gt"]
+for _name in ("ge", "lt", "le", "heaviside", "sign"):
+    NEEDS[_name] = NEEDS["gt"]
 
 
-@op("clone contiguous detach to float double type type_as cpu cuda dropout dropout1d dropout2d "
+@op(
+    "clone contiguous detach to float double type type_as cpu cuda dropout dropout1d dropout2d "
     "dropout3d alpha_dropout feature_dropout feature_alpha_dropout requires_grad identity .data "
-    "positive alias", linear=True)
+    "positive alias",
+    linear=True,
+)
 def same_value(c):
     if "dropout" in c.name and c.bind("input p=0.5 training=True")[2]:
         raise Unsupported("dropout is on: call with the module in eval mode")
@@ -932,8 +1063,9 @@ def squeezes(c):
         return v.like(dims=dims)
     chosen = range(len(dims)) if dim is None else [dim] if isinstance(dim, int) else dim
     chosen = {k % len(dims) for k in chosen}
-    return v.like(dims=[d for k, d in enumerate(dims)
-                        if k not in chosen or count(a.size for a in d) != 1])
+    return v.like(
+        dims=[d for k, d in enumerate(dims) if k not in chosen or count(a.size for a in d) != 1]
+    )
 
 
 @op("permute transpose swapaxes swapdims movedim moveaxis t .T .mT adjoint", linear=True)
@@ -957,8 +1089,13 @@ def repeats(c):
             continue
         if have != 1:
             raise Unsupported("values repeated along an axis of size %d" % have)
-        if k == 0 and not v.node.timed and c.tr.B is not None and \
-                any(a.kind == "B" for e in dims for a in e) and c.tr.T in (None, shape[k]):
+        if (
+            k == 0
+            and not v.node.timed
+            and c.tr.B is not None
+            and any(a.kind == "B" for e in dims for a in e)
+            and c.tr.T in (None, shape[k])
+        ):
             c.tr.T = shape[k]
             c.tr.time = Atom("T", shape[k])
             dims[k] = (c.tr.time,)
@@ -974,15 +1111,26 @@ def without_repeats(v):
 # -- point by point
 
 CURVES = {
-    "relu": ("relu", "input", {}), "tanh": ("tanh", "input", {}),
-    "sigmoid": ("sigmoid", "input", {}), "silu": ("silu", "input", {}),
-    "selu": ("selu", "input", {}), "mish": ("mish", "input", {}),
-    "hardsigmoid": ("hardsigmoid", "input", {}), "hardswish": ("hardswish", "input", {}),
+    "relu": ("relu", "input", {}),
+    "tanh": ("tanh", "input", {}),
+    "sigmoid": ("sigmoid", "input", {}),
+    "silu": ("silu", "input", {}),
+    "selu": ("selu", "input", {}),
+    "mish": ("mish", "input", {}),
+    "hardsigmoid": ("hardsigmoid", "input", {}),
+    "hardswish": ("hardswish", "input", {}),
     "leaky_relu": ("leakyrelu", "input negative_slope=0.01", {"negative_slope": "slope"}),
     "elu": ("elu", "input alpha=1.0", {"alpha": "alpha"}),
-    "softplus": ("softplus", "input beta=1 threshold=20",
-                 {"beta": "beta", "threshold": "threshold"}),
-    "hardtanh": ("hardtanh", "input min_val=-1.0 max_val=1.0", {"min_val": "lo", "max_val": "hi"}),
+    "softplus": (
+        "softplus",
+        "input beta=1 threshold=20",
+        {"beta": "beta", "threshold": "threshold"},
+    ),
+    "hardtanh": (
+        "hardtanh",
+        "input min_val=-1.0 max_val=1.0",
+        {"min_val": "lo", "max_val": "hi"},
+    ),
 }
 
 
@@ -1013,6 +1161,30 @@ def celu(c):
     return c.tr.affine(c.tr.same(v, "elu", {"alpha": 1.0}), float(a), 0.0)
 
 
+@op("tanhshrink")
+def tanhshrink(c):
+    v = c.value(c.args[0])
+    return pair(c.tr, "sub", v, c.tr.same(v, "tanh"))
+
+
+@op("softshrink")
+def softshrink(c):
+    x, lam = c.bind("input lambd=0.5")
+    v = c.value(x)
+    below = c.tr.same(c.tr.affine(v, -1.0, -float(lam)), "relu")
+    return pair(c.tr, "sub", c.tr.same(c.tr.affine(v, 1.0, -float(lam)), "relu"), below)
+
+
+@op("glu")
+def glu(c):
+    x, dim = c.bind("input dim=-1")
+    v = c.value(x)
+    dim %= len(v.dims)
+    n = v.sizes[dim] // 2
+    gate = c.tr.same(part(c.tr, v, dim, n, n), "sigmoid")
+    return pair(c.tr, "mul", part(c.tr, v, dim, 0, n), gate)
+
+
 @op("rrelu")
 def rrelu(c):
     x, lo, hi = c.bind("input lower=0.125 upper=0.3333333333333333")
@@ -1030,9 +1202,11 @@ def prelu(c):
     x, w = c.bind("input weight")
     v, w = c.value(x), c.const(w, "slope")
     if w.numel() == 1:
-        return c.tr.same(v, "prelu", {}, {"weight": w.reshape(1)})
+        return c.tr.same(v, "prelu", {"slope": "one"}, {"weight": w.reshape(1)})
     node, back = c.tr.channels(v, 1)
-    return back(c.tr.add("prelu", [node], node.shape, {}, {"weight": w.reshape(-1)}))
+    return back(
+        c.tr.add("prelu", [node], node.shape, {"slope": "channel"}, {"weight": w.reshape(-1)})
+    )
 
 
 @op("clamp clip clamp_min clamp_max")
@@ -1041,14 +1215,20 @@ def clamp(c):
         x, hi = c.bind("input max")
         lo = None
     else:
-        x, lo, hi = (c.bind("input min") + [None]) if c.name == "clamp_min" else \
-            c.bind("input min=None max=None")
+        x, lo, hi = (
+            (c.bind("input min") + [None])
+            if c.name == "clamp_min"
+            else c.bind("input min=None max=None")
+        )
     if any(isinstance(b, torch.Tensor) for b in (lo, hi)):
         raise Unsupported("bounds that are tensors")
     if lo == 0 and hi is None:
         return c.tr.same(c.value(x), "relu")
-    return c.tr.same(c.value(x), "hardtanh", {"lo": float(-1e30 if lo is None else lo),
-                                              "hi": float(1e30 if hi is None else hi)})
+    return c.tr.same(
+        c.value(x),
+        "hardtanh",
+        {"lo": float(-1e30 if lo is None else lo), "hi": float(1e30 if hi is None else hi)},
+    )
 
 
 @op("abs absolute")
@@ -1077,11 +1257,15 @@ def power(c):
 
 # -- two operands
 
+
 def layout_of(v):
     """Two values with the same answer hold their factors alike."""
     where = {id(a): k for k, a in enumerate(v.base)}
-    return ([a.size for a in v.base],
-            [[where.get(id(a), a.kind) for a in d] for d in v.dims], v.node.shape)
+    return (
+        [a.size for a in v.base],
+        [[where.get(id(a), a.kind) for a in d] for d in v.dims],
+        v.node.shape,
+    )
 
 
 def pair(tr, kind, a, b):
@@ -1121,8 +1305,11 @@ def grouped(tr, v, axes, size):
         groups = [axes[:1], [], axes[1:]]
     else:
         groups = [axes[:1], axes[1:2], axes[2:]]
-        if len(axes) > 3 and [v.sizes[k] for k in axes[2:]] != size[2:] and \
-                any(v.sizes[k] > 1 for k in axes[2:]):
+        if (
+            len(axes) > 3
+            and [v.sizes[k] for k in axes[2:]] != size[2:]
+            and any(v.sizes[k] > 1 for k in axes[2:])
+        ):
             raise Unsupported("operands of more than three axes that are repeated")
     return tr.as_map(v, groups)
 
@@ -1137,13 +1324,24 @@ def as_operand(tr, node, full, spread):
     if (H, W) != full[1:]:
         if (H not in (1, full[1])) or (W not in (1, full[2])):
             raise Unsupported("operands of shapes %s and %s" % (node.shape, full))
-        node = tr.add("upsample", [node], (C, *full[1:]), {"mode": "nearest", "size": full[1:]},
-                      helper=True)
+        node = tr.add(
+            "upsample",
+            [node],
+            (C, *full[1:]),
+            {"mode": "nearest", "size": full[1:]},
+            helper=True,
+        )
     if C != full[0]:
         if spread:
             ones = torch.ones(full[0], 1, 1, 1)
-            node = tr.add("conv", [node], full, {"out": full[0], "kernel": 1, "bias": 0},
-                          {"weight": ones}, helper=True)
+            node = tr.add(
+                "conv",
+                [node],
+                full,
+                {"out": full[0], "kernel": 1, "bias": 0},
+                {"weight": ones},
+                helper=True,
+            )
     return node
 
 
@@ -1242,9 +1440,13 @@ def maximum(c):
 
 # -- matrices
 
+
 def two(x):
-    return (int(x), int(x)) if isinstance(x, int) else tuple(int(k) for k in x) * (3 - len(x)) \
-        if len(x) < 2 else tuple(int(k) for k in x)
+    return (
+        (int(x), int(x))
+        if isinstance(x, int)
+        else tuple(int(k) for k in x) * (3 - len(x)) if len(x) < 2 else tuple(int(k) for k in x)
+    )
 
 
 def square(p):
@@ -1253,12 +1455,19 @@ def square(p):
 
 def conv_attrs(n, out, kernel, stride, pad, dilation, groups, bias):
     """Attributes, with height 1 for sequences; what is the default is left out."""
+
     def wide(x, one):
         x = (x,) if isinstance(x, int) else tuple(x)
         x = x * n if len(x) == 1 else x
         return square((one, int(x[0]))) if n == 1 else square(tuple(int(k) for k in x))
-    attrs = {"out": out, "kernel": wide(kernel, 1), "stride": wide(stride, 1),
-             "pad": wide(pad, 0), "bias": int(bias)}
+
+    attrs = {
+        "out": out,
+        "kernel": wide(kernel, 1),
+        "stride": wide(stride, 1),
+        "pad": wide(pad, 0),
+        "bias": int(bias),
+    }
     if wide(dilation, 1) != 1:
         attrs["dilation"] = wide(dilation, 1)
     if groups != 1:
@@ -1275,7 +1484,8 @@ def out_size(size, k, s, p, d=1, ceil=False):
 @op("conv1d conv2d", linear=True)
 def convolution(c):
     x, w, b, stride, pad, dilation, groups = c.bind(
-        "input weight bias=None stride=1 padding=0 dilation=1 groups=1")
+        "input weight bias=None stride=1 padding=0 dilation=1 groups=1"
+    )
     n = 1 if c.name == "conv1d" else 2
     tr, v = c.tr, c.value(x)
     w, b = c.const(w, "weight"), c.const(b, "bias")
@@ -1286,7 +1496,9 @@ def convolution(c):
     if isinstance(pad, list):  # more behind than before
         node = pad_node(tr, node, n, pad)
         pad = 0
-    attrs = conv_attrs(n, w.shape[0], tuple(kernel), stride, pad, dilation, groups, b is not None)
+    attrs = conv_attrs(
+        n, w.shape[0], tuple(kernel), stride, pad, dilation, groups, b is not None
+    )
     params = {"weight": w.unsqueeze(2) if n == 1 else w}
     if b is not None:
         params["bias"] = b
@@ -1312,8 +1524,14 @@ def pad_node(tr, node, n, pads, mode="constant", value=0.0):
     C, H, W = node.shape
     cut = {k: max(0, -p) for k, p in at.items()}
     if any(cut.values()):
-        node = crop_node(tr, node, cut["top"], cut["left"], H - cut["top"] - cut["bottom"],
-                         W - cut["left"] - cut["right"])
+        node = crop_node(
+            tr,
+            node,
+            cut["top"],
+            cut["left"],
+            H - cut["top"] - cut["bottom"],
+            W - cut["left"] - cut["right"],
+        )
         C, H, W = node.shape
     at = {k: max(0, p) for k, p in at.items()}
     if not any(at.values()):
@@ -1328,14 +1546,20 @@ def pad_node(tr, node, n, pads, mode="constant", value=0.0):
 def crop_node(tr, node, top, left, H, W):
     if (H, W) == node.shape[1:]:
         return node
-    return tr.add("crop", [node], (node.shape[0], H, W),
-                  {"top": top, "left": left, "size": (H, W)}, helper=True)
+    return tr.add(
+        "crop",
+        [node],
+        (node.shape[0], H, W),
+        {"top": top, "left": left, "size": (H, W)},
+        helper=True,
+    )
 
 
 @op("conv_transpose1d conv_transpose2d", linear=True)
 def transposed(c):
     x, w, b, stride, pad, extra, groups, dilation = c.bind(
-        "input weight bias=None stride=1 padding=0 output_padding=0 groups=1 dilation=1")
+        "input weight bias=None stride=1 padding=0 output_padding=0 groups=1 dilation=1"
+    )
     n = 1 if c.name == "conv_transpose1d" else 2
     tr, v = c.tr, c.value(x)
     w, b = c.const(w, "weight"), c.const(b, "bias")
@@ -1369,7 +1593,9 @@ def matrix(c, v, w, b):
     params = {"weight": w} if b is None else {"weight": w, "bias": b}
     if [k for k in tr.data_dims(v) if v.dims[k]] in ([last], []):
         node = tr.ordered(v.node, v.base, v.dims[last], v.node.shape)
-        out = tr.add("linear", [node], (O, 1, 1), {"out": O, "bias": int(b is not None)}, params)
+        out = tr.add(
+            "linear", [node], (O, 1, 1), {"out": O, "bias": int(b is not None)}, params
+        )
         return tr.viewed(v, out, [last], [O])
     node, back = tr.channels(v, last)
     params["weight"] = w.reshape(*w.shape, 1, 1)
@@ -1381,8 +1607,10 @@ def matrix(c, v, w, b):
 def matmul(c):
     a, b = c.bind("input other")
     if c.tr.get(b) is not None:
-        raise Unsupported("two activations are multiplied as matrices (as in attention); it "
-                          "needs such an operator in src/net")
+        raise Unsupported(
+            "two activations are multiplied as matrices (as in attention); it "
+            "needs such an operator in src/net"
+        )
     if c.tr.get(a, True) is None or b.ndim != 2:
         raise Unsupported("a matrix product other than x @ W")
     return matrix(c, c.value(a), c.const(b, "matrix").t(), None)
@@ -1402,28 +1630,40 @@ def embedding(c):
     sizes = [v.sizes[k] for k in axes]
     grid = sizes if len(sizes) == 2 else [1, count(sizes)]
     node = tr.ordered(v.node, v.base, [a for k in axes for a in v.dims[k]], (1, *grid))
-    out = tr.add("embedding", [node], (w.shape[1], *grid),
-                 {"codes": w.shape[0], "dim": w.shape[1]}, {"weight": w})
+    out = tr.add(
+        "embedding",
+        [node],
+        (w.shape[1], *grid),
+        {"codes": w.shape[0], "dim": w.shape[1]},
+        {"weight": w},
+    )
     chan, rest = Atom("D", w.shape[1]), [a for k in axes for a in v.dims[k]]
     return v.like(node=out, base=[chan] + rest, dims=list(v.dims) + [(chan,)])
 
 
 # -- norms
 
+
 @op("batch_norm", linear=True)
 def batch_norm(c):
     x, mean, var, w, b, training, _, eps = c.bind(
         "input running_mean running_var weight=None bias=None training=False momentum=0.1 "
-        "eps=1e-05")
+        "eps=1e-05"
+    )
     if training or mean is None:
-        raise Unsupported("it normalizes by the batch itself (no running statistics, or in "
-                          "training mode); a graph has fixed statistics")
+        raise Unsupported(
+            "it normalizes by the batch itself (no running statistics, or in "
+            "training mode); a graph has fixed statistics"
+        )
     tr = c.tr
     v = tr.settle(c.value(x))
     C = mean.shape[0]
-    params = {"weight": torch.ones(C) if w is None else c.const(w, "weight"),
-              "bias": torch.zeros(C) if b is None else c.const(b, "bias"),
-              "running_mean": mean.float(), "running_var": var.float()}
+    params = {
+        "weight": torch.ones(C) if w is None else c.const(w, "weight"),
+        "bias": torch.zeros(C) if b is None else c.const(b, "bias"),
+        "running_mean": mean.float(),
+        "running_var": var.float(),
+    }
     node, back = tr.channels(v, 1)
     return back(tr.add("batchnorm", [node], node.shape, {"eps": float(eps)}, params))
 
@@ -1441,7 +1681,9 @@ def layer_norm(c):
         if k > 1:
             raise Unsupported("layer norm over %d of %d axes" % (k, len(axes)))
         node, back = tr.channels(v, -1)
-        return back(tr.add("layernorm", [node], node.shape, dict(over="channels", **attrs), params))
+        return back(
+            tr.add("layernorm", [node], node.shape, dict(over="channels", **attrs), params)
+        )
     p = tr.plain(v)
     shape = (p.node.shape[0], p.node.shape[1], p.node.shape[2])
     params = {n: q.reshape(shape) for n, q in params.items()}
@@ -1453,8 +1695,12 @@ def layer_norm(c):
 def group_norm(c):
     x, groups, w, b, eps = c.bind("input num_groups weight=None bias=None eps=1e-05")
     params = {n: c.const(p, n) for n, p in (("weight", w), ("bias", b)) if p is not None}
-    attrs = {"groups": groups, "eps": float(eps), "weight": int(w is not None),
-             "bias": int(b is not None)}
+    attrs = {
+        "groups": groups,
+        "eps": float(eps),
+        "weight": int(w is not None),
+        "bias": int(b is not None),
+    }
     node, back = c.tr.channels(c.value(x), 1)
     return back(c.tr.add("groupnorm", [node], node.shape, attrs, params))
 
@@ -1463,7 +1709,8 @@ def group_norm(c):
 def instance_norm(c):
     x, mean, var, w, b, by_input, _, eps = c.bind(
         "input running_mean=None running_var=None weight=None bias=None use_input_stats=True "
-        "momentum=0.1 eps=1e-05")
+        "momentum=0.1 eps=1e-05"
+    )
     if not by_input:
         return batch_norm(Call(c.tr, c.name, (x, mean, var, w, b, False, 0.1, eps), {}, c.out))
     params = {n: c.const(p, n) for n, p in (("weight", w), ("bias", b)) if p is not None}
@@ -1489,20 +1736,26 @@ class Trailing(Unsupported):
     """What may be left out if nothing comes after it."""
 
     def __init__(self, what, value):
-        super().__init__("%s is possible only as the last thing that a module does, where it is "
-                         "left out" % what)
+        super().__init__(
+            "%s is possible only as the last thing that a module does, where it is "
+            "left out" % what
+        )
         self.what, self.value = what, value
 
 
 # -- windows
+
 
 def pool(c, kind, n, kernel, stride, pad, **more):
     def wide(x, one):
         x = (x,) if isinstance(x, int) else tuple(x)
         x = x * n if len(x) == 1 else x
         return square((one, int(x[0]))) if n == 1 else square(tuple(int(k) for k in x))
+
     v = c.value(c.args[0] if c.args else c.kwargs["input"])
-    stride = kernel if stride in (None, []) or (isinstance(stride, tuple) and not stride) else stride
+    stride = (
+        kernel if stride in (None, []) or (isinstance(stride, tuple) and not stride) else stride
+    )
     attrs = {"kernel": wide(kernel, 1), "stride": wide(stride, 1), "pad": wide(pad, 0)}
     attrs.update({k: x for k, x in more.items() if x is not None})
     out = c.out[0] if isinstance(c.out, tuple) else c.out
@@ -1515,12 +1768,21 @@ def pool(c, kind, n, kernel, stride, pad, **more):
 @op("max_pool1d max_pool2d max_pool1d_with_indices max_pool2d_with_indices")
 def max_pool(c):
     _, kernel, stride, pad, dilation, ceil = c.bind(
-        "input kernel_size stride=None padding=0 dilation=1 ceil_mode=False")[:6]
+        "input kernel_size stride=None padding=0 dilation=1 ceil_mode=False"
+    )[:6]
     n = 1 if "1d" in c.name else 2
     d = two(dilation)
     d = (1, d[0]) if n == 1 else d
-    return pool(c, "maxpool", n, kernel, stride, pad, ceil=1 if ceil else None,
-                dilation=square(d) if d != (1, 1) else None)
+    return pool(
+        c,
+        "maxpool",
+        n,
+        kernel,
+        stride,
+        pad,
+        ceil=1 if ceil else None,
+        dilation=square(d) if d != (1, 1) else None,
+    )
 
 
 @op("boolean_dispatch fn")
@@ -1532,7 +1794,8 @@ def dispatched(c):
 def avg_pool(c):
     _, kernel, stride, pad, ceil, counted, divisor = c.bind(
         "input kernel_size stride=None padding=0 ceil_mode=False count_include_pad=True "
-        "divisor_override=None")
+        "divisor_override=None"
+    )
     n = 1 if c.name == "avg_pool1d" else 2
     padded = any(two(pad)) if not isinstance(pad, int) else pad
     if divisor:
@@ -1541,8 +1804,16 @@ def avg_pool(c):
         k = two(kernel)
         v = pool(c, "avgpool", n, kernel, stride, pad, count_pad=1 if padded else None)
         return c.tr.affine(v, (k[0] * (k[1] if n == 2 else 1)) / divisor, 0.0)
-    return pool(c, "avgpool", n, kernel, stride, pad, ceil=1 if ceil else None,
-                count_pad=int(bool(counted)) if padded or ceil else None)
+    return pool(
+        c,
+        "avgpool",
+        n,
+        kernel,
+        stride,
+        pad,
+        ceil=1 if ceil else None,
+        count_pad=int(bool(counted)) if padded or ceil else None,
+    )
 
 
 @op("adaptive_avg_pool1d adaptive_avg_pool2d", linear=True)
@@ -1588,7 +1859,9 @@ def reduce(c):
     axes -= time
     v = tr.settle(v) if axes else v
     if any(v.dims[k] for k in axes):
-        v = reduced(tr, v, axes, {"mean": "globalavg", "sum": "globalsum"}.get(c.name, "globalmax"))
+        v = reduced(
+            tr, v, axes, {"mean": "globalavg", "sum": "globalsum"}.get(c.name, "globalmax")
+        )
     gone = axes | time
     return v if keep else v.like(dims=[d for k, d in enumerate(v.dims) if k not in gone])
 
@@ -1614,14 +1887,20 @@ def reduced(tr, v, axes, kind):
     in_base = [a for a in v.base if a in stay]
     tail = [a for a in v.base if a in gone]
     C, H, W = v.node.shape
-    shape = (C, H, W) if count(a.size for a in stay) == C and H * W == count(a.size for a in tail) \
+    shape = (
+        (C, H, W)
+        if count(a.size for a in stay) == C and H * W == count(a.size for a in tail)
         else (count(a.size for a in stay), 1, count(a.size for a in tail))
+    )
     node = tr.ordered(v.node, v.base, in_base + tail, shape)
     out = tr.add(kind, [node], (shape[0], 1, 1))
-    return v.like(node=out, base=in_base, dims=[() if k in axes else d for k, d in enumerate(v.dims)])
+    return v.like(
+        node=out, base=in_base, dims=[() if k in axes else d for k, d in enumerate(v.dims)]
+    )
 
 
 # -- parts and joins
+
 
 def three(tr, v, axis):
     """The map as (before, axis, after), in the order of the axes; for cutting an axis."""
@@ -1639,16 +1918,26 @@ def cut(tr, v, axis, start, length, step=1):
         return v
     p, axes, sizes, k = three(tr, v, axis)
     span = (length - 1) * step + 1
-    before, after = count(sizes[:k]), count(sizes[k + 1:])
+    before, after = count(sizes[:k]), count(sizes[k + 1 :])
     if before == 1 and step == 1:
-        node = tr.shaped(p.node, map_shape([n, *sizes[k + 1:]]))
-        node = tr.add("slice", [node], (length, *node.shape[1:]),
-                      {"from": start, "to": start + length}, helper=True)
+        node = tr.shaped(p.node, map_shape([n, *sizes[k + 1 :]]))
+        node = tr.add(
+            "slice",
+            [node],
+            (length, *node.shape[1:]),
+            {"from": start, "to": start + length},
+            helper=True,
+        )
     else:
         node = crop_node(tr, tr.shaped(p.node, (before, n, after)), start, 0, span, after)
         if step > 1:
-            node = tr.add("maxpool", [node], (before, length, after),
-                          {"kernel": 1, "stride": (step, 1)}, helper=True)
+            node = tr.add(
+                "maxpool",
+                [node],
+                (before, length, after),
+                {"kernel": 1, "stride": (step, 1)},
+                helper=True,
+            )
     sizes[k] = length
     return tr.viewed(p, tr.shaped(node, map_shape(sizes)), axes, sizes)
 
@@ -1657,13 +1946,15 @@ def part(tr, v, axis, start, length, step=1):
     """Part of an axis, or of the steps."""
     kinds = [a.kind for a in v.dims[axis]]
     if "B" in kinds and (start, length, step) != (0, v.sizes[axis], 1):
-        if tr.layout == "batch" and axis == 0:
+        if tr.layout == "batch" and v.node.kind == "input" and tr.example[0] > 1:
             raise Retrace("time")
         raise Unsupported("it takes part of the batch")
     if "T" in kinds and (start, length, step) != (0, v.sizes[axis], 1):
         raise Unsupported("it takes part of the steps")
     if "X" in kinds:
-        return v.like(dims=[(Atom("X", length),) if k == axis else d for k, d in enumerate(v.dims)])
+        return v.like(
+            dims=[(Atom("X", length),) if k == axis else d for k, d in enumerate(v.dims)]
+        )
     return v if kinds == [] and length == 1 else cut(tr, v, axis, start, length, step)
 
 
@@ -1675,8 +1966,8 @@ def pick(tr, v, axis, index):
         step = index % v.dims[axis][0].size
         return v.like(dims=rest, t=step if v.node.timed else None)
     if kinds == ["B"]:
-        if tr.layout == "batch" and v.node.kind == "input":
-            raise Retrace("time" if axis == 0 else "batch-time")
+        if tr.layout == "batch" and v.node.kind == "input" and tr.example[0] > 1:
+            raise Retrace("time")
         raise Unsupported("it takes one example out of the batch")
     if tr.layout == "batch" and v.node.kind == "input" and axis == 1 and kinds:
         tr.picks.add(index)
@@ -1730,7 +2021,7 @@ def getitem(c):
     used = sum(1 for i in index if i is not None and i is not Ellipsis)
     if Ellipsis in index:
         k = index.index(Ellipsis)
-        index[k:k + 1] = [slice(None)] * (len(v.dims) - used)
+        index[k : k + 1] = [slice(None)] * (len(v.dims) - used)
     axis = 0
     for i in index:
         if i is None:
@@ -1755,10 +2046,17 @@ def setitem(c):
     buffer, index, x = c.args
     v = c.value(x)
     have = c.tr.values.get(buffer)
-    if have is not None and not isinstance(have, Partial) or v.t is None or \
-            not isinstance(index, int) or tuple(buffer.shape[1:]) != v.sizes:
-        raise Unsupported("values written into a part of a tensor; only a buffer of steps, "
-                          "out[t] = spikes, is understood")
+    if (
+        have is not None
+        and not isinstance(have, Partial)
+        or v.t is None
+        or not isinstance(index, int)
+        or tuple(buffer.shape[1:]) != v.sizes
+    ):
+        raise Unsupported(
+            "values written into a part of a tensor; only a buffer of steps, "
+            "out[t] = spikes, is understood"
+        )
     if have is not None and have.value.node is not v.node or index != v.t:
         raise Unsupported("a buffer of the steps of several layers, or in another order")
     steps = (have.steps if have else frozenset()) | {index}
@@ -1798,13 +2096,14 @@ def cat(c):
     n = c.out.ndim
     dim %= n
     if any(v is None for v in values):
-        return padded_by_zeros(c, tensors, values, dim)
+        return with_constants(c, tensors, values, dim)
     v = values[0]
     if len(values) == 1:
         return v
-    if all(w.node is v.node and w.dims[dim] == () and layout_of(w) == layout_of(v)
-           for w in values) and [w.t for w in values] == list(range(len(values))):
-        return timed(c.tr, v.like(dims=v.dims[:dim] + v.dims[dim + 1:]), dim, len(values))
+    if all(
+        w.node is v.node and w.dims[dim] == () and layout_of(w) == layout_of(v) for w in values
+    ) and [w.t for w in values] == list(range(len(values))):
+        return timed(c.tr, v.like(dims=v.dims[:dim] + v.dims[dim + 1 :]), dim, len(values))
     return join(c, values, dim)
 
 
@@ -1819,18 +2118,43 @@ def join(c, values, dim):
         values, scale = [tr.settle(v) for v in values], 1.0
     nodes, first = [], None
     for v in values:
-        if [tuple(a.kind for a in d) for k, d in enumerate(v.dims) if k != dim and
-                any(a.kind in "BT" for a in d)] != \
-           [tuple(a.kind for a in d) for k, d in enumerate(values[0].dims) if k != dim and
-                any(a.kind in "BT" for a in d)]:
+        if [
+            tuple(a.kind for a in d)
+            for k, d in enumerate(v.dims)
+            if k != dim and any(a.kind in "BT" for a in d)
+        ] != [
+            tuple(a.kind for a in d)
+            for k, d in enumerate(values[0].dims)
+            if k != dim and any(a.kind in "BT" for a in d)
+        ]:
             raise Unsupported("values with and without time are joined")
-        p = v if natural(v, dim) else tr.plain(v.like(dims=[v.dims[dim]] + [
-            d for k, d in enumerate(v.dims) if k != dim]))
-        p = p if natural(v, dim) else p.like(dims=p.dims[1:dim + 1] + [p.dims[0]] + p.dims[dim + 1:])
+        p = (
+            v
+            if natural(v, dim)
+            else tr.plain(
+                v.like(dims=[v.dims[dim]] + [d for k, d in enumerate(v.dims) if k != dim])
+            )
+        )
+        p = (
+            p
+            if natural(v, dim)
+            else p.like(dims=p.dims[1 : dim + 1] + [p.dims[0]] + p.dims[dim + 1 :])
+        )
         first = first or p
         rest = first.node.shape[1:] if p is first else nodes[0].shape[1:]
-        nodes.append(tr.shaped(p.node, (v.sizes[dim], *(rest if count(rest) * v.sizes[dim] ==
-                                                        count(p.node.shape) else p.node.shape[1:]))))
+        nodes.append(
+            tr.shaped(
+                p.node,
+                (
+                    v.sizes[dim],
+                    *(
+                        rest
+                        if count(rest) * v.sizes[dim] == count(p.node.shape)
+                        else p.node.shape[1:]
+                    ),
+                ),
+            )
+        )
     C = sum(m.shape[0] for m in nodes)
     nodes = [tr.shaped(m, (m.shape[0], *nodes[0].shape[1:])) for m in nodes]
     node = joined(tr, nodes, (C, *nodes[0].shape[1:]))
@@ -1843,31 +2167,47 @@ def join(c, values, dim):
 def joined(tr, nodes, shape):
     """concat, by 64 at most."""
     while len(nodes) > 64:
-        groups = [nodes[k:k + 64] for k in range(0, len(nodes), 64)]
-        nodes = [g[0] if len(g) == 1 else
-                 tr.add("concat", g, (sum(m.shape[0] for m in g), *shape[1:]), helper=True)
-                 for g in groups]
+        groups = [nodes[k : k + 64] for k in range(0, len(nodes), 64)]
+        nodes = [
+            (
+                g[0]
+                if len(g) == 1
+                else tr.add("concat", g, (sum(m.shape[0] for m in g), *shape[1:]), helper=True)
+            )
+            for g in groups
+        ]
     return tr.add("concat", nodes, shape)
 
 
 def natural(v, dim):
     """Is this axis the map's channels, and are all others in order behind it?"""
-    order = [a for a in v.dims[dim]] + [a for k, d in enumerate(v.dims) if k != dim
-                                        for a in d if is_data(a)]
+    order = [a for a in v.dims[dim]] + [
+        a for k, d in enumerate(v.dims) if k != dim for a in d if is_data(a)
+    ]
     return order == v.base and v.node.shape[0] == v.sizes[dim]
 
 
-def padded_by_zeros(c, tensors, values, dim):
-    """torch.cat with constant zeros at the ends."""
-    known = [k for k, v in enumerate(values) if v is not None]
-    lo, hi = known[0], known[-1]
-    if known != list(range(lo, hi + 1)) or any(bool(tensors[k].any()) for k in range(len(tensors))
-                                               if k not in known):
-        raise Unsupported("activations joined with a constant tensor other than zeros")
-    v = values[lo] if lo == hi else join(c, values[lo:hi + 1], dim)
-    before = sum(x.shape[dim] for x in tensors[:lo])
-    after = sum(x.shape[dim] for x in tensors[hi + 1:])
-    return pad_axis(c.tr, v, dim, before, after, "constant", 0.0)
+def with_constants(c, tensors, values, dim):
+    """torch.cat with constant tensors: zeros are made by padding, to which they are added."""
+    done, before = [], 0
+    for x, v in zip(tensors, values):
+        n = x.shape[dim]
+        if v is not None:
+            done.append(pad_axis(c.tr, v, dim, before, 0, "constant", 0.0))
+            before = 0
+        elif done:
+            done[-1] = pad_axis(c.tr, done[-1], dim, 0, n, "constant", 0.0)
+        else:
+            before += n
+    v = done[0] if len(done) == 1 else join(c, done, dim)
+    shift = torch.cat(
+        [
+            x.detach().float() if v is None else torch.zeros(x.shape)
+            for x, v in zip(tensors, values)
+        ],
+        dim,
+    )
+    return c.tr.scale_shift(c.tr.settle(v), 1.0, shift) if bool(shift.any()) else v
 
 
 def pad_axis(tr, v, axis, before, after, mode, value):
@@ -1877,7 +2217,7 @@ def pad_axis(tr, v, axis, before, after, mode, value):
     if any(a.kind in "BT" for a in v.dims[axis]):
         raise Unsupported("padding of the batch or the steps")
     p, axes, sizes, k = three(tr, v, axis)
-    node = tr.shaped(p.node, (count(sizes[:k]), sizes[k], count(sizes[k + 1:])))
+    node = tr.shaped(p.node, (count(sizes[:k]), sizes[k], count(sizes[k + 1 :])))
     node = pad_node(tr, node, 2, [(before, after), (0, 0)], mode, value)
     sizes[k] = node.shape[1]
     return tr.viewed(p, tr.shaped(node, map_shape(sizes)), axes, sizes)
@@ -1916,25 +2256,37 @@ def roll(c):
 
 # -- sizes of maps
 
+
 @op("interpolate upsample upsample_nearest upsample_bilinear", linear=True)
 def interpolate(c):
     x, size, factor, mode, corners = c.bind(
-        "input size=None scale_factor=None mode='nearest' align_corners=None")[:5]
+        "input size=None scale_factor=None mode='nearest' align_corners=None"
+    )[:5]
     mode = {"upsample_bilinear": "bilinear", "upsample_nearest": "nearest"}.get(c.name, mode)
     corners = corners or c.name == "upsample_bilinear"
     v = c.value(x)
     n = c.out.ndim - 2
     if mode == "area":
-        return adaptive(Call(c.tr, "adaptive_avg_pool%dd" % n, (x,), {}, c.out),
-                        "globalavg", "adaptiveavg")
+        return adaptive(
+            Call(c.tr, "adaptive_avg_pool%dd" % n, (x,), {}, c.out), "globalavg", "adaptiveavg"
+        )
     mode = {"linear": "bilinear"}.get(mode, mode)
     if n > 2 or mode not in ("nearest", "bilinear", "bicubic"):
         raise Unsupported("mode %s; nearest, bilinear, bicubic and area are possible" % mode)
     node = c.tr.spatial(v, n)
     H, W = (1, c.out.shape[-1]) if n == 1 else c.out.shape[-2:]
-    check_factor(node, H, W, n, size, factor, c.bind(
-        "input size=None scale_factor=None mode=0 align_corners=None "
-        "recompute_scale_factor=None")[5])
+    check_factor(
+        node,
+        H,
+        W,
+        n,
+        size,
+        factor,
+        c.bind(
+            "input size=None scale_factor=None mode=0 align_corners=None "
+            "recompute_scale_factor=None"
+        )[5],
+    )
     attrs = {"mode": mode}
     if (H, W) != (2 * node.shape[1], 2 * node.shape[2]) or mode == "bicubic" or corners:
         attrs["size"] = (H, W)
@@ -1949,7 +2301,7 @@ def check_factor(node, H, W, n, size, factor, recompute):
     if size is not None or factor is None or recompute:
         return
     factor = [float(f) for f in (factor if isinstance(factor, (tuple, list)) else [factor] * n)]
-    for f, a, b in zip(factor, node.shape[3 - n:], (H, W)[2 - n:]):
+    for f, a, b in zip(factor, node.shape[3 - n :], (H, W)[2 - n :]):
         if abs(f * a - b) > 1e-6:
             raise Unsupported("a factor %g that makes %d of %d; give size= instead" % (f, b, a))
 
@@ -1983,8 +2335,11 @@ def neuron_family(module):
         room = cls.__module__.partition(".")[0]
         if room == "snntorch" and cls.__name__ == "SpikingNeuron":
             return snntorch_rule
-        if room == "spikingjelly" and cls.__name__ in ("BaseNode", "SimpleBaseNode",
-                                                       "NonSpikingBaseNode"):
+        if room == "spikingjelly" and cls.__name__ in (
+            "BaseNode",
+            "SimpleBaseNode",
+            "NonSpikingBaseNode",
+        ):
             return spikingjelly_rule
     return None
 
@@ -2007,28 +2362,42 @@ class Rule:
             if bool((full != full.flatten()[0]).any()):
                 alike = not bool((full != full[:, :1, :1]).any())
                 self.attrs[key] = "channel" if alike else "each"
-                self.params[param or key] = full[:, 0, 0] if alike or full.shape[1:] == (1, 1) \
-                    else full
+                self.params[param or key] = (
+                    full[:, 0, 0] if alike or full.shape[1:] == (1, 1) else full
+                )
                 return
             value = full.flatten()[0]
         self.attrs[key] = float(value)
 
     def done(self, states, **more):
-        return dict(attrs=self.attrs, params={k: p.contiguous() for k, p in self.params.items()},
-                    states=states, **more)
+        return dict(
+            attrs=self.attrs,
+            params={k: p.contiguous() for k, p in self.params.items()},
+            states=states,
+            **more
+        )
 
 
-SNNTORCH = {"Leaky": ["mem"], "Lapicque": ["mem"], "Synaptic": ["syn", "mem"],
-            "RLeaky": ["mem"], "RSynaptic": ["syn", "mem"]}
+SNNTORCH = {
+    "Leaky": ["mem"],
+    "Lapicque": ["mem"],
+    "Synaptic": ["syn", "mem"],
+    "RLeaky": ["mem"],
+    "RSynaptic": ["syn", "mem"],
+}
 
 
 def snntorch_rule(tr, m, v):
     kind = class_of(m, "snntorch")
     if kind not in SNNTORCH:
-        raise Unsupported("snnTorch's %s has no rule in MANGO's lif node (its equations are "
-                          "others); %s have" % (kind, ", ".join(SNNTORCH)))
+        raise Unsupported(
+            "snnTorch's %s has no rule in MANGO's lif node (its equations are "
+            "others); %s have" % (kind, ", ".join(SNNTORCH))
+        )
     if m.inhibition:
-        raise Unsupported("inhibition=True (only the strongest neuron fires) is not in a lif node")
+        raise Unsupported(
+            "inhibition=True (only the strongest neuron fires) is not in a lif node"
+        )
     if m.state_quant:
         raise Unsupported("state_quant: membranes are not quantized in a lif node")
     r = Rule(tr, v)
@@ -2039,8 +2408,11 @@ def snntorch_rule(tr, m, v):
     if "Synaptic" in kind:
         r.set("alpha", m.alpha.detach().clamp(0, 1))
     r.set("U_thr", m.threshold.detach(), "threshold")
-    r.attrs.update(fires_on=">", reset=m.reset_mechanism,
-                   reset_delay=int(bool(getattr(m, "reset_delay", True))))
+    r.attrs.update(
+        fires_on=">",
+        reset=m.reset_mechanism,
+        reset_delay=int(bool(getattr(m, "reset_delay", True))),
+    )
     if m.reset_mechanism == "zero" and kind != "Leaky":
         r.attrs["reset_after"] = 1
     if kind.startswith("R"):
@@ -2075,41 +2447,59 @@ def recurrence(r, m):
         r.attrs["kernel"] = square(tuple(inner.kernel_size))
     r.params["recurrent.weight"] = inner.weight.detach()
     bias = inner.bias
-    r.params["recurrent.bias"] = torch.zeros(inner.weight.shape[0]) if bias is None else bias.detach()
+    r.params["recurrent.bias"] = (
+        torch.zeros(inner.weight.shape[0]) if bias is None else bias.detach()
+    )
 
 
 def surrogate(r, grad):
     """Of no use forward; kept for training and for the gradient optimizer."""
     name = getattr(grad, "__qualname__", "")
-    cells = [k.cell_contents for k in getattr(grad, "__closure__", None) or ()
-             if isinstance(k.cell_contents, (int, float))]
+    cells = [
+        k.cell_contents
+        for k in getattr(grad, "__closure__", None) or ()
+        if isinstance(k.cell_contents, (int, float))
+    ]
     if name.startswith("fast_sigmoid") and cells:
         r.attrs.update(surrogate="fast_sigmoid", slope=float(cells[0]))
     else:
-        r.attrs.update(surrogate="atan", slope=float(cells[0]) if name.startswith("atan") and cells
-                       else 2.0)
+        r.attrs.update(
+            surrogate="atan",
+            slope=float(cells[0]) if name.startswith("atan") and cells else 2.0,
+        )
 
 
 def spikingjelly_rule(tr, m, v):
     kind = class_of(m, "spikingjelly")
     if kind not in ("IFNode", "LIFNode", "ParametricLIFNode", "SimpleIFNode", "SimpleLIFNode"):
-        raise Unsupported("SpikingJelly's %s has no rule in MANGO's lif node; IFNode, LIFNode "
-                          "and ParametricLIFNode have" % kind)
+        raise Unsupported(
+            "SpikingJelly's %s has no rule in MANGO's lif node; IFNode, LIFNode "
+            "and ParametricLIFNode have" % kind
+        )
     r = Rule(tr, v)
     if kind.endswith("IFNode") and "LIF" not in kind:
         r.attrs["beta"] = 1.0
     else:
-        r.attrs["tau"] = float(m.tau) if hasattr(m, "tau") else \
-            float(1.0 / torch.sigmoid(m.w.detach().double()))
+        r.attrs["tau"] = (
+            float(m.tau)
+            if hasattr(m, "tau")
+            else float(1.0 / torch.sigmoid(m.w.detach().double()))
+        )
         r.attrs["decay_input"] = int(bool(m.decay_input))
     r.attrs["U_thr"] = float(m.v_threshold)
     r.attrs["fires_on"] = ">="
     r.attrs["reset"] = "subtract" if m.v_reset is None else "value"
     r.attrs["U_reset"] = 0.0 if m.v_reset is None else float(m.v_reset)
-    r.attrs.update(reset_delay=0, detach_reset=int(bool(m.detach_reset)), surrogate="atan",
-                   slope=float(getattr(m.surrogate_function, "alpha", 2.0)))
+    r.attrs.update(
+        reset_delay=0,
+        detach_reset=int(bool(m.detach_reset)),
+        surrogate="atan",
+        slope=float(getattr(m.surrogate_function, "alpha", 2.0)),
+    )
     if kind.endswith("IFNode") and "LIF" not in kind and m.v_reset:
-        raise Unsupported("an IFNode that begins at v_reset=%g: MANGO's begins at 0" % m.v_reset)
+        raise Unsupported(
+            "an IFNode that begins at v_reset=%g: MANGO's begins at 0" % m.v_reset
+        )
     return r.done([], multi=m.step_mode == "m")
 
 
@@ -2129,7 +2519,9 @@ def reset_states(module):
 class Graph:
     """What is written: nodes in order, and the net line."""
 
-    def __init__(self, nodes, T=1, name="", mean=None, std=None, out_scale=None, out_shift=None):
+    def __init__(
+        self, nodes, T=1, name="", mean=None, std=None, out_scale=None, out_shift=None
+    ):
         self.nodes, self.T, self.name = nodes, T, name
         self.mean, self.std, self.out_scale, self.out_shift = mean, std, out_scale, out_shift
 
@@ -2157,7 +2549,9 @@ class Graph:
         return out
 
     def write(self, path, meta=None):
-        write_safetensors(path, self.tensors(), dict({"mango.graph": self.text()}, **(meta or {})))
+        write_safetensors(
+            path, self.tensors(), dict({"mango.graph": self.text()}, **(meta or {}))
+        )
 
 
 def clean_name(z):
@@ -2196,13 +2590,13 @@ def read_safetensors(path):
     with open(path, "rb") as f:
         data = f.read()
     n = struct.unpack("<Q", data[:8])[0]
-    header, out = json.loads(data[8:8 + n]), {}
+    header, out = json.loads(data[8 : 8 + n]), {}
     kinds = {"F32": torch.float32, "F16": torch.float16, "U8": torch.uint8}
     for name, t in header.items():
         if name == "__metadata__":
             continue
         a, b = t["data_offsets"]
-        raw = bytearray(data[8 + n + a:8 + n + b])
+        raw = bytearray(data[8 + n + a : 8 + n + b])
         x = torch.frombuffer(raw, dtype=kinds[t["dtype"]]) if raw else torch.empty(0)
         out[name] = x.reshape(t["shape"])
     return out, header.get("__metadata__", {})
@@ -2212,7 +2606,10 @@ def unwrapped(module):
     """Without DataParallel and torch.compile around it."""
     while True:
         inner = getattr(module, "_orig_mod", None)
-        if inner is None and type(module).__name__ in ("DataParallel", "DistributedDataParallel"):
+        if inner is None and type(module).__name__ in (
+            "DataParallel",
+            "DistributedDataParallel",
+        ):
             inner = module.module
         if inner is None:
             return module
@@ -2229,25 +2626,30 @@ def make_probe(example, layout, seed):
     g = torch.Generator().manual_seed(seed)
     if not example.is_floating_point():
         top = max(int(example.max()) + 1, 2) if example.numel() else 2
-        return torch.randint(0, top, one, generator=g, dtype=example.dtype).expand(shape).clone()
+        return (
+            torch.randint(0, top, one, generator=g, dtype=example.dtype).expand(shape).clone()
+        )
     x = example.detach().float().cpu()
     if x.numel() and float(x.min()) >= 0 and float(x.max()) <= 1:
         return torch.rand(one, generator=g).expand(shape).clone()
     spread = float(x.std()) if x.numel() > 1 else 1.0
-    noise = torch.randn(one, generator=g) * (spread or 1.0) + (float(x.mean()) if x.numel() else 0)
+    noise = torch.randn(one, generator=g) * (spread or 1.0) + (
+        float(x.mean()) if x.numel() else 0
+    )
     return noise.expand(shape).clone()
 
 
 class Trace:
     """One run of the module, written down."""
 
-    def __init__(self, module, x, layout, picture, steps, output):
+    def __init__(self, module, x, layout, picture, steps, output, example):
+        self.example = tuple(example)
         self.x, self.layout, self.stepped = x, layout, steps
-        tr = self.tracer = Tracer(module, layout, picture)
+        tr = self.tracer = Tracer(module, layout, picture, self.example)
         reset_states(module)
         with tr.watching():
             tr.paused += 1
-            self.input = tr.input(x, None)
+            self.input = tr.input(x)
             tr.paused -= 1
             if steps:
                 self.y = torch.stack([chosen(module(x), output) for _ in range(steps)])
@@ -2263,8 +2665,10 @@ class Trace:
         self.left_out = None
         if isinstance(v, Poison) and v.trailing and isinstance(v.trailing[1], Value):
             self.left_out, v = v.trailing
-            tr.note("%s, the last thing that the module does, is left out: the output is what "
-                    "comes before it" % self.left_out)
+            tr.note(
+                "%s, the last thing that the module does, is left out: the output is what "
+                "comes before it" % self.left_out
+            )
             if v.part is not None or v.state is not None:
                 v = tr.whole(v) if v.part is not None else tr.membrane(v)
         else:
@@ -2283,8 +2687,10 @@ class Trace:
         self.steps = max((n.steps for n in spiking), default=1)
         uneven = [n for n in spiking if n.steps != self.steps]
         if uneven:
-            raise ExportError("%s makes %d steps, others %d: all layers of neurons make a step "
-                              "each" % (uneven[0].name, uneven[0].steps, self.steps))
+            raise ExportError(
+                "%s makes %d steps, others %d: all layers of neurons make a step "
+                "each" % (uneven[0].name, uneven[0].steps, self.steps)
+            )
 
     def expected(self):
         """The module's own output as MANGO reads it, (B, C*H*W): the mean over time. None:
@@ -2324,12 +2730,14 @@ def follow(module, example, picture, T, output, seed):
     while True:
         x = make_probe(example, layout, seed)
         try:
-            got = Trace(module, x, layout, picture, steps, output)
+            got = Trace(module, x, layout, picture, steps, output, example.shape)
         except Retrace as r:
             tried.add(layout)
             if r.layout in tried:
-                raise ExportError("the axes of the input cannot be told apart: the batch is "
-                                  "expected first, then (C,H,W), or (T,batch,C,H,W)") from first
+                raise ExportError(
+                    "the axes of the input cannot be told apart: the batch is "
+                    "expected first, then (C,H,W), or (T,batch,C,H,W)"
+                ) from first
             layout = r.layout
             continue
         except (ExportError, KeyboardInterrupt):
@@ -2337,10 +2745,16 @@ def follow(module, example, picture, T, output, seed):
         except Exception as e:  # the module's own: perhaps it wants its very batch
             if first is None and x.shape != example.shape:
                 first = e
-                example_batch = example
                 try:
-                    got = Trace(module, example_like(example_batch, seed), layout, picture, steps,
-                                output)
+                    got = Trace(
+                        module,
+                        example_like(example, seed),
+                        layout,
+                        picture,
+                        steps,
+                        output,
+                        example.shape,
+                    )
                 except Retrace as r:
                     tried.add(layout)
                     layout = r.layout
@@ -2348,15 +2762,21 @@ def follow(module, example, picture, T, output, seed):
                 except ExportError:
                     raise
                 except Exception:
-                    raise ExportError("the module fails on an input of shape %s: %s: %s" % (
-                        list(x.shape), type(first).__name__, first)) from first
+                    raise ExportError(
+                        "the module fails on an input of shape %s: %s: %s"
+                        % (list(x.shape), type(first).__name__, first)
+                    ) from first
             else:
-                raise ExportError("the module fails on an input of shape %s: %s: %s" % (
-                    list(x.shape), type(e).__name__, e)) from e
+                raise ExportError(
+                    "the module fails on an input of shape %s: %s: %s"
+                    % (list(x.shape), type(e).__name__, e)
+                ) from e
         spiking = any(n.kind == "lif" for n in got.nodes)
         if spiking and got.steps == 1 and steps is None:
             if T is None:
-                raise ExportError("the module makes one step of time a call: say how many, T=25")
+                raise ExportError(
+                    "the module makes one step of time a call: say how many, T=25"
+                )
             if T > 1:
                 steps = T
                 continue
@@ -2376,8 +2796,12 @@ def example_like(example, seed):
 def find_mango(given=None):
     """The command: as given, $MANGO, on PATH, or built beside this file. None: none."""
     here = os.path.dirname(os.path.abspath(__file__))
-    for path in (given, os.environ.get("MANGO"), shutil.which("mango"),
-                 os.path.join(here, "..", "..", "build", "mango")):
+    for path in (
+        given,
+        os.environ.get("MANGO"),
+        shutil.which("mango"),
+        os.path.join(here, "..", "..", "build", "mango"),
+    ):
         if path and (os.path.isfile(path) or shutil.which(path)):
             return os.path.abspath(path) if os.path.isfile(path) else path
     return None
@@ -2388,13 +2812,28 @@ def run_mango(mango, path, x, T, spikes):
     with tempfile.TemporaryDirectory() as d:
         given, made = os.path.join(d, "x.safetensors"), os.path.join(d, "y.safetensors")
         write_safetensors(given, {"input": x})
-        words = [mango, "run", "--net", path, "--input", given, "--record", "all", "--quiet",
-                 "--out", made, "--memory", "8192"]
+        words = [
+            mango,
+            "run",
+            "--net",
+            path,
+            "--input",
+            given,
+            "--record",
+            "all",
+            "--quiet",
+            "--out",
+            made,
+            "--memory",
+            "8192",
+        ]
         words += ["--T", str(T)] if T > 1 else []
         words += ["--spikes", "all"] if spikes else []
         r = subprocess.run(words, capture_output=True, text=True)
         if r.returncode:
-            raise ExportError("mango refuses the file: " + (r.stderr.strip() or r.stdout.strip()))
+            raise ExportError(
+                "mango refuses the file: " + (r.stderr.strip() or r.stdout.strip())
+            )
         return read_safetensors(made)[0]
 
 
@@ -2464,33 +2903,58 @@ def probe_of(trace):
     if lead is not None:
         x = x.select(lead, 0)
     x = x.unsqueeze(0) if trace.layout == "single" else x
-    return x.reshape(x.shape[0], *[s for s in trace.input.shape])
+    vector = trace.input.shape[1:] == (1, 1)
+    return x.reshape(x.shape[0], *trace.input.shape[: 1 if vector else 3])
 
 
 def on_the_edge(module, trace, picture, output):
     """How many spikes of torch itself change in double precision at this probe."""
     import copy
+
     try:
         other = copy.deepcopy(module).double()
-        double = Trace(other, trace.x.double(), trace.layout, picture, trace.stepped, output)
+        double = Trace(
+            other, trace.x.double(), trace.layout, picture, trace.stepped, output, trace.example
+        )
     except Exception:  # then there is nothing to excuse a difference with
         return 0
     n = 0
-    for a, b in zip([m for m in trace.nodes if m.spikes], [m for m in double.nodes if m.spikes]):
+    for a, b in zip(
+        [m for m in trace.nodes if m.spikes], [m for m in double.nodes if m.spikes]
+    ):
         x, y = spikes_of(a), spikes_of(b)
-        n += int((x != y).sum()) if x is not None and y is not None and x.shape == y.shape else 0
+        n += (
+            int((x != y).sum()) if x is not None and y is not None and x.shape == y.shape else 0
+        )
     return n
 
 
 # ---- the call -----------------------------------------------------------------------------
 
 
-def export(module, example_input, path="net.safetensors", mean=None, std=None, T=None,
-           picture=None, name=None, output=0, out_scale=None, out_shift=None, mango=None,
-           check=True, tolerance=1e-5, quiet=False, meta=None, seed=1):
+def export(
+    module,
+    example_input,
+    path="net.safetensors",
+    mean=None,
+    std=None,
+    T=None,
+    picture=None,
+    name=None,
+    output=0,
+    out_scale=None,
+    out_shift=None,
+    mango=None,
+    check=True,
+    tolerance=1e-5,
+    quiet=False,
+    meta=None,
+    seed=1,
+):
     """Write a module as a weights file of MANGO, and compare both on a probe.
 
     module         any torch.nn.Module; used in eval mode, left as it was
+                   (of several inputs: example_input a tuple, all but the first are constants)
     example_input  one input as the module takes it, (batch, C, H, W), (batch, features),
                    (batch, C, length), or with time first; its values say how the probe's
                    are distributed
@@ -2509,14 +2973,17 @@ def export(module, example_input, path="net.safetensors", mean=None, std=None, T
     say = (lambda *a: None) if quiet else (lambda *a: print("mango_export:", *a))
     module = unwrapped(module)
     if isinstance(module, torch.jit.ScriptModule):
-        raise ExportError("a scripted module hides its Python: export the module that it was "
-                          "made of")
+        raise ExportError(
+            "a scripted module hides its Python: export the module that it was " "made of"
+        )
     modes = {m: m.training for m in module.modules()}
     module.eval()
     try:
         job = dict(module=module, example=example_input, picture=picture, T=T, output=output)
         trace = traced(job, seed)
-        graph = graph_of(trace, name or type(module).__name__, mean, std, out_scale, out_shift, say)
+        graph = graph_of(
+            trace, name or type(module).__name__, mean, std, out_scale, out_shift, say
+        )
         for text in trace.tracer.notes:
             say("note:", text)
         return deliver(job, trace, graph, path, mango, check, tolerance, say, meta, seed)
@@ -2528,12 +2995,36 @@ def export(module, example_input, path="net.safetensors", mean=None, std=None, T
 
 def traced(job, seed):
     module, example = job["module"], job["example"]
+    if isinstance(example, (tuple, list)):
+        module, example = Applied(module, example[1:], len(example[0])), example[0]
     p = next(itertools.chain(module.parameters(), module.buffers()), None)
-    if p is not None and (p.device.type != "cpu" or p.dtype in (torch.float16, torch.bfloat16,
-                                                                torch.float64)):
+    if p is not None and (
+        p.device.type != "cpu" or p.dtype in (torch.float16, torch.bfloat16, torch.float64)
+    ):
         import copy
+
         module = job["module"] = copy.deepcopy(module).cpu().float()
     return follow(module, example.cpu(), job["picture"], job["T"], job["output"], seed)
+
+
+class Applied(torch.nn.Module):
+    """A module with all inputs but the first held."""
+
+    def __init__(self, module, others, batch):
+        super().__init__()
+        self.module, self.others, self.batch = module, list(others), batch
+
+    def forward(self, x):
+        def fit(y):
+            if (
+                isinstance(y, torch.Tensor)
+                and y.ndim
+                and y.shape[0] == self.batch != x.shape[0]
+            ):
+                return y[:1].expand(x.shape[0], *y.shape[1:])
+            return y
+
+        return self.module(x, *[fit(y) for y in self.others])
 
 
 def graph_of(trace, name, mean, std, out_scale, out_shift, say):
@@ -2543,8 +3034,10 @@ def graph_of(trace, name, mean, std, out_scale, out_shift, say):
     generates = shape[1:] == (1, 1) and H * W > 1 and C in (1, 3)
     if generates and out_scale is None and last.kind in ("tanh", "sigmoid"):
         out_scale, out_shift = (0.5, 0.5) if last.kind == "tanh" else (1.0, 0.0)
-        say("a generator: pictures are y*%g + %g, as its last layer is a %s"
-            % (out_scale, out_shift, last.kind))
+        say(
+            "a generator: pictures are y*%g + %g, as its last layer is a %s"
+            % (out_scale, out_shift, last.kind)
+        )
     elif generates and out_scale is None:
         say("a generator? Say out_scale= and out_shift= so that its pictures are in [0,1]")
     return Graph(trace.nodes, trace.steps, name, mean, std, out_scale, out_shift)
@@ -2552,24 +3045,58 @@ def graph_of(trace, name, mean, std, out_scale, out_shift, say):
 
 def deliver(job, trace, graph, path, mango, check, tolerance, say, meta, seed):
     """Write beside, compare, and only then give the file its name."""
-    report = {"layers": len(graph.nodes), "T": graph.T, "checked": False, "difference": None,
-              "spikes": 0, "graph": graph.text()}
+    report = {
+        "layers": len(graph.nodes),
+        "T": graph.T,
+        "checked": False,
+        "difference": None,
+        "spikes": 0,
+        "graph": graph.text(),
+    }
     part = path + ".part"
     meta = dict({"source": "mango_export.py, torch %s" % torch.__version__}, **(meta or {}))
     command = find_mango(mango) if check else None
     try:
         graph.write(part, meta)
+        for k in range(1, 5 if trace.tracer.decisions else 2):
+            last = again(job, graph, seed + k)
+        if trace.tracer.decisions:
+            say(
+                "note: Python looks at values of activations (%s): the graph holds for inputs "
+                "that it treats as those here" % ", ".join(sorted(trace.tracer.decisions))
+            )
         if command:
-            check_file(job, trace, graph, part, command, tolerance, say, report, seed)
+            check_file(job, last, graph, part, command, tolerance, say, report, seed)
         os.replace(part, path)
     finally:
         if os.path.exists(part):
             os.remove(part)
     say("%s: %d layers%s" % (path, len(graph.nodes), ", T %d" % graph.T if graph.T > 1 else ""))
     if not command:
-        say("NOT COMPARED: %s" % ("check=False" if not check else
-                                  "no command `mango` (mango=, $MANGO, PATH)"))
+        say(
+            "NOT COMPARED: %s"
+            % ("check=False" if not check else "no command `mango` (mango=, $MANGO, PATH)")
+        )
     return report
+
+
+def again(job, graph, seed):
+    """The module on another input: it must come to the same graph and weights."""
+    trace = traced(job, seed)
+    other = Graph(trace.nodes, trace.steps)
+    if [n.line() for n in other.nodes] != [n.line() for n in graph.nodes]:
+        raise ExportError(
+            "another input takes another way through the module: its graph depends "
+            "on the values of its input (%s)" % ", ".join(trace.tracer.decisions)
+        )
+    mine = graph.tensors()
+    for name, x in other.tensors().items():
+        if not torch.equal(x, mine[name]):
+            raise ExportError(
+                "%s is not the same for another input: it is computed from the "
+                "input where the tracer cannot see, or at random" % name
+            )
+    return trace
 
 
 def check_file(job, trace, graph, part, command, tolerance, say, report, seed):
@@ -2577,27 +3104,48 @@ def check_file(job, trace, graph, part, command, tolerance, say, report, seed):
     spiking = any(n.spikes for n in graph.nodes)
     edge = 0
     for k in range(3):
-        if k:
-            trace = traced(job, seed + k)
-            if Graph(trace.nodes, trace.steps).text().split("\n")[2:] != graph.text().split("\n")[2:]:
-                raise ExportError("another input takes another way through the module: its graph "
-                                  "depends on the values of its input")
-        c = compare(trace, run_mango(command, part, probe_of(trace), graph.T, spiking), tolerance)
+        trace = again(job, graph, seed + 10 + k) if k else trace
+        c = compare(
+            trace, run_mango(command, part, probe_of(trace), graph.T, spiking), tolerance
+        )
         if not c.first:
             break
-        edge = on_the_edge(job["module"], trace, job["picture"], job["output"]) \
-            if c.flipped else 0
+        edge = (
+            on_the_edge(job["module"], trace, job["picture"], job["output"]) if c.flipped else 0
+        )
         if not edge:
             break
-        say("probe %d: torch's own spikes change with its rounding (%d); another" % (k + 1, edge))
+        say(
+            "probe %d: torch's own spikes change with its rounding (%d); another"
+            % (k + 1, edge)
+        )
     if c.first and not (edge and c.flipped <= 4 * edge):
-        raise ExportError("DIFFERS from torch; first layer: %s; largest relative difference %.2g "
-                          "at %s; no file is left" % (c.first, c.worst, c.worst_at or "-"))
+        raise ExportError(
+            "DIFFERS from torch; first layer: %s; largest relative difference %.2g "
+            "at %s; no file is left" % (c.first, c.worst, c.worst_at or "-")
+        )
     report.update(checked=True, difference=c.worst, spikes=c.spikes, flipped=c.flipped)
     text = "compared: %d layers, largest relative difference %.2g%s" % (
-        c.layers, c.worst, " (%s)" % c.worst_at if c.worst_at else "")
-    say(text + (", %d spikes, %s" % (c.spikes, "all equal" if not c.flipped else "%d differ where "
-        "torch's own rounding decides" % c.flipped) if spiking else ""))
+        c.layers,
+        c.worst,
+        " (%s)" % c.worst_at if c.worst_at else "",
+    )
+    say(
+        text
+        + (
+            ", %d spikes, %s"
+            % (
+                c.spikes,
+                (
+                    "all equal"
+                    if not c.flipped
+                    else "%d differ where " "torch's own rounding decides" % c.flipped
+                ),
+            )
+            if spiking
+            else ""
+        )
+    )
 
 
 # ---- the command --------------------------------------------------------------------------
@@ -2630,8 +3178,9 @@ def load_weights(module, path):
     for key in ("state_dict", "model", "net"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
-    module.load_state_dict({k.removeprefix("module.").removeprefix("_orig_mod."): v
-                            for k, v in state.items()})
+    module.load_state_dict(
+        {k.removeprefix("module.").removeprefix("_orig_mod."): v for k, v in state.items()}
+    )
 
 
 def numbers(z):
@@ -2645,9 +3194,11 @@ def sizes(z):
 
 def main(argv=None):
     p = argparse.ArgumentParser(
-        prog="mango_export.py", description="A PyTorch module as a weights file of MANGO.",
+        prog="mango_export.py",
+        description="A PyTorch module as a weights file of MANGO.",
         epilog="example: mango_export.py mynet.py:build --weights net.pt --input 1x3x32x32 "
-               "--out net.safetensors")
+        "--out net.safetensors",
+    )
     p.add_argument("module", help="FILE.py:NAME, a module or what makes one")
     p.add_argument("--input", type=sizes, help="shape of an input, 1x3x32x32")
     p.add_argument("--out", required=True, help="file to write")
@@ -2658,6 +3209,10 @@ def main(argv=None):
     p.add_argument("--T", type=int, help="steps, for a module that makes one a call")
     p.add_argument("--picture", type=sizes, help="CxHxW of a flattened input")
     p.add_argument("--mango", help="the command; default $MANGO, then PATH")
+    argv = sys.argv[1:] if argv is None else argv
+    if any(z.endswith(".nir") for z in argv[:1]):
+        sys.modules.setdefault("mango_export", sys.modules[__name__])
+        return importlib.import_module("mango_nir").main(argv)
     a = p.parse_args(argv)
     try:
         if not a.input:
@@ -2665,8 +3220,16 @@ def main(argv=None):
         module = load_module(a.module, a.set)
         if a.weights:
             load_weights(module, a.weights)
-        export(module, torch.rand(a.input), a.out, mean=a.mean, std=a.std, T=a.T,
-               picture=a.picture, mango=a.mango)
+        export(
+            module,
+            torch.rand(a.input),
+            a.out,
+            mean=a.mean,
+            std=a.std,
+            T=a.T,
+            picture=a.picture,
+            mango=a.mango,
+        )
     except (ExportError, OSError) as e:
         print("mango_export: %s" % e, file=sys.stderr)
         return 1
