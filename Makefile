@@ -35,7 +35,7 @@ GEN := $(BUILD)/gen
 ONE := $(BUILD)/single
 
 .PHONY: all header check split deps test test-src test-header test-public bench install uninstall \
-        examples asan ubsan tsan fuzz demo clean command help FORCE
+        examples asan ubsan tsan fuzz demo bridge-test clean command help FORCE
 all: $(BUILD)/libmango.a $(BUILD)/libmango.so $(COMMAND)
 compile = $(Q)echo "  CC $<"; mkdir -p $(@D) && $(CC) $(FLAGS) $(1) -c $< -o $@
 # A file that changes only when what it says changes; $(1) printf's format, $(2) its words
@@ -112,6 +112,10 @@ test: deps
 demo: deps
 	$(SUB) all
 	$(Q)MANGO=$(BUILD)/mango sh tools/demo.sh
+PYTHON ?= python3
+bridge-test: command # networks of PyTorch, snnTorch, SpikingJelly, NIR; those that are installed
+	$(Q)if command -v $(PYTHON) >/dev/null; then MANGO=$(COMMAND) $(PYTHON) tools/bridge/test_export.py $(ARGS); \
+	  else echo "bridge-test: no $(PYTHON), nothing to test"; fi
 deps:
 	$(Q)CC="$(CC)" sh tools/deps.sh $(DEPS)
 bench: all
@@ -162,6 +166,7 @@ help:
 	'test-src test-header' 'one of them; ARGS="MODULE [CASE]"' \
 	header 'write mango.h' check 'is mango.h what src/ gives?' \
 	split 'build/mango.h and build/mango.c, to compile apart' \
+	bridge-test 'tools/bridge on networks of PyTorch; PYTHON=python3' \
 	demo 'pictures with the weights at hand' examples 'build/examples/*' \
 	bench 'what things cost here; ARGS="--only opt"' \
 	'install uninstall' 'PREFIX=/usr/local; DESTDIR=' deps 'install what building and testing need' \

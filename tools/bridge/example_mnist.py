@@ -7,6 +7,7 @@ ROOT holds the four archives of MNIST (train-images-idx3-ubyte.gz ..). Trains th
 snnTorch's fifth tutorial and the decoder of a small autoencoder, a minute together, and writes
 net.safetensors and gen.safetensors into FOLDER.  SPDX-License-Identifier: MIT
 """
+
 import gzip
 import os
 import sys
@@ -87,14 +88,22 @@ def main(root, folder="."):
     torch.manual_seed(0)
     x, y = digits(root, "train")
     net, auto = Net(), Autoencoder()
-    train(net, lambda a, b: sum(F.cross_entropy(m, b) for m in net(a)[1]) / STEPS, x, y, 128)
-    train(auto, lambda a, b: auto.loss(a), x, y, 128, 2)
+    train(
+        net,
+        lambda a, b: sum(F.cross_entropy(m, b) for m in net(a)[1]) / STEPS,
+        x[:30000],
+        y,
+        256,
+    )
+    train(auto, lambda a, b: auto.loss(a), x, y, 256, 2)
     tx, ty = digits(root, "t10k")
     with torch.no_grad():
         right = (net(tx)[0].sum(0).argmax(1) == ty).float().mean()
     print("test accuracy %.3f" % right)
 
-    net_file, gen_file = [os.path.join(folder, n) for n in ("net.safetensors", "gen.safetensors")]
+    net_file, gen_file = [
+        os.path.join(folder, n) for n in ("net.safetensors", "gen.safetensors")
+    ]
     export(net, x[:1], net_file, picture=(1, 28, 28))
     export(auto.decoder, torch.randn(1, LATENT), gen_file)
     print("mango mei --gen %s --net %s --target lif2:3 --out mei-3" % (gen_file, net_file))
