@@ -61,7 +61,7 @@ mango_status mango_net_layer_sized(const mango_net *net, mango_idx i, mango_laye
                            .macs = mgi_node_macs(net, (int)i, 1),
                            .macs_inside = mgi_node_macs(net, (int)i, 0),
                            .lif = q->kind == MGI_LIF ? &q->lif : NULL,
-                           .codes = q->codes};
+                           .codes = q->kind == MGI_VQ ? q->codes : 0};
     mgi_info_out(out, size, &l, sizeof l);
     return MANGO_OK;
 }
