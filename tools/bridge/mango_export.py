@@ -250,7 +250,7 @@ class Taint(TorchDispatchMode):
         flat = torch.utils._pytree.tree_leaves
         tensors = [x for x in flat((args, kwargs)) if isinstance(x, torch.Tensor)]
         if any(x in self.tracer.tainted for x in tensors):
-            if "_local_scalar_dense" in str(func):
+            if "_local_scalar_dense" in str(func) and not self.tracer.paused:
                 self.tracer.decisions.add(self.tracer.where())
             for y in flat(out):
                 if isinstance(y, torch.Tensor):
@@ -267,6 +267,7 @@ class Tracer(TorchFunctionMode):
         self.nodes, self.by_key, self.names = [], {}, set()
         self.stack, self.paused, self.notes, self.T = [], 0, [], None
         self.picks = set()  # places of axis 1 that single values were taken from
+        self.spikes = any(neuron_family(m) for m in root.modules())
         self.decisions = set()  # where Python looked at a value
         named = root.module if isinstance(root, Applied) else root
         self.paths = {id(m): n for n, m in named.named_modules()}
@@ -847,53 +848,41 @@ class Tracer(TorchFunctionMode):
         """A layer of neurons, as a whole."""
         self.paused += 1
         try:
-            before = [
-                self.values.get(x) if isinstance(x, torch.Tensor) else None
-                for x in [*args, *kwargs.values()]
-            ]
-            zero = [
-                isinstance(x, torch.Tensor) and not bool(x.any())
-                for x in [*args, *kwargs.values()]
-            ]
+            given = tensors_of((args, kwargs))
+            before = [self.values.get(x) for x in given]
+            zero = [not bool(x.any()) for x in given]
             out = call(module, *args, **kwargs)
-            outs = list(out) if isinstance(out, (tuple, list)) else [out]
+            outs = tensors_of(out)
             try:
                 for v in before:
                     if isinstance(v, Poison):
                         raise Deeper(v.why)
-                got = self.neuron_values(module, args, kwargs, before, zero, outs)
+                got = self.neuron_values(module, given, before, zero)
             except Unsupported as e:
                 got = [self.poison(e)] * len(outs)
             for y, v in zip(outs, got):
-                if isinstance(y, torch.Tensor):
-                    self.put(y, v)
-                    self.remember(y, v)
+                self.put(y, v)
+                self.remember(y, v)
             return out
         finally:
             self.paused -= 1
 
-    def neuron_values(self, module, args, kwargs, before, zero, outs):
-        x = args[0] if args else next(iter(kwargs.values()))
-        v = self.get(x)
+    def neuron_values(self, module, given, before, zero):
+        """Of its results: the spikes, then the states as the rule names them."""
+        v = self.get(given[0]) if given else None
         if v is None:
             raise Unsupported("its input does not depend on the module's input")
-        family = neuron_family(module)
-        rule = family(self, module, v)
-        if rule.pop("multi", False):
+        rule = neuron_family(module)(self, module, v)
+        if rule.get("multi"):
             return self.neuron_steps(module, v, rule)
-        given = [b for b in before[1:] if b is not None]
-        chain, t = self.chain_of(module, given, zero[1:])
-        node = self.neuron_node(module, v, rule, chain, t)
-        states = rule["states"]
-        spikes = v.like(node=node, t=t)
-        got = [self.graded(spikes, rule)]
-        for which in states:
-            got.append(v.like(node=node, t=t, state=(node, t, which)))
-        return got[: len(outs)] + [Poison("a further result of the neurons")] * (
-            len(outs) - len(got)
+        chain, t = self.chain_of(
+            module, [b for b in before[1:] if b is not None], zero[1:], rule
         )
+        node = self.neuron_node(module, v, rule, chain, t)
+        got = [self.graded(v.like(node=node, t=t), rule)]
+        return got + [v.like(node=node, t=t, state=(node, t, s)) for s in rule["states"]]
 
-    def chain_of(self, module, given, zero):
+    def chain_of(self, module, given, zero, rule):
         """Which layer this call is a step of, and which step."""
         states = [v.state for v in given if isinstance(v, Value) and v.state]
         if states:
@@ -908,7 +897,7 @@ class Tracer(TorchFunctionMode):
             if not all(zero):
                 raise Unsupported("its state begins with other values than 0")
             return None, 0
-        chain = self.chains.get(id(module))
+        chain = None if rule.get("forgets") else self.chains.get(id(module))
         return (chain, chain.steps) if chain else (None, 0)
 
     def neuron_node(self, module, v, rule, chain, t):
@@ -948,7 +937,8 @@ class Tracer(TorchFunctionMode):
         """All steps in one call: the first axis is time."""
         if not v.dims or v.dims[0] == () or v.dims[0][0].kind != "T" or len(v.dims[0]) > 1:
             if self.layout == "batch":
-                raise Retrace("time")
+                first = v.dims[0] if v.dims else ()
+                raise Retrace("time" if any(a.kind == "B" for a in first) else "batch-time")
             raise Unsupported("the first axis of its input is not time")
         node = self.neuron_node(module, v, rule, None, 0)
         node.steps = v.dims[0][0].size
@@ -958,6 +948,10 @@ class Tracer(TorchFunctionMode):
 
 class Deeper(Unsupported):
     """The cause lies in an operand, and is told there."""
+
+
+def tensors_of(tree):
+    return [x for x in torch.utils._pytree.tree_leaves(tree) if isinstance(x, torch.Tensor)]
 
 
 def is_mixed(kinds):
@@ -1088,7 +1082,11 @@ def repeats(c):
         if have == shape[k]:
             continue
         if have != 1:
-            raise Unsupported("values repeated along an axis of size %d" % have)
+            if shape[k] % have or any(a.kind in "BT" for a in d):
+                raise Unsupported("values repeated along an axis of size %d" % have)
+            v = join(c, [v.like(dims=dims)] * (shape[k] // have), k)
+            dims = list(v.dims)
+            continue
         if (
             k == 0
             and not v.node.timed
@@ -1971,7 +1969,7 @@ def pick(tr, v, axis, index):
         raise Unsupported("it takes one example out of the batch")
     if tr.layout == "batch" and v.node.kind == "input" and axis == 1 and kinds:
         tr.picks.add(index)
-        if tr.picks == set(range(v.sizes[1])) and v.sizes[1] > 4:
+        if tr.picks == set(range(v.sizes[1])) and tr.spikes:
             raise Retrace("batch-time")
     v = part(tr, v, axis, index % v.sizes[axis], 1)
     return v.like(dims=[d for k, d in enumerate(v.dims) if k != axis])
@@ -2341,6 +2339,13 @@ def neuron_family(module):
             "NonSpikingBaseNode",
         ):
             return spikingjelly_rule
+        if room == "norse" and cls.__name__ in (
+            "SNNCell",
+            "SNN",
+            "SNNRecurrentCell",
+            "SNNRecurrent",
+        ):
+            return norse_rule
     return None
 
 
@@ -2501,6 +2506,45 @@ def spikingjelly_rule(tr, m, v):
             "an IFNode that begins at v_reset=%g: MANGO's begins at 0" % m.v_reset
         )
     return r.done([], multi=m.step_mode == "m")
+
+
+def norse_rule(tr, m, v):
+    """i[t] = (1 - dt/tau_syn) i[t-1] + X[t];  v += dt/tau_mem ((v_leak - v) + i)"""
+    kind = class_of(m, "norse")
+    spiking = {
+        "LIFCell": 1,
+        "LIF": 1,
+        "LIFBoxCell": 1,
+        "IAFCell": 1,
+        "IAF": 1,
+        "LICell": 0,
+        "LI": 0,
+    }
+    if kind not in spiking:
+        raise Unsupported(
+            "Norse's %s has no rule in MANGO's lif node; %s have" % (kind, ", ".join(spiking))
+        )
+    p, r = m.p, Rule(tr, v)
+    if kind.startswith("IAF"):
+        r.attrs["beta"] = 1.0
+    else:
+        leak = m.dt * torch.as_tensor(p.tau_mem_inv)
+        if bool((torch.as_tensor(p.v_leak) != 0).any()) or leak.numel() > 1:
+            raise Unsupported("v_leak other than 0, or one tau_mem a neuron")
+        r.set("beta", 1 - leak)
+        r.attrs["input_gain"] = float(leak)
+        if hasattr(p, "tau_syn_inv"):
+            r.set("alpha", 1 - m.dt * torch.as_tensor(p.tau_syn_inv))
+    if not spiking[kind]:
+        r.attrs.update(reset="none", readout="membrane", reset_delay=0)
+        return r.done(["mem", "syn"], multi=not kind.endswith("Cell"), forgets=True)
+    if torch.as_tensor(p.v_reset).numel() > 1:
+        raise Unsupported("v_reset of one value a neuron")
+    if getattr(getattr(p, "reset_method", None), "__name__", "reset_value") != "reset_value":
+        raise Unsupported("another reset than to v_reset")
+    r.set("U_thr", torch.as_tensor(p.v_th), "threshold")
+    r.attrs.update(fires_on=">", reset="value", U_reset=float(p.v_reset), reset_delay=0)
+    return r.done(["mem", "syn"], multi=not kind.endswith("Cell"), forgets=True)
 
 
 def reset_states(module):
@@ -2681,7 +2725,7 @@ class Trace:
         v = without_repeats(tr.settle(v))
         if v.node.kind == "input":
             raise ExportError("the module gives its input back, nothing else")
-        self.value = v
+        self.value = v = shown(tr, v)
         self.nodes = needed(tr.nodes, v.node)
         spiking = [n for n in self.nodes if n.kind == "lif"]
         self.steps = max((n.steps for n in spiking), default=1)
@@ -2700,6 +2744,20 @@ class Trace:
             return None
         x = self.tracer.laid_out(y, v.like(state=None))
         return x.mean(0) if x.ndim == 3 else x
+
+
+def shown(tr, v):
+    """The output with the map (C,H,W) that its axes have, if there are three at most."""
+    axes = tr.data_dims(v)
+    if len(axes) > 3:
+        return v
+    p = tr.plain(v)
+    return tr.viewed(
+        p,
+        tr.shaped(p.node, map_shape([v.sizes[k] for k in axes])),
+        axes,
+        [v.sizes[k] for k in axes],
+    )
 
 
 def chosen(y, output):
@@ -2726,61 +2784,37 @@ def needed(nodes, last):
 
 def follow(module, example, picture, T, output, seed):
     """Trace, with the layout of the input that turns out to be right, and T steps."""
-    layout, tried, first, steps = "batch", set(), None, None
+    layout, tried, steps, own, first = "batch", set(), None, False, None
     while True:
-        x = make_probe(example, layout, seed)
+        x = example_like(example, seed) if own else make_probe(example, layout, seed)
         try:
             got = Trace(module, x, layout, picture, steps, output, example.shape)
         except Retrace as r:
-            tried.add(layout)
-            if r.layout in tried:
+            tried.add((layout, own))
+            layout = "single" if own and example.ndim <= 3 else r.layout
+            if (layout, own) in tried:
                 raise ExportError(
                     "the axes of the input cannot be told apart: the batch is "
                     "expected first, then (C,H,W), or (T,batch,C,H,W)"
                 ) from first
-            layout = r.layout
             continue
-        except (ExportError, KeyboardInterrupt):
+        except ExportError:
             raise
-        except Exception as e:  # the module's own: perhaps it wants its very batch
-            if first is None and x.shape != example.shape:
-                first = e
-                try:
-                    got = Trace(
-                        module,
-                        example_like(example, seed),
-                        layout,
-                        picture,
-                        steps,
-                        output,
-                        example.shape,
-                    )
-                except Retrace as r:
-                    tried.add(layout)
-                    layout = r.layout
-                    continue
-                except ExportError:
-                    raise
-                except Exception:
-                    raise ExportError(
-                        "the module fails on an input of shape %s: %s: %s"
-                        % (list(x.shape), type(first).__name__, first)
-                    ) from first
-            else:
+        except Exception as e:
+            if own or x.shape == example.shape:
+                e = first or e
                 raise ExportError(
                     "the module fails on an input of shape %s: %s: %s"
                     % (list(x.shape), type(e).__name__, e)
                 ) from e
-        spiking = any(n.kind == "lif" for n in got.nodes)
-        if spiking and got.steps == 1 and steps is None:
-            if T is None:
-                raise ExportError(
-                    "the module makes one step of time a call: say how many, T=25"
-                )
-            if T > 1:
-                steps = T
-                continue
-        return got
+            first, own = e, True  # perhaps it wants its very batch
+            continue
+        one_step = any(n.kind == "lif" for n in got.nodes) and got.steps == 1 and steps is None
+        if one_step and T is None:
+            raise ExportError("the module makes one step of time a call: say how many, T=25")
+        if not one_step or T == 1:
+            return got
+        steps = T
 
 
 def example_like(example, seed):
@@ -2796,15 +2830,14 @@ def example_like(example, seed):
 def find_mango(given=None):
     """The command: as given, $MANGO, on PATH, or built beside this file. None: none."""
     here = os.path.dirname(os.path.abspath(__file__))
-    for path in (
-        given,
-        os.environ.get("MANGO"),
-        shutil.which("mango"),
-        os.path.join(here, "..", "..", "build", "mango"),
-    ):
-        if path and (os.path.isfile(path) or shutil.which(path)):
-            return os.path.abspath(path) if os.path.isfile(path) else path
-    return None
+    for path in (given, os.environ.get("MANGO")):
+        if path:
+            found = os.path.abspath(path) if os.path.isfile(path) else shutil.which(path)
+            if not found:
+                raise ExportError("%s: no such command" % path)
+            return found
+    built = os.path.join(here, "..", "..", "build", "mango")
+    return shutil.which("mango") or (os.path.abspath(built) if os.path.isfile(built) else None)
 
 
 def run_mango(mango, path, x, T, spikes):
@@ -2842,7 +2875,7 @@ class Comparison:
 
     def __init__(self, tolerance):
         self.tolerance, self.layers, self.worst, self.worst_at = tolerance, 0, 0.0, ""
-        self.spikes = self.flipped = 0
+        self.spikes = self.flipped = self.fired = 0
         self.first = None
 
     def values(self, name, want, have):
@@ -2862,6 +2895,7 @@ class Comparison:
         self.layers += 1
         self.spikes += want.numel()
         self.flipped += n
+        self.fired += int(want.sum())
         if n and not self.first:
             self.first = "%s (%d of %d spikes differ)" % (name, n, want.numel())
 
@@ -2944,6 +2978,9 @@ def export(
     output=0,
     out_scale=None,
     out_shift=None,
+    latent_range=None,
+    latent_levels=None,
+    latent_prior=None,
     mango=None,
     check=True,
     tolerance=1e-5,
@@ -2965,6 +3002,8 @@ def export(
     name           goes into the net line as arch=
     output         which of several returned tensors: an index, or a key
     out_scale, out_shift   generators: rgb = y*out_scale + out_shift is in [0,1]
+    latent_range, latent_levels, latent_prior   generators: what codes mean, (-4, 4) by default,
+                   64 places on it, "normal" ("uniform", "none")
     mango          the command; default $MANGO, then PATH
     check          False: write only
     tolerance      largest relative difference of a layer that passes
@@ -2986,11 +3025,26 @@ def export(
         )
         for text in trace.tracer.notes:
             say("note:", text)
+        meta = dict(latent_meta(latent_range, latent_levels, latent_prior), **(meta or {}))
         return deliver(job, trace, graph, path, mango, check, tolerance, say, meta, seed)
     finally:
         for m, on in modes.items():
             m.training = on
         reset_states(module)
+
+
+def latent_meta(ends, levels, prior):
+    """What a generator's file says of its codes."""
+    meta = {}
+    if ends is not None:
+        meta["mango.latent_range"] = "%s,%s" % tuple(shortest(float(k)) for k in ends)
+    if levels is not None:
+        meta["mango.latent_levels"] = str(int(levels))
+    if prior is not None:
+        if prior not in ("normal", "uniform", "none"):
+            raise ExportError("latent_prior=%s: normal, uniform or none expected" % prior)
+        meta["mango.latent_prior"] = prior
+    return meta
 
 
 def traced(job, seed):
@@ -3031,6 +3085,8 @@ def graph_of(trace, name, mean, std, out_scale, out_shift, say):
     """The net line's guesses are said aloud."""
     last, shape = trace.nodes[-1], trace.input.shape
     C, H, W = last.shape
+    while last.kind in ("reshape", "transpose", "crop"):
+        last = last.inputs[0]
     generates = shape[1:] == (1, 1) and H * W > 1 and C in (1, 3)
     if generates and out_scale is None and last.kind in ("tanh", "sigmoid"):
         out_scale, out_shift = (0.5, 0.5) if last.kind == "tanh" else (1.0, 0.0)
@@ -3124,7 +3180,9 @@ def check_file(job, trace, graph, part, command, tolerance, say, report, seed):
             "DIFFERS from torch; first layer: %s; largest relative difference %.2g "
             "at %s; no file is left" % (c.first, c.worst, c.worst_at or "-")
         )
-    report.update(checked=True, difference=c.worst, spikes=c.spikes, flipped=c.flipped)
+    report.update(
+        checked=True, difference=c.worst, spikes=c.spikes, flipped=c.flipped, fired=c.fired
+    )
     text = "compared: %d layers, largest relative difference %.2g%s" % (
         c.layers,
         c.worst,

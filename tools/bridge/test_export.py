@@ -573,6 +573,91 @@ def window_partition():
     )
 
 
+@case(PICTURE)
+def standardized_weights():
+    class Conv(nn.Conv2d):
+        def forward(self, x):
+            w = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+            w = w / (w.std((1, 2, 3), keepdim=True) + 1e-5)
+            return F.conv2d(
+                x, w, self.bias, self.stride, self.padding, self.dilation, self.groups
+            )
+
+    return nn.Sequential(
+        Conv(3, 16, 3, padding=1),
+        nn.GroupNorm(4, 16),
+        nn.ReLU(),
+        Conv(16, 16, 3, stride=2),
+        nn.GroupNorm(1, 16),
+        nn.GELU(),
+        nn.AdaptiveAvgPool2d((1, 1)),
+        nn.Flatten(),
+        nn.Linear(16, 3),
+    )
+
+
+@case((1, 2, 20, 20))
+def highway():
+    def forward(s, x):
+        h, t = torch.tanh(s.h(x)), torch.sigmoid(s.t(x))
+        a, b = torch.split(h * t + x.repeat(1, 2, 1, 1) * (1 - t), [2, 2], 1)
+        y = F.max_pool2d(torch.maximum(a, b), 3, stride=2, padding=1)
+        return s.fc(torch.flatten(y, 1)).tanh().mul(3).add(0.5).clamp(-1, 2)
+
+    return Of(
+        forward,
+        h=nn.Conv2d(2, 4, 3, padding=1),
+        t=nn.Conv2d(2, 4, 3, padding=1),
+        fc=nn.Linear(200, 4),
+    )
+
+
+@case((1, 16, 10))
+def gated_mlp_of_tokens():
+    class Gate(nn.Module):
+        def __init__(self, n, d):
+            super().__init__()
+            self.norm, self.mix = nn.LayerNorm(d), nn.Conv1d(n, n, 1)
+
+        def forward(self, x):
+            u, v = x.chunk(2, dim=-1)
+            return u * self.mix(self.norm(v))
+
+    class Block(nn.Module):
+        def __init__(self, n, d):
+            super().__init__()
+            self.norm, self.a, self.b = (
+                nn.LayerNorm(d),
+                nn.Linear(d, 4 * d),
+                nn.Linear(2 * d, d),
+            )
+            self.gate = Gate(n, 2 * d)
+
+        def forward(self, x):
+            y = F.gelu(self.a(self.norm(x)), approximate="tanh")
+            return x + self.b(self.gate(y))
+
+    return Of(
+        lambda s, x: s.head(s.body(x).mean(1)),
+        head=nn.Linear(10, 3),
+        body=nn.Sequential(Block(16, 10), Block(16, 10)),
+    )
+
+
+@case((3, 16, 16))
+def without_a_batch():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2))
+
+
+@case((1, 3, 16, 16))
+def batch_of_one_in_the_code():
+    return Of(
+        lambda s, x: s.fc(s.conv(x).reshape(1, -1)),
+        conv=nn.Conv2d(3, 2, 3),
+        fc=nn.Linear(392, 4),
+    )
+
+
 # ---- generators -------------------------------------------------------------------------------
 
 
@@ -980,6 +1065,48 @@ def sj_single_steps_inside():
     return spiking(Of(forward, body=body, T=7))
 
 
+@case((1, 9, 10))
+def snn_batch_first_sequence():
+    import snntorch as snn
+
+    def forward(s, x):
+        mem, out = s.lif.init_leaky(), []
+        for t in range(x.shape[1]):
+            spk, mem = s.lif(s.fc(x[:, t]), mem)
+            out.append(spk)
+        return torch.stack(out, dim=1)
+
+    return spiking(Of(forward, fc=nn.Linear(10, 6), lif=snn.Leaky(beta=0.9)))
+
+
+@case((1, 1, 28, 28))
+def snn_population_code():
+    import snntorch as snn
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Linear(784, 60), nn.Linear(60, 40)])
+            self.lifs = nn.ModuleList(
+                [
+                    snn.Leaky(beta=0.9, learn_beta=True),
+                    snn.Leaky(beta=torch.rand(40), learn_threshold=True),
+                ]
+            )
+
+        def forward(self, x):
+            x, rec = x.flatten(1), []
+            mems = [lif.init_leaky() for lif in self.lifs]
+            for _ in range(10):
+                h = x
+                for i, (fc, lif) in enumerate(zip(self.layers, self.lifs)):
+                    h, mems[i] = lif(fc(h), mems[i])
+                rec.append(h)
+            return torch.stack(rec, dim=1).sum(dim=1).view(x.size(0), 10, 4).sum(-1)
+
+    return spiking(Net())
+
+
 @case((1, 10), refused="Alpha")
 def snn_alpha():
     import snntorch as snn
@@ -1038,6 +1165,41 @@ def snn_without_T():
     import snntorch as snn
 
     return nn.Sequential(nn.Linear(10, 4), snn.Leaky(beta=0.9, init_hidden=True))
+
+
+# ---- Norse ------------------------------------------------------------------------------------
+
+
+@case((1, 1, 12, 12))
+def norse_loop():
+    import norse.torch as norse
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.lif1 = nn.Conv2d(1, 6, 3), norse.LIFCell()
+            self.fc, self.lif2 = nn.Linear(600, 8), norse.LIFBoxCell()
+            self.out = norse.LICell()
+
+        def forward(self, x):
+            a = b = c = None
+            seen = []
+            for _ in range(15):
+                z, a = self.lif1(self.conv(x) * 2, a)
+                z, b = self.lif2(self.fc(z.flatten(1)), b)
+                v, c = self.out(z, c)
+                seen.append(v)
+            return torch.stack(seen).mean(0)
+
+    return spiking(Net(), 4.0)
+
+
+@case((12, 1, 20))
+def norse_sequence():
+    import norse.torch as norse
+
+    net = norse.SequentialState(nn.Linear(20, 16), norse.LIF(), nn.Linear(16, 4), norse.LIF())
+    return spiking(net, 12.0)
 
 
 # ---- SpikingJelly -----------------------------------------------------------------------------
@@ -1435,11 +1597,17 @@ def run(name, build, example, refused, options, folder):
         return "FAIL exported, but it should be refused (%s)" % refused
     if not r["checked"]:
         return "FAIL not compared: no command `mango`"
+    if r["spikes"] and not r["fired"]:
+        return "FAIL nothing fires: it shows nothing"
     return "ok %4d layers  T %-3d  difference %.1e  %s" % (
         r["layers"],
         r["T"],
         r["difference"],
-        "%d spikes, %d differ" % (r["spikes"], r["flipped"]) if r["spikes"] else "",
+        (
+            "%d of %d fire, %d differ" % (r["fired"], r["spikes"], r["flipped"])
+            if r["spikes"]
+            else ""
+        ),
     )
 
 
