@@ -644,6 +644,19 @@ def gated_mlp_of_tokens():
     )
 
 
+@case(PICTURE)
+def list_without_a_forward():
+    return nn.ModuleList([nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Linear(900, 5)])
+
+
+@case(PICTURE)
+def very_deep():
+    layers = [nn.Conv2d(3, 12, 3, padding=1)]
+    for _ in range(60):
+        layers += [nn.Conv2d(12, 12, 3, padding=1, bias=False), nn.BatchNorm2d(12), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 4))
+
+
 @case((3, 16, 16))
 def without_a_batch():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2))
@@ -741,6 +754,40 @@ def stylegan_like():
     )
     net.const = nn.Parameter(torch.randn(1, 6, 8, 8))
     return net
+
+
+@case((1, 16))
+def progressive_gan():
+    class PixelNorm(nn.Module):
+        def forward(self, x):
+            return x * torch.rsqrt(torch.mean(x * x, dim=1, keepdim=True) + 1e-8)
+
+    class Old(nn.Module):
+        def forward(self, x):
+            return x / torch.sqrt((x**2).mean(dim=1, keepdim=True) + 1e-8)
+
+    return nn.Sequential(
+        PixelNorm(),
+        nn.Linear(16, 128),
+        nn.Unflatten(1, (8, 4, 4)),
+        nn.LeakyReLU(0.2),
+        Old(),
+        nn.Upsample(scale_factor=2),
+        nn.Conv2d(8, 8, 3, padding=1),
+        nn.LeakyReLU(0.2),
+        PixelNorm(),
+        nn.Conv2d(8, 3, 1),
+    )
+
+
+@case((1, 10))
+def normalized_vectors():
+    return Of(
+        lambda s, x: s.c(F.normalize(s.b(s.a(x)), dim=1)),
+        a=nn.Linear(10, 12),
+        b=nn.RMSNorm(12),
+        c=nn.Linear(12, 3),
+    )
 
 
 @case((1, 20), constants=(torch.tensor([3]),))
@@ -1306,7 +1353,7 @@ def sj_spiking_resnet18():
                 detach_reset=True,
             )
         ),
-        1.5,
+        4.0,
     )
 
 
