@@ -191,11 +191,24 @@ static mango_status cli_net_filled(mango_net **net, const char *what, const char
     return st;
 }
 
+/* "3x32x32" or "3x32x32,levels=16": a generator whose code is the picture. */
+static mango_status cli_net_pixels(mango_net **net, const char *text, mango_err *err)
+{
+    int C, H, W, levels = 16, end = 0, all = 0;
+    const int n = sscanf(text, "%5dx%5dx%5d%n,levels=%6d%n", &C, &H, &W, &end, &levels, &all);
+    if (n < 3 || text[n == 4 ? all : end])
+        return mgi_fail(err, MANGO_E_ARG, "pixels:%.60s: pixels:CxHxW,levels=N expected, such "
+                        "as pixels:3x32x32,levels=16", text);
+    return mango_net_pixels(net, C, H, W, levels, NULL, err);
+}
+
 static mango_status cli_net_any(mango_net **net, const char *what, const char *fill, int give,
                                 mango_err *err)
 {
     char path[4096];
     *net = NULL;
+    if (!strncmp(what, "pixels:", 7) && !fill)
+        return cli_net_pixels(net, what + 7, err);
     if (cli_is_blank(what))
         return cli_net_filled(net, what, fill, give, err);
     if (fill)

@@ -234,10 +234,9 @@ static void mei_report_facts(const mei_run *r, mgi_str *s)
 
 static void mei_report_setup(const mei_run *r, mgi_str *s)
 {
-    char v[9][160];
+    char v[10][256];
     mango_session_info si;
     mango_session_get(r->session, &si);
-    snprintf(v[0], sizeof v[0], "%s", r->target);
     snprintf(v[1], sizeof v[1], "%s, T %td", r->net, r->info.T);
     snprintf(v[2], sizeof v[2], "%s", r->gen);
     char options[128];
@@ -250,10 +249,14 @@ static void mei_report_setup(const mei_run *r, mgi_str *s)
              cli_kernels(), mango_threads());
     snprintf(v[8], sizeof v[8], "after query %td; the process before: %s", si.replayed,
              r->before[0] ? r->before : "not known");
+    snprintf(v[9], sizeof v[9], "%s%s%s", r->controls ? r->controls : "",
+             r->controls && r->controls[0] && r->resized[0] ? "; " : "", r->resized);
     const char *const cell[] = {
-        "what",           "value", "target",           v[0], "network", v[1],
+        "what",           "value", "target",           r->target, "network", v[1],
         "generator",      v[2],    "optimizer",        v[3], "seed",    v[4],
         "network sha256", v[5],    "generator sha256", v[6], "mango",   v[7],
+        "latents",        r->latents[0] ? r->latents : "codes",
+        "pictures",       v[9][0] ? v[9] : "as drawn",
         "resumed",        v[8]};
     html_heading(s, "Set-up");
     html_table(s, MGI_COUNT(cell) / 2 - (si.replayed == 0), 2, cell);
@@ -429,6 +432,14 @@ mango_status mei_save_run(const mei_run *r, mango_err *err)
     mei_key(&s, "net_sha256", r->info.net);
     mei_key(&s, "gen", r->gen);
     mei_key(&s, "gen_sha256", r->info.gen);
+    if (r->info.vectors[0])
+        mei_key(&s, "vectors_sha256", r->info.vectors);
+    if (r->controls && r->controls[0])
+        mei_key(&s, "controls", r->controls);
+    if (r->latents[0])
+        mei_key(&s, "latents", r->latents);
+    if (r->resized[0])
+        mei_key(&s, "resized", r->resized);
     mei_key(&s, "opt", r->opt);
     mei_options_json(r->options, &s);
     mango_session_info si;

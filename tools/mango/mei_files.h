@@ -20,6 +20,8 @@ typedef struct mei_run {
     double truth;      /* the best code's value without noise; NaN: not yet, or no noise */
     mango_idx elites, apart; /* how many, modes in which they differ; apart 0: an eighth */
     char before[32]; /* how the process before ended, when this one resumes; "": first */
+    const char *controls;         /* of the pictures, "": none  */
+    char latents[96], resized[64]; /* "": codes; as drawn       */
     char command[1024];
 } mei_run;
 
