@@ -47,7 +47,8 @@ static mango_status mei_pictures(mei_job *j, mango_err *err)
 {
     mango_space *space = NULL;
     mango_space_info s;
-    const mango_layer out = cli_layer(j->gen, -1), in = cli_layer(j->net, cli_info(j->net).input);
+    const mango_layer out = cli_layer(j->gen, -1);
+    const mango_layer in = cli_layer(j->net, cli_info(j->net).input);
     MGI_TRY(mango_space_of(&space, j->gen, NULL, err));
     mango_space_get(space, &s);
     if (!s.codebook)

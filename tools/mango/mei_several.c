@@ -133,7 +133,9 @@ static mango_status several_room(mei_several *s, const mei_job *j, mango_idx N, 
         s->levels[m] = info.modes.n[m];
     mango_space_destroy(space);
     if (s->distance == 0.0)
-        s->distance = s->by_picture ? SEVERAL_PICTURE : s->codes ? SEVERAL_CODES : SEVERAL_LATENT;
+        s->distance = s->by_picture ? SEVERAL_PICTURE
+                      : s->codes    ? SEVERAL_CODES
+                                    : SEVERAL_LATENT;
     return ok ? MANGO_OK : mgi_fail(err, MANGO_E_MEM, "--several: out of memory");
 }
 
@@ -176,7 +178,8 @@ static mango_status several_keep(mei_several *s, mei_job *j, mango_idx N, mango_
     float *rgb = s->rgb + s->n * s->size;
     if (mango_session_best(j->run.session, NULL, I) < 0)
         return mgi_fail(err, MANGO_E_STATE, "--several: search %td found nothing", s->n + 1);
-    if (mango_objective_picture(o, I, rgb) < 0 || mango_objective_eval(o, 1, I, s->y + s->n) < 0)
+    if (mango_objective_picture(o, I, rgb) < 0 ||
+        mango_objective_eval(o, 1, I, s->y + s->n) < 0)
         return mgi_fail(err, MANGO_E_STATE, "%s", mango_objective_error(o));
     s->apart[s->n] = several_nearest(s, s->n, I, rgb);
     if (s->n == 0)
@@ -255,8 +258,8 @@ static mango_status several_report(const mei_several *s, const mei_job *job, man
         html_picture(&t, s->W, s->H, MGI_MAX(1, 128 / MGI_MAX(s->W, s->H)), rgb, text);
     }
     html_row_end(&t);
-    html_paragraph(&t, "Each by a search of its own with the whole budget, kept away from those "
-                       "before. Distance:");
+    html_paragraph(&t, "Each by a search of its own with the whole budget, kept away from "
+                       "those before. Distance:");
     html_code(&t, s->text);
     html_end(&t);
     mango_status st = rgb ? cli_join(path, 4096, job->out, "report.html", err) : MANGO_E_MEM;

@@ -12,7 +12,8 @@ void mei_wish_begin(mei_wish *w)
 int mei_wish_opts(mei_wish *w, cli_opt *to)
 {
     const cli_opt opt[] = {
-        {"--grey", CLI_FLAG, &w->c.grey, 0, 0, NULL, "pictures without colour, by luminance", 0},
+        {"--grey", CLI_FLAG, &w->c.grey, 0, 0, NULL,
+         "pictures without colour, by luminance", 0},
         {"--luminance", CLI_REAL, &w->c.luminance, 0, 1, "X",
          "mean luminance of every picture, 0.299 R + 0.587 G + 0.114 B", 0},
         {"--contrast", CLI_REAL, &w->c.contrast, 0, 0.5, "X",
