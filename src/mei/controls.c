@@ -88,8 +88,8 @@ static mango_status controls_check(const mgi_controls *q, mango_err *err)
     if (q->C0 != q->C && !(q->C0 == 1 && q->C == 3) && !(q->C0 == 3 && q->C == 1))
         return mgi_fail(err, MANGO_E_SHAPE,
                         "the generator's picture is %tdx%tdx%td, the network takes "
-                        "%tdx%tdx%td: as many channels, or 1 and 3, expected", q->C0, q->H0, q->W0,
-                        q->C, q->H, q->W);
+                        "%tdx%tdx%td: as many channels, or 1 and 3, expected",
+                        q->C0, q->H0, q->W0, q->C, q->H, q->W);
     if (q->measured && q->C != 1 && q->C != 3)
         return mgi_fail(err, MANGO_E_SHAPE, "controls: pictures of 1 or 3 channels expected, "
                         "not %td", q->C);
