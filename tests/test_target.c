@@ -259,6 +259,37 @@ static void t_target_value(void)
     mango_net_destroy(net);
 }
 
+/* Neurons of any rule: a layer that hands on its membrane tells what membrane() is, and a
+ * threshold of each neuron is what ties go by. */
+static void t_target_rules(void)
+{
+    static const char *const rule[] = {
+        "beta=0.9 U_thr=0.6 reset=subtract reset_delay=1", "tau=2 U_thr=0.3 reset=zero",
+        "beta=0.8 alpha=0.7 U_thr=0.5 reset=zero", "beta=0.8 U_thr=0.5 recurrent=one V=0.3"};
+    float rgb[T_TARGET_K * T_TARGET_SIZE];
+    t_target_pictures(rgb);
+    for (mango_idx i = 0; i < MGI_COUNT(rule); i++) {
+        double spikes[T_TARGET_K], membrane[T_TARGET_K], same[T_TARGET_K];
+        for (int readout = 0; readout < 2; readout++) {
+            char text[400];
+            snprintf(text, sizeof text, "mango-graph 1\nnet arch=own T=8\n"
+                     "input input - shape=2x4x4\nc conv input out=3 kernel=3 bias=1\n"
+                     "s lif c %s%s\n", rule[i], readout ? " readout=membrane" : "");
+            mango_net *net = t_target_net(text, 2.0);
+            T_REQUIRE(net != NULL);
+            t_target_look(net, "membrane(s:1[2..6])", 10, rgb, readout ? same : spikes);
+            if (readout)
+                t_target_look(net, "s:1[2..6]", 10, rgb, membrane);
+            mango_net_destroy(net);
+        }
+        for (int k = 0; k < T_TARGET_K; k++) {
+            T_NEAR(spikes[k], membrane[k], 1e-6);
+            T_CHECK(same[k] == membrane[k]);
+        }
+        T_CHECK(spikes[0] != spikes[1]);
+    }
+}
+
 /* class:k and logit:k agree; a vector by channel and by neuron. */
 static void t_target_vectors(void)
 {
@@ -517,6 +548,7 @@ void t_target(void)
 {
     T_CASE(t_target_grammar);
     T_CASE(t_target_value);
+    T_CASE(t_target_rules);
     T_CASE(t_target_vectors);
     T_CASE(t_target_slopes);
     T_CASE(t_target_resume);

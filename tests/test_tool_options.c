@@ -295,7 +295,7 @@ static void t_tool_refused(void)
         {T_MEI " --target class:10", "classes 0..9"},
         {T_MEI " --target @", "layer:unit"},
         {T_MEI " --net zoo:vgg16,width=0.125", "unknown key"},
-        {T_MEI " --net zoo:snn_conv,width=0.125,in=1x28x28", "takes 1x28x28"},
+        {T_MEI " --net zoo:snn_conv,width=0.125,in=2x28x28", "takes 2x28x28"},
         {T_MEI " --gen " T_NET, "generator"},
         {T_MEI " --fill x", "SEED,GAIN"},
         {T_MEI " --gen nothere", "no such weights file"},

@@ -32,6 +32,8 @@ MGI_FN mango_status mgi_leaf_layer(mgi_leaf *l, const mango_net *net, mango_err 
         MGI_TRY(leaf_range(l->y, l->H, layer.name, "rows", err));
         MGI_TRY(leaf_range(l->x, l->W, layer.name, "columns", err));
     }
+    if (l->kind == MGI_LEAF_MEMBRANE && layer.lif && !l->spiking)
+        l->kind = MGI_LEAF_VALUE; /* the layer gives its membrane on */
     if ((l->kind == MGI_LEAF_LATENCY || l->kind == MGI_LEAF_MEMBRANE) && !l->spiking)
         return mgi_fail(err, MANGO_E_NAME, "layer '%.60s' does not spike, it has no %s",
                         layer.name, l->kind == MGI_LEAF_LATENCY ? "latency" : "membrane");

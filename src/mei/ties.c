@@ -19,14 +19,27 @@
 
 #define TIES_SHARP 4.0
 
-/* (1) of n currents X, a_i = a X_i. */
-static double ties_soft(mango_idx n, const float *X, double a)
+/* What drives neurons, and what it is to reach. */
+typedef struct mgi_driven {
+    const float *X, *thr; /* currents; thresholds, NULL: `scale` has the one of all */
+    mango_idx per, first; /* neurons of a threshold; the number of the first one    */
+    double scale;
+} mgi_driven;
+
+static double ties_at(const mgi_driven *q, mango_idx i)
 {
-    double sum = 0.0, top = a * (double)X[0];
+    const double a = q->scale * (double)q->X[i];
+    return q->thr ? a / (double)q->thr[(q->first + i) / q->per] : a;
+}
+
+/* (1) of n neurons. */
+static double ties_soft(mango_idx n, const mgi_driven *q)
+{
+    double sum = 0.0, top = ties_at(q, 0);
     for (mango_idx i = 1; i < n; i++)
-        top = MGI_MAX(top, a * (double)X[i]);
+        top = MGI_MAX(top, ties_at(q, i));
     for (mango_idx i = 0; i < n; i++)
-        sum += mgi_exp(a * (double)X[i] - top);
+        sum += mgi_exp(ties_at(q, i) - top);
     return top + mgi_log(sum / (double)n);                                      /* (1) */
 }
 
@@ -39,9 +52,14 @@ static double ties_unit(const mango_objective *o, mango_idx k, int current, mang
     const mgi_look *l = o->see.look + current;
     const mgi_node *node = o->network->node + layer;
     const mango_idx HW = node->H * node->W, n = unit < 0 ? l->row : at < 0 ? HW : 1;
-    const float *X = l->act + k * l->row + MGI_MAX(unit, 0) * HW + MGI_MAX(at, 0);
-    return ties_soft(n, X,
-                     TIES_SHARP * (double)node->lif.input_gain / (double)node->lif.U_thr);
+    const int own = node->cell[MGI_CELL_THR];
+    const mgi_param *p = own >= 0 ? o->network->param + own : NULL;
+    mgi_driven q = {.first = MGI_MAX(unit, 0) * HW + MGI_MAX(at, 0)};
+    q.X = l->act + k * l->row + q.first;
+    q.thr = p ? p->v : NULL;
+    q.per = p ? node->C * HW / p->count : 1;
+    q.scale = TIES_SHARP * (double)node->lif.input_gain / (p ? 1.0 : (double)node->lif.U_thr);
+    return ties_soft(n, &q);
 }
 
 /* (2), of an expression: the slopes are those at the picture's own values. */

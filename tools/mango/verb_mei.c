@@ -37,6 +37,15 @@ static const cli_doc mei_doc = {
     "shown again, the better half of them again, and so on. What is reported is the mean of a\n"
     "code's presentations but the first, by which it was chosen, with its standard error and\n"
     "an interval of 95%. `true` in --json is the code's value without noise.\n"
+    "--grey, --luminance, --contrast, --tv, --mask, --size keep every picture to something\n"
+    "before the network sees it, and best.png is what it saw. In this order: grey and size;\n"
+    "then luminance and contrast, by one gain and shift for all channels, and the limit of the\n"
+    "total variation, by blurring; then mask and surround; then 8 bits.\n"
+    "A generator is any graph that takes a vector, or a grid of codes (a vector quantizer, an\n"
+    "embedding). Its pictures are resized to what the network takes (bilinear, antialiased);\n"
+    "3 channels become 1 by luminance. A weights file may say what its latents are: metadata\n"
+    "mango.latent_range, mango.latent_levels, mango.latent_prior; the options go before it.\n"
+    "With --several the budget and the number of pictures stay the same at --resume.\n"
     "Real pictures to start with: mango encode --gen G --images X --out C.npy, then --start.\n",
     "  mango mei --gen sngan_cifar10 --net snn_conv_cifar10 --target spiking1:3 --budget 1000 "
     "--T 20 --out mei-3\n"
@@ -44,7 +53,10 @@ static const cli_doc mei_doc = {
     "--T 20 --out mei-3 --resume\n"
     "  mango mei --gen sngan_cifar10 --net spiking_resnet18_cifar10 --target layer4.1.sn2:17 "
     "--opt tt --out mei-17\n"
-    "  mango mei --gen vae --net snn --target 'spiking1:3 - spiking1:5' --out mei-3-5\n"};
+    "  mango mei --gen vae --net snn --target 'spiking1:3 - spiking1:5' --out mei-3-5\n"
+    "  mango mei --gen vae --net snn --target spiking1:3 --grey --contrast 0.15 --mask 0.9\n"
+    "  mango mei --gen gan --net snn --target class:3 --several 4 --out mei-cats\n"
+    "  mango mei --gen pixels:3x32x32,levels=8 --net snn --target spiking1:3 --opt ga\n"};
 
 /* "tt, tt-s, tt-b (default), ...": what --opt takes. */
 static void mei_optimizers(const char *usual, char *text, size_t cap)
