@@ -58,9 +58,6 @@ static mango_status mei_pictures(mei_job *j, mango_err *err)
     if (out.C != in.C || out.H != in.H || out.W != in.W)
         snprintf(j->run.resized, sizeof j->run.resized, "%tdx%tdx%td made %tdx%tdx%td", out.C,
                  out.H, out.W, in.C, in.H, in.W);
-    if (j->run.resized[0])
-        cli_note(j->c, "the generator's pictures are %s (bilinear, antialiased; 3 channels to "
-                       "1 by luminance)", j->run.resized);
     j->run.controls = j->wish.text;
     return MANGO_OK;
 }
@@ -262,6 +259,9 @@ mango_status mei_search(mei_job *j, mango_err *err)
     if (st < 0)
         return st;
     (void)cli_steps(j->c, j->net, j->T);
+    if (j->run.resized[0])
+        cli_note(j->c, "the generator's pictures are %s (bilinear, antialiased; 3 channels to "
+                       "1 by luminance)", j->run.resized);
     j->since = cli_now();
     st = mango_search_run(j->search);
     cli_progress_end(j->c);
