@@ -8,11 +8,13 @@
 
 /* ---- near levels ------------------------------------------------------------ */
 
-/* |e_i - e_k|^2, summed over the dimensions in ascending order. */
-static double cross_distance(mango_idx dim, const float *e, mango_idx i, mango_idx k)
+/* |e_i - e_k|^2, summed over the dimensions in ascending order, or as much of it as is more
+ * than `most`. */
+static double cross_distance(mango_idx dim, const float *e, mango_idx i, mango_idx k,
+                             double most)
 {
     double s = 0.0;
-    for (mango_idx a = 0; a < dim; a++) {
+    for (mango_idx a = 0; a < dim && s <= most; a++) {
         const double x = (double)e[i * dim + a] - (double)e[k * dim + a];
         s += x * x;
     }
@@ -43,9 +45,11 @@ static void cross_table(mgi_cross *c, mango_idx dim, const float *e)
     for (mango_idx i = 0; i < c->levels; i++) {
         mango_idx have = 0;
         for (mango_idx k = 0; k < c->levels; k++)
-            if (k != i)
+            if (k != i) {
+                const double most = have < c->n_near ? HUGE_VAL : far[c->n_near - 1];
                 cross_insert(have++, c->n_near, c->near + i * c->n_near, far, k,
-                             cross_distance(dim, e, i, k));
+                             cross_distance(dim, e, i, k, most));
+            }
     }
 }
 

@@ -132,6 +132,11 @@ static inline float gp_exp(float x)
 static void gp_kernel_row(gp_kernel k, mango_idx nr, float xx, const float *restrict q,
                           float *restrict w)
 {
+    if (k.rbf == 0.0f) {
+        for (mango_idx c = 0; c < nr; c++)
+            w[c] = -(k.lin * w[c]);
+        return;
+    }
     for (mango_idx c = 0; c < nr; c++) {
         const float far = (xx + q[c]) - 2.0f * w[c];
         const float e = gp_exp(-k.h * (far > 0.0f ? far : 0.0f));
@@ -171,31 +176,41 @@ static void gp_columns(mgi_gp *g, mango_idx n, mango_idx c0, mango_idx lanes)
     }
 }
 
-/* S = A A^T in place, A lower, for n <= BLOCK rows; a pivot that rounding took is held. */
-static void gp_root(mango_idx n, double *S)
+/* S = A A^T in place, A lower, for n <= BLOCK rows; a pivot that rounding took is held.
+ * Column k of A is taken from the rest as soon as it is known, so that the loop that costs
+ * runs along rows; each element is one chain of differences, k ascending. */
+static void gp_root(mango_idx n, double *restrict S)
 {
+    double least[GP_B], a[GP_B];
     for (mango_idx i = 0; i < n; i++)
-        for (mango_idx j = 0; j <= i; j++) {
-            double s = S[i * GP_B + j];
-            const double least = GP_LEAST * MGI_MAX(S[i * GP_B + i], GP_LEAST);
-            for (mango_idx k = 0; k < j; k++)
-                s -= S[i * GP_B + k] * S[j * GP_B + k];
-            S[i * GP_B + j] = i == j ? sqrt(s > least ? s : least) : s / S[j * GP_B + j];
-        }
+        least[i] = GP_LEAST * MGI_MAX(S[i * (GP_B + 1)], GP_LEAST);
+    for (mango_idx k = 0; k < n; k++) {
+        const double s = S[k * (GP_B + 1)];
+        const double root = S[k * (GP_B + 1)] = sqrt(s > least[k] ? s : least[k]);
+        for (mango_idx i = k + 1; i < n; i++)
+            a[i] = S[i * GP_B + k] /= root;
+        for (mango_idx i = k + 1; i < n; i++)
+            for (mango_idx j = k + 1; j <= i; j++)
+                S[i * GP_B + j] -= a[i] * a[j];
+    }
 }
 
-/* -1/A of a lower A (n,n) into D, zeros above its diagonal. Column j solves A d = -e_j. */
-static void gp_inverse(mango_idx n, const double *A, float *D)
+/* -1/A of a lower A (n,n) into D, zeros above its diagonal: row i of X = -1/A solves
+ * sum_k A_ik X_k = -e_i, for all columns at once. */
+static void gp_inverse(mango_idx n, const double *restrict A, float *restrict D)
 {
-    double d[GP_B];
-    for (mango_idx j = 0; j < n; j++)
-        for (mango_idx i = 0; i < n; i++) {
-            double s = i == j ? -1.0 : 0.0;
-            for (mango_idx k = j; k < i; k++)
-                s -= A[i * GP_B + k] * d[k];
-            d[i] = i < j ? 0.0 : s / A[i * GP_B + i];
-            D[i * GP_B + j] = (float)d[i];
+    double X[GP_B * GP_B], s[GP_B];
+    for (mango_idx i = 0; i < n; i++) {
+        for (mango_idx j = 0; j < n; j++)
+            s[j] = i == j ? -1.0 : 0.0;
+        for (mango_idx k = 0; k < i; k++)
+            for (mango_idx j = 0; j <= k; j++)
+                s[j] -= A[i * GP_B + k] * X[k * GP_B + j];
+        for (mango_idx j = 0; j < n; j++) {
+            X[i * GP_B + j] = j > i ? 0.0 : s[j] / A[i * (GP_B + 1)];
+            D[i * GP_B + j] = (float)X[i * GP_B + j];
         }
+    }
 }
 
 /* Block b of rows of L left of the diagonal, by (7), and S of (8), lower triangle. */

@@ -84,6 +84,7 @@ typedef struct mgi_gpc {
     uint64_t taken;             /* rows so far                                        */
     mango_idx pool, *code;      /* children; (pool,d)                                 */
     float *x;                   /* (pool,dim)                                         */
+    float *raw;                 /* (points,dim) of a member, unweighted               */
     double *mean, *sd;          /* (pool)                                             */
     mgi_descent *how;           /* (pool)                                             */
     unsigned char *used;        /* (pool)                                             */
@@ -119,7 +120,9 @@ static void gpc_take(mgi_gpc *g)
         for (; p < g->pop.n && m < g->pool; p++) {
             if (g->row[p] >= 0)
                 continue;
-            mgi_texture_of(&g->tex, g->pop.member[p].told.I, g->x + m * g->dim);
+            float *raw = g->raw + p * g->dim;
+            mgi_texture_raw(&g->tex, g->pop.member[p].told.I, raw);
+            mgi_texture_weighted(&g->tex, raw, g->x + m * g->dim);
             g->row[p] = g->gp.n + m;
             g->place[g->gp.n + m++] = p;
         }
@@ -174,8 +177,8 @@ static double gpc_try(const mango_opt *o, mgi_gpc *g, int share)
     while (g->gp.n < n) {
         const mango_idx m = MGI_MIN(g->pool, n - g->gp.n);
         for (mango_idx i = 0; i < m; i++)
-            mgi_texture_of(&g->tex, g->pop.member[g->place[g->gp.n + i]].told.I,
-                           g->x + i * g->dim);
+            mgi_texture_weighted(&g->tex, g->raw + g->place[g->gp.n + i] * g->dim,
+                                 g->x + i * g->dim);
         mgi_gp_add(&g->gp, m, g->x, NULL);
     }
     gpc_targets(o, g);
@@ -468,6 +471,7 @@ static void gpc_destroy(mango_opt *o)
     mgi_del(&o->al, g->score, points, sizeof *g->score);
     mgi_del(&o->al, g->code, pool * o->d, sizeof *g->code);
     mgi_del(&o->al, g->x, pool * g->dim, sizeof *g->x);
+    mgi_del(&o->al, g->raw, points * g->dim, sizeof *g->raw);
     mgi_del(&o->al, g->mean, pool, sizeof *g->mean);
     mgi_del(&o->al, g->sd, pool, sizeof *g->sd);
     mgi_del(&o->al, g->how, pool, sizeof *g->how);
@@ -488,12 +492,13 @@ static int gpc_arrays(mango_opt *o)
     g->score = mgi_new(&o->al, points, sizeof *g->score);
     g->code = mgi_new(&o->al, pool * o->d, sizeof *g->code);
     g->x = mgi_new(&o->al, pool * g->dim, sizeof *g->x);
+    g->raw = mgi_new(&o->al, points * g->dim, sizeof *g->raw);
     g->mean = mgi_new(&o->al, pool, sizeof *g->mean);
     g->sd = mgi_new(&o->al, pool, sizeof *g->sd);
     g->how = mgi_new(&o->al, pool, sizeof *g->how);
     g->used = mgi_new(&o->al, pool, 1);
     return g->row && g->place && g->order && g->y && g->tie && g->score && g->code && g->x &&
-           g->mean && g->sd && g->how && g->used;
+           g->raw && g->mean && g->sd && g->how && g->used;
 }
 
 static mango_status gpc_build(mango_opt *o)

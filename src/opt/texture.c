@@ -12,6 +12,7 @@
 #define TEX_SAMPLE 200    /* codes that sizes and means come from */
 #define TEX_LENGTH 1.0    /* of the kernel of patches             */
 #define TEX_TURN 6.283185307179586
+#define TEX_CELLS 9       /* of a patch, at most                  */
 #define TEX_HELD 60       /* waves of at most 512 in 16 bits      */
 
 enum { TEX_RNG_LEVEL, TEX_RNG_WAVE, TEX_RNG_SAMPLE = TEX_RNG_WAVE + 2 };
@@ -153,18 +154,53 @@ static inline uint16_t tex_wave(uint16_t turn)
     return (uint16_t)((wave >> 3 ^ sign) - sign);
 }
 
-/* sum (n) += the waves of the patch whose first cell is I[0]. */
-static inline void tex_patch(const mgi_waves *p, mango_idx W, const mango_idx *I, mango_idx n,
-                             uint16_t *restrict s, uint16_t *restrict sum)
+/* sum (n) += the waves of a patch of nine cells, of four, of any number: r are the rows of
+ * its cells. What a number of a patch sums up stays in a register. */
+static inline void tex_nine(mango_idx n, const uint16_t *const *r, uint16_t *restrict sum)
 {
-    for (mango_idx o = 0; o < p->h * p->w; o++) {
-        const mango_idx level = I[o / p->w * W + o % p->w];
-        const uint16_t *row = p->row + (o * p->levels + level) * n;
-        for (mango_idx a = 0; a < n; a++)
-            s[a] = (uint16_t)(o == 0 ? row[a] : s[a] + row[a]);                 /* (2) */
+    const uint16_t *a = r[0], *b = r[1], *c = r[2], *d = r[3], *e = r[4], *f = r[5];
+    const uint16_t *g = r[6], *h = r[7], *k = r[8];
+    for (mango_idx i = 0; i < n; i++) {
+        const uint16_t s = (uint16_t)(a[i] + b[i] + c[i] + d[i] + e[i] + f[i] + g[i] + h[i] +
+                                      k[i]);
+        sum[i] = (uint16_t)(sum[i] + tex_wave(s));
     }
-    for (mango_idx a = 0; a < n; a++)
-        sum[a] = (uint16_t)(sum[a] + tex_wave(s[a]));                           /* (3) */
+}
+
+static inline void tex_four(mango_idx n, const uint16_t *const *r, uint16_t *restrict sum)
+{
+    const uint16_t *a = r[0], *b = r[1], *c = r[2], *d = r[3];
+    for (mango_idx i = 0; i < n; i++) {
+        const uint16_t s = (uint16_t)(a[i] + b[i] + c[i] + d[i]);
+        sum[i] = (uint16_t)(sum[i] + tex_wave(s));
+    }
+}
+
+static inline void tex_any(mango_idx n, mango_idx cells, const uint16_t *const *r,
+                           uint16_t *restrict sum)
+{
+    for (mango_idx i = 0; i < n; i++) {
+        uint16_t s = 0;
+        for (mango_idx o = 0; o < cells; o++)
+            s = (uint16_t)(s + r[o][i]);
+        sum[i] = (uint16_t)(sum[i] + tex_wave(s));
+    }
+}
+
+/* The patch whose first cell is I[0]: (2), (3). */
+static inline void tex_patch(const mgi_waves *p, mango_idx W, const mango_idx *I, mango_idx n,
+                             uint16_t *restrict sum)
+{
+    const uint16_t *row[TEX_CELLS];
+    const mango_idx cells = p->h * p->w;
+    for (mango_idx o = 0; o < cells; o++)
+        row[o] = p->row + (o * p->levels + I[o / p->w * W + o % p->w]) * n;
+    if (cells == 9)
+        tex_nine(n, row, sum);
+    else if (cells == 4)
+        tex_four(n, row, sum);
+    else
+        tex_any(n, cells, row, sum);
 }
 
 /* x (n) += sums, which become 0. */
@@ -180,11 +216,11 @@ static inline void tex_flush(mango_idx n, uint16_t *sum, float *x)
 static inline void tex_box(const mgi_waves *p, mango_idx W, const mango_idx *I, mango_idx n,
                            const mango_idx *box, float *x)
 {
-    uint16_t s[MGI_TEXTURE_A], sum[MGI_TEXTURE_A] = {0};
+    uint16_t sum[MGI_TEXTURE_A] = {0};
     mango_idx held = 0;
     for (mango_idx y = box[0]; y < box[0] + box[2]; y++)
         for (mango_idx u = box[1]; u < box[1] + box[3]; u++) {
-            tex_patch(p, W, I + y * W + u, n, s, sum);
+            tex_patch(p, W, I + y * W + u, n, sum);
             if (++held < TEX_HELD)
                 continue;
             tex_flush(n, sum, x);
@@ -258,7 +294,7 @@ static void tex_behind(const mgi_texture *t, const mango_idx *I, mango_idx n, fl
 }
 
 /* All parts, unweighted. */
-static void tex_raw(const mgi_texture *t, const mango_idx *I, float *x)
+MGI_FN void mgi_texture_raw(const mgi_texture *t, const mango_idx *I, float *x)
 {
     for (mango_idx a = 0; a < t->dim; a++)
         x[a] = 0.0f;
@@ -271,13 +307,18 @@ static void tex_raw(const mgi_texture *t, const mango_idx *I, float *x)
         tex_behind(t, I, t->part[3], x + t->dim - t->part[3]);
 }
 
-MGI_FN void mgi_texture_of(const mgi_texture *t, const mango_idx *I, float *x)
+MGI_FN void mgi_texture_weighted(const mgi_texture *t, const float *raw, float *x)
 {
     mango_idx a = 0;
-    tex_raw(t, I, x);
     for (int p = 0; p < MGI_TEXTURE_PARTS; p++)
         for (const mango_idx end = a + t->part[p]; a < end; a++)
-            x[a] = (x[a] - t->mean[a]) * t->weight[p];
+            x[a] = (raw[a] - t->mean[a]) * t->weight[p];
+}
+
+MGI_FN void mgi_texture_of(const mgi_texture *t, const mango_idx *I, float *x)
+{
+    mgi_texture_raw(t, I, x);
+    mgi_texture_weighted(t, x, x);
 }
 
 MGI_FN void mgi_texture_weigh(mgi_texture *t, const double *share)
@@ -311,7 +352,7 @@ static mango_status tex_sizes(mgi_texture *t, const mango_opt *o)
     if (I && x) {
         for (mango_idx k = 0; k < m; k++) {
             tex_sample(o, k, I);
-            tex_raw(t, I, x + k * t->dim);
+            mgi_texture_raw(t, I, x + k * t->dim);
             for (mango_idx a = 0; a < t->dim; a++)
                 t->mean[a] += x[k * t->dim + a] / (float)m;
         }
@@ -403,4 +444,5 @@ MGI_FN void mgi_texture_free(mgi_texture *t, const mango_alloc *al)
 #undef TEX_SAMPLE
 #undef TEX_LENGTH
 #undef TEX_TURN
+#undef TEX_CELLS
 #undef TEX_HELD

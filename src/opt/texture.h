@@ -61,7 +61,11 @@ MGI_FN void mgi_texture_free(mgi_texture *t, const mango_alloc *al);
 
 /* mgi_texture_weigh - the share of each part, in standard deviations: share (4). */
 MGI_FN void mgi_texture_weigh(mgi_texture *t, const double *share);
-/* mgi_texture_of - x (dim) of one code (d). */
+/* mgi_texture_of - x (dim) of one code (d).
+ * mgi_texture_raw, mgi_texture_weighted - the same in two steps: the numbers that no share
+ * changes, and those times the shares in force; raw and x may be one. */
 MGI_FN void mgi_texture_of(const mgi_texture *t, const mango_idx *I, float *x);
+MGI_FN void mgi_texture_raw(const mgi_texture *t, const mango_idx *I, float *raw);
+MGI_FN void mgi_texture_weighted(const mgi_texture *t, const float *raw, float *x);
 
 #endif
