@@ -129,13 +129,13 @@ static void t_gp_closed(void)
     double mean[2], var[2];
     mgi_gp g;
     T_REQUIRE(mgi_gp_init(&g, 1, 4, NULL) == MANGO_OK);
-    mgi_gp_rule_set(&g, &r);
+    (void)mgi_gp_choose(&g, 1, &r);
     T_CHECK(mgi_gp_evidence(&g) == 0.0);
     mgi_gp_predict(&g, 2, at, mean, var); /* nothing known: the prior */
     T_CHECK(mean[0] == 0.0 && var[0] == 1.0);
     mgi_gp_add(&g, 2, x, none);
     mgi_gp_targets(&g, y);
-    mgi_gp_rule_set(&g, &r);
+    (void)mgi_gp_choose(&g, 1, &r);
     T_NEAR(g.u, 1.0, 1e-12);
     mgi_gp_predict(&g, 2, at, mean, var);
     const double det = 1.25 * 1.25 - e * e;
@@ -156,7 +156,7 @@ static void t_gp_same(mgi_gp *g, const t_gp_data *t, const mgi_gp_rule *r, const
     static t_gp_oracle o;
     double mean[T_GP_M], var[T_GP_M], only[T_GP_M], m, s;
     const double u = t_gp_cloud(g->n, dim, t->x);
-    mgi_gp_rule_set(g, r);
+    (void)mgi_gp_choose(g, 1, r);
     t_gp_fit(&o, r, u, g->n, dim, t->x, t->y, v);
     T_REL(g->u, u, 1e-5);
     T_NEAR(mgi_gp_evidence(g), o.evidence, 1e-3 * (fabs(o.evidence) + 1));
@@ -218,11 +218,11 @@ static void t_gp_grows(void)
         mgi_gp_add(&a, 10, t.x + i * T_GP_DIM, NULL);
         mgi_gp_targets(&a, t.y);
         if (i == 0)
-            mgi_gp_rule_set(&a, r);
+            (void)mgi_gp_choose(&a, 1, r);
         mgi_gp_predict(&a, 1, t.at, y, NULL);
     }
     const double u = a.u;
-    mgi_gp_rule_set(&b, r);
+    (void)mgi_gp_choose(&b, 1, r);
     mgi_gp_add(&b, T_GP_CAP, t.x, NULL);
     mgi_gp_targets(&b, t.y);
     b.u = u;
@@ -244,8 +244,8 @@ static void t_gp_grows(void)
     t_gp_bits(&a, &b, t.at);
     mgi_gp_noise(&a, t.v);
     mgi_gp_noise(&b, t.v);
-    mgi_gp_rule_set(&b, r);
-    mgi_gp_rule_set(&a, r);
+    (void)mgi_gp_choose(&b, 1, r);
+    (void)mgi_gp_choose(&a, 1, r);
     t_gp_bits(&a, &b, t.at);
     mgi_gp_free(&a);
     mgi_gp_free(&b);
@@ -264,7 +264,7 @@ static void t_gp_slopes(void)
         const mango_idx j = k % T_GP_DIM, i = 7 * k % T_GP_CAP;
         float slope[T_GP_DIM], at[2 * T_GP_DIM];
         double mean[2];
-        mgi_gp_rule_set(&g, t_gp_rules + k / T_GP_DIM);
+        (void)mgi_gp_choose(&g, 1, t_gp_rules + k / T_GP_DIM);
         mgi_gp_slope(&g, i, slope);
         memcpy(at, t.x + i * T_GP_DIM, T_GP_DIM * sizeof *at);
         memcpy(at + T_GP_DIM, at, T_GP_DIM * sizeof *at);

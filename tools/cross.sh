@@ -1,7 +1,7 @@
 # cross.sh - does the command of another machine give the bytes of this one's?
 #   sh tools/cross.sh BUILD NAME EMULATOR    BUILD/mango against BUILD/NAME/mango
-# Self-test, a search, a network run and a training, file by file; then the tests: for
-# another processor the library's modules that take seconds, for Windows and musl the
+# Self-test, a search, a network run, a training and a short search of every optimizer,
+# file by file; then the tests: for another processor the library's modules that take seconds, for Windows and musl the
 # command's.
 # SPDX-License-Identifier: MIT
 set -eu
@@ -58,6 +58,19 @@ same data/train/a/000003.png data/train/b/images.npy
 both train net --arch snn_conv,width=0.125,classes=2 --data folder --root data --epochs 2 \
     --T 2 --batch 8 --quiet --out net.safetensors
 same net.safetensors
+search() { # GENERATOR OPTIMIZER: few and small, so that its own arithmetic is what counts
+    both mei --gen "zoo:$1,width=0.125" --net zoo:snn_conv,width=0.125 --fill 7,1 \
+        --target spiking1:3 --T 2 --k 10 --budget 60 --opt "$2" --threads 1 --quiet \
+        --out "opt/$1-$2"
+    same "opt/$1-$2/codes.npy"
+}
+for preset in $("$build/mango" info --presets |
+    sed -n '/^options of/q; s/^\([a-z][a-z0-9-]*\) .*/\1/p'); do
+    search vqvae "$preset"
+done
+for preset in auto gp-latent cma sep-cma sphere-cma portfolio one-plus-one spsa gradient; do
+    search sngan "$preset"
+done
 echo "  $name: the same files as here"
 MANGO_TEST_FAST=1
 export MANGO_TEST_FAST

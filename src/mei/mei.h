@@ -136,9 +136,9 @@ typedef struct mango_objective_options {
     int int8;          /* 1: weights of spikes in 8 bits, see there            */
     int ties;          /* 1: mango_objective_ties can be asked; not with `elite`.
                           0: it costs nothing. mango_search: as its optimizer likes */
-    int sketch;        /* mango_search alone: 1: its optimizer may ask for mango_sketch
-                          features of codes that it thinks of, which takes the time of
-                          drawing them; 0: not */
+    int sketch;        /* mango_search alone: 1: facts.features of its optimizer are those
+                          of mango_sketch, for codes that it thinks of, in the time of
+                          drawing them; no preset asks for them so far; 0: not */
     const mango_controls *controls; /* of drawn pictures, copied; NULL: none. Pictures that are
                           given (mango_objective_look) are looked at as they are */
 } mango_objective_options;

@@ -7,7 +7,6 @@
 #include "reference.h"
 
 #define SEARCH_OPT "auto"
-#define SEARCH_WHITE "gradient"
 #define SEARCH_NOTES 32
 #define SEARCH_BATCH 4096 /* a race holds a whole batch, up to this */
 
@@ -109,7 +108,7 @@ static mango_status search_space(mgi_search_setup *u, const mango_net *gen,
 static mango_status search_inside(mango_search *s, mgi_search_setup *u, const mango_net *gen,
                                   const mango_net *net, mango_err *err)
 {
-    if (strcmp(u->so.o.preset, SEARCH_WHITE) != 0 || u->so.facts != &u->facts)
+    if (!mango_opt_white(u->so.o.preset) || u->so.facts != &u->facts)
         return MANGO_OK;
     MGI_TRY(mango_derivative_create(&s->derivative, gen, net, u->target, &u->oo, &s->al, err));
     u->facts.gradient = mango_derivative_eval;
@@ -468,6 +467,5 @@ const char *mango_search_error(const mango_search *s)
 }
 
 #undef SEARCH_OPT
-#undef SEARCH_WHITE
 #undef SEARCH_NOTES
 #undef SEARCH_BATCH

@@ -400,12 +400,6 @@ static void gp_rule(mgi_gp *g, const mgi_gp_rule *rule)
     g->factored = g->solved = 0;
 }
 
-MGI_FN void mgi_gp_rule_set(mgi_gp *g, const mgi_gp_rule *rule)
-{
-    gp_cloud(g);
-    gp_rule(g, rule);
-}
-
 MGI_FN double mgi_gp_evidence(mgi_gp *g)
 {
     if (g->n == 0)

@@ -68,12 +68,11 @@ MGI_FN const double *mgi_gp_alpha(mgi_gp *g);
 MGI_FN void mgi_gp_targets(mgi_gp *g, const double *y);
 MGI_FN void mgi_gp_noise(mgi_gp *g, const double *v);
 
-/* mgi_gp_rule_set - this rule, and u of the points as they are.
- * mgi_gp_choose - that of `count` rules whose evidence is the highest, of equal ones
- * the first; returns its number. Cost count (n^3/3 + 20 n^2): the x_i.x_j are kept.
+/* mgi_gp_choose - that of `count` >= 1 rules whose evidence is the highest, of equal ones
+ * the first, and u of the points as they are; returns its number. Cost
+ * count (n^3/3 + 20 n^2): the x_i.x_j are kept.
  * mgi_gp_evidence - (5) of the rule in force; 0 without points.
  * After points were added only their rows of L are made; the same bits as all anew. */
-MGI_FN void mgi_gp_rule_set(mgi_gp *g, const mgi_gp_rule *rule);
 MGI_FN mango_idx mgi_gp_choose(mgi_gp *g, mango_idx count, const mgi_gp_rule *rule);
 MGI_FN double mgi_gp_evidence(mgi_gp *g);
 

@@ -341,6 +341,7 @@ MGI_FN const mgi_method *mgi_method_gradient(void)
         .name = "gradient",
         .option = ascent_option,
         .n_options = MGI_COUNT(ascent_option),
+        .white = 1,
         .create = ascent_create,
         .ask = ascent_ask,
         .tell = ascent_tell,

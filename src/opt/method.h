@@ -40,6 +40,7 @@ typedef struct mgi_method {
     const mango_opt_spec *option; /* (n_options) its options, with its defaults */
     int n_options;
     int oblivious; /* 1: what it asks does not depend on what it is told */
+    int white;     /* 1: it asks facts.gradient, and is of no use without it */
     /* Set o->state, allocated through o->al; o->batch, o->elite, o->retell and o->ties
      * where they are not 1, 0, 0, 0. On failure o->state may be left: destroy is called
      * either way.

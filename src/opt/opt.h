@@ -48,7 +48,8 @@ typedef struct mango_facts {
     const mango_idx *codes;   /* (n_codes, d)                                              */
     mango_idx code_dim;       /* numbers stored with each of them; may be 0                */
     const float *code_features; /* (n_codes, code_dim)                                     */
-    mango_features features;  /* features of any codes; called during ask and tell         */
+    mango_features features;  /* features of any codes; no method asks for them so far:   */
+                              /* measured, they told a surrogate nothing it did not know  */
     void *features_ud;
     mango_idx features_dim;
     mango_idx level_dim;        /* the levels of the grid's modes (of all, without a grid)  */
@@ -139,6 +140,10 @@ MANGO_API mango_status mango_opt_preset_sized(mango_idx i, mango_opt_preset_info
                                               size_t size);
 #define mango_opt_preset(i, p) mango_opt_preset_sized((i), (p), sizeof *(p))
 
+/* mango_opt_white - does a preset look inside what it searches: is it of no use without
+ * facts.gradient? 1 or 0; 0 for an unknown one. */
+MANGO_API int mango_opt_white(const char *preset);
+
 /* ---- the optimizer -------------------------------------------------------- */
 
 typedef struct mango_opt mango_opt;
@@ -208,7 +213,10 @@ MANGO_API int mango_opt_allows(const mango_opt *opt, const mango_idx *I);
 MANGO_API mango_status mango_opt_restart(mango_opt *opt);
 
 /* Best told so far, of equal ones the first: value and code (d), either may be
- * NULL; MANGO_E_STATE before the first finite tell, without a message. */
+ * NULL; MANGO_E_STATE before the first finite tell, without a message. A code told again
+ * (info.retell) has its new value here too; where that fell below what another code had,
+ * it stays the best until a better one is told: the optimizer keeps no list of all codes.
+ * mango_session, under noise, does: ask it for its best. */
 MANGO_API mango_status mango_opt_best(const mango_opt *opt, double *y, mango_idx *I);
 
 typedef struct mango_opt_info {

@@ -68,6 +68,12 @@ mango_status mango_opt_preset_sized(mango_idx i, mango_opt_preset_info *p, size_
     return MANGO_OK;
 }
 
+int mango_opt_white(const char *preset)
+{
+    const mgi_preset *p = mgi_preset_find(preset, NULL);
+    return p && p->method()->white;
+}
+
 MGI_FN const mgi_preset *mgi_preset_find(const char *name, mango_err *err)
 {
     const char *names[MGI_COUNT(preset_table)];

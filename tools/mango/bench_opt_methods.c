@@ -45,7 +45,7 @@ static mango_status bo_method_read(const char *item, bo_method *m, mango_err *er
         *end = 0;
     }
     MGI_TRY(mango_opt_defaults(text, &m->o, err));
-    m->white = !strcmp(text, "gradient");
+    m->white = mango_opt_white(text);
     for (char *p = inside ? inside + 1 : end + 1, *next; p < end; p = next) {
         const size_t n = strcspn(p, ",");
         next = p + n + 1;
