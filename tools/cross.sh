@@ -1,8 +1,8 @@
 # cross.sh - does the command of another machine give the bytes of this one's?
 #   sh tools/cross.sh BUILD NAME EMULATOR    BUILD/mango against BUILD/NAME/mango
 # Self-test, a search, a network run, a training and a short search of every optimizer,
-# file by file; then the tests: for another processor the library's modules that take seconds, for Windows and musl the
-# command's.
+# file by file; then the tests: for another processor the library's modules that take
+# seconds, for Windows and musl the command's.
 # SPDX-License-Identifier: MIT
 set -eu
 build=$1 name=$2 emulator=$3

@@ -49,57 +49,57 @@ static const mango_opt_spec pplain_option[] = {
 typedef struct mgi_plain {
     mgi_arena arena;
     const mango_opt *o;
+    mango_idx d, r, nmax;
     double lr;
-    mango_idx r, nmax, k_gd, k_top, n_top, *top; /* (k_top,d): the best told, best first */
-    double *y;                             /* (k_top) their values                     */
-    double *G;                             /* (d, nmax, r, r) the cores                */
-    float *m, *v;                          /* the same: moments of Adam                */
-    double b1t, b2t;                       /* .9^t, .999^t                             */
-    double *z, *zs, *V;                    /* (d+1, r), (d); (d, nmax, r) G_j[i] z_{j+1} */
-    double *l, *ls, *c;                    /* (k_top, d+1, r), (k_top, d+1); d log p/d l_j */
-    double *q, *U, *D, *gz;                /* (nmax); of V_j; of G_j; of z_j (2, r)    */
+    mango_idx k_gd, k_top, n_top, *top; /* (k_top,d): the best told, best first          */
+    double *y;                          /* (k_top) their values                          */
+    double *G;                          /* (d, nmax, r, r) the cores                     */
+    float *m, *v;                       /* the same: moments of Adam                     */
+    double b1t, b2t;                    /* .9^t, .999^t                                  */
+    double *z, *zs, *V;                 /* (d+1, r), (d); (d, nmax, r) G_j[i] z_{j+1}    */
+    double *l, *ls, *c;                 /* (k_top, d+1, r), (k_top, d+1); d log p/d l_j  */
+    double *q, *U, *D, *gz;             /* (nmax); of V_j; of G_j; of z_j (d+1, r)       */
 } mgi_plain;
 
-/* p does not change when z_j or l_j is multiplied by a number. So both are held in range
- * by powers of two, zs_j and ls_j, which cost no digit (mgi_tt_scale).
- * Rank before mode j; where G_j[i] is: */
-static mango_idx pplain_rank(const mgi_plain *p, mango_idx j)
+/* All ranks are r here: the rows of G_1 but the first, and the columns of G_d, are zeros and
+ * stay so. p does not change when z_j or l_j is multiplied by a number, so both are held in
+ * range by powers of two, zs_j and ls_j, which cost no digit (mgi_tt_scale). */
+#define PPLAIN_EACH(i, n) for (mango_idx i = 0; i < (n); i++)
+
+static double *pplain_G(const mgi_plain *p, mango_idx j, mango_idx i)
 {
-    return j == 0 || j == p->o->d ? 1 : p->r;
-}
-static mango_idx pplain_at(const mgi_plain *p, mango_idx j, mango_idx i)
-{
-    return (j * p->nmax + i) * p->r * p->r;
+    return p->G + (j * p->nmax + i) * p->r * p->r;
 }
 
-/* ---- the distribution ------------------------------------------------------------ */
+static double pplain_dot(mango_idx r, const double *x, const double *y)
+{
+    double s = 0.0;
+    PPLAIN_EACH(a, r)
+        s += x[a] * y[a];
+    return s;
+}
+
+/* ---- the method ------------------------------------------------------------------ */
 
 static void pplain_right(mgi_plain *p)
 {
-    p->z[p->o->d * p->r] = 1.0;
-    for (mango_idx j = p->o->d - 1; j >= 0; j--) {
-        double *z = p->z + j * p->r;
-        memset(z, 0, (size_t)p->r * sizeof *z);
-        for (mango_idx i = 0; i < p->o->n[j]; i++)
-            for (mango_idx a = 0; a < pplain_rank(p, j); a++) {
-                double s = 0.0;
-                for (mango_idx b = 0; b < pplain_rank(p, j + 1); b++)
-                    s += p->G[pplain_at(p, j, i) + a * p->r + b] * z[p->r + b];
-                p->V[(j * p->nmax + i) * p->r + a] = s;
-                z[a] += s;                                                          /* (1) */
-            }
-        p->zs[j] = mgi_tt_scale(pplain_rank(p, j), z);
+    const mango_idx r = p->r;
+    for (mango_idx j = p->d - 1; j >= 0; j--) {
+        double *z = p->z + j * r, *V = p->V + j * p->nmax * r;
+        memset(z, 0, (size_t)r * sizeof *z);
+        PPLAIN_EACH(e, p->o->n[j] * r) {
+            V[e] = pplain_dot(r, pplain_G(p, j, 0) + e * r, z + r);
+            z[e % r] += V[e];                                                       /* (1) */
+        }
+        p->zs[j] = mgi_tt_scale(r, z);
     }
 }
 
-/* q_j of (3) for one l_j; the sum of |q_j|. */
 static double pplain_q(mgi_plain *p, mango_idx j, const double *l)
 {
     double S = 0.0;
-    for (mango_idx i = 0; i < p->o->n[j]; i++) {
-        p->q[i] = 0.0;
-        for (mango_idx a = 0; a < pplain_rank(p, j); a++)
-            p->q[i] += l[a] * p->V[(j * p->nmax + i) * p->r + a];
+    PPLAIN_EACH(i, p->o->n[j]) {
+        p->q[i] = pplain_dot(p->r, l, p->V + (j * p->nmax + i) * p->r);
         S += fabs(p->q[i]);                                                         /* (3) */
     }
     return S;
@@ -108,12 +108,11 @@ static double pplain_q(mgi_plain *p, mango_idx j, const double *l)
 /* l_{j+1}, which follows l in memory; the power of two in it. */
 static double pplain_left(const mgi_plain *p, mango_idx j, mango_idx i, double *l)
 {
-    for (mango_idx b = 0; b < pplain_rank(p, j + 1); b++)
-        l[p->r + b] = 0.0;
-    for (mango_idx a = 0; a < pplain_rank(p, j); a++)
-        for (mango_idx b = 0; b < pplain_rank(p, j + 1); b++)
-            l[p->r + b] += l[a] * p->G[pplain_at(p, j, i) + a * p->r + b];           /* (2) */
-    return mgi_tt_scale(pplain_rank(p, j + 1), l + p->r);
+    memset(l + p->r, 0, (size_t)p->r * sizeof *l);
+    PPLAIN_EACH(a, p->r)
+        PPLAIN_EACH(b, p->r)
+            l[p->r + b] += l[a] * pplain_G(p, j, i)[a * p->r + b];                   /* (2) */
+    return mgi_tt_scale(p->r, l + p->r);
 }
 
 /* One code of p, with random numbers of its own. */
@@ -122,7 +121,7 @@ static void pplain_sample(mgi_plain *p, uint64_t number, mango_idx *I)
     mango_rng rng;
     mango_rng_init(&rng, p->o->seed, PPLAIN_RNG_SAMPLE, number);
     p->l[0] = 1.0;
-    for (mango_idx j = 0; j < p->o->d; j++) {
+    for (mango_idx j = 0; j < p->d; j++) {
         const double S = pplain_q(p, j, p->l + j * p->r);
         const double u = p->o->n[j] <= 4096 ? (double)mango_rng_uniformf(&rng)
                                             : mango_rng_uniform(&rng), x = u * S;
@@ -138,70 +137,52 @@ static void pplain_sample(mgi_plain *p, uint64_t number, mango_idx *I)
     }
 }
 
-/* ---- the gradient of (4) --------------------------------------------------------- */
-
-/* Elite row k from the left: A_j[i] = d log p/d q_j[i] = [i = i_j]/q_j[i] - sign(q_j[i])/S,
- * and what that says to V_j = G_j z_{j+1}, and to l_j. */
-static void pplain_forward(mgi_plain *p, mango_idx k)
+/* Elite row k: A_j[i] = d log p/d q_j[i] = [i = i_j]/q_j[i] - sign(q_j[i])/S, what that says
+ * to V_j = G_j z_{j+1}, and to l_j; then, from the right, l_j also acts through l_{j+1}. */
+static void pplain_row(mgi_plain *p, mango_idx k)
 {
-    const mango_idx d = p->o->d, r = p->r, *I = p->top + k * d;
-    p->l[k * (d + 1) * r] = 1.0;
-    for (mango_idx j = 0; j < d; j++) {
-        double *l = p->l + (k * (d + 1) + j) * r, *c = p->c + (k * (d + 1) + j) * r;
-        const double S = pplain_q(p, j, l), iS = 1.0 / S, iq = 1.0 / p->q[I[j]];
+    const mango_idx d = p->d, r = p->r, *I = p->top + k * d;
+    double *l = p->l + k * (d + 1) * r, *c = p->c + k * (d + 1) * r, *ls = p->ls + k * (d + 1);
+    memset(c, 0, (size_t)((d + 1) * r) * sizeof *c);
+    PPLAIN_EACH(j, d) {
+        const double S = pplain_q(p, j, l + j * r), iS = 1.0 / S, iq = 1.0 / p->q[I[j]];
         const int no = !(S > 0.0 && S <= DBL_MAX && fabs(p->q[I[j]]) >= DBL_MIN); /* 0/0 */
-        memset(c, 0, (size_t)r * sizeof *c);
-        for (mango_idx i = 0; i < p->o->n[j] && !no; i++) {
-            const double sign = p->q[i] > 0.0 ? iS : p->q[i] < 0.0 ? -iS : 0.0;
-            const double A = (i == I[j] ? iq : 0.0) - sign;
-            for (mango_idx a = 0; a < pplain_rank(p, j); a++) {
-                p->U[(j * p->nmax + i) * r + a] += A * l[a];
-                c[a] += A * p->V[(j * p->nmax + i) * r + a];
-            }
+        PPLAIN_EACH(e, no ? 0 : p->o->n[j] * r) {
+            const double q = p->q[e / r], sign = q > 0.0 ? iS : q < 0.0 ? -iS : 0.0;
+            const double A = (e / r == I[j] ? iq : 0.0) - sign;
+            p->U[j * p->nmax * r + e] += A * l[j * r + e % r];
+            c[j * r + e % r] += A * p->V[j * p->nmax * r + e];
         }
-        p->ls[k * (d + 1) + j] = pplain_left(p, j, I[j], l);
+        ls[j] = pplain_left(p, j, I[j], l + j * r);
     }
-}
-
-/* From the right: l_j also acts through l_{j+1} = l_j G_j[i_j]. */
-static void pplain_back(mgi_plain *p, mango_idx k)
-{
-    const mango_idx d = p->o->d, r = p->r, *I = p->top + k * d;
-    double *c = p->c + k * (d + 1) * r;
-    c[d * r] = 0.0;
     for (mango_idx j = d - 1; j > 0; j--)
-        for (mango_idx a = 0; a < r; a++) {
-            double s = 0.0;
-            for (mango_idx b = 0; b < pplain_rank(p, j + 1); b++)
-                s += p->G[pplain_at(p, j, I[j]) + a * r + b] * c[(j + 1) * r + b];
-            c[j * r + a] += p->ls[k * (d + 1) + j] * s;
+        PPLAIN_EACH(a, r) {
+            const double *G = pplain_G(p, j, I[j]) + a * r;
+            c[j * r + a] += ls[j] * pplain_dot(r, G, c + (j + 1) * r);
         }
 }
 
-/* D = d/dG_j: through V_j = G_j z_{j+1}, to which z_j = sum_i V_j[i] adds gz, and through
- * l_{j+1} of each elite row. gz2 is what z_{j+1} gets. */
-static void pplain_core(mgi_plain *p, mango_idx j, const double *gz, double *gz2)
+/* D = d/dG_j: through V_j, to which z_j = sum_i V_j[i] adds its own derivative gz_j, and
+ * through l_{j+1} of each elite row; gz_{j+1}. */
+static void pplain_core(mgi_plain *p, mango_idx j)
 {
-    const mango_idx d = p->o->d, r = p->r, r1 = pplain_rank(p, j), r2 = pplain_rank(p, j + 1);
-    memset(gz2, 0, (size_t)r * sizeof *gz2);
-    for (mango_idx i = 0; i < p->o->n[j]; i++)
-        for (mango_idx a = 0; a < r1; a++) {
-            const double e = p->U[(j * p->nmax + i) * r + a] + p->zs[j] * gz[a];
-            for (mango_idx b = 0; b < r2; b++) {
-                p->D[(i * r + a) * r + b] = e * p->z[(j + 1) * r + b];
-                gz2[b] += e * p->G[pplain_at(p, j, i) + a * r + b];
-            }
+    const mango_idx d = p->d, r = p->r;
+    double *gz = p->gz + j * r;
+    memset(gz + r, 0, (size_t)r * sizeof *gz);
+    PPLAIN_EACH(e, p->o->n[j] * r) {
+        const double E = p->U[j * p->nmax * r + e] + p->zs[j] * gz[e % r];
+        PPLAIN_EACH(b, r) {
+            p->D[e * r + b] = E * p->z[(j + 1) * r + b];
+            gz[r + b] += E * pplain_G(p, j, 0)[e * r + b];
         }
-    for (mango_idx k = 0; k < p->n_top; k++) {
-        const double *l = p->l + (k * (d + 1) + j) * r, *c2 = p->c + (k * (d + 1) + j + 1) * r;
-        for (mango_idx a = 0; a < r1; a++)
-            for (mango_idx b = 0; b < r2; b++)
-                p->D[(p->top[k * d + j] * r + a) * r + b] +=
-                    p->ls[k * (d + 1) + j] * l[a] * c2[b];
+    }
+    PPLAIN_EACH(k, p->n_top) {
+        const double *l = p->l + (k * (d + 1) + j) * r, *c = p->c + (k * (d + 1) + j + 1) * r;
+        PPLAIN_EACH(e, r * r)
+            p->D[p->top[k * d + j] * r * r + e] +=
+                p->ls[k * (d + 1) + j] * l[e / r] * c[e % r];
     }
 }
-
-/* ---- Adam ------------------------------------------------------------------------ */
 
 /* One number of the cores; as in tt.c all but G is float, D within 1e15, moments below
  * 1e-18 dropped. */
@@ -220,22 +201,17 @@ static void pplain_adam(mgi_plain *p, mango_idx at, double D)
 /* One step up (4). */
 static void pplain_learn(mgi_plain *p)
 {
-    const mango_idx d = p->o->d, r = p->r;
+    const mango_idx one = p->r * p->r;
     pplain_right(p);
-    memset(p->U, 0, (size_t)(d * p->nmax * r) * sizeof *p->U);
-    for (mango_idx k = 0; k < p->n_top; k++) {
-        pplain_forward(p, k);
-        pplain_back(p, k);
-    }
+    memset(p->U, 0, (size_t)(p->d * p->nmax * p->r) * sizeof *p->U);
+    PPLAIN_EACH(k, p->n_top)
+        pplain_row(p, k);
     p->b1t *= MGI_TT_B1;
     p->b2t *= MGI_TT_B2;
-    memset(p->gz, 0, (size_t)r * sizeof *p->gz);
-    for (mango_idx j = 0; j < d; j++) {
-        pplain_core(p, j, p->gz + j % 2 * r, p->gz + (j + 1) % 2 * r);
-        for (mango_idx i = 0; i < p->o->n[j]; i++)
-            for (mango_idx a = 0; a < pplain_rank(p, j); a++)
-                for (mango_idx b = 0; b < pplain_rank(p, j + 1); b++)
-                    pplain_adam(p, pplain_at(p, j, i) + a * r + b, p->D[(i * r + a) * r + b]);
+    PPLAIN_EACH(j, p->d) {
+        pplain_core(p, j);
+        PPLAIN_EACH(e, p->o->n[j] * one)
+            pplain_adam(p, j * p->nmax * one + e, p->D[e]);
     }
 }
 
@@ -281,15 +257,17 @@ static void pplain_restart(mango_opt *o, uint64_t epoch)
     for (mango_idx j = 0; j < o->d; j++) {
         mango_rng rng;
         mango_rng_init(&rng, o->seed, PPLAIN_RNG_INIT, (epoch << 32) + (uint64_t)j);
-        for (mango_idx i = 0; i < o->n[j]; i++)
-            for (mango_idx a = 0; a < pplain_rank(p, j); a++)
-                for (mango_idx b = 0; b < pplain_rank(p, j + 1); b++)
-                    p->G[pplain_at(p, j, i) + a * p->r + b] = (double)mango_rng_uniformf(&rng);
+        PPLAIN_EACH(e, o->n[j] * p->r * p->r)
+            if ((j > 0 || e / p->r % p->r == 0) && (j < o->d - 1 || e % p->r == 0))
+                pplain_G(p, j, 0)[e] = (double)mango_rng_uniformf(&rng);
     }
     memset(p->m, 0, (size_t)size * sizeof *p->m);
     memset(p->v, 0, (size_t)size * sizeof *p->v);
     p->b1t = p->b2t = 1.0;
     p->n_top = 0;
+    p->z[o->d * p->r] = 1.0;
+    PPLAIN_EACH(k, p->k_top)
+        p->l[k * (o->d + 1) * p->r] = 1.0;
 }
 
 /* ---- life ------------------------------------------------------------------------ */
@@ -319,7 +297,7 @@ static mango_status pplain_alloc(mgi_plain *p)
         {&p->l, rows * r, sizeof *p->l}, {&p->ls, rows, sizeof *p->ls},
         {&p->c, rows * r, sizeof *p->c}, {&p->q, p->nmax, sizeof *p->q},
         {&p->U, levels, sizeof *p->U},   {&p->D, one, sizeof *p->D},
-        {&p->gz, 2 * r, sizeof *p->gz},
+        {&p->gz, (d + 1) * r, sizeof *p->gz},
     };
     return mgi_arena_all(&p->arena, MGI_COUNT(piece), piece);
 }
@@ -332,6 +310,7 @@ static mango_status pplain_create(mango_opt *o, mango_err *err)
         return mgi_fail(err, MANGO_E_MEM, "protes-plain: out of memory");
     mgi_arena_init(&p->arena, &o->al);
     p->o = o;
+    p->d = o->d;
     p->r = mgi_opt_int(o, "r");
     p->k_gd = mgi_opt_int(o, "k_gd");
     p->lr = mgi_opt_real(o, "lr");
@@ -366,3 +345,4 @@ MGI_FN const mgi_method *mgi_method_protes_plain(void)
 #undef PPLAIN_RNG_INIT
 #undef PPLAIN_RNG_SAMPLE
 #undef PPLAIN_LEVELS
+#undef PPLAIN_EACH
