@@ -305,7 +305,7 @@ static void t_conv_groups(void)
         mgi_conv *c = &t.c;
         const int most = i % 16 ? 4 : 13; /* 169 positions: more than one call */
         c->transposed = i % 4 == 3;
-        c->groups = i % 5 ? 1 + (int)mango_rng_int(&r, i % 6 ? 6 : 170) : 1;
+        c->groups = i % 5 ? 1 + (int)mango_rng_int(&r, i % 6 ? 6 : 70) : 1;
         c->C = c->groups * (i % 3 ? 1 + mango_rng_int(&r, i % 7 ? 4 : 9) : 1);
         c->O = c->groups * (i % 3 ? 1 + mango_rng_int(&r, i % 7 ? 4 : 9) : 1);
         if (i % 4 == 1) /* of 1, 2, 4, 8 channels: conv_lanes.c */

@@ -129,7 +129,8 @@ typedef struct mgi_pool_span {
 } mgi_pool_span;
 MGI_FN mgi_pool_span mgi_pool_rows(const mgi_pool *p, int adaptive, mango_idx oy);
 MGI_FN mgi_pool_span mgi_pool_columns(const mgi_pool *p, int adaptive, mango_idx ox);
-MGI_FN float mgi_pool_divisor(const mgi_pool *p, int adaptive, mango_idx oy, mango_idx ox);
+/* What the mean of a window is divided by. */
+MGI_FN float mgi_pool_divisor(const mgi_pool *p, mgi_pool_span y, mgi_pool_span x);
 MGI_FN void mgi_maxpool(const mgi_pool *p, mango_idx N, const float *x, float *y);
 /* First of equal maxima wins, in (ky,kx) order, as PyTorch's CPU kernel has it. */
 MGI_FN void mgi_maxpool_backward(const mgi_pool *p, mango_idx N, const float *x,

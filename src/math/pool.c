@@ -37,10 +37,14 @@ static mgi_pool_span pool_span(mango_idx t, mango_idx size, mango_idx k, mango_i
                                mango_idx p, mango_idx d)
 {
     const mango_idx step = MGI_MAX(d, 1), first = t * s - p;
-    const mango_idx end = first + pool_reach(k, d) + 1, padded = MGI_MIN(end, size + p);
-    const mango_idx skip = first < 0 ? mgi_ceil_div(-first, step) * step : 0;
-    const mgi_pool_span w = {first + skip, MGI_MIN(end, size), step,
-                             mgi_ceil_div(padded - first, step)};
+    const mango_idx end = first + pool_reach(k, d) + 1, padded = MGI_MIN(end, size + p) - first;
+    mgi_pool_span w = {first, MGI_MIN(end, size), step, padded};
+    if (step == 1) {
+        w.lo = MGI_MAX(first, 0);
+        return w;
+    }
+    w.count = mgi_ceil_div(padded, step);
+    w.lo += first < 0 ? mgi_ceil_div(-first, step) * step : 0;
     return w;
 }
 
@@ -104,8 +108,9 @@ static void pool_largest(const mgi_pool *p, int adaptive, mango_idx N, const flo
     MGI_OMP(parallel for schedule(static) if (N * p->H * p->W * C >= MGI_GRAIN))
     for (mango_idx r = 0; r < rows; r++) {
         const float *in = x + r / p->OH * p->H * p->W * C;
+        pool_window w = {.y = mgi_pool_rows(p, adaptive, r % p->OH)};
         for (mango_idx ox = 0; ox < p->OW; ox++) {
-            const pool_window w = pool_at(p, adaptive, r % p->OH, ox);
+            w.x = mgi_pool_columns(p, adaptive, ox);
             float *out = y + (r * p->OW + ox) * C;
             memcpy(out, in + (w.y.lo * p->W + w.x.lo) * C, (size_t)C * sizeof *out);
             for (mango_idx iy = w.y.lo; iy < w.y.hi; iy += w.y.step)
@@ -178,12 +183,10 @@ MGI_FN void mgi_adaptivemax_backward(const mgi_pool *p, mango_idx N, const float
 
 enum { POOL_MEAN, POOL_ADAPTIVE, POOL_SUM };
 
-MGI_FN float mgi_pool_divisor(const mgi_pool *p, int adaptive, mango_idx oy, mango_idx ox)
+MGI_FN float mgi_pool_divisor(const mgi_pool *p, mgi_pool_span y, mgi_pool_span x)
 {
-    const pool_window w = pool_at(p, adaptive, oy, ox);
-    const mango_idx y = (w.y.hi - w.y.lo + w.y.step - 1) / w.y.step;
-    const mango_idx x = (w.x.hi - w.x.lo + w.x.step - 1) / w.x.step;
-    return (float)(p->inside ? y * x : w.y.count * w.x.count);
+    assert(y.step == 1 && x.step == 1); /* there are no dilated means */
+    return (float)(p->inside ? (y.hi - y.lo) * (x.hi - x.lo) : y.count * x.count);
 }
 
 static void pool_average(const mgi_pool *p, int kind, mango_idx N, const float *x, float *y)
@@ -194,8 +197,9 @@ static void pool_average(const mgi_pool *p, int kind, mango_idx N, const float *
     MGI_OMP(parallel for schedule(static) if (N * p->H * p->W * C >= MGI_GRAIN))
     for (mango_idx r = 0; r < rows; r++) {
         const float *in = x + r / p->OH * p->H * p->W * C;
+        pool_window w = {.y = mgi_pool_rows(p, adaptive, r % p->OH)};
         for (mango_idx ox = 0; ox < p->OW; ox++) {
-            const pool_window w = pool_at(p, adaptive, r % p->OH, ox);
+            w.x = mgi_pool_columns(p, adaptive, ox);
             float *out = y + (r * p->OW + ox) * C;
             memset(out, 0, (size_t)C * sizeof *out);
             for (mango_idx iy = w.y.lo; iy < w.y.hi; iy += w.y.step)
@@ -203,7 +207,7 @@ static void pool_average(const mgi_pool *p, int kind, mango_idx N, const float *
                     kern->add(C, out, in + (iy * p->W + ix) * C, out);
             if (kind == POOL_SUM)
                 continue;
-            const float count = mgi_pool_divisor(p, adaptive, r % p->OH, ox);
+            const float count = mgi_pool_divisor(p, w.y, w.x);
             for (mango_idx c = 0; c < C; c++)
                 out[c] = out[c] / count;
         }
@@ -221,11 +225,10 @@ static void pool_average_backward(const mgi_pool *p, int kind, mango_idx N, cons
         float *to = dx + n * size;
         memset(to, 0, (size_t)size * sizeof *dx);
         for (mango_idx o = 0; o < p->OH * p->OW; o++) {
-            const mango_idx oy = o / p->OW, ox = o % p->OW;
-            const pool_window w = pool_at(p, adaptive, oy, ox);
+            const pool_window w = pool_at(p, adaptive, o / p->OW, o % p->OW);
             const float *g = dy + (n * p->OH * p->OW + o) * C;
             const float share =
-                kind == POOL_SUM ? 1.0f : 1.0f / mgi_pool_divisor(p, adaptive, oy, ox);
+                kind == POOL_SUM ? 1.0f : 1.0f / mgi_pool_divisor(p, w.y, w.x);
             for (mango_idx iy = w.y.lo; iy < w.y.hi; iy += w.y.step)
                 for (mango_idx ix = w.x.lo; ix < w.x.hi; ix += w.x.step)
                     kern->axpy(C, share, g, to + (iy * p->W + ix) * C);

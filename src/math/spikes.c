@@ -88,7 +88,7 @@ static void spk_average(const mgi_pool *p, int adaptive, mango_idx N, const uint
         const mgi_pool_span rows_of = mgi_pool_rows(p, adaptive, r % p->OH);
         for (mango_idx ox = 0; ox < p->OW; ox++, out += p->C) {
             const mgi_pool_span at = mgi_pool_columns(p, adaptive, ox);
-            const float n = mgi_pool_divisor(p, adaptive, r % p->OH, ox);
+            const float n = mgi_pool_divisor(p, rows_of, at);
             memset(out, 0, (size_t)p->C * sizeof *out);
             for (mango_idx iy = rows_of.lo; iy < rows_of.hi; iy += rows_of.step)
                 for (mango_idx ix = at.lo; ix < at.hi; ix += at.step)
