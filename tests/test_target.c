@@ -90,6 +90,33 @@ static void t_target_grammar(void)
     mango_net_destroy(net);
 }
 
+/* Texts put together from pieces at random: read, or refused with a reason. */
+static void t_target_any(void)
+{
+    static const char *const piece[] = {"7:1", "layer1.0.sn1", ":", "2", "(", ")", "[", "]", "..",
+                                        "mean(", "max(", "latency(", "membrane(", "rate(", ",",
+                                        "+", "-", "*", "/", "'sn-2'", "\"", "'", "@", "x.npy", " ",
+                                        "class:1", "logit", "1e-3", ".", "1e999", "\xc3\xa9"};
+    mango_net *net = t_target_net(t_target_graph, 1.0);
+    mango_rng rng;
+    int read = 0;
+    T_REQUIRE(net != NULL);
+    mango_rng_init(&rng, 9, 9, 9);
+    for (int trial = 0; trial < 20000; trial++) {
+        char text[200] = "";
+        mango_target t;
+        mango_err err = {""};
+        const mango_idx n = 1 + mango_rng_int(&rng, 9);
+        for (mango_idx i = 0; i < n; i++)
+            strcat(text, piece[mango_rng_int(&rng, MGI_COUNT(piece))]);
+        const mango_status st = mango_target_parse(&t, net, text, &err);
+        read += st == MANGO_OK;
+        T_CHECK(st == MANGO_OK || err.text[0]);
+    }
+    T_CHECK(read > 100);
+    mango_net_destroy(net);
+}
+
 /* ---- values ---------------------------------------------------------------------- */
 
 /* All steps of the layers, read by a plan of their own. */
@@ -547,6 +574,7 @@ static void t_target_memory(void)
 void t_target(void)
 {
     T_CASE(t_target_grammar);
+    T_CASE(t_target_any);
     T_CASE(t_target_value);
     T_CASE(t_target_rules);
     T_CASE(t_target_vectors);

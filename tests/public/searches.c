@@ -128,6 +128,60 @@ static void p_objective(const mango_net *gen, const mango_net *net)
     P_CHECK(mango_objective_create(&f, gen, net, "none:3", &o, NULL, &p_err) == MANGO_E_NAME);
 }
 
+/* An expression, and pictures kept to something. */
+static void p_targets(const mango_net *gen, const mango_net *net)
+{
+    mango_objective_options o;
+    mango_objective *f = NULL, *one = NULL;
+    mango_controls c;
+    mango_idx I[1024] = {0};
+    char text[64];
+    double y = 0, a = 0;
+    P_OK(mango_objective_defaults(&o));
+    P_OK(mango_controls_defaults(&c));
+    o.T = 4;
+    c.grey = 1;
+    c.mask = 0.5;
+    o.controls = &c;
+    P_CHECK(mango_controls_text(&c, text, sizeof text) > 0 && strstr(text, "grey mask=0.5"));
+    P_OK(mango_objective_create(&f, gen, net, "2*spiking1:3 + 1", &o, NULL, &p_err));
+    P_OK(mango_objective_create(&one, gen, net, "spiking1:3", &o, NULL, &p_err));
+    P_OK(mango_objective_eval(f, 1, I, &y));
+    P_OK(mango_objective_eval(one, 1, I, &a));
+    P_CHECK(y == 2 * a + 1);
+    mango_objective_destroy(one);
+    mango_objective_destroy(f);
+    P_CHECK(mango_objective_create(&f, gen, net, "spiking1:3 +", &o, NULL, &p_err) ==
+            MANGO_E_FORMAT);
+}
+
+static mango_status p_white(void *ud, mango_idx K, const float *rgb, double *y)
+{
+    (void)ud;
+    for (mango_idx k = 0; k < K; k++)
+        y[k] = rgb[4 * k] + rgb[4 * k + 1] + rgb[4 * k + 2] + rgb[4 * k + 3];
+    return MANGO_OK;
+}
+
+/* A picture's own function, no network. */
+static void p_pixels(void)
+{
+    mango_session_options o;
+    mango_search *s = NULL;
+    mango_net *gen = NULL;
+    float rgb[4];
+    double y;
+    P_OK(mango_net_pixels(&gen, 1, 2, 2, 2, NULL, &p_err));
+    P_OK(mango_session_defaults("random", &o, &p_err));
+    o.budget = 100;
+    P_OK(mango_search_create_pictures(&s, gen, p_white, NULL, "white", NULL, &o, NULL, &p_err));
+    P_CHECK(mango_search_run(s) > 0);
+    P_OK(mango_search_best(s, &y, NULL, rgb));
+    P_CHECK(y == 4 && rgb[0] == 1 && rgb[3] == 1);
+    mango_search_destroy(s);
+    mango_net_destroy(gen);
+}
+
 static void p_search(const mango_net *gen, const mango_net *net)
 {
     mango_session_options o;
@@ -155,6 +209,8 @@ void p_searches(void)
     P_OK(mango_net_fill(gen, 7, 1));
     P_OK(mango_net_fill(net, 7, 1));
     p_objective(gen, net);
+    p_targets(gen, net);
+    p_pixels();
     p_search(gen, net);
     mango_net_destroy(net);
     mango_net_destroy(gen);
