@@ -343,7 +343,7 @@ static void t_ctl_resume(void)
     half.controls = &c;
     T_STATUS(mango_net_meta_set(gen, "mango.latent_range", "-3,3"), MANGO_OK);
     T_STATUS(t_ctl_search(&half, "r:1 - r:2", &err), MANGO_E_STATE);
-    T_CHECK(strstr(err.text, "notes") != NULL);
+    T_CHECK(strstr(err.text, "latents") != NULL);
     T_STATUS(mango_net_meta_set(gen, "mango.latent_range", "-4,4"), MANGO_OK);
     T_STATUS(t_ctl_search(&half, "r:1 - r:2", &err), MANGO_STOP_BUDGET);
     T_CHECK(half.y == whole.y);

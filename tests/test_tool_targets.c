@@ -97,7 +97,7 @@ static void t_tt_controls(void)
     T_CHECK(t_tt_says("cc/report.html", "luminance=0.45"));
     snprintf(arguments, sizeof arguments, "%s--budget 40 --out ch", how);
     (void)t_tt_best(arguments);
-    t_tool_refuses(T_TT "--target spiking1:3 --budget 75 --out ch --resume", 3, "notes");
+    t_tool_refuses(T_TT "--target spiking1:3 --budget 75 --out ch --resume", 3, "controls");
     snprintf(arguments, sizeof arguments, "%s--budget 75 --out ch --resume", how);
     T_CHECK(best == t_tt_best(arguments));
     t_same("cc", "ch", "best.npy");

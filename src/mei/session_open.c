@@ -210,6 +210,16 @@ static int session_same_note(const mgi_json_value *a, const mgi_json_value *b)
     return strcmp(six, b->str) == 0;
 }
 
+/* A key of object a that object b has not; NULL: none. */
+static const char *session_more(const mgi_json *ja, const mgi_json_value *a, const mgi_json *jb,
+                                const mgi_json_value *b)
+{
+    for (mango_idx x = a->child; x >= 0; x = ja->v[x].next)
+        if (!mgi_json_get(jb, b, ja->v[x].key))
+            return ja->v[x].key;
+    return NULL;
+}
+
 /* Are two JSON values the same? For objects `where` becomes the first key that
  * differs; at the top, some may. */
 static int session_same(const mgi_json *ja, const mgi_json_value *a, const mgi_json *jb,
@@ -219,6 +229,11 @@ static int session_same(const mgi_json *ja, const mgi_json_value *a, const mgi_j
     if (a->kind == MGI_JSON_STRING && b->kind == MGI_JSON_STRING && format == 1 &&
         a->parent > 0 && session_same_note(a, b))
         return 1;
+    if (!top && a->kind == MGI_JSON_OBJECT && b->kind == MGI_JSON_OBJECT && a->n != b->n) {
+        *where = session_more(ja, a, jb, b);
+        *where = *where ? *where : session_more(jb, b, ja, a);
+        return 0;
+    }
     if (a->kind != b->kind || a->n != b->n)
         return 0;
     if (a->kind == MGI_JSON_NUMBER)
