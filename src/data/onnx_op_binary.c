@@ -77,13 +77,15 @@ MGI_FN mango_status mgi_ox_scale_shift(mango_onnx *m, const mgi_ox_node *n, mgi_
     mgi_ox_array wide, along;
     double one = 0;
     int fits;
-    if (mgi_ox_uniform(c, &one) && c->rank <= v->rank) {
+    const unsigned mask = oxb_axes(v, c, &wide, &fits);
+    if (fits && mgi_ox_uniform(c, &one)) {
+        if ((scale ? one * times : times) == 1 && (scale || one == 0))
+            return MANGO_OK; /* by 1, or by adding 0 */
         MGI_TRY(mgi_ox_same_shape(m, "", "affine", v, "%s", ""));
         mgi_ox_attr_f(m, "scale", scale ? one * times : times);
         mgi_ox_attr_f(m, "shift", shift ? one * sign : 0);
         return MANGO_OK;
     }
-    const unsigned mask = oxb_axes(v, c, &wide, &fits);
     if (!fits || !mask)
         return mgi_ox_refuse(m, n,
                              "a constant whose shape the map would have to be repeated "

@@ -106,8 +106,8 @@ static mango_status oxu_bound(mango_onnx *m, const mgi_ox_node *n)
         !mgi_ox_uniform(mgi_ox_const(m, n, 1 - k), &bound))
         return mgi_ox_refuse(m, n, "of other than one map and one constant number");
     MGI_TRY(mgi_ox_map_in(m, n, k, &v));
-    if (mgi_ox_const(m, n, 1 - k)->rank > v.rank)
-        return mgi_ox_refuse(m, n, "a constant of more axes");
+    if (mgi_ox_const(m, n, 1 - k)->count != 1 || mgi_ox_const(m, n, 1 - k)->rank > v.rank)
+        return mgi_ox_refuse(m, n, "a constant of more than one number");
     return !strcmp(n->op, "Max") ? oxu_range(m, n, &v, bound, OXU_FAR)
                                  : oxu_range(m, n, &v, -OXU_FAR, bound);
 }

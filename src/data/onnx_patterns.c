@@ -1,5 +1,5 @@
-/* onnx_patterns.c - functions that exporters write as several nodes: GELU by Erf, SiLU, and
- * a norm by means. The last node becomes the function; the others are then not needed.
+/* onnx_patterns.c - functions that exporters write as several nodes: GELU by Erf, SiLU,
+ * softplus with a threshold, and a norm by means. The last node becomes the function; the others are then not needed.
  * SPDX-License-Identifier: MIT */
 #include "onnx.h"
 
@@ -127,6 +127,19 @@ static void oxk_silu(mango_onnx *m, mgi_ox_node *mul)
     }
 }
 
+/* x where x > 20 (or another number from which on it makes no difference), else softplus. */
+static void oxk_softplus(mango_onnx *m, mgi_ox_node *where)
+{
+    double from;
+    const int x = oxk_in(m, where, 1);
+    const mgi_ox_node *greater = oxk_made(m, oxk_in(m, where, 0), "Greater");
+    const mgi_ox_node *soft = oxk_made(m, oxk_in(m, where, 2), "Softplus");
+    if (x >= 0 && greater && soft && oxk_in(m, soft, 0) == x &&
+        oxk_in(m, greater, 0) == x && oxk_number(m, oxk_in(m, greater, 1), &from) &&
+        from >= 20)
+        oxk_become(m, where, "Softplus", x);
+}
+
 static int oxk_axes(mango_onnx *m, const mgi_ox_node *n, int64_t *v)
 {
     int count;
@@ -189,6 +202,8 @@ MGI_FN void mgi_ox_patterns(mango_onnx *m)
             oxk_gelu(m, n);
         if (!strcmp(n->op, "Mul"))
             oxk_silu(m, n);
+        if (!strcmp(n->op, "Where"))
+            oxk_softplus(m, n);
         if (!strcmp(n->op, "Div") && n->n_in == 2)
             oxk_norm(m, n);
     }

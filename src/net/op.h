@@ -59,7 +59,8 @@
     ROW(PIXELSHUFFLE, pixelshuffle) \
     ROW(PIXELUNSHUFFLE, pixelunshuffle) \
     ROW(SLICE, slice)             \
-    ROW(EMBEDDING, embedding)
+    ROW(EMBEDDING, embedding)     \
+    ROW(LOGSOFTMAX, logsoftmax)
 
 typedef enum mgi_kind {
 #define MGI_ROW(KIND, name) MGI_##KIND,
