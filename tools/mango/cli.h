@@ -124,8 +124,13 @@ mango_layer cli_layer(const mango_net *net, mango_idx i);
 mango_net_info cli_info(const mango_net *net);
 mango_idx cli_vq(const mango_net *net); /* the layer that has a codebook; -1: none */
 const char *cli_kernels(void);          /* name of the kernel set in use */
-/* What its first bytes say: 'p' PyTorch checkpoint, 'n' .npy, 's' anything else. */
+/* What its first bytes say: 'p' PyTorch checkpoint, 'n' .npy, 'o' ONNX, 's' anything else. */
 char cli_kind_of(const char *path);
+/* cli_onnx.c: an ONNX model as a net with its weights, from an archive or a path; what it
+ * is and becomes, for `mango info`. */
+mango_status cli_onnx_net(mango_net **net, const mango_archive *file, mango_err *err);
+mango_status cli_onnx_open(mango_net **net, const char *path, mango_err *err);
+mango_status cli_onnx_info(cli *c, const char *path, mgi_str *s, mango_err *err);
 /* "SEED,GAIN" -> numbers; MANGO_E_ARG with a message. */
 mango_status cli_fill(const char *text, uint64_t *seed, double *gain, mango_err *err);
 /* Make a folder (and its parents) that can be written to. */

@@ -120,6 +120,9 @@ char cli_kind_of(const char *path)
         (!memcmp(b, "PK\3\4", 4) || (b[0] == 0x80 && b[1] >= 2 && b[1] <= 5 && b[7])))
         return 'p';
     const char *ext = strrchr(path, '.');
+    if ((n >= 8 && b[0] == 8 && b[1] < 32 && b[2] && strchr("\x12\x1a\"(2:Br", b[2])) ||
+        (ext && !strcmp(ext, ".onnx")))
+        return 'o'; /* ModelProto: its version, then one of its other fields */
     if (ext && (!strcmp(ext, ".pt") || !strcmp(ext, ".pth") || !strcmp(ext, ".pkl")))
         return 'p'; /* whatever it holds */
     return n >= 6 && !memcmp(b, "\x93NUMPY", 6) ? 'n' : 's';
@@ -221,6 +224,12 @@ static mango_status cli_net_any(mango_net **net, const char *what, const char *f
         return mgi_fail(err, MANGO_E_FORMAT,
                         "%s: a PyTorch checkpoint; `mango import` makes a weights file of it",
                         path);
+    if (cli_kind_of(path) == 'o') {
+        MGI_TRY(cli_onnx_open(net, path, err));
+        if (give)
+            mango_net_give(*net);
+        return MANGO_OK;
+    }
     return give ? mango_net_open(net, path, NULL, err) : mango_net_load(net, path, NULL, err);
 }
 

@@ -5,8 +5,9 @@
 #include "reference.h"
 
 static const cli_doc import_doc = {
-    "import", "make a weights file from a PyTorch checkpoint",
+    "import", "make a weights file from a PyTorch checkpoint or an ONNX model",
     "mango import IN.pt|.pth|.pkl|.safetensors --arch NAME --out W [options]\n"
+    "       mango import NET.onnx --out W [--set in=CxHxW]\n"
     "       mango import W [--reference DATA --root DIR] [--features NET,..] --out W2",
     "Reads the tensors of a checkpoint (nothing in it is ever run), fits them to an\n"
     "architecture by name, and writes a self-describing weights file. Names are taken as "
@@ -20,6 +21,11 @@ static const cli_doc import_doc = {
     "one that no rule can honour is refused by name. The content says what a file is; a "
     "pipe\n"
     "is read, too.\n"
+    "An ONNX model (PyTorch's torch.onnx.export, tf2onnx, MATLAB's exportONNXNetwork) brings\n"
+    "its own architecture: its nodes become layers, named after the modules or weights of\n"
+    "the source. A node that cannot be honoured is refused by name. Where the file leaves\n"
+    "the size of the input open, --set in=CxHxW says it; mean and std of the pictures are\n"
+    "0 and 1 unless set. A map (N,H,W,C) at either end is CxHxW here.\n"
     "A generator may carry reference codes, from which `mango mei` starts: with --reference\n"
     "a VQ-VAE encodes pictures of a data set (DATA as for `mango train`), as many of each\n"
     "class, and with --features networks describe them by 64 numbers each: principal\n"
@@ -29,6 +35,8 @@ static const cli_doc import_doc = {
     "these beside what it has.\n",
     "  mango import snn_cifar10.pt --arch snn_conv --out snn.safetensors\n"
     "  mango import ckpt.pth --arch resnet18 --prefix module --out r18.safetensors\n"
+    "  mango import net.onnx --set mean=0.485,0.456,0.406,std=0.229,0.224,0.225 "
+    "--out n.safetensors\n"
     "  mango import net.pt --arch snn_conv --set mean=0.5,0.5,0.5,std=0.5,0.5,0.5,T=50 "
     "--out n.safetensors\n"
     "  mango import vae_vq_cifar10.pt --arch vqvae --reference cifar10 --root data/cifar10 \\\n"
@@ -93,11 +101,13 @@ static void verb_import_json(cli *c, const char *out, const mango_net_info *net,
 static void verb_import_result(cli *c, const char *out, const mango_net_info *net,
                                const mango_archive_info *from, const mango_match_info *r)
 {
+    const int model = !strcmp(from->format, "onnx");
     cli_print(c,
-              "%s: %td parameters of %s from a %s checkpoint%s%s, %td neuron values, %td "
+              "%s: %td parameters of %s from %s%s%s%s%s, %td neuron values, %td "
               "tensors of no use\n",
-              out, r->filled, net->arch, from->format, *from->under ? ", under " : "",
-              from->under, r->rules, r->ignored);
+              out, r->filled, model ? "a network" : net->arch, model ? "an ONNX model" : "a ",
+              model ? "" : from->format, model ? "" : " checkpoint",
+              *from->under ? ", under " : "", from->under, r->rules, r->ignored);
     if (*r->strip || *r->add)
         cli_print(c, "names: prefix '%s' stripped, '%s' added\n", r->strip, r->add);
     cli_print(c, "inputs: (x - mean)/std with mean %g,%g,%g and std %g,%g,%g\n",
@@ -117,27 +127,78 @@ static mango_status verb_import_reference(cli *c, const verb_import_args *a, man
     return a->features ? reference_features(c, net, a->features, err) : MANGO_OK;
 }
 
-/* Read, match, save; what does not fit is said, a line each. */
-static mango_status verb_import_all(cli *c, const verb_import_args *a, mango_net *net,
-                                    mango_archive **file, mango_match **match, mango_err *err)
+/* What was read goes out, with its origin and what else was asked for. */
+static mango_status verb_import_save(cli *c, const verb_import_args *a, mango_net *net,
+                                     const mango_archive *file, const mango_match_info *r,
+                                     mango_err *err)
 {
     mango_archive_info from;
-    mango_match_info r;
     mango_net_info info;
-    MGI_TRY(mango_archive_open(file, c->pos[0], image_codecs(), NULL, err));
-    MGI_TRY(mango_archive_get(*file, &from));
-    const mango_status st = mango_archive_import(*file, net, a->prefix, match, err);
-    for (mango_idx i = 0; st < 0 && i < mango_match_lines(*match); i++)
-        cli_note(c, "%s", mango_match_line(*match, i));
-    MGI_TRY(st);
-    MGI_TRY(mango_match_get(*match, &r));
+    MGI_TRY(mango_archive_get(file, &from));
     if (verb_import_origin(net, c->pos[0], from.sha256) < 0)
         return mgi_fail(err, MANGO_E_MEM, "%s: out of memory", c->pos[0]);
     MGI_TRY(verb_import_reference(c, a, net, err));
     MGI_TRY(mango_net_save(net, a->out, a->dtype ? a->dtype : "F32", err));
     MGI_TRY(mango_net_get(net, &info));
-    verb_import_result(c, a->out, &info, &from, &r);
+    verb_import_result(c, a->out, &info, &from, r);
     return MANGO_OK;
+}
+
+/* Read, match, save; what does not fit is said, a line each. */
+static mango_status verb_import_all(cli *c, const verb_import_args *a, mango_net *net,
+                                    mango_archive **file, mango_match **match, mango_err *err)
+{
+    mango_match_info r;
+    MGI_TRY(mango_archive_open(file, c->pos[0], image_codecs(), NULL, err));
+    const mango_status st = mango_archive_import(*file, net, a->prefix, match, err);
+    for (mango_idx i = 0; st < 0 && i < mango_match_lines(*match); i++)
+        cli_note(c, "%s", mango_match_line(*match, i));
+    MGI_TRY(st);
+    MGI_TRY(mango_match_get(*match, &r));
+    return verb_import_save(c, a, net, *file, &r, err);
+}
+
+/* ",in=CxHxW" and no other key, for a model that brings its architecture. */
+static mango_status verb_import_size(const char *spec, mango_idx in[3], int *given,
+                                     mango_err *err)
+{
+    char end;
+    *given = spec && *spec;
+    if (!*given)
+        return MANGO_OK;
+    in[1] = in[2] = 1;
+    if (sscanf(spec, ",in=%tdx%tdx%td%c", &in[0], &in[1], &in[2], &end) == 3 ||
+        sscanf(spec, ",in=%td%c", &in[0], &end) == 1)
+        return MANGO_OK;
+    return mgi_fail(err, MANGO_E_ARG,
+                    "--set %s: of an ONNX model mean, std, out_scale, out_shift and in=CxHxW can "
+                    "be set",
+                    spec + 1);
+}
+
+/* An ONNX model: its graph and its tensors. */
+static mango_status verb_import_model(cli *c, const verb_import_args *a, mango_net **net,
+                                      mango_archive **file, mango_err *err)
+{
+    mango_match_info r = {"", "", 0, 0, 0, 0, 0, 0, ""};
+    mango_idx in[3];
+    mgi_str spec;
+    int given = 0;
+    mango_status st = MANGO_OK;
+    mgi_str_init(&spec, NULL);
+    for (int i = 0; a->set[i] && st >= 0; i++)
+        st = import_settings(a->set[i], NULL, &spec, err);
+    if (st >= 0)
+        st = verb_import_size(spec.p, in, &given, err);
+    mgi_str_free(&spec);
+    MGI_TRY(st);
+    MGI_TRY(mango_archive_open_shape(file, c->pos[0], given ? in : NULL, image_codecs(), NULL,
+                                     err));
+    MGI_TRY(cli_onnx_net(net, *file, err));
+    for (int i = 0; a->set[i]; i++)
+        MGI_TRY(import_settings(a->set[i], *net, NULL, err));
+    r.filled = mango_net_params(*net);
+    return verb_import_save(c, a, *net, *file, &r, err);
 }
 
 static int verb_import_run(cli *c, const verb_import_args *a)
@@ -146,8 +207,9 @@ static int verb_import_run(cli *c, const verb_import_args *a)
     mango_archive *file = NULL;
     mango_match *match = NULL;
     mango_err err = {""};
-    mango_status st = verb_import_build(a, &net, &err);
-    if (st >= 0)
+    mango_status st = a->arch ? verb_import_build(a, &net, &err)
+                              : verb_import_model(c, a, &net, &file, &err);
+    if (st >= 0 && a->arch)
         st = verb_import_all(c, a, net, &file, &match, &err);
     mango_match_destroy(match);
     mango_archive_destroy(file);
@@ -237,7 +299,10 @@ int verb_import(int argc, char **argv)
         return cli_usage(&c, "--dtype %s: F32 or F16 expected", a.dtype);
     if (!a.reference != !a.root)
         return cli_usage(&c, "--reference DATA and --root DIR go together");
-    if (!a.arch && ((!a.reference && !a.features) || a.prefix || a.set[0]))
+    const int model = !a.arch && cli_kind_of(c.pos[0]) == 'o';
+    if (model && a.prefix)
+        return cli_usage(&c, "--prefix P goes with --arch NAME");
+    if (!a.arch && !model && ((!a.reference && !a.features) || a.prefix || a.set[0]))
         return cli_usage(&c, "--arch NAME is missing");
-    return a.arch ? verb_import_run(&c, &a) : verb_import_again(&c, &a);
+    return a.arch || model ? verb_import_run(&c, &a) : verb_import_again(&c, &a);
 }

@@ -12,7 +12,8 @@ static const cli_doc info_doc = {
     "       mango info --kinds",
     "For a network: its layers with shapes, neuron rules, parameters, normalization and\n"
     "provenance, for a generator its reference codes. For a PyTorch checkpoint or a bare\n"
-    ".safetensors: its tensors. For a .npy: its type and shape.\n"
+    ".safetensors: its tensors. For an ONNX model: its operators, input and output, and the\n"
+    "network that it becomes. For a .npy: its type and shape.\n"
     "--presets, without a FILE: the optimizers of `mango mei`, the numbers of each, and "
     "what\n"
     "they mean. The paper's TT is not quantized and ours is.\n"
@@ -318,9 +319,11 @@ int verb_info(int argc, char **argv)
     const char kind = zoo || st < 0 ? 's' : cli_kind_of(path);
     if (kind == 'n')
         st = info_npy(&c, path, &s, &err);
+    else if (kind == 'o')
+        st = cli_onnx_info(&c, path, &s, &err);
     else if (!zoo && st >= 0)
         st = info_tensors(&c, path, &s, &has_graph, &err);
-    if (st >= 0 && kind != 'n' && has_graph)
+    if (st >= 0 && kind != 'n' && kind != 'o' && has_graph)
         st = info_net(&c, what, graph, plan, T, &s, &err);
     rc = st < 0 ? cli_fail(&c, st, &err) : CLI_OK;
     if (rc == CLI_OK)
