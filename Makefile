@@ -34,7 +34,7 @@ TOBJ := $(TESTS:%.c=$(BUILD)/%.o) $(BUILD)/tests/runner.o
 GEN := $(BUILD)/gen
 ONE := $(BUILD)/single
 
-.PHONY: all header check split deps test test-src test-header test-public bench install uninstall \
+.PHONY: all header check split deps test test-src test-header test-public bench onnx install uninstall \
         examples asan ubsan tsan fuzz demo bridge-test clean command help FORCE
 all: $(BUILD)/libmango.a $(BUILD)/libmango.so $(COMMAND)
 compile = $(Q)echo "  CC $<"; mkdir -p $(@D) && $(CC) $(FLAGS) $(1) -c $< -o $@
@@ -118,6 +118,8 @@ bridge-test: command # networks of PyTorch, snnTorch, SpikingJelly, NIR; those t
 	  else echo "bridge-test: no $(PYTHON), nothing to test"; fi
 deps:
 	$(Q)CC="$(CC)" sh tools/deps.sh $(DEPS)
+onnx: all # models of PyTorch beside ONNX Runtime; nothing where these are missing
+	$(Q)! command -v $(PYTHON) >/dev/null || $(PYTHON) -B tools/peers/onnx_models.py --mango $(BUILD)/mango $(ARGS)
 bench: all
 	$(BUILD)/mango bench speed $(ARGS)
 examples: $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
@@ -169,6 +171,7 @@ help:
 	bridge-test 'tools/bridge on networks of PyTorch; PYTHON=python3' \
 	demo 'pictures with the weights at hand' examples 'build/examples/*' \
 	bench 'what things cost here; ARGS="--only opt"' \
+	onnx 'ONNX models beside ONNX Runtime, where it is installed; PYTHON=' \
 	'install uninstall' 'PREFIX=/usr/local; DESTDIR=' deps 'install what building and testing need' \
 	'asan ubsan tsan' 'the tests under a sanitizer' fuzz 'build/fuzz/*, with clang' \
 	'cross-aarch64 -armv7 -i686' 'for another machine, tried under qemu' 'cross-riscv64 -s390x' 'the same' \

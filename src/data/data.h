@@ -287,8 +287,9 @@ MANGO_API mango_status mango_onnx_open(mango_onnx **m, const char *path, const m
                                        mango_err *err);
 /* The same from memory; bytes are copied. `what` names them in messages. Data in other files
  * are out of reach. */
-MANGO_API mango_status mango_onnx_parse(mango_onnx **m, const unsigned char *bytes, mango_idx n,
-                                        const char *what, const mango_alloc *al, mango_err *err);
+MANGO_API mango_status mango_onnx_parse(mango_onnx **m, const unsigned char *bytes,
+                                        mango_idx n, const char *what, const mango_alloc *al,
+                                        mango_err *err);
 /* mango_onnx_is - do these bytes begin as an ONNX model does? */
 MANGO_API int mango_onnx_is(const unsigned char *bytes, mango_idx n);
 MANGO_API mango_status mango_onnx_get_sized(const mango_onnx *m, mango_onnx_info *info,
@@ -311,8 +312,8 @@ MANGO_API mango_status mango_onnx_translate(mango_onnx *m, const mango_idx in[3]
                                             mango_err *err);
 /* Tensors, none before mango_onnx_translate; as mango_pytorch_tensors, _tensor and _floats. */
 MANGO_API mango_idx mango_onnx_tensors(const mango_onnx *m);
-MANGO_API mango_status mango_onnx_tensor_sized(const mango_onnx *m, mango_idx i, mango_tensor *t,
-                                               size_t size);
+MANGO_API mango_status mango_onnx_tensor_sized(const mango_onnx *m, mango_idx i,
+                                               mango_tensor *t, size_t size);
 #define mango_onnx_tensor(m, i, t) mango_onnx_tensor_sized((m), (i), (t), sizeof *(t))
 MANGO_API mango_status mango_onnx_floats(const mango_onnx *m, mango_idx i, float *out,
                                          mango_err *err);

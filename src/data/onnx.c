@@ -296,18 +296,45 @@ static mango_status onnx_fold_all(mango_onnx *m)
     return st == MANGO_E_MEM ? mgi_ox_bad(m, st, "out of memory") : MANGO_OK;
 }
 
-/* Is the input read as pictures with channels last? */
-static int onnx_channels_last(const mango_onnx *m)
+/* What the first operator that is not of one value at a time takes its map for: 1, channels
+ * last; 0, first; -1: it does not tell. */
+static int onnx_first_reader(const mango_onnx *m)
 {
     static const int64_t to_first[4] = {0, 3, 1, 2};
+    static const char *const single[] = {"Add",  "Sub",      "Mul", "Div",
+                                         "Cast", "Identity", "Clip"};
+    static const char *const blind[] = {"Flatten", "Reshape", "MatMul", "Shape",
+                                        "Transpose"};
+    int v = m->in_value;
     for (mango_idx i = 0; i < m->n_node; i++) {
+        const mgi_ox_node *n = &m->node[i];
         int64_t order[4] = {0};
-        if (!strcmp(m->node[i].op, "Transpose") &&
-            mgi_ox_value_of(m, &m->node[i], 0) == m->in_value &&
-            mgi_ox_ints(&m->node[i], "perm", 4, order) == 4 &&
+        int reads = 0, moves = 0, tells = 1;
+        for (int k = 0; k < n->n_in; k++)
+            reads |= mgi_ox_value_of(m, n, k) == v;
+        if (!reads)
+            continue;
+        if (!strcmp(n->op, "Transpose") && mgi_ox_ints(n, "perm", 4, order) == 4 &&
             !memcmp(order, to_first, sizeof order))
             return 1;
+        for (mango_idx k = 0; k < MGI_COUNT(single); k++)
+            moves |= !strcmp(n->op, single[k]);
+        for (mango_idx k = 0; k < MGI_COUNT(blind); k++)
+            tells &= strcmp(n->op, blind[k]) != 0;
+        if (moves && n->n_out > 0)
+            v = m->link[n->out];
+        else
+            return tells ? 0 : -1;
     }
+    return -1;
+}
+
+/* Is the input a map with channels last? */
+static int onnx_channels_last(const mango_onnx *m)
+{
+    const int said = onnx_first_reader(m);
+    if (said >= 0)
+        return said;
     return (m->in_dim[3] == 1 || m->in_dim[3] == 3) && m->in_dim[1] != 1 &&
            m->in_dim[1] != 3;
 }
@@ -380,7 +407,8 @@ static mango_status onnx_output(mango_onnx *m)
     mgi_copy(m->base, MGI_OX_LAYER, "output");
     mgi_ox_see(m, v.layer, shapes[v.rank != 4], v.size[0], &last);
     const int keep = v.rank == 4 && v.atoms == last.atoms &&
-                     !memcmp(v.seq, last.seq, (size_t)v.atoms * sizeof *v.seq);
+                     !memcmp(v.seq, last.seq, (size_t)v.atoms * sizeof *v.seq) &&
+                     !memcmp(v.size, last.size, (size_t)v.atoms * sizeof *v.size);
     if (!keep) {
         const int order[MGI_RANK_MAX] = {1, 2, 3, 4, 5, 6, 7};
         const int n = v.rank - 1;

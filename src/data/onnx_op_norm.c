@@ -20,8 +20,8 @@ static mango_status oxn_batchnorm(mango_onnx *m, const mgi_ox_node *n)
     MGI_TRY(mgi_ox_map_in(m, n, 0, &v));
     if (mgi_ox_int(n, "training_mode", 0))
         return mgi_ox_refuse(m, n, "in training mode; export the model in evaluation mode");
-    if (v.rank < 2)
-        return mgi_ox_refuse(m, n, "of a map without channels");
+    if (v.rank < 2 || !mgi_ox_int(n, "spatial", 1))
+        return mgi_ox_refuse(m, n, "of a map without channels, or of each value by itself");
     MGI_TRY(mgi_ox_channels(m, n, &v, 1));
     MGI_TRY(mgi_ox_same_shape(m, "", "batchnorm", &v, "%s", ""));
     mgi_ox_attr_f(m, "eps", mgi_ox_real(n, "epsilon", 1e-5));

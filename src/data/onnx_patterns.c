@@ -1,5 +1,6 @@
 /* onnx_patterns.c - functions that exporters write as several nodes: GELU by Erf, SiLU,
- * softplus with a threshold, and a norm by means. The last node becomes the function; the others are then not needed.
+ * softplus with a threshold, and a norm by means. The last node becomes the function; the
+ * others are then not needed.
  * SPDX-License-Identifier: MIT */
 #include "onnx.h"
 

@@ -194,7 +194,7 @@ MODELS = {
     "efficientnet_b0": (tv.efficientnet_b0, (1, 3, 64, 64), "torchscript", 17),
     "mobilenet_v3": (tv.mobilenet_v3_small, (1, 3, 64, 64), "torchscript", 13),
     "convnext_tiny": (tv.convnext_tiny, (1, 3, 64, 64), "torchscript", 17),
-    "convnext_tiny'": (tv.convnext_tiny, (2, 3, 64, 64), "dynamo", 20),
+    "convnext_tiny'": (tv.convnext_tiny, (1, 3, 64, 64), "dynamo", 20),
     "resnext50": (tv.resnext50_32x4d, (1, 3, 64, 64), "dynamo", 18),
     "unet": (lambda: UNet("conv"), (1, 3, 32, 40), "torchscript", 13),
     "unet_bilinear": (lambda: UNet("half"), (2, 3, 32, 32), "torchscript", 11),
