@@ -105,7 +105,6 @@ MGI_FN int mgi_ox_broadcast(const mgi_ox_array *a, int rank, const mango_idx *di
 {
     mgi_ox_array b = *a;
     b.rank = rank;
-    b.count = 1;
     if (a->rank > rank)
         return 0;
     for (int r = 0; r < rank; r++) {
@@ -115,8 +114,9 @@ MGI_FN int mgi_ox_broadcast(const mgi_ox_array *a, int rank, const mango_idx *di
             return 0;
         b.dim[r] = dim[r];
         b.stride[r] = have == 1 ? 0 : a->stride[from];
-        b.count *= dim[r];
     }
+    if (!mgi_prod(rank, dim, &b.count))
+        return 0;
     *out = b;
     return 1;
 }

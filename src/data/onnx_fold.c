@@ -231,9 +231,7 @@ static void oxf_cut(mgi_ox_array *a, int axis, mango_idx from, mango_idx count,
     a->p += from * a->stride[axis] * mgi_ox_size(a->type);
     a->dim[axis] = count;
     a->stride[axis] *= step;
-    a->count = 1;
-    for (int r = 0; r < a->rank; r++)
-        a->count *= a->dim[r];
+    mgi_prod(a->rank, a->dim, &a->count); /* less than before */
 }
 
 static mango_status oxf_slice(mango_onnx *m, const mgi_ox_node *n)

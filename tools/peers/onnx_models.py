@@ -244,14 +244,17 @@ def theirs(path, x, threads):
 def ours(mango, folder, path, x, threads):
     """The output and the number of layers; an error's line instead of it."""
     net, given, out = (os.path.join(folder, f) for f in ("net.safetensors", "x.safetensors", "y.safetensors"))
-    save_file({"input": np.ascontiguousarray(x.astype(np.float32))}, given)
-    for line in (["import", path, "--out", net],
+    for line in (["import", path, "--out", net], ["info", net, "--json"],
                  ["run", "--net", net, "--input", given, "--out", out, "--threads", str(threads)]):
         r = subprocess.run([mango, *line], capture_output=True, text=True)
         if r.returncode:
             return r.stderr.strip() or r.stdout.strip(), 0
-    facts = json.loads(subprocess.run([mango, "info", net, "--json"], capture_output=True, text=True).stdout)
-    return load_file(out)["output"], len(facts["layers"])
+        if line[0] == "info":
+            layers = json.loads(r.stdout)["layers"]
+            C, H, W = layers[0]["shape"]
+            maps = x.astype(np.float32).reshape((-1, C) if H * W == 1 else (-1, C, H, W))
+            save_file({"input": np.ascontiguousarray(maps)}, given)
+    return load_file(out)["output"], len(layers)
 
 
 def row(name, args, folder):
