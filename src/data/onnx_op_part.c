@@ -261,29 +261,48 @@ static mango_status oxq_embedding(mango_onnx *m, const mgi_ox_node *n)
     return mgi_ox_set_map(m, n, 0, &v);
 }
 
+/* The axis becomes axes of the indices' shape. */
+static mango_status oxq_spread(mango_onnx *m, const mgi_ox_node *n, mgi_ox_map *v, int axis,
+                               const mgi_ox_array *pick)
+{
+    mango_idx dim[2 * MGI_RANK_MAX];
+    const int rank = v->rank - 1 + pick->rank;
+    if (rank > MGI_RANK_MAX)
+        return mgi_ox_refuse(m, n, "more than 8 dimensions");
+    mgi_ox_dims(v, dim);
+    memmove(dim + axis + pick->rank, dim + axis + 1,
+            (size_t)(v->rank - axis - 1) * sizeof *dim);
+    memcpy(dim + axis, pick->dim, (size_t)pick->rank * sizeof *dim);
+    return mgi_ox_view(m, n, v, rank, dim);
+}
+
 static mango_status oxq_gather(mango_onnx *m, const mgi_ox_node *n)
 {
     mgi_ox_map v;
     if (mgi_ox_const(m, n, 0))
         return oxq_embedding(m, n);
-    const mgi_ox_array *pick = mgi_ox_const(m, n, 1);
+    const mgi_ox_array *in = mgi_ox_const(m, n, 1);
     MGI_TRY(mgi_ox_map_in(m, n, 0, &v));
     const int axis = mgi_ox_axis(mgi_ox_int(n, "axis", 0), v.rank);
-    if (axis < 1 || !pick || pick->rank > 1 || pick->count < 1)
-        return mgi_ox_refuse(m, n, "of the batch axis, or by other than constant indices");
-    const mango_idx d = mgi_ox_dim(&v, axis), count = pick->count;
-    const int drop = pick->rank == 0;
-    int64_t from = mgi_ox_int_at(pick, 0);
+    if (axis < 0 || !in || in->count < 1)
+        return mgi_ox_refuse(m, n, "by other than constant indices");
+    const mgi_ox_array pick = *in;
+    const mango_idx d = mgi_ox_dim(&v, axis), count = pick.count;
+    int64_t from = mgi_ox_int_at(&pick, 0);
     from += from < 0 ? d : 0;
     for (mango_idx i = 1; i < count; i++)
-        if (mgi_ox_int_at(pick, mgi_ox_offset(pick, i)) != from + i)
+        if (mgi_ox_int_at(&pick, mgi_ox_offset(&pick, i)) != from + i)
             return mgi_ox_refuse(m, n, "indices that do not follow each other");
     if (from < 0 || count > d || from > d - count)
         return mgi_ox_refuse(m, n, "an index out of range");
-    MGI_TRY(mgi_ox_channels(m, n, &v, axis));
-    MGI_TRY(oxq_slice(m, n, &v, axis, (mango_idx)from, (mango_idx)from + count, ""));
-    if (drop)
+    if (count < d) { /* else it is all of the axis */
+        MGI_TRY(mgi_ox_channels(m, n, &v, axis));
+        MGI_TRY(oxq_slice(m, n, &v, axis, (mango_idx)from, (mango_idx)from + count, ""));
+    }
+    if (pick.rank == 0 && v.cut[axis] == v.cut[axis + 1])
         mgi_ox_drop_axes(&v, 1u << axis);
+    else if (pick.rank != 1)
+        MGI_TRY(oxq_spread(m, n, &v, axis, &pick));
     return mgi_ox_set_map(m, n, 0, &v);
 }
 
