@@ -43,9 +43,13 @@ static int oxr_is_nearest(const char *rule, const char *rounding, const oxr_axis
     return 1;
 }
 
-/* Are all places those of another rule, with out / in as the scale? */
+/* Are all places those of another rule, with out / in as the scale? Whether a size that
+ * the scale does not make a whole number is rounded in `align_corners`, programs differ. */
 static int oxr_is_rule(const char *rule, const char *other, const oxr_axis *a, int clamp)
 {
+    const double size = a->scale * (double)a->in, rest = size - (double)a->out;
+    if (!strcmp(rule, "align_corners") && (rest > 1e-4 || rest < -1e-4))
+        return 0;
     const oxr_axis whole = {a->in, a->out, (double)a->out / (double)a->in};
     const double top = (double)(a->in - 1);
     for (mango_idx x = 0; x < a->out; x++) {
