@@ -108,9 +108,9 @@ static void t_match_refuses(void)
         {"features.spiking0.reset_mechanism_val", 3, 1, MANGO_E_UNSUPPORTED},
         {"features.spiking0.threshold", 1, 3, MANGO_E_UNSUPPORTED},
         {"features.spiking0.threshold", -1, 1, MANGO_E_FORMAT},
-        {"features.spiking0.beta", 1.5f, 1, MANGO_E_FORMAT},
         {"features.spiking0.w", 0, 1, MANGO_E_UNSUPPORTED}, /* decays by beta */
-        {"features.spiking0.alpha", 0.5f, 1, MANGO_E_SHAPE}, /* snnTorch's Synaptic */
+        {"features.spiking0.alpha", 0.5f, 1, MANGO_E_UNSUPPORTED}, /* snnTorch's Synaptic */
+        {"features.spiking0.V", 0.5f, 1, MANGO_E_UNSUPPORTED},
         {"features.spiking0.recurrent.weight", 0.5f, 1, MANGO_E_SHAPE},
     };
     for (mango_idx i = 0; i < MGI_COUNT(bad); i++) {
@@ -130,6 +130,39 @@ static void t_match_refuses(void)
         mango_match_destroy(m);
         mango_net_destroy(net);
     }
+}
+
+/* One value a channel or a neuron becomes a parameter, and the file of the net holds it;
+ * one that all have in common stays a number, and a decay is clamped as snnTorch does. */
+static void t_match_each(void)
+{
+    mango_net *net = NULL, *again = NULL;
+    mango_match *m = NULL;
+    mango_err err = {""};
+    char a[65], b[65];
+    T_OK_OR_RETURN(mango_net_zoo(&net, "snn_conv,width=0.1", NULL, &err), &err);
+    const mgi_node *q = &net->node[mgi_net_find(net, "spiking0")];
+    t_match_set *s = t_match_offer(net, "net.");
+    mango_offer *o = t_match_add(s, "net.", "features.spiking0.threshold", 1);
+    o->rank = 3, o->shape[0] = q->C, o->shape[1] = q->H, o->shape[2] = q->W;
+    o = t_match_add(s, "net.", "features.spiking0.beta", -2);
+    o->rank = 3, o->shape[0] = q->C, o->shape[1] = o->shape[2] = 1;
+    t_match_add(s, "net.", "features.spiking1.beta", 1.25f);
+    T_OK(mango_net_match(net, &s->o, &m, &err), &err);
+    T_EQ(t_match_rule(net, "spiking0")->U_thr_per, MANGO_PER_NEURON);
+    T_EQ(t_match_rule(net, "spiking0")->beta_per, MANGO_PER_CHANNEL);
+    T_NEAR(t_match_rule(net, "spiking1")->beta, 1, 0);
+    const float *v = mango_net_param(net, "features.spiking0.threshold", NULL, NULL);
+    T_REQUIRE(v != NULL);
+    T_NEAR(v[q->C * q->H * q->W - 1], (float)(q->C * q->H * q->W), 0);
+    T_OK(mango_net_save(net, t_tmp("each.safetensors"), "F32", &err), &err);
+    T_OK_OR_RETURN(mango_net_load(&again, t_tmp("each.safetensors"), NULL, &err), &err);
+    T_STATUS(mango_net_digest(net, MANGO_DIGEST_ALL, a), MANGO_OK);
+    T_STATUS(mango_net_digest(again, MANGO_DIGEST_ALL, b), MANGO_OK);
+    T_CHECK(!strcmp(a, b));
+    mango_match_destroy(m);
+    mango_net_destroy(net);
+    mango_net_destroy(again);
 }
 
 /* ParametricLIFNode: tau = 1 + exp(-w), of the layer of this name and not of another
@@ -374,6 +407,7 @@ void t_match(void)
 {
     T_CASE(t_match_fills);
     T_CASE(t_match_refuses);
+    T_CASE(t_match_each);
     T_CASE(t_match_plif);
     T_CASE(t_match_report);
     T_CASE(t_match_archive);

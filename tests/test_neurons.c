@@ -130,7 +130,29 @@ static void t_neurons_golden(void)
     mgi_tensors_free(&f);
 }
 
+/* A file whose graph says beta=0.5 and that holds a beta for each neuron. */
+static void t_neurons_file(void)
+{
+    static const char text[] = "mango-graph 1\nnet arch=f T=3\ninput input - shape=4x1x1\n"
+                               "a lif input beta=0.5\n";
+    const mango_idx shape[1] = {4};
+    const float beta[4] = {0.25f, 0.5f, 2.0f, 1.0f};
+    mgi_tensor_writer *w = NULL;
+    mango_net *net = NULL;
+    mango_err err = {""};
+    T_REQUIRE(mgi_writer_new(&w, NULL) == MANGO_OK);
+    T_STATUS(mgi_writer_meta(w, "mango.graph", text), MANGO_OK);
+    T_STATUS(mgi_writer_add(w, "a.beta", MGI_F32, 1, shape, beta), MANGO_OK);
+    T_STATUS(mgi_writer_save(w, t_tmp("own.safetensors"), &err), MANGO_OK);
+    mgi_writer_free(w);
+    T_OK_OR_RETURN(mango_net_load(&net, t_tmp("own.safetensors"), NULL, &err), &err);
+    T_EQ(net->node[1].lif.beta_per, MANGO_PER_CHANNEL);
+    T_MEM(mango_net_param(net, "a.beta", NULL, NULL), beta, sizeof beta);
+    mango_net_destroy(net);
+}
+
 void t_neurons(void)
 {
+    T_CASE(t_neurons_file);
     T_CASE(t_neurons_golden);
 }

@@ -226,6 +226,29 @@ static mango_status graph_list_params(mango_net *n, mango_err *err)
     return MANGO_OK;
 }
 
+MGI_FN mango_status mgi_net_relist(mango_net *n, mango_err *err)
+{
+    const int count = n->n_params;
+    mgi_param *old = n->param;
+    mgi_param *list = mgi_new(&n->al, n->cap_params, sizeof *list);
+    if (!list)
+        return mgi_fail(err, MANGO_E_MEM, "no memory for the list of parameters");
+    n->param = list;
+    n->n_params = 0;
+    for (int i = 0; i < n->n_nodes; i++)
+        if (mgi_op_of(n->node[i].kind)->params)
+            mgi_op_of(n->node[i].kind)->params(n, &n->node[i]);
+    assert(n->n_params == count);
+    for (int i = 0; i < count; i++) {
+        mgi_param *p = &n->param[mgi_param_find(n, old[i].name)];
+        p->v = old[i].v;
+        p->own = old[i].own;
+        p->half = old[i].half;
+    }
+    mgi_del(&n->al, old, n->cap_params, sizeof *old);
+    return MANGO_OK;
+}
+
 MGI_FN mango_status mgi_net_finish(mango_net *n, mango_err *err)
 {
     int spikes = 0;

@@ -129,6 +129,8 @@ MGI_FN int mgi_net_plain(mango_net *n, const char *name, mgi_kind kind,
 /* Lists parameters and marks time dependence; reports the first error of
  * building, by node name. (Shapes are inferred as nodes are added.) */
 MGI_FN mango_status mgi_net_finish(mango_net *n, mango_err *err);
+/* Parameters that were added later, to their places: the order of the graph. */
+MGI_FN mango_status mgi_net_relist(mango_net *n, mango_err *err);
 /* digest.c: mango_net_digest of all in two parts. Only the first, the graph's text,
  * allocates; the second takes every parameter's name and bits, little-endian. */
 MGI_FN mango_status mgi_digest_begin(const mango_net *n, const mango_alloc *al, mgi_hash *h);
@@ -196,6 +198,10 @@ MGI_FN int mgi_is_rule(const mango_net *n, const char *name);
 MGI_FN int mgi_rule_scalar(mango_net *n, const char *name, double value, mango_status *st,
                            mango_err *err);
 
+/* Values of such a field that are many: its layer's rule gets a parameter for them, whose
+ * index is put in *param; -1: no field that can be many, or a parameter already. */
+MGI_FN mango_status mgi_rule_widen(mango_net *n, const char *name, int foreign, int rank,
+                                   const mango_idx *shape, int *param, mango_err *err);
 /* What a tensor of another program is that is no parameter: nothing known; of no use here;
  * part of a neuron's rule, which now holds it. `name`: that of offer i after prefixes. */
 typedef enum mgi_beside { MGI_BESIDE_LEFT, MGI_BESIDE_STATE, MGI_BESIDE_RULE } mgi_beside;

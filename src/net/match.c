@@ -5,6 +5,7 @@
 #include "match.h"
 #include "../base/real.h"
 #include "graph.h"
+#include "neurons.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,6 +15,8 @@
 typedef enum match_field {
     MATCH_THRESHOLD, /* snnTorch                                              */
     MATCH_BETA,
+    MATCH_ALPHA,
+    MATCH_V,
     MATCH_GRADED,
     MATCH_RESET,     /* 0 subtract, 1 zero, 2 none                            */
     MATCH_PLIF,      /* SpikingJelly's ParametricLIFNode: tau = 1 + exp(-w)   */
@@ -26,7 +29,7 @@ static const struct {
 } match_fields[] = {
     {"threshold", MATCH_THRESHOLD},         {"beta", MATCH_BETA}, {"w", MATCH_PLIF},
     {"graded_spikes_factor", MATCH_GRADED}, {"mem", MATCH_STATE},
-    {"reset_mechanism_val", MATCH_RESET},
+    {"reset_mechanism_val", MATCH_RESET},   {"alpha", MATCH_ALPHA}, {"V", MATCH_V},
 };
 
 /* The LIF layer whose field `name` is: that with this prefix of parameters, or, when
@@ -77,7 +80,13 @@ MGI_FN int mgi_param_foreign(const mango_net *n, const char *name)
     return match_neuron(n, name, 0, &field) >= 0;
 }
 
-/* One scalar into a rule; a message without the name when that cannot be. */
+static double match_clamp(double v)
+{
+    return v < 0 ? 0 : v > 1 ? 1 : v;
+}
+
+/* One scalar into a rule, a decay clamped as snnTorch does at each step; a message
+ * without the name when that cannot be. */
 static mango_status match_set(mango_lif *r, match_field field, double v, mango_err *err)
 {
     static const mango_lif_reset resets[3] = {MANGO_RESET_SUBTRACT, MANGO_RESET_ZERO,
@@ -85,8 +94,21 @@ static mango_status match_set(mango_lif *r, match_field field, double v, mango_e
     switch (field) {
     case MATCH_THRESHOLD: r->U_thr = (float)v; break;
     case MATCH_BETA:
-        r->beta = (float)v;
+        r->beta = (float)match_clamp(v);
         r->tau = 0;
+        break;
+    case MATCH_ALPHA:
+        if (r->order != 2)
+            return mgi_fail(err, MANGO_E_UNSUPPORTED,
+                            "is the decay of a current, and this layer has none");
+        r->alpha = (float)match_clamp(v);
+        break;
+    case MATCH_V:
+        if (r->recurrent != MANGO_RECURRENT_ONE)
+            return mgi_fail(err, MANGO_E_UNSUPPORTED,
+                            "is a recurrent weight, and this layer has none");
+        r->V = (float)v;
+        r->V_per = MANGO_PER_RULE;
         break;
     case MATCH_GRADED:
         if (v != 1)
@@ -129,6 +151,64 @@ MGI_FN int mgi_rule_scalar(mango_net *n, const char *name, double value, mango_s
     return 1;
 }
 
+/* What of a neuron such a field is; MGI_CELLS: nothing. */
+static mgi_cell match_cell(match_field field)
+{
+    switch (field) {
+    case MATCH_BETA: return MGI_CELL_LEAK;
+    case MATCH_ALPHA: return MGI_CELL_ALPHA;
+    case MATCH_THRESHOLD: return MGI_CELL_THR;
+    case MATCH_V: return MGI_CELL_V;
+    default: return MGI_CELLS;
+    }
+}
+
+/* Sizes of 1 left out, at most 3 left; how many, -1: more. */
+static int match_squeeze(int rank, const mango_idx *shape, mango_idx out[3])
+{
+    int n = 0;
+    for (int r = 0; r < rank; r++) {
+        if (shape[r] != 1 && n == 3)
+            return -1;
+        if (shape[r] != 1)
+            out[n++] = shape[r];
+    }
+    return n;
+}
+
+/* One value a channel, or one a neuron? MANGO_PER_RULE: neither. */
+static mango_lif_per match_per(const mgi_node *q, int rank, const mango_idx *shape)
+{
+    const mango_idx own[3] = {q->C, q->H, q->W}, channel[3] = {q->C, 1, 1};
+    mango_idx a[3], b[3];
+    const int n = match_squeeze(rank, shape, a);
+    if (n == match_squeeze(3, channel, b) && !memcmp(a, b, (size_t)MGI_MAX(n, 0) * sizeof *a))
+        return MANGO_PER_CHANNEL;
+    if (n == match_squeeze(3, own, b) && !memcmp(a, b, (size_t)MGI_MAX(n, 0) * sizeof *a))
+        return MANGO_PER_NEURON;
+    return MANGO_PER_RULE;
+}
+
+MGI_FN mango_status mgi_rule_widen(mango_net *n, const char *name, int foreign, int rank,
+                                   const mango_idx *shape, int *param, mango_err *err)
+{
+    match_field field;
+    const int i = match_neuron(n, name, foreign, &field);
+    const mgi_cell cell = i < 0 ? MGI_CELLS : match_cell(field);
+    *param = -1;
+    if (cell == MGI_CELLS || n->node[i].cell[cell] >= 0)
+        return MANGO_OK;
+    mgi_node *q = &n->node[i];
+    const mango_lif_per per = match_per(q, rank, shape);
+    if (per == MANGO_PER_RULE)
+        return mgi_fail(err, MANGO_E_UNSUPPORTED,
+                        "%s: one value expected, or one a channel, %td, or a neuron, "
+                        "%tdx%tdx%td",
+                        name, q->C, q->C, q->H, q->W);
+    *param = mgi_neurons_own(n, q, cell, per, err);
+    return *param < 0 ? MANGO_E_UNSUPPORTED : MANGO_OK;
+}
+
 /* ---- name by name ------------------------------------------------------------ */
 
 /* The next size that is not 1, from *k on; 0: none. */
@@ -139,15 +219,27 @@ static mango_idx match_next(int rank, const mango_idx *shape, int *k)
     return *k < rank ? shape[(*k)++] : 0;
 }
 
+/* Is it a constant of neurons, whose sizes of 1 may be there or not? */
+static int match_is_constant(const char *name)
+{
+    static const char *const tail[] = {"beta", "alpha", "tau", "threshold", "V"};
+    const char *dot = strrchr(name, '.');
+    for (mango_idx k = 0; dot && k < MGI_COUNT(tail); k++)
+        if (!strcmp(dot + 1, tail[k]))
+            return 1;
+    return 0;
+}
+
 MGI_FN int mgi_param_takes(const mgi_param *p, int rank, const mango_idx *shape)
 {
     int same = rank == p->rank, i = 0, k = 0;
     for (int j = 0; same && j < rank; j++)
         same = shape[j] == p->shape[j];
-    if (same || p->rank != 4 || rank < 1 || rank > 3)
+    const int map = p->rank == 4 && rank >= 1 && rank <= 3;
+    if (same || (!map && !match_is_constant(p->name)))
         return same;
     for (;;) {
-        const mango_idx a = match_next(rank, shape, &i), b = match_next(4, p->shape, &k);
+        const mango_idx a = match_next(rank, shape, &i), b = match_next(p->rank, p->shape, &k);
         if (a != b || a == 0)
             return a == b;
     }
@@ -234,6 +326,28 @@ MGI_FN mango_status mgi_params_match(const mango_net *n, mango_idx count,
 
 /* ---- a tensor of another program that is no parameter ------------------------------ */
 
+/* Values of a rule: one for all neurons, or one that all have in common, into it; others
+ * become a parameter. */
+static mango_status match_values(mango_net *net, const char *name, const mango_offer *t,
+                                 mango_idx count, const float *v, mango_err *err)
+{
+    mango_status st = MANGO_OK;
+    int same = 1, p;
+    for (mango_idx k = 1; k < count; k++)
+        same &= v[k] == v[0];
+    if (!same) {
+        MGI_TRY(mgi_rule_widen(net, name, 1, t->rank, t->shape, &p, err));
+        if (p < 0)
+            return mgi_fail(err, MANGO_E_UNSUPPORTED,
+                            "%s has %td values; one a layer expected, not one a neuron",
+                            t->name, count);
+        memcpy(net->param[p].v, v, (size_t)count * sizeof *v);
+        return MANGO_OK;
+    }
+    mgi_rule_scalar(net, name, (double)v[0], &st, err);
+    return st;
+}
+
 MGI_FN mango_status mgi_rule_offer(mango_net *net, const char *name, const mango_offers *o,
                                    mango_idx i, mgi_beside *what, mango_err *err)
 {
@@ -241,19 +355,21 @@ MGI_FN mango_status mgi_rule_offer(mango_net *net, const char *name, const mango
     match_field field;
     mango_idx count = 1;
     mango_status st = MANGO_OK;
-    float v = 0;
     const int at = match_neuron(net, name, 1, &field);
     *what = at < 0                 ? MGI_BESIDE_LEFT
             : field == MATCH_STATE ? MGI_BESIDE_STATE
                                    : MGI_BESIDE_RULE;
     if (*what != MGI_BESIDE_RULE)
         return MANGO_OK;
-    if (!mgi_prod(t->rank, t->shape, &count) || count != 1)
-        return mgi_fail(err, MANGO_E_UNSUPPORTED,
-                        "%s has %td values; one a layer expected, not one a neuron", t->name,
-                        count);
-    MGI_TRY(o->values(o->ud, i, &v, err));
-    mgi_rule_scalar(net, name, (double)v, &st, err);
+    float *v = mgi_prod(t->rank, t->shape, &count) && count > 0
+                   ? mgi_new(&net->al, count, sizeof *v)
+                   : NULL;
+    if (!v)
+        return mgi_fail(err, MANGO_E_MEM, "no memory for %s, %td values", t->name, count);
+    st = o->values(o->ud, i, v, err);
+    if (st == MANGO_OK)
+        st = match_values(net, name, t, count, v, err);
+    mgi_del(&net->al, v, count, sizeof *v);
     if (field == MATCH_GRADED)
         *what = MGI_BESIDE_STATE;
     return st;

@@ -37,13 +37,15 @@ MANGO_API mango_status mango_offers_defaults_sized(mango_offers *o, size_t size)
  * Names are taken as they are, or after one prefix was stripped from and one put before
  * all of them: the pair under which most names fit. Scalars of a LIF layer set its rule:
  * snnTorch's LAYER.threshold, .beta, .reset_mechanism_val; SpikingJelly's LAYER.w of a
- * ParametricLIFNode (tau = 1 + exp(-w)). Counters, moving averages and the membrane of a
- * last batch (.mem) are passed over.
+ * ParametricLIFNode (tau = 1 + exp(-w)); beta and alpha are clamped to [0,1], as snnTorch
+ * does. A threshold, beta, alpha or V with one value a channel, (C) or (C,1,1), or a neuron,
+ * (C,H,W), becomes a parameter of the layer, unless all are the same. Counters, moving
+ * averages and the membrane of a last batch (.mem) are passed over.
  *   match  out  what was done and what did not fit, also on MANGO_E_SHAPE; to be
  *               destroyed by the caller; NULL when nothing was looked at
  * Returns  MANGO_E_SHAPE when anything is missing, left over or of the wrong shape;
  *          MANGO_E_UNSUPPORTED, with its name, for a scalar that no rule here can honour
- *          (graded_spikes_factor other than 1, one value a neuron); MANGO_E_FORMAT,
+ *          (graded_spikes_factor other than 1, values of another number); MANGO_E_FORMAT,
  *          MANGO_E_MEM, or what values answered. After an error the net is half filled. */
 typedef struct mango_match mango_match;
 MANGO_API mango_status mango_net_match(mango_net *net, const mango_offers *offers,

@@ -45,6 +45,7 @@ typedef struct fit_job {
     mango_match *m;
     const char **sorted;   /* names of the net's parameters */
     unsigned char *filled; /* of each parameter: 1 filled, 2 of the wrong shape */
+    int n;                 /* parameters at first: rules may add some           */
     mango_idx *left;       /* (n offers) those that are left over               */
     mango_err *err;
 } fit_job;
@@ -99,7 +100,7 @@ static mango_idx fit_score(const fit_job *j, const char *strip, const char *add)
     mango_idx hits = 0;
     for (mango_idx i = 0; i < j->o->n; i++)
         hits += fit_rename(j->o->offer[i].name, strip, add, name, FIT_NAME) &&
-                bsearch(&p, (const void *)j->sorted, (size_t)j->net->n_params, sizeof p,
+                bsearch(&p, (const void *)j->sorted, (size_t)j->n, sizeof p,
                         fit_by_name) != NULL;
     return hits;
 }
@@ -113,7 +114,7 @@ static void fit_candidates(const fit_job *j, fit_prefixes *strips, fit_prefixes 
         for (mango_idx i = 0; i < j->o->n; i++)
             fit_prefix_of(strips, j->o->offer[i].name, depth);
     for (int depth = 1; depth <= 2; depth++)
-        for (int i = 0; i < j->net->n_params; i++)
+        for (int i = 0; i < j->n; i++)
             fit_prefix_of(adds, j->sorted[i], depth);
     if (!j->o->prefix)
         return;
@@ -131,8 +132,8 @@ static mango_status fit_fit(fit_job *j)
     if (!l)
         return mgi_fail(j->err, MANGO_E_MEM, "no memory for prefixes of names");
     fit_candidates(j, &l[0], &l[1]);
-    for (int a = 0; a < l[1].n && best < j->net->n_params; a++)
-        for (int s = 0; s < l[0].n && best < j->net->n_params; s++) {
+    for (int a = 0; a < l[1].n && best < j->n; a++)
+        for (int s = 0; s < l[0].n && best < j->n; s++) {
             const mango_idx hits = fit_score(j, l[0].p[s], l[1].p[a]);
             if (hits <= best)
                 continue;
@@ -272,7 +273,7 @@ static mango_status fit_one(fit_job *j, mango_idx i)
         k = mgi_param_find(j->net, name);
     if (k < 0)
         return fit_other(j, i, name);
-    if (j->filled[k])
+    if (k >= j->n || j->filled[k])
         return mgi_fail(j->err, MANGO_E_FORMAT,
                         "two tensors for %s after prefixes were fitted", name);
     if (!fit_same_shape(t, &j->net->param[k])) {
@@ -359,7 +360,7 @@ static mango_status fit_verdict(const fit_job *j)
         j->err, MANGO_E_SHAPE,
         "does not fit %s: of %d parameters %td missing and %td of the wrong shape, "
         "%td tensors left over%s%s",
-        j->net->arch[0] ? j->net->arch : "the graph", j->net->n_params, m->missing,
+        j->net->arch[0] ? j->net->arch : "the graph", j->n, m->missing,
         m->shape, m->left, *advice ? "; all parameters are there, pass over the rest:" : "",
         advice);
 }
@@ -367,13 +368,13 @@ static mango_status fit_verdict(const fit_job *j)
 static mango_status fit_all(fit_job *j)
 {
     const mango_net *net = j->net;
-    for (int i = 0; i < net->n_params; i++)
+    for (int i = 0; i < j->n; i++)
         j->sorted[i] = net->param[i].name;
-    qsort((void *)j->sorted, (size_t)net->n_params, sizeof *j->sorted, fit_by_name);
+    qsort((void *)j->sorted, (size_t)j->n, sizeof *j->sorted, fit_by_name);
     MGI_TRY(fit_fit(j));
     for (mango_idx i = 0; i < j->o->n; i++)
         MGI_TRY(fit_one(j, i));
-    for (int k = 0; k < net->n_params; k++)
+    for (int k = 0; k < j->n; k++)
         if (!j->filled[k])
             fit_missing(j, &net->param[k]);
     fit_passed_text(j->m);
@@ -386,7 +387,7 @@ static mango_status fit_all(fit_job *j)
 static mango_status fit_run(fit_job *j, mango_match **match)
 {
     const mango_alloc al = j->net->al;
-    const mango_idx n_params = j->net->n_params;
+    const mango_idx n_params = j->n = j->net->n_params;
     mango_status st = MANGO_E_MEM;
     j->m = mgi_new(&al, 1, sizeof *j->m);
     j->sorted = mgi_new(&al, n_params, sizeof *j->sorted);
@@ -404,6 +405,8 @@ static mango_status fit_run(fit_job *j, mango_match **match)
     mgi_del(&al, (void *)j->sorted, n_params, sizeof *j->sorted);
     mgi_del(&al, j->filled, n_params, 1);
     mgi_del(&al, j->left, j->o->n, sizeof *j->left);
+    if (st == MANGO_OK && j->net->n_params > j->n)
+        st = mgi_net_relist(j->net, j->err);
     *match = j->m;
     return st;
 }

@@ -32,19 +32,24 @@ MGI_FN int mgi_neurons_shape(const mgi_node *q, int per, mango_idx shape[3])
     return per == MANGO_PER_NEURON && !pixel ? 3 : 1;
 }
 
-MGI_FN void mgi_neurons_params(mango_net *n, mgi_node *q)
+/* Lists the parameter of a constant, if the rule has one. */
+static void neurons_param(mango_net *n, mgi_node *q, int cell)
 {
     const char *name[MGI_CELLS] = {q->lif.tau > 0 ? "tau" : "beta", "alpha", "threshold", "V"};
-    const mango_idx C = q->C;
+    const int per = neurons_per(q, cell);
     mango_idx s[3];
-    for (int c = 0; c < MGI_CELLS; c++) {
-        const int per = neurons_per(q, c);
-        if (per == MANGO_PER_RULE)
-            continue;
-        const int rank = mgi_neurons_shape(q, per, s);
-        q->cell[c] = mgi_net_param_add(n, q, name[c], 0, rank, s[0], rank > 1 ? s[1] : 1,
-                                       rank > 1 ? s[2] : 1, 1);
-    }
+    if (per == MANGO_PER_RULE)
+        return;
+    const int rank = mgi_neurons_shape(q, per, s);
+    q->cell[cell] = mgi_net_param_add(n, q, name[cell], 0, rank, s[0], rank > 1 ? s[1] : 1,
+                                      rank > 1 ? s[2] : 1, 1);
+}
+
+MGI_FN void mgi_neurons_params(mango_net *n, mgi_node *q)
+{
+    const mango_idx C = q->C;
+    for (int c = 0; c < MGI_CELLS; c++)
+        neurons_param(n, q, c);
     if (q->lif.recurrent == MANGO_RECURRENT_ALL)
         q->weight = mgi_net_param_add(n, q, "recurrent.weight", 0, 2, C, C, 1, 1);
     else if (q->lif.recurrent == MANGO_RECURRENT_CONV)
@@ -52,6 +57,47 @@ MGI_FN void mgi_neurons_params(mango_net *n, mgi_node *q)
                                       q->conv.kw);
     if (q->lif.recurrent >= MANGO_RECURRENT_ALL)
         q->bias_p = mgi_net_param_add(n, q, "recurrent.bias", 0, 1, C, 1, 1, 1);
+}
+
+/* Sets where a constant comes from; false: the rule has no such constant. */
+static int neurons_set_per(mango_lif *r, mgi_cell cell, mango_lif_per per)
+{
+    switch (cell) {
+    case MGI_CELL_LEAK:
+        r->beta_per = (int)per;
+        r->tau = 0;
+        r->tau_per = r->decay_input = r->leak_apart = 0;
+        return 1;
+    case MGI_CELL_ALPHA: r->alpha_per = (int)per; return r->order == 2;
+    case MGI_CELL_THR: r->U_thr_per = (int)per; return 1;
+    default: r->V_per = (int)per; return r->recurrent == MANGO_RECURRENT_ONE;
+    }
+}
+
+MGI_FN int mgi_neurons_own(mango_net *n, mgi_node *q, mgi_cell cell, mango_lif_per per,
+                           mango_err *err)
+{
+    mango_lif rule = q->lif;
+    const int filled = n->n_params > 0 && n->param[0].v;
+    if (!neurons_set_per(&rule, cell, per)) {
+        mgi_fail(err, MANGO_E_UNSUPPORTED, "layer '%s' has no %s", q->name,
+                 cell == MGI_CELL_V ? "recurrent weight V" : "synaptic current");
+        return -1;
+    }
+    q->lif = rule;
+    neurons_param(n, q, cell);
+    const int p = q->cell[cell];
+    if (p < 0) {
+        mgi_fail(err, n->failed, "%s", n->err.text);
+        return -1;
+    }
+    if (filled)
+        n->param[p].v = n->param[p].own = mgi_new(&n->al, n->param[p].count, sizeof(float));
+    if (filled && !n->param[p].v) {
+        mgi_fail(err, MANGO_E_MEM, "no memory for %s", n->param[p].name);
+        return -1;
+    }
+    return p;
 }
 
 /* ---- made ready ------------------------------------------------------------------ */

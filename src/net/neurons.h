@@ -32,6 +32,9 @@ MGI_FN void mgi_neurons_pack(const mgi_node *g, const mgi_neurons_values *w, flo
 MGI_FN mgi_neurons mgi_neurons_view(const mgi_node *g, const float *packed);
 /* Lists the parameters that the rule asks for. */
 MGI_FN void mgi_neurons_params(mango_net *n, mgi_node *q);
+/* A finished net's layer gets a parameter for this constant; its index, -1 after an error. */
+MGI_FN int mgi_neurons_own(mango_net *n, mgi_node *q, mgi_cell cell, mango_lif_per per,
+                           mango_err *err);
 /* What a parameter must be: (1), (C) or (C,H,W). Its rank. */
 MGI_FN int mgi_neurons_shape(const mgi_node *q, int per, mango_idx shape[3]);
 

@@ -34,7 +34,7 @@ static mango_status load_rules(mango_net *n, const mgi_tensors *f, const char *e
     for (mango_idx i = 0; st == MANGO_OK && i < f->n; i++) {
         const mgi_tensor *t = &f->t[i];
         float v;
-        if (extra[i] || !mgi_is_rule(n, t->name))
+        if (extra[i] || !mgi_is_rule(n, t->name) || mgi_param_find(n, t->name) >= 0)
             continue;
         if (t->count != 1)
             return mgi_fail(err, MANGO_E_UNSUPPORTED,
@@ -45,6 +45,20 @@ static mango_status load_rules(mango_net *n, const mgi_tensors *f, const char *e
         mgi_rule_scalar(n, t->name, (double)v, &st, err);
     }
     return st;
+}
+
+/* What of a rule is given for each neuron becomes a parameter. */
+static mango_status load_own(mango_net *n, const mgi_tensors *f, const char *extra,
+                             mango_err *err)
+{
+    const int before = n->n_params;
+    int p;
+    for (mango_idx i = 0; i < f->n; i++) {
+        const mgi_tensor *t = &f->t[i];
+        if (!extra[i] && t->count > 1 && mgi_param_find(n, t->name) < 0)
+            MGI_TRY(mgi_rule_widen(n, t->name, 0, t->rank, t->shape, &p, err));
+    }
+    return n->n_params > before ? mgi_net_relist(n, err) : MANGO_OK;
 }
 
 /* Fill map: parameter -> tensor. Extras are not offered. */
@@ -138,18 +152,24 @@ static mango_status load_rest(mango_net *n, const mgi_tensors *f, const char *ex
 static mango_status load_tensors(mango_net *n, const mgi_tensors *f, int stay, mango_err *err)
 {
     char *extra = mgi_new(&n->al, f->n, 1);
-    mango_idx *map = mgi_new(&n->al, n->n_params, sizeof *map);
+    mango_idx *map = NULL;
     mango_status st = MANGO_E_MEM;
-    if (!extra || !map)
+    if (!extra)
         goto done;
     load_extras(f, extra);
+    MGI_TRY_TO(load_own(n, f, extra, err));
+    st = MANGO_E_MEM;
+    map = mgi_new(&n->al, n->n_params, sizeof *map);
+    if (!map)
+        goto done;
     MGI_TRY_TO(load_match(n, f, extra, map, err));
     MGI_TRY_TO(load_rules(n, f, extra, err));
     MGI_TRY_TO(load_values(n, f, map, stay, err));
     st = load_rest(n, f, extra, err);
 done:
     mgi_del(&n->al, extra, f->n, 1);
-    mgi_del(&n->al, map, n->n_params, sizeof *map);
+    if (map)
+        mgi_del(&n->al, map, n->n_params, sizeof *map);
     return st;
 }
 
