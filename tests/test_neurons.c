@@ -151,8 +151,200 @@ static void t_neurons_file(void)
     mango_net_destroy(net);
 }
 
+/* ---- gradients --------------------------------------------------------------------- */
+
+/* The loss of golden/neurons.py: its gradient by the values of b, (T,B,C,H,W), written as
+ * (T,B,H,W,C). */
+static void t_neurons_loss(const mgi_node *q, float *dout)
+{
+    const mango_idx C = q->C, HW = q->H * q->W;
+    for (mango_idx m = 0; m < T_NEURONS_T * T_NEURONS_B; m++)
+        for (mango_idx c = 0; c < C; c++)
+            for (mango_idx p = 0; p < HW; p++) {
+                const mango_idx i = (m * C + c) * HW + p;
+                dout[(m * HW + p) * C + c] = (float)(37 * i % 17 - 8) / 16.0f;
+            }
+}
+
+/* Is `got` the tensor NAME.grad.WHAT, to 1e-4 of its largest value? */
+static void t_neurons_gradient(const mgi_tensors *f, const char *name, const char *what,
+                               mango_idx n, const float *got)
+{
+    char key[120];
+    double top = 0, gap = 0;
+    snprintf(key, sizeof key, "%s.grad.%s", name, what);
+    const mgi_tensor *t = mgi_tensors_find(f, key);
+    T_REQUIRE(t && t->count == n);
+    float *want = malloc((size_t)n * sizeof *want);
+    T_STATUS(mgi_tensor_floats(t, 1, want, NULL), MANGO_OK);
+    for (mango_idx i = 0; i < n; i++) {
+        top = MGI_MAX(top, fabs((double)want[i]));
+        gap = MGI_MAX(gap, fabs((double)want[i] - (double)got[i]));
+    }
+    if (!T_NEAR(gap, 0, 1e-4 * top + 1e-7))
+        fprintf(stderr, "  in %s, %g at most\n", key, top);
+    free(want);
+}
+
+/* Forward on a tape has the bits of a plan; backward the gradients of autograd. */
+static void t_neurons_tape_case(const mgi_tensors *f, const char *name)
+{
+    mango_net *net = t_neurons_net(f, name);
+    T_REQUIRE(net != NULL);
+    const mgi_node *in = &net->node[net->input], *q = &net->node[net->output];
+    const mango_idx n = in->C * in->H * in->W, most = t_neurons_count(net, "b");
+    float *x = t_neurons_input(f, net), *dx = malloc((size_t)(T_NEURONS_B * n) * sizeof *dx);
+    float *last = malloc((size_t)(T_NEURONS_B * n) * sizeof *last);
+    float *y = malloc((size_t)most * sizeof *y), *b = t_neurons_read(net, "b", x, 0);
+    mgi_tape_options o;
+    mgi_tape *t = NULL;
+    mgi_grads g;
+    mango_err err = {""};
+    mgi_tape_defaults(&o);
+    o.B = T_NEURONS_B;
+    o.T = T_NEURONS_T;
+    o.train = o.input_grad = 1;
+    T_REQUIRE(T_OK(mgi_tape_new(&t, net, &o, NULL, &err), &err));
+    T_STATUS(mgi_grads_new(&g, net), MANGO_OK);
+    mgi_grads_zero(&g);
+    mgi_tape_set_grads(t, &g);
+    mgi_to_nhwc(T_NEURONS_B, in->C, in->H * in->W, x, last);
+    T_STATUS(mgi_tape_forward(t, T_NEURONS_B, last), MANGO_OK);
+    mango_idx rows;
+    const float *v = mgi_tape_value(t, t->output, &rows);
+    mgi_to_nchw(rows, q->C, q->H * q->W, v, y);
+    T_MEM(y, b, (size_t)most * sizeof *y);
+    t_neurons_loss(q, mgi_tape_dout(t));
+    mgi_tape_backward(t);
+    mgi_to_nchw(T_NEURONS_B, in->C, in->H * in->W, mgi_tape_input_grad(t), dx);
+    t_neurons_gradient(f, name, "input", T_NEURONS_B * n, dx);
+    for (int i = 0; i < net->n_params; i++)
+        if (net->param[i].name[0] != 'l')
+            t_neurons_gradient(f, name, net->param[i].name, net->param[i].count, g.of[i]);
+    mgi_grads_free(&g);
+    mgi_tape_free(t);
+    free(x), free(dx), free(last), free(y), free(b);
+    mango_net_destroy(net);
+}
+
+static void t_neurons_gradients(void)
+{
+    mgi_tensors f;
+    mango_err err = {""};
+    T_OK_OR_RETURN(mgi_tensors_read(&f, t_golden("neurons.safetensors"), NULL, &err), &err);
+    for (mango_idx i = 0; i < MGI_COUNT(t_neurons_names); i++)
+        t_neurons_tape_case(&f, t_neurons_names[i]);
+    mgi_tensors_free(&f);
+}
+
+/* ---- kernels, chunks ----------------------------------------------------------------- */
+
+/* Case v of a rule of neurons, by a number. */
+static mgi_lif_rule t_neurons_rule(int v)
+{
+    const mgi_lif_rule r = {.charge = (mgi_charge)(v % 3),
+                            .reset = (mgi_reset)(v / 3 % 3),
+                            .delay = v / 9 % 2,
+                            .on_equal = v / 18 % 2,
+                            .once = v % 3 == 0 && v / 3 % 3 == 1 && v / 9 % 4 == 0,
+                            .after = v / 3 % 3 == 2 && v / 9 % 2 && v / 36 % 2,
+                            .beta = 0.9f,
+                            .tau = 2.5f,
+                            .gain = 0.75f,
+                            .U_thr = 1.0f,
+                            .U_rest = 0.1f,
+                            .U_reset = -0.2f,
+                            .alpha = 0.5f};
+    return r;
+}
+
+/* Every set against the plain loop: each rule with each set of own constants. */
+static void t_neurons_kernels(void)
+{
+    enum { N = 29 };
+    float x[N], u[N], own[5][N], U[2][N], S[2][N], I[2][N];
+    mango_rng r;
+    mango_rng_init(&r, 17, 2, 0);
+    for (int i = 0; i < N; i++) {
+        x[i] = 2.0f * mango_rng_uniformf(&r) - 0.5f;
+        u[i] = i % 7 ? 2.0f * mango_rng_uniformf(&r) - 0.5f : 1.0f;
+        for (int k = 0; k < 5; k++)
+            own[k][i] = mango_rng_uniformf(&r) + (k == 1 ? 1.0f : 0.25f);
+    }
+    for (int v = 0; v < 72; v++)
+        for (int m = 0; m < 32; m++) {
+            const mgi_lif_rule rule = t_neurons_rule(v);
+            mgi_lif_cells c = {m & 1 ? own[rule.charge != MGI_CHARGE_LEAK] : NULL,
+                               m & 2 ? own[2] : NULL, m & 4 ? own[3] : NULL,
+                               m & 8 ? own[4] : NULL, NULL};
+            for (int k = 0; mgi_kernels_name(k); k++) {
+                const mgi_kernels *set = mgi_kernels_named(mgi_kernels_name(k));
+                for (int way = 0; way < 2 && set; way++) {
+                    memcpy(U[way], u, sizeof u);
+                    memcpy(I[way], own[0], sizeof u);
+                    c.I = m & 16 ? I[way] : NULL;
+                    (way ? set->lif_cells : mgi_lif_cells_ref)(N, &rule, &c, x, U[way], S[way]);
+                }
+                if (set && (memcmp(U[0], U[1], sizeof u) || memcmp(S[0], S[1], sizeof u) ||
+                            memcmp(I[0], I[1], sizeof u)))
+                    T_EQ(v * 32 + m, -1 - k);
+            }
+        }
+}
+
+/* A plan in chunks of time, and one that holds the spikes of `a` as bits or not. */
+static void t_neurons_chunks(void)
+{
+    mgi_tensors f;
+    mango_err err = {""};
+    T_OK_OR_RETURN(mgi_tensors_read(&f, t_golden("neurons.safetensors"), NULL, &err), &err);
+    for (mango_idx i = 0; i < MGI_COUNT(t_neurons_names); i++) {
+        mango_net *net = t_neurons_net(&f, t_neurons_names[i]);
+        T_REQUIRE(net != NULL);
+        float *x = t_neurons_input(&f, net);
+        float *a = t_neurons_read(net, "b", x, 0), *b = t_neurons_read(net, "b", x, 118000);
+        T_MEM(a, b, (size_t)t_neurons_count(net, "b") * sizeof *a);
+        free(x), free(a), free(b);
+        mango_net_destroy(net);
+    }
+    mgi_tensors_free(&f);
+}
+
+/* What is no rule is refused, by its name. */
+static void t_neurons_refuses(void)
+{
+    static const char *const bad[][2] = {
+        {"beta=1.5", "beta"},
+        {"beta=each tau=2", "tau"},
+        {"beta=0.5 U_leak=0.25", "U_leak"},
+        {"beta=0.5 recurrent=all", "recurrent"},
+        {"beta=0.5 recurrent=conv", "kernel"},
+        {"beta=0.5 recurrent=conv kernel=2", "odd"},
+        {"beta=0.5 kernel=3", "kernel"},
+        {"beta=0.5 V=0.5", "V"},
+        {"beta=0.5 alpha=2", "alpha"},
+        {"beta=0.5 reset_after=1", "reset_after"},
+        {"beta=some", "layer|channel|each"},
+    };
+    for (mango_idx i = 0; i < MGI_COUNT(bad); i++) {
+        char text[200];
+        mango_net *net = NULL;
+        mango_err err = {""};
+        snprintf(text, sizeof text,
+                 "mango-graph 1\nnet arch=f T=3\ninput input - shape=2x2x2\na lif input %s\n",
+                 bad[i][0]);
+        T_CHECK(mango_net_parse(&net, text, (mango_idx)strlen(text), NULL, &err) < 0);
+        T_CHECK(strstr(err.text, bad[i][1]) != NULL);
+        mango_net_destroy(net);
+    }
+}
+
 void t_neurons(void)
 {
+    T_CASE(t_neurons_gradients);
+    T_CASE(t_neurons_kernels);
+    T_CASE(t_neurons_chunks);
+    T_CASE(t_neurons_refuses);
     T_CASE(t_neurons_file);
     T_CASE(t_neurons_golden);
 }

@@ -55,4 +55,23 @@ MGI_FN void mgi_neurons_forward(const mgi_neurons *l, const mgi_neurons_run *r);
 MGI_FN void mgi_neurons_back(const mgi_neurons *l, mango_idx B, const float *P, float *R,
                              float *work);
 
+
+/* Gradients, neurons_grad.c: dcell, dW, db of parameters are added to where not NULL; dX is
+ * overwritten, NULL: not wanted. */
+typedef struct mgi_neurons_grad {
+    mango_idx T, B;
+    const float *X;   /* as in mgi_neurons_run                                    */
+    mango_idx ldX;    /* 0: the same X (B,n) at each step, and dX (B,n) is summed */
+    const float *dy;  /* (T,B,n) of what the layer gives on                       */
+    float *dX;        /* (T,B,n) or (B,n)                                         */
+    const float *cell[MGI_CELLS]; /* values of the parameters, and how many       */
+    mango_idx count[MGI_CELLS];
+    float *dcell[MGI_CELLS];
+    const float *weight; /* recurrent, as the parameter is                        */
+    float *dW, *db;
+    float *work;      /* mgi_neurons_grad_work floats                             */
+} mgi_neurons_grad;
+MGI_FN mango_idx mgi_neurons_grad_work(const mgi_node *g, mango_idx T, mango_idx B);
+MGI_FN void mgi_neurons_backward(const mgi_neurons *l, const mgi_neurons_grad *q);
+
 #endif

@@ -341,7 +341,37 @@ static void lif_tape(mgi_tape *t, int i, int again, float *work)
 static mango_idx lif_backward_work(const mgi_tape *t, int i, mango_idx rows)
 {
     const mgi_node *n = &t->net->node[i];
-    return rows * n->C * n->H * n->W;
+    if (mango_lif_is_plain(&n->lif))
+        return rows * n->C * n->H * n->W;
+    return mgi_round_up(mgi_neurons_packed(n), MGI_TAPE_ALIGN) +
+           mgi_neurons_grad_work(n, t->o.T, rows / t->o.T);
+}
+
+/* dx: NULL when nobody wants it. */
+static void lif_backward_neurons(const mgi_tape *t, int i, float *dx, float *work)
+{
+    const mgi_node *n = &t->net->node[i];
+    const int j = n->in[0];
+    const mgi_neurons l = lif_on_tape(t, i, work);
+    mgi_neurons_grad q = {.T = t->o.T,
+                          .B = t->b,
+                          .X = t->val[j],
+                          .ldX = t->timed[j] ? t->b * l.n : 0,
+                          .dy = t->grad[i],
+                          .dX = dx,
+                          .work = work + mgi_round_up(mgi_neurons_packed(n), MGI_TAPE_ALIGN)};
+    for (int c = 0; c < MGI_CELLS; c++)
+        if (n->cell[c] >= 0) {
+            q.cell[c] = t->w[n->cell[c]];
+            q.count[c] = t->net->param[n->cell[c]].count;
+            q.dcell[c] = t->dw[n->cell[c]];
+        }
+    if (n->weight >= 0) {
+        q.weight = t->w[n->weight];
+        q.dW = t->dw[n->weight];
+        q.db = t->dw[n->bias_p];
+    }
+    mgi_neurons_backward(&l, &q);
 }
 
 static void lif_backward(mgi_tape *t, int i, float *spare, float *work)
@@ -349,10 +379,14 @@ static void lif_backward(mgi_tape *t, int i, float *spare, float *work)
     const mgi_node *n = &t->net->node[i];
     const int j = n->in[0];
     const mango_idx count = t->b * n->C * n->H * n->W;
-    float *dx = mgi_tape_take(t, j, spare);
-    mango_lif_backward(&n->lif, t->o.T, count, t->val[j], t->timed[j] ? count : 0, t->grad[i],
-                       t->timed[j] ? dx : work, dx);
-    mgi_tape_give(t, j, dx);
+    float *dx = t->wants[j] ? mgi_tape_take(t, j, spare) : NULL;
+    if (!mango_lif_is_plain(&n->lif))
+        lif_backward_neurons(t, i, dx, work);
+    else if (dx)
+        mango_lif_backward(&n->lif, t->o.T, count, t->val[j], t->timed[j] ? count : 0,
+                           t->grad[i], t->timed[j] ? dx : work, dx);
+    if (dx)
+        mgi_tape_give(t, j, dx);
 }
 
 MGI_DATA const mgi_op mgi_op_lif = {

@@ -71,23 +71,10 @@ static mango_status tape_commit(mgi_tape *t, mango_err *err)
     return MANGO_OK;
 }
 
-/* Gradients of LIF layers are those of plain rules. */
-static mango_status tape_rules(const mgi_tape *t, mango_err *err)
-{
-    for (int i = 0; i < t->net->n_nodes && t->o.train == 1; i++) {
-        const mgi_node *n = &t->net->node[i];
-        if (t->needed[i] && n->kind == MGI_LIF && !mango_lif_is_plain(&n->lif))
-            return mgi_fail(err, MANGO_E_UNSUPPORTED,
-                            "layer '%s': no gradients of this rule of neurons", n->name);
-    }
-    return MANGO_OK;
-}
-
 static mango_status tape_make(mgi_tape *t, mango_err *err)
 {
     MGI_TRY(tape_arrays(t));
     MGI_TRY(mgi_tape_plan(t, err));
-    MGI_TRY(tape_rules(t, err));
     MGI_TRY(tape_state(t));
     return tape_commit(t, err);
 }
