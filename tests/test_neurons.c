@@ -310,6 +310,51 @@ static void t_neurons_chunks(void)
     mgi_tensors_free(&f);
 }
 
+/* In slices, one input dropped on the way: the other's mean and membrane stay the same. */
+static void t_neurons_slices_case(const mgi_tensors *f, const char *name)
+{
+    mango_net *net = t_neurons_net(f, name);
+    T_REQUIRE(net != NULL);
+    const mango_idx layer = mgi_net_find(net, "b"), keep[1] = {1};
+    const mango_idx n = t_neurons_count(net, "b") / T_NEURONS_T / T_NEURONS_B;
+    float *x = t_neurons_input(f, net), *y = calloc((size_t)(8 * n), sizeof *y);
+    mango_plan_options o;
+    mango_err err = {""};
+    mango_plan_defaults(&o);
+    o.T = T_NEURONS_T;
+    o.batch = T_NEURONS_B;
+    for (int way = 0; way < 2; way++) {
+        const mango_reading r[2] = {{layer, MANGO_READ_MEAN, y + 4 * way * n},
+                                    {layer, MANGO_READ_MEMBRANE, y + (4 * way + 2) * n}};
+        mango_plan *p = NULL;
+        o.slice = way ? 7 : 0;
+        T_OK(mango_plan_create(&p, net, &o, 2, r, NULL, &err), &err);
+        if (p && way) {
+            T_STATUS(mango_plan_start(p, T_NEURONS_B, x), MANGO_OK);
+            T_STATUS(mango_plan_advance(p, 20), MANGO_OK);
+            T_STATUS(mango_plan_keep(p, 1, keep), MANGO_OK);
+            T_STATUS(mango_plan_advance(p, T_NEURONS_T - 20), MANGO_OK);
+        } else if (p) {
+            T_STATUS(mango_plan_run(p, T_NEURONS_B, x), MANGO_OK);
+        }
+        mango_plan_destroy(p);
+    }
+    T_MEM(y + 4 * n, y + n, (size_t)n * sizeof *y);
+    T_MEM(y + 6 * n, y + 3 * n, (size_t)n * sizeof *y);
+    free(x), free(y);
+    mango_net_destroy(net);
+}
+
+static void t_neurons_slices(void)
+{
+    mgi_tensors f;
+    mango_err err = {""};
+    T_OK_OR_RETURN(mgi_tensors_read(&f, t_golden("neurons.safetensors"), NULL, &err), &err);
+    for (mango_idx i = 0; i < MGI_COUNT(t_neurons_names); i++)
+        t_neurons_slices_case(&f, t_neurons_names[i]);
+    mgi_tensors_free(&f);
+}
+
 /* What is no rule is refused, by its name. */
 static void t_neurons_refuses(void)
 {
@@ -344,6 +389,7 @@ void t_neurons(void)
     T_CASE(t_neurons_gradients);
     T_CASE(t_neurons_kernels);
     T_CASE(t_neurons_chunks);
+    T_CASE(t_neurons_slices);
     T_CASE(t_neurons_refuses);
     T_CASE(t_neurons_file);
     T_CASE(t_neurons_golden);

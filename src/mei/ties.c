@@ -11,6 +11,10 @@
  * 73 fire at 0.7 of the threshold: (1) puts a random one of them before a random other one
  * in 84 of 100 cases, the membrane after the last step in 68.
  *
+ * Own thresholds of neurons take the place of U_thr. Neurons with a synaptic current are
+ * driven by X/(1-alpha), which is of the same order; of a recurrence only what comes from
+ * outside counts, as nothing comes back of a silent layer.
+ *
  * Of an expression E of units u, sum_u dE/du tie_u                                       (2)
  * SPDX-License-Identifier: MIT */
 #include "../base/real.h"
@@ -21,7 +25,8 @@
 
 /* What drives neurons, and what it is to reach. */
 typedef struct mgi_driven {
-    const float *X, *thr; /* currents; thresholds, NULL: `scale` has the one of all */
+    const float *X, *thr; /* currents; thresholds, those not above 0 count as nearly
+                             so, or NULL: `scale` has the one of all            */
     mango_idx per, first; /* neurons of a threshold; the number of the first one    */
     double scale;
 } mgi_driven;
@@ -29,7 +34,7 @@ typedef struct mgi_driven {
 static double ties_at(const mgi_driven *q, mango_idx i)
 {
     const double a = q->scale * (double)q->X[i];
-    return q->thr ? a / (double)q->thr[(q->first + i) / q->per] : a;
+    return q->thr ? a / MGI_MAX((double)q->thr[(q->first + i) / q->per], 1e-3) : a;
 }
 
 /* (1) of n neurons. */

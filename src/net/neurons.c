@@ -193,9 +193,9 @@ MGI_FN mgi_neurons mgi_neurons_view(const mgi_node *g, const float *packed)
 
 /* ---- what comes back --------------------------------------------------------------- */
 
-MGI_FN mango_idx mgi_neurons_work(const mgi_node *g, mango_idx B)
+MGI_FN mango_idx mgi_neurons_work(const mgi_node *g)
 {
-    return g->lif.recurrent == MANGO_RECURRENT_CONV ? mgi_conv_work(&g->conv, B) : 0;
+    return g->lif.recurrent == MANGO_RECURRENT_CONV ? mgi_conv_work(&g->conv, 1) : 0;
 }
 
 /* R = b + the columns of W of those that fired, ascending. */
@@ -208,22 +208,21 @@ static void neurons_back_all(const mgi_neurons *l, const float *P, float *R)
             k->add(l->n, R, l->W + j * l->n, R);
 }
 
-MGI_FN void mgi_neurons_back(const mgi_neurons *l, mango_idx B, const float *P, float *R,
-                             float *work)
+MGI_FN void mgi_neurons_back(const mgi_neurons *l, mango_idx B, mango_idx ld, const float *P,
+                             float *R, float *work)
 {
     const mango_idx n = l->n;
-    if (l->g->lif.recurrent == MANGO_RECURRENT_CONV) {
-        const mgi_epilogue e = {l->b, NULL, 0};
-        mgi_conv_forward(&l->g->conv, B, P, l->W, &e, R, work);
-        return;
-    }
-    MGI_OMP(parallel for schedule(static) if (B * n >= MGI_GRAIN))
-    for (mango_idx k = 0; k < B; k++) {
-        const float *p = P + k * n, *V = l->cell[MGI_CELL_V];
+    const int conv = l->g->lif.recurrent == MANGO_RECURRENT_CONV;
+    const mgi_epilogue e = {l->b, NULL, 0};
+    for (mango_idx k = 0; k < (conv ? B : 0); k++)
+        mgi_conv_forward(&l->g->conv, 1, P + k * ld, l->W, &e, R + k * ld, work);
+    MGI_OMP(parallel for schedule(static) if (!conv && B * n >= MGI_GRAIN))
+    for (mango_idx k = 0; k < (conv ? 0 : B); k++) {
+        const float *p = P + k * ld, *V = l->cell[MGI_CELL_V];
         if (l->W)
-            neurons_back_all(l, p, R + k * n);
+            neurons_back_all(l, p, R + k * ld);
         for (mango_idx i = 0; i < n && !l->W; i++)
-            R[k * n + i] = p[i] * V[i];
+            R[k * ld + i] = p[i] * V[i];
     }
 }
 
@@ -255,7 +254,8 @@ static void neurons_walk(const mgi_neurons *l, const mgi_neurons_run *r, mango_i
 {
     const mango_idx at = k * l->n + i, step = r->B * l->n;
     const int membrane = l->g->lif.readout_membrane;
-    float *U = r->state + at, *I = l->g->lif.order == 2 ? U + step : NULL;
+    float *U = r->state + k * mgi_neurons_state(l->g) * l->n + i;
+    float *I = l->g->lif.order == 2 ? U + l->n : NULL;
     float S[NEURONS_BLOCK];
     if (r->first)
         neurons_begin(l, m, U, I);
@@ -272,8 +272,9 @@ static void neurons_walk_word(const mgi_neurons *l, const mgi_neurons_run *r, ma
 {
     const mango_idx C = l->g->C, HW = l->g->H * l->g->W, words = mgi_bits_words(C);
     const mango_idx c = w % words * 64, q = w / words, m = MGI_MIN(64, C - c);
-    const mango_idx at = q * C + c, i = q % HW * C + c, step = r->B * l->n;
-    float *U = r->state + at, *I = l->g->lif.order == 2 ? U + step : NULL;
+    const mango_idx at = q * C + c, i = q % HW * C + c;
+    float *U = r->state + q / HW * mgi_neurons_state(l->g) * l->n + i;
+    float *I = l->g->lif.order == 2 ? U + l->n : NULL;
     float S[64];
     if (r->first)
         neurons_begin(l, m, U, I);
@@ -286,30 +287,31 @@ static void neurons_walk_word(const mgi_neurons *l, const mgi_neurons_run *r, ma
 /* One step of all maps with recurrence. */
 static void neurons_step_all(const mgi_neurons *l, const mgi_neurons_run *r, mango_idx t)
 {
-    const mango_idx n = l->n, all = r->B * n, C = l->g->C, HW = l->g->H * l->g->W;
+    const mango_idx n = l->n, C = l->g->C, HW = l->g->H * l->g->W;
+    const mango_idx ld = mgi_neurons_state(l->g) * n;
     const int second = l->g->lif.order == 2;
-    float *U = r->state, *I = U + all, *P = U + (1 + second) * all, *R = P + all;
-    mgi_neurons_back(l, r->B, P, R, r->work);
-    MGI_OMP(parallel for schedule(static) if (all >= MGI_GRAIN))
+    float *spikes = r->state + (1 + second) * n;
+    mgi_neurons_back(l, r->B, ld, spikes, spikes + n, r->work);
+    MGI_OMP(parallel for schedule(static) if (r->B * n >= MGI_GRAIN))
     for (mango_idx k = 0; k < r->B; k++) {
-        const mango_idx at = k * n;
-        neurons_step(l, 0, n, r->X + t * r->ldX + at, U + at, second ? I + at : NULL, R + at,
-                     P + at);
+        float *U = r->state + k * ld, *P = spikes + k * ld;
+        const mango_idx at = (t * r->B + k) * n;
+        neurons_step(l, 0, n, r->X + t * r->ldX + k * n, U, second ? U + n : NULL, P + n, P);
         if (r->y)
-            memcpy(r->y + t * all + at, (l->g->lif.readout_membrane ? U : P) + at,
-                   (size_t)n * sizeof *P);
+            memcpy(r->y + at, l->g->lif.readout_membrane ? U : P, (size_t)n * sizeof *P);
         else
-            mgi_loops_get()->bits(HW, C, P + at,
+            mgi_loops_get()->bits(HW, C, P,
                                   r->bits + (t * r->B + k) * HW * mgi_bits_words(C));
     }
 }
 
 static void neurons_forward_back(const mgi_neurons *l, const mgi_neurons_run *r)
 {
-    const mango_idx all = r->B * l->n, states = mgi_neurons_state(l->g);
+    const mango_idx ld = mgi_neurons_state(l->g) * l->n;
     if (r->first) {
-        memset(r->state, 0, (size_t)(states * all) * sizeof(float));
-        neurons_begin(l, all, r->state, NULL);
+        memset(r->state, 0, (size_t)(r->B * ld) * sizeof(float));
+        for (mango_idx k = 0; k < r->B; k++)
+            neurons_begin(l, l->n, r->state + k * ld, NULL);
     }
     for (mango_idx t = 0; t < r->T; t++)
         neurons_step_all(l, r, t);

@@ -43,17 +43,18 @@ typedef struct mgi_neurons_run {
     mango_idx T, B;
     const float *X;  /* step t of map k: n currents at X + t*ldX + k*n            */
     mango_idx ldX;
-    float *state;    /* (state,B,n)                                               */
+    float *state;    /* (B,state,n): what belongs to a map is together            */
     int first;       /* 1: begins at rest, else where the last run ended          */
     float *y;        /* (T,B,n) what the layer gives on, or                       */
     uint64_t *bits;  /* its spikes as words of its pixels                         */
     float *work;     /* mgi_neurons_work floats                                   */
 } mgi_neurons_run;
-MGI_FN mango_idx mgi_neurons_work(const mgi_node *g, mango_idx B);
+MGI_FN mango_idx mgi_neurons_work(const mgi_node *g);
 MGI_FN void mgi_neurons_forward(const mgi_neurons *l, const mgi_neurons_run *r);
-/* R (B,n): what comes back of the spikes P (B,n) of the last step. */
-MGI_FN void mgi_neurons_back(const mgi_neurons *l, mango_idx B, const float *P, float *R,
-                             float *work);
+/* R (n), of each of B maps: what comes back of the spikes P (n) of its last step. Those of
+ * the next map are `ld` floats further. */
+MGI_FN void mgi_neurons_back(const mgi_neurons *l, mango_idx B, mango_idx ld, const float *P,
+                             float *R, float *work);
 
 
 /* Gradients, neurons_grad.c: dcell, dW, db of parameters are added to where not NULL; dX is

@@ -65,7 +65,7 @@ static grad_room grad_plan(const mgi_node *g, mango_idx T, mango_idx B, float *b
 MGI_FN mango_idx mgi_neurons_grad_work(const mgi_node *g, mango_idx T, mango_idx B)
 {
     const mango_idx n = g->C;
-    mango_idx work = mgi_neurons_work(g, B);
+    mango_idx work = mgi_neurons_work(g);
     if (g->lif.recurrent == MANGO_RECURRENT_ALL)
         work = MGI_MAX(work, mgi_gemm_work(n, n, T * B, 't', 'n'));
     if (g->lif.recurrent == MANGO_RECURRENT_CONV)
@@ -256,7 +256,7 @@ static void grad_with_recurrence(const mgi_neurons *l, const mgi_neurons_grad *q
 {
     const mango_idx n = l->n, all = q->B * n;
     for (mango_idx t = 0; t < q->T; t++) {
-        mgi_neurons_back(l, q->B, t > 0 ? r->S + (t - 1) * all : r->P, r->R, r->work);
+        mgi_neurons_back(l, q->B, n, t > 0 ? r->S + (t - 1) * all : r->P, r->R, r->work);
         MGI_OMP(parallel for schedule(static) if (all >= MGI_GRAIN))
         for (mango_idx k = 0; k < q->B; k++)
             grad_again(l, q, r, t, k, 0, n);

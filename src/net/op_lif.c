@@ -279,7 +279,7 @@ static mango_idx lif_step_work(const mango_plan *p, const mgi_step *s, mango_idx
     const mgi_node *g = &p->net->node[s->head];
     if (s->fused >= 0)
         return mgi_bits_conv_work(&p->step[s->fused].conv, maps);
-    return mango_lif_is_plain(&g->lif) ? 0 : mgi_neurons_work(g, maps);
+    return mango_lif_is_plain(&g->lif) ? 0 : mgi_neurons_work(g);
 }
 
 /* ---- on a tape ------------------------------------------------------------------- */
@@ -305,7 +305,7 @@ static mango_idx lif_tape_work(const mgi_tape *t, int i, mango_idx rows)
         return 0;
     return mgi_round_up(mgi_neurons_packed(n), MGI_TAPE_ALIGN) +
            mgi_round_up(mgi_neurons_state(n) * B * n->C * n->H * n->W, MGI_TAPE_ALIGN) +
-           mgi_neurons_work(n, B);
+           mgi_neurons_work(n);
 }
 
 static void lif_tape_neurons(mgi_tape *t, int i, float *work)

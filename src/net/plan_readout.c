@@ -4,6 +4,7 @@
  * are counts, exact integers, so a rate count/(T*H*W) is rounded once and is a
  * function of the spikes alone. Other layers are summed in double.
  * SPDX-License-Identifier: MIT */
+#include "neurons.h"
 #include "plan.h"
 
 #define READ_BLOCK 1024
@@ -115,6 +116,16 @@ static void read_steps_bits(const mango_plan *p, const mgi_plan_reading *r, cons
     }
 }
 
+/* The membranes stand first in what each map of a LIF layer carries. */
+static void read_membranes(const mango_plan *p, const mgi_plan_reading *r, const mgi_step *s)
+{
+    const mango_idx n = r->C * r->HW;
+    const mango_idx state = n * mgi_neurons_state(&p->net->node[s->head]);
+    const float *U = mgi_plan_at(p, s->aux);
+    for (mango_idx k = 0; k < p->b; k++)
+        mgi_to_nchw(1, r->C, r->HW, U + k * state, r->out + (p->b0 + k) * n);
+}
+
 MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r)
 {
     const mgi_step *s = &p->step[r->step];
@@ -128,8 +139,7 @@ MGI_FN void mgi_reading_take(mango_plan *p, const mgi_plan_reading *r)
     }
     if (r->what == MANGO_READ_MEMBRANE) {
         if (p->t0 + p->t == p->until)
-            mgi_to_nchw(p->b, r->C, r->HW, mgi_plan_at(p, s->aux),
-                        r->out + p->b0 * r->C * r->HW);
+            read_membranes(p, r, s);
         return;
     }
     if (r->what == MANGO_READ_SPIKES) {

@@ -144,7 +144,7 @@ static int classifier_has(const mango_net *net, mgi_kind kind)
 static void classifier_recipe_readout(mango_train_options *o, const mango_net *net)
 {
     int i = net->output;
-    if (net->node[i].kind != MGI_LIF)
+    if (!mgi_node_spikes(&net->node[i]))
         return;
     while (net->node[i].kind != MGI_LINEAR && net->node[i].n_in > 0)
         i = net->node[i].in[0];

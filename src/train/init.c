@@ -106,9 +106,12 @@ static void init_neurons(mango_net *net, const mgi_node *n, mango_rng *r)
     init_all(net, n->cell[MGI_CELL_ALPHA], l->alpha > 0 ? (double)l->alpha : 0.5);
     init_all(net, n->cell[MGI_CELL_THR], (double)l->U_thr);
     init_all(net, n->cell[MGI_CELL_V], 1);
-    if (n->weight >= 0)
-        init_uniform(r, net->param[n->weight].count, 1 / sqrt((double)n->C),
-                     net->param[n->weight].v);
+    if (n->weight < 0)
+        return;
+    const mgi_param *w = &net->param[n->weight];
+    const double fan_in = (double)(w->count / w->shape[0]);
+    init_uniform(r, w->count, 1 / sqrt(fan_in), w->v);
+    init_uniform(r, net->param[n->bias_p].count, 1 / sqrt(fan_in), net->param[n->bias_p].v);
 }
 
 /* Of one map: scales 1, shifts 0. A slope of 1/4, rows of N(0,1), as PyTorch has them. */
