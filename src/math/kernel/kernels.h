@@ -166,6 +166,8 @@ MGI_FN void mgi_avx512_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q);
 MGI_FN void mgi_avx2_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q);
 #endif
 #if defined(__GNUC__) && defined(__aarch64__) && !defined(__AARCH64EB__)
+MGI_FN void mgi_neon_lif_cells(mango_idx n, const mgi_lif_rule *r, const mgi_lif_cells *c,
+                               const float *X, float *U, float *S);
 MGI_FN void mgi_neon_lif_bits(const mgi_lif_rule *r, const mgi_lif_run *q);
 MGI_FN void mgi_neon_gather_int8(const mgi_active *a, const int8_t *b, int16_t *acc);
 MGI_FN void mgi_neon_gather(mango_idx panels, const mgi_active *a, const float *b,

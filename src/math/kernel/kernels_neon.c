@@ -298,7 +298,7 @@ static const mgi_kernels neon_table = {
     "neon", 6, 16, neon_tile, neon_outer, neon_finish, neon_add, neon_axpy, neon_relu,
     neon_maximum, neon_scale_shift, mgi_ref_mix, neon_lif, mgi_neon_gather,
     mgi_neon_lif_bits, mgi_neon_gather_int8, mgi_ref_drain, neon_tile_half, mgi_neon_tanh,
-    mgi_ref_widen, mgi_lif_cells_ref};
+    mgi_ref_widen, mgi_neon_lif_cells};
 
 MGI_FN const mgi_kernels *mgi_kernels_neon(void)
 {
