@@ -13,18 +13,21 @@
 #include "objective_gradient.h"
 
 #define DERIVATIVE_BATCH 4
+#define DERIVATIVE_OWN (4 + MGI_CELLS) /* parameters of a node */
 
 /* ---- networks ---------------------------------------------------------------- */
 
 /* Floats of the parameters that the tape's nodes use; -1: they are not there. */
-static mango_idx taped_count(const mgi_taped *n, int parameter[4], int node)
+static mango_idx taped_count(const mgi_taped *n, int parameter[DERIVATIVE_OWN],
+                             int node)
 {
     const mgi_node *q = n->net->node + node;
-    const int own[4] = {q->weight, q->bias_p, q->mean_p, q->var_p};
+    const int first[4] = {q->weight, q->bias_p, q->mean_p, q->var_p};
     mango_idx sum = 0;
-    memcpy(parameter, own, sizeof own);
-    for (int k = 0; k < 4 && n->tape->needed[node]; k++) {
-        const mgi_param *p = own[k] >= 0 ? n->net->param + own[k] : NULL;
+    memcpy(parameter, first, sizeof first);
+    memcpy(parameter + 4, q->cell, sizeof q->cell);
+    for (int k = 0; k < DERIVATIVE_OWN && n->tape->needed[node]; k++) {
+        const mgi_param *p = parameter[k] >= 0 ? n->net->param + parameter[k] : NULL;
         if (p && !p->v && !p->half)
             return -1;
         sum += p ? p->count : 0;
@@ -35,9 +38,9 @@ static mango_idx taped_count(const mgi_taped *n, int parameter[4], int node)
 /* Copies of a node's parameters at `at`; the place behind them. */
 static float *taped_copy(mgi_taped *n, int node, float *at)
 {
-    int own[4];
+    int own[DERIVATIVE_OWN];
     taped_count(n, own, node);
-    for (int k = 0; k < 4 && n->tape->needed[node]; k++) {
+    for (int k = 0; k < DERIVATIVE_OWN && n->tape->needed[node]; k++) {
         if (own[k] < 0)
             continue;
         const mgi_param *p = n->net->param + own[k];
@@ -53,7 +56,7 @@ static float *taped_copy(mgi_taped *n, int node, float *at)
 
 static mango_status taped_weights(mgi_taped *n, const mango_alloc *al, mango_err *err)
 {
-    int own[4];
+    int own[DERIVATIVE_OWN];
     for (int i = 0; i < n->net->n_nodes; i++) {
         const mango_idx count = taped_count(n, own, i);
         if (count < 0)
@@ -361,3 +364,4 @@ const char *mango_derivative_error(const mango_derivative *d)
 }
 
 #undef DERIVATIVE_BATCH
+#undef DERIVATIVE_OWN

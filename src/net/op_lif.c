@@ -95,6 +95,9 @@ static const mgi_attr lif_attr[] = {
 static void lif_defaults(mgi_node *q)
 {
     mango_lif_preset("snntorch", &q->lif);
+    q->lif.V_per = MANGO_PER_LAYER;
+    q->lif.alpha = -1;          /* not given: order 1 */
+    q->lif.U_leak = -2e30f; /* not given: U_reset */
 }
 
 /* beta or tau: the form. */
@@ -125,8 +128,9 @@ static mango_status lif_recurrence(mgi_node *q, uint64_t seen, mango_err *err)
 {
     const int kernel = mgi_attr_given(lif_attr, seen, "kernel"),
               V = mgi_attr_given(lif_attr, seen, "V");
-    if (!V && q->lif.recurrent == MANGO_RECURRENT_ONE)
-        q->lif.V_per = MANGO_PER_LAYER;
+    if (!V)
+        q->lif.V_per =
+            q->lif.recurrent == MANGO_RECURRENT_ONE ? MANGO_PER_LAYER : MANGO_PER_RULE;
     if (V && q->lif.recurrent != MANGO_RECURRENT_ONE)
         return mgi_fail(err, MANGO_E_FORMAT, "node %s: V is of recurrent=one", q->name);
     if (kernel != (q->lif.recurrent == MANGO_RECURRENT_CONV))
@@ -145,8 +149,13 @@ static mango_status lif_together(mgi_node *q, uint64_t seen, mango_err *err)
     MGI_TRY(lif_form(q, seen, err));
     MGI_TRY(lif_recurrence(q, seen, err));
     q->lif.order = mgi_attr_given(lif_attr, seen, "alpha") ? 2 : 1;
-    q->lif.leak_apart =
-        mgi_attr_given(lif_attr, seen, "U_leak") && q->lif.U_leak != q->lif.U_reset;
+    if (q->lif.order == 1 || q->lif.alpha_per)
+        q->lif.alpha = 0;
+    if (!mgi_attr_given(lif_attr, seen, "U_leak"))
+        q->lif.U_leak = q->lif.U_reset;
+    q->lif.leak_apart = q->lif.U_leak != q->lif.U_reset;
+    if (!q->lif.leak_apart)
+        q->lif.U_leak = 0;
     if (mango_lif_check(&q->lif, &sub) < 0)
         return mgi_fail(err, MANGO_E_FORMAT, "node %s: %s", q->name, sub.text);
     return MANGO_OK;

@@ -52,7 +52,7 @@ static void widen_param(mgi_param *a, const mgi_param *b, mgi_kind kind, mango_r
 {
     const int in = kind == MGI_CONVT ? 0 : 1, out = 1 - in;
     widen_axes x;
-    if (a->count == b->count || a->rank < 2 || a->is_buffer) {
+    if (a->count == b->count || a->rank < 2 || a->rank == 3 || a->is_buffer) {
         for (mango_idx k = 0; k < a->count; k++)
             a->v[k] = b->v[k % b->count];
         return;
