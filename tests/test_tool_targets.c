@@ -113,6 +113,13 @@ static void t_tt_generators(void)
                                   "--budget 50 --out px");
     T_CHECK(best == t_tt_look("px/best.npy", "spiking1:3-spiking1:2"));
     T_CHECK(t_tt_says("px/run.json", "3072 of 8 levels on [0, 1]"));
+    /* decoded with the options of the search, its codes are its pictures */
+    t_tt_best("--gen zoo:sngan,width=0.0625 --latent-range -1,1 --levels 9 --grey --contrast 0.1 "
+              "--target spiking1:3 --budget 20 --out pw");
+    T_CHECK(t_tool_is("decode --gen zoo:sngan,width=0.0625 --fill 7,1 --codes pw/elites.npy "
+                      "--limit 1 --latent-range -1,1 --levels 9 --grey --contrast 0.1 --out pd",
+                      0, "1 pictures"));
+    t_same_file("pd/000000.png", "pw/best.png");
     const double wide = t_tt_best("--gen pixels:1x8x8 --levels 4 --target spiking1:3 --budget 50 "
                                   "--size 24 --out py");
     T_CHECK(wide == t_tt_look("py/best.npy", "spiking1:3"));

@@ -1,7 +1,6 @@
-/* mei_wish.c - what `mango mei` is asked to keep the pictures to, and what it is told of a
- * generator's latents.
+/* mei_wish.c - what pictures are kept to, and what a generator's latents are.
  * SPDX-License-Identifier: MIT */
-#include "mei_job.h"
+#include "mei_wish.h"
 
 void mei_wish_begin(mei_wish *w)
 {

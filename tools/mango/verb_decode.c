@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "cli.h"
 #include "image.h"
+#include "mei_wish.h"
 #include <stdlib.h>
 
 static const cli_doc decode_doc = {
@@ -14,7 +15,9 @@ static const cli_doc decode_doc = {
     "images.npy\n"
     "(B,C,H,W) in [0,1]; --sheet puts the first hundred side by side into one more "
     "picture.\n"
-    "Pixels have 8 bits, as `mei` shows them.\n",
+    "Pixels have 8 bits, as `mei` shows them. Codes of a search with --latent-range or\n"
+    "--levels, and its controls, are drawn as there with the same options; pictures have the\n"
+    "generator's size.\n",
     "  mango decode --gen sngan_cifar10 --codes mei-3/codes.npy --limit 100 --out pictures "
     "--sheet "
     "all.png\n"};
@@ -22,6 +25,7 @@ static const cli_doc decode_doc = {
 typedef struct decode_job {
     const char *gen_name, *fill, *codes, *out, *sheet;
     int64_t limit;
+    mei_wish wish;
     mango_net *gen;
     mango_drawing *drawing;
     mango_space_info space;
@@ -123,9 +127,12 @@ static mango_status decode_write(const decode_job *j, mango_err *err)
 
 static mango_status decode_all(decode_job *j, cli *c, mango_err *err)
 {
+    MGI_TRY(mei_wish_read(&j->wish, err));
     MGI_TRY(cli_net(&j->gen, j->gen_name, j->fill, err));
+    MGI_TRY(mei_wish_latents(&j->wish, j->gen, err));
     mango_drawing_options o;
     MGI_TRY(mango_drawing_defaults(&o));
+    o.controls = mei_wish_controls(&j->wish);
     o.batch = j->limit > 0 && j->limit < 32 ? (mango_idx)j->limit : 32;
     MGI_TRY(mango_drawing_create(&j->drawing, j->gen, &o, NULL, err));
     MGI_TRY(mango_drawing_get(j->drawing, &j->out_l));
@@ -144,7 +151,7 @@ int verb_decode(int argc, char **argv)
     mango_err err = {""};
     decode_job j;
     memset(&j, 0, sizeof j);
-    const cli_opt opt[] = {
+    const cli_opt own[] = {
         {"--gen", CLI_STR, &j.gen_name, 0, 0, "G",
          "generator: weights file, name, zoo:NAME,k=v, or a graph's text", 1},
         {"--fill", CLI_STR, &j.fill, 0, 0, "SEED,GAIN",
@@ -155,7 +162,11 @@ int verb_decode(int argc, char **argv)
         {"--sheet", CLI_STR, &j.sheet, 0, 0, "FILE.png",
          "also a contact sheet of the first 100", 0},
     };
-    int rc = cli_parse(&c, &decode_doc, opt, (int)MGI_COUNT(opt), 0, argc, argv);
+    cli_opt opt[32];
+    memcpy(opt, own, sizeof own);
+    mei_wish_begin(&j.wish);
+    const int n = (int)MGI_COUNT(own) + mei_wish_opts(&j.wish, opt + MGI_COUNT(own));
+    int rc = cli_parse(&c, &decode_doc, opt, n, 0, argc, argv);
     if (rc >= 0)
         return rc;
     mango_status st = decode_all(&j, &c, &err);

@@ -127,7 +127,7 @@ def targets(folder):
         (f"{a}:3 - {a}:5", lambda s, u: s[a][:, 3].mean() - s[a][:, 5].mean(), []),
         (f"{a}@'{channels}'", lambda s, u: s[a].mean((0, 2, 3)) @ v.astype(float), []),
         (f"{a}@'{neurons}'", lambda s, u: (s[a].mean(0) * w).sum(dtype=float), []),
-        (f"latency({b}:99)", lambda s, u: latency(s[b][:, 99]), []),
+        ("latency(final_spiking:3)", lambda s, u: latency(s["final_spiking"][:, 3]), []),
         (f"latency({a}:9:2:2) - 0.1*{a}:9",
          lambda s, u: latency(s[a][:, 9, 2, 2]) - 0.1 * s[a][:, 9].mean(), []),
         (f"{a}:3[5..15]", lambda s, u: s[a][5:16, 3].mean(), []),
