@@ -114,7 +114,7 @@ static mango_status mei_options(mei_job *j, mango_err *err)
 
 static void mei_default_out(mei_job *j)
 {
-    snprintf(j->out_dir, sizeof j->out_dir, "mei-%s-%s-%lld", j->target, j->opt,
+    snprintf(j->out_dir, sizeof j->out_dir, "mei-%.100s-%s-%lld", j->target, j->opt,
              (long long)j->c->seed);
     for (char *p = j->out_dir; *p; p++)
         if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-",
