@@ -16,6 +16,7 @@
 #define LANES_WIDE 64  /* channels at a time of a weights' gradient */
 #define LANES_CACHE 24576 /* values of the rows under a window, about */
 #define LANES_BAND 65536 /* values of a band of rows, about        */
+#define LANES_LEAST 8192 /* ... at least, to feed the threads      */
 
 typedef struct lanes_job {
     const mgi_kernels *k;
@@ -137,6 +138,15 @@ static void lanes_item(const lanes_job *j, mango_idx item)
             lanes_row(j, map, ty, c, MGI_MIN(wide, g->O - c));
 }
 
+/* Bands of a map: such as stay in cache, and enough of them for the threads. */
+static mango_idx lanes_bands(const mgi_convgeo *g, mango_idx N)
+{
+    const mango_idx values = g->TH * g->TW * g->O, T = mango_threads();
+    const mango_idx shares = T > 1 ? mgi_ceil_div(2 * T, N) : 1;
+    const mango_idx bands = MGI_MAX(values / LANES_BAND, MGI_MIN(shares, values / LANES_LEAST));
+    return MGI_MAX(1, MGI_MIN(g->TH, bands));
+}
+
 MGI_FN void mgi_lanes_forward(const mgi_conv *c, mango_idx N, const float *x,
                               const float *packed, const mgi_epilogue *e, float *y)
 {
@@ -147,7 +157,7 @@ MGI_FN void mgi_lanes_forward(const mgi_conv *c, mango_idx N, const float *x,
         mgi_convgeo_phase(c, f, &j.g);
         const mango_idx values = j.g.TH * j.g.TW * j.g.O;
         if (values > 0) {
-            j.bands = MGI_MAX(1, MGI_MIN(j.g.TH, values / LANES_BAND));
+            j.bands = lanes_bands(&j.g, N);
             MGI_OMP(parallel for schedule(static) if (N * values >= MGI_GRAIN))
             for (mango_idx i = 0; i < N * j.bands; i++)
                 lanes_item(&j, i);
@@ -205,3 +215,4 @@ MGI_FN void mgi_lanes_backward_weights(const mgi_conv *c, mango_idx N, const flo
 #undef LANES_WIDE
 #undef LANES_CACHE
 #undef LANES_BAND
+#undef LANES_LEAST

@@ -26,7 +26,8 @@ static int widen_fits(const mgi_param *a, const mgi_param *b, mgi_kind kind)
     int same = a->rank == b->rank;
     for (int r = 0; same && r < a->rank; r++)
         same = a->shape[r] == b->shape[r] ||
-               (r < 2 && kind != MGI_VQ && a->shape[r] > b->shape[r]);
+               (r < 2 && kind != MGI_VQ && kind != MGI_EMBEDDING &&
+                a->shape[r] > b->shape[r]);
     return same;
 }
 
@@ -72,10 +73,15 @@ mango_status mango_train_widen(mango_net *net, const mango_net *from, uint64_t s
 {
     MGI_CHECK(err, net && from && set, "mango_train_widen: net, from or set is NULL");
     *set = 0;
-    for (int i = 0; i < net->n_nodes; i++)
+    for (int i = 0; i < net->n_nodes; i++) {
+        const mgi_conv *c = &net->node[i].conv;
         if (net->node[i].kind == MGI_CONCAT)
             return mgi_fail(err, MANGO_E_ARG, "%s joins channels in %s: it cannot be widened",
                             net->arch, net->node[i].name);
+        if (c->groups > 1 && (c->groups != c->C || c->C != c->O)) /* copies in other groups */
+            return mgi_fail(err, MANGO_E_ARG, "%s groups channels in %s: it cannot be widened",
+                            net->arch, net->node[i].name);
+    }
     MGI_TRY(mgi_net_alloc_params(net));
     for (int p = 0; p < net->n_params; p++) {
         mgi_param *a = &net->param[p];
