@@ -118,7 +118,7 @@ MGI_FN mango_idx mgi_group_backward_work(const mgi_conv *c, mango_idx N)
 {
     const mgi_conv g = group_part(c);
     return group_depthwise(c)
-               ? 0
+               ? mgi_lanes_backward_work(c)
                : group_in(&g, N) + group_out(&g, N) + mgi_conv_backward_work(&g, N);
 }
 
@@ -127,7 +127,7 @@ MGI_FN void mgi_group_backward_weights(const mgi_conv *c, mango_idx N, const flo
 {
     const mgi_conv g = group_part(c);
     if (group_depthwise(c)) {
-        mgi_lanes_backward_weights(c, N, x, dy, dw);
+        mgi_lanes_backward_weights(c, N, x, dy, dw, work);
         return;
     }
     float *to = work + group_in(&g, N), *rest = to + group_out(&g, N);

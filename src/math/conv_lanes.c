@@ -169,45 +169,90 @@ MGI_FN void mgi_lanes_forward(const mgi_conv *c, mango_idx N, const float *x,
 
 /* ---- gradient by the weights ---------------------------------------------------- */
 
-/* One kernel position, channels c .. c+n-1: sum (n), over all pixels. big: the map under
- * the window, of g->H x g->W; small: that of the outputs. */
-static void lanes_weight(const mgi_kernels *k, const mgi_convgeo *g, mango_idx N, mango_idx tap,
-                         mango_idx c, mango_idx n, const float *big, const float *small,
-                         float *sum)
+typedef struct lanes_grad {
+    const mgi_kernels *k;
+    mgi_lanes_fn *run;
+    mgi_convgeo g;          /* of the ordinary convolution                   */
+    const float *big, *small; /* the map under the window; that of the outputs */
+    mgi_tap pixel[LANES_TAPS]; /* neighbours in a row of outputs               */
+} lanes_grad;
+
+MGI_FN mango_idx mgi_lanes_backward_work(const mgi_conv *c)
 {
-    const mango_idx ky = tap / g->kw * g->dy - g->py, kx = tap % g->kw * g->dx - g->px;
-    memset(sum, 0, (size_t)n * sizeof *sum);
-    for (mango_idx r = 0; r < N * g->TH; r++) {
-        const mango_idx map = r / g->TH, iy = r % g->TH * g->sh + ky;
-        if (iy < 0 || iy >= g->H)
-            continue;
-        for (mango_idx tx = 0; tx < g->TW; tx++) {
-            const mango_idx ix = tx * g->sw + kx;
-            if (ix >= 0 && ix < g->W)
-                k->scale_shift(1, n, small + (r * g->TW + tx) * g->O + c, sum,
-                               big + ((map * g->H + iy) * g->W + ix) * g->C + c, sum);
+    return mango_threads() * c->kh * c->kw * LANES_WIDE;
+}
+
+/* Outputs tx .. end-1 of row r, which see kernel columns cut[2] .. cut[3]-1: what they add
+ * to the sums (kh,kw,LANES_WIDE) of n channels from c on. The kernel columns take the
+ * place of pixels in lanes.h, the outputs that of kernel positions. */
+static void lanes_grad_part(const lanes_grad *j, mango_idx r, mango_idx tx, mango_idx end,
+                            mango_idx c, mango_idx n, const mango_idx cut[4], float *sum)
+{
+    const mgi_convgeo *g = &j->g;
+    const mango_idx map = r / g->TH, iy = r % g->TH * g->sh - g->py;
+    mgi_lanes q = {.m = cut[3] - cut[2], .n = n, .tap = j->pixel, .step = g->dx * g->C,
+                   .part = 1, .load = 1, .ldy = LANES_WIDE};
+    for (mango_idx ky = cut[0]; ky < cut[1] && q.m > 0; ky++)
+        for (mango_idx t = tx; t < end; t += LANES_TAPS) {
+            const mango_idx ix = t * g->sw - g->px + cut[2] * g->dx;
+            q.ntap = MGI_MIN(LANES_TAPS, end - t);
+            q.x = j->big + ((map * g->H + iy + ky * g->dy) * g->W + ix) * g->C + c;
+            q.w = j->small + (r * g->TW + t) * g->O + c;
+            q.y = sum + (ky * g->kw + cut[2]) * LANES_WIDE;
+            j->run(j->k, &q);
         }
+}
+
+static void lanes_grad_row(const lanes_grad *j, mango_idx r, mango_idx c, mango_idx n,
+                           float *sum)
+{
+    const mgi_convgeo *g = &j->g;
+    mango_idx cut[4], lo, hi;
+    mgi_conv_clip_by(r % g->TH, g->sh, g->py, g->kh, g->dy, g->H, &cut[0], &cut[1]);
+    for (mango_idx tx = 0, end; tx < g->TW; tx = end) {
+        mgi_conv_clip_by(tx, g->sw, g->px, g->kw, g->dx, g->W, &cut[2], &cut[3]);
+        for (end = tx + 1; end < g->TW; end++) {
+            mgi_conv_clip_by(end, g->sw, g->px, g->kw, g->dx, g->W, &lo, &hi);
+            if (lo != cut[2] || hi != cut[3])
+                break;
+        }
+        lanes_grad_part(j, r, tx, end, c, n, cut, sum);
+    }
+}
+
+/* dw (C,kh,kw) of n channels from c on += their sums. */
+static void lanes_grad_store(const mgi_conv *c, const mgi_convgeo *g, mango_idx c0, mango_idx n,
+                             const float *sum, float *dw)
+{
+    for (mango_idx t = 0; t < g->kh * g->kw; t++) {
+        const mango_idx at = (g->ky0 + t / g->kw) * c->kw + g->kx0 + t % g->kw;
+        for (mango_idx i = 0; i < n; i++)
+            dw[(c0 + i) * c->kh * c->kw + at] += sum[t * LANES_WIDE + i];
     }
 }
 
 MGI_FN void mgi_lanes_backward_weights(const mgi_conv *c, mango_idx N, const float *x,
-                                       const float *dy, float *dw)
+                                       const float *dy, float *dw, float *work)
 {
-    const mgi_kernels *k = mgi_kernels_get();
     const mgi_conv f = c->transposed ? mgi_conv_flip(c) : *c; /* the ordinary one */
-    const float *big = c->transposed ? dy : x, *small = c->transposed ? x : dy;
-    const mango_idx area = (mango_idx)c->kh * c->kw, blocks = mgi_ceil_div(c->C, LANES_WIDE);
-    mgi_convgeo g;
-    mgi_convgeo_phase(&f, 0, &g);
+    const mango_idx blocks = mgi_ceil_div(c->C, LANES_WIDE);
+    const mango_idx each = c->kh * c->kw * LANES_WIDE;
+    lanes_grad j = {.k = mgi_kernels_get(), .big = c->transposed ? dy : x,
+                    .small = c->transposed ? x : dy};
+    j.run = mgi_lanes_get(j.k);
+    mgi_convgeo_phase(&f, 0, &j.g);
+    for (mango_idx i = 0; i < LANES_TAPS; i++) {
+        j.pixel[i].a = i * j.g.sw * j.g.C;
+        j.pixel[i].b = i * j.g.O;
+    }
     MGI_OMP(parallel for schedule(static) if (N * c->OH * c->OW * c->O >= MGI_GRAIN))
-    for (mango_idx i = 0; i < blocks * g.kh * g.kw; i++) {
-        float sum[LANES_WIDE];
-        const mango_idx tap = i / blocks, c0 = i % blocks * LANES_WIDE;
-        const mango_idx n = MGI_MIN(LANES_WIDE, c->C - c0);
-        const mango_idx at = (g.ky0 + tap / g.kw) * c->kw + g.kx0 + tap % g.kw;
-        lanes_weight(k, &g, N, tap, c0, n, big, small, sum);
-        for (mango_idx j = 0; j < n; j++)
-            dw[(c0 + j) * area + at] += sum[j];
+    for (mango_idx i = 0; i < blocks; i++) {
+        float *sum = mgi_thread_scratch(work, each);
+        const mango_idx c0 = i * LANES_WIDE, n = MGI_MIN(LANES_WIDE, c->C - c0);
+        memset(sum, 0, (size_t)each * sizeof *sum);
+        for (mango_idx r = 0; r < N * j.g.TH; r++)
+            lanes_grad_row(&j, r, c0, n, sum);
+        lanes_grad_store(c, &j.g, c0, n, sum, dw);
     }
 }
 
