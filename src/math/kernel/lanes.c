@@ -53,7 +53,11 @@ MGI_FN void mgi_lanes_plain(const mgi_kernels *k, const mgi_lanes *q)
 /* One text for both widths. LANES_T: a vector of LANES_W; the functions of both are
  * named by `as`, and `some` says how many channels of the last vector there are. `mix`,
  * a constant, is 0 for part = 1. */
+#if defined(__clang__)
+#define LANES_UNROLL _Pragma("unroll")
+#else
 #define LANES_UNROLL _Pragma("GCC unroll 8")
+#endif
 #define LANES_SET(as, how)                                                                     \
     how static inline __attribute__((always_inline)) void lanes_block_##as(                    \
         int M, int V, int mix, const mgi_lanes *q, mango_idx i, mango_idx j, LANES_PART some)  \
