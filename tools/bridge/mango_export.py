@@ -747,7 +747,9 @@ class Tracer(TorchFunctionMode):
         self.paused += 1
         try:
             got = self.understand(name, args, kwargs, out)
-        except Unsupported as e:
+        except Retrace:
+            raise
+        except Exception as e:  # told if the output depends on it
             got = [self.poison(e, name) for _ in outs]
         finally:
             self.paused -= 1
@@ -767,6 +769,8 @@ class Tracer(TorchFunctionMode):
         trailing = (e.what, e.value) if isinstance(e, Trailing) else None
         root = e.root if isinstance(e, Root) else None
         why = str(e) if isinstance(e, Deeper) else self.where(what) + ": " + str(e)
+        if not isinstance(e, Unsupported):
+            why += " (%s, an error of mango_export.py)" % type(e).__name__
         return Poison(why, trailing, root)
 
     def touches(self, args, kwargs):
@@ -864,7 +868,9 @@ class Tracer(TorchFunctionMode):
                     if isinstance(v, Poison):
                         raise Deeper(v.why)
                 got = self.neuron_values(module, given, before, zero)
-            except Unsupported as e:
+            except Retrace:
+                raise
+            except Exception as e:
                 got = [self.poison(e)] * len(outs)
             for y, v in zip(outs, got):
                 self.put(y, v)
@@ -1002,7 +1008,12 @@ class Call:
     """One call: its operands as Values, and what it gave."""
 
     def __init__(self, tracer, name, args, kwargs, out):
-        self.tr, self.name, self.args, self.kwargs, self.out = tracer, name, args, kwargs, out
+        self.tr, self.name, self.out = tracer, name, out
+        names = {"axis": "dim", "keepdims": "keepdim", "self": "input", "x": "input"}
+        kwargs = {names.get(k, k): v for k, v in kwargs.items()}
+        if not args:
+            args = [kwargs.pop(k) for k in ("input", "tensors") if k in kwargs][:1]
+        self.args, self.kwargs = tuple(args), kwargs
 
     def bind(self, spec):
         return bind(spec, self.args, self.kwargs)
@@ -2906,6 +2917,10 @@ def follow(module, example, picture, T, output, seed):
         if one_step and T is None:
             raise ExportError("the module makes one step of time a call: say how many, T=25")
         if not one_step or T == 1:
+            if steps is None and T not in (None, got.steps):
+                got.tracer.note(
+                    "the module makes %d steps itself; T=%d is not used" % (got.steps, T)
+                )
             return got
         steps = T
 

@@ -657,6 +657,16 @@ def very_deep():
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 4))
 
 
+@case(PICTURE)
+def by_keyword():
+    def forward(s, x):
+        x = F.relu(input=F.conv2d(input=x, weight=s.conv.weight, bias=s.conv.bias, stride=2))
+        x = torch.cat(tensors=[x, torch.sum(x, axis=1, keepdims=True)], dim=1)
+        return s.fc(torch.flatten(input=F.max_pool2d(input=x, kernel_size=3), start_dim=1))
+
+    return Of(forward, conv=nn.Conv2d(3, 4, 3), fc=nn.Linear(125, 5))
+
+
 @case((3, 16, 16))
 def without_a_batch():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2))
