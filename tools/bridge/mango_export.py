@@ -69,6 +69,8 @@ class Node:
         self.timed = kind == "lif" or any(i.timed for i in inputs)
         self.steps = 0  # steps of a lif so far; of others see Tracer.steps_of
         self.owner = None  # lif: the module
+        self.loop = None  # lif: the node by which its spikes come back
+        self.shadow = None  # lif: the same with its membrane for readout
         self.seen = {}  # step, or None: spikes that torch computed, (B, C*H*W) or (T, ..)
         self.total = 0  # others: the sum over the steps seen, (B, C*H*W)
 
@@ -128,6 +130,8 @@ class Value:
     """
 
     squares = None
+    loop = None  # (value, node): the sum of this value and of what comes back by that node
+    open = False  # of such a sum: its parts belong to different steps
 
     def __init__(self, node, base, dims, t=None, scale=None, part=None, state=None):
         self.node, self.base, self.dims = node, list(base), [tuple(d) for d in dims]
@@ -406,6 +410,11 @@ class Tracer(TorchFunctionMode):
             raise Deeper(v.why)
         if isinstance(v, Partial):
             raise Unsupported("a buffer of steps is read before all steps are in it")
+        if v.open:
+            raise Unsupported(
+                "spikes that come back from the step before may only go into "
+                "the neurons that they come from"
+            )
         if v.state is not None:
             v = self.membrane(v)
         if v.part is not None:
@@ -459,7 +468,7 @@ class Tracer(TorchFunctionMode):
             key=("membrane", id(chain)),
             name=chain.name + ".membrane",
         )
-        node.prefix, node.owner = chain.prefix, chain.owner
+        node.prefix, node.owner, chain.shadow = chain.prefix, chain.owner, node
         node.steps = max(node.steps, t + 1)
         return v.like(node=node, t=t, state=None)
 
@@ -881,7 +890,11 @@ class Tracer(TorchFunctionMode):
 
     def neuron_values(self, module, given, before, zero):
         """Of its results: the spikes, then the states as the rule names them."""
-        v = self.get(given[0]) if given else None
+        v = (
+            before[0]
+            if before and getattr(before[0], "open", False)
+            else self.get(given[0]) if given else None
+        )
         if v is None:
             raise Unsupported("its input does not depend on the module's input")
         rule = neuron_family(module)(self, module, v)
@@ -890,6 +903,8 @@ class Tracer(TorchFunctionMode):
         chain, t = self.chain_of(
             module, [b for b in before[1:] if b is not None], zero[1:], rule
         )
+        if v.loop and chain is not None and (v.open or v.t == t - 1):
+            v = self.looped(chain, v, rule)
         node = self.neuron_node(module, v, rule, chain, t)
         got = [self.graded(v.like(node=node, t=t), rule)]
         return got + [v.like(node=node, t=t, state=(node, t, s)) for s in rule["states"]]
@@ -937,6 +952,33 @@ class Tracer(TorchFunctionMode):
             )
         chain.steps = t + 1
         return chain
+
+    def looped(self, chain, v, rule):
+        """A recurrence written by hand, cur + back(spk), becomes the layer's own."""
+        x, back = v.loop
+        if back is chain.loop:
+            return x
+        first = chain.inputs[0]
+        began = first is x.node or (
+            first.kind in ("affine", "batchnorm") and first.inputs[0] is x.node
+        )
+        known = recurrent_rule(chain, back)
+        if chain.loop or not began or known is None or "recurrent" in rule["attrs"]:
+            raise Unsupported(
+                "a recurrence made by hand that no lif node has; take snnTorch's "
+                "RLeaky or RSynaptic"
+            )
+        attrs, params = known
+        bias = params.get("recurrent.bias")
+        if first is x.node and bias is not None and bool(bias.any()):
+            raise Unsupported("a recurrence whose bias is not there at the first step")
+        chain.loop = back
+        for n in (chain, chain.shadow):
+            if n is not None:
+                n.inputs = [x.node]
+                n.attrs.update(attrs)
+                n.params.update(params)
+        return x
 
     def graded(self, spikes, rule):
         return (
@@ -1350,8 +1392,67 @@ def layout_of(v):
     )
 
 
+def recurrent_rule(chain, back):
+    """(attributes, parameters) of a lif node whose spikes come back by this node, or None."""
+    if back is chain:
+        return {"recurrent": "one", "V": 1.0}, {}
+    if back.inputs[:1] != [chain]:
+        return None
+    w, C = back.params.get("weight"), chain.shape[0]
+    bias = back.params.get("bias", torch.zeros(C))
+    if back.kind == "affine" and back.attrs["shift"] == 0:
+        return {"recurrent": "one", "V": back.attrs["scale"]}, {}
+    if back.kind == "linear" and chain.shape[1:] == (1, 1) and tuple(w.shape) == (C, C):
+        return {"recurrent": "all"}, {"recurrent.weight": w, "recurrent.bias": bias}
+    if back.kind == "conv" and back.shape == chain.shape and "groups" not in back.attrs:
+        k = tuple(w.shape[2:])
+        plain = dict(out=C, kernel=square(k), stride=1, pad=square((k[0] // 2, k[1] // 2)))
+        if (
+            all(back.attrs[n] == v for n, v in plain.items())
+            and k[0] % 2
+            and k[1] % 2
+            and "dilation" not in back.attrs
+        ):
+            return (
+                {"recurrent": "conv", "kernel": square(k)},
+                {"recurrent.weight": w, "recurrent.bias": bias},
+            )
+    return None
+
+
+def comes_back(a, b):
+    """a + b, where b is made of spikes of the step before: a Value that says so, or None."""
+    for x, y in ((a, b), (b, a)):
+        spikes = y.node if y.node.kind == "lif" else (y.node.inputs or [None])[0]
+        if (
+            y.t is None
+            or x.t not in (None, y.t + 1)
+            or x.scale
+            or y.scale
+            or spikes is None
+            or not spikes.spikes
+            or recurrent_rule(spikes, y.node) is None
+        ):
+            continue
+        if layout_of(x)[1:] != layout_of(y)[1:]:
+            continue
+        out = x.like()
+        out.loop, out.open = (x, y.node), x.t is not None
+        return out
+    return None
+
+
 def pair(tr, kind, a, b):
     """a + b, a - b or a b; sizes of 1 are repeated."""
+    back = comes_back(a, b) if kind == "add" else None
+    if back is not None and back.open:
+        return back
+    out = pair_of(tr, kind, a, b)
+    out.loop = back.loop if back is not None else None
+    return out
+
+
+def pair_of(tr, kind, a, b):
     t = tr.together([a, b])
     scale = a.scale if a.scale is not None else b.scale
     if scale is not None:

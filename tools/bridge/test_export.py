@@ -1201,19 +1201,81 @@ def snn_inhibition():
     ), dict(T=4)
 
 
-@case((1, 10), refused="recurrence")
+@case((1, 10))
 def snn_feedback_by_hand():
     import snntorch as snn
 
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.back, self.lif = (
+                nn.Linear(10, 8),
+                nn.Linear(8, 8),
+                snn.Leaky(beta=0.9),
+            )
+            self.fc2, self.lif2 = nn.Linear(8, 6), snn.Leaky(beta=0.8)
+            self.back2 = nn.Linear(6, 6, bias=False)
+
+        def forward(self, x):
+            mem, mem2 = self.lif.init_leaky(), self.lif2.init_leaky()
+            spk, spk2 = torch.zeros(x.shape[0], 8), torch.zeros(x.shape[0], 6)
+            out = []
+            for _ in range(12):
+                spk, mem = self.lif(self.fc(x) + self.back(spk), mem)
+                spk2, mem2 = self.lif2(self.back2(spk2) + self.fc2(spk), mem2)
+                out.append(mem2)
+            return torch.stack(out)
+
+    return spiking(Net())
+
+
+@case((1, 2, 8, 8))
+def snn_feedback_of_maps_and_own():
+    import snntorch as snn
+
     def forward(s, x):
-        mem, spk, out = s.lif.init_leaky(), torch.zeros(x.shape[0], 4), []
-        for t in range(4):
-            spk, mem = s.lif(s.fc(x) + s.back(spk), mem)
-            out.append(spk)
+        mem, mem2 = s.lif.init_leaky(), s.lif2.init_leaky()
+        spk, spk2, out = torch.zeros(x.shape[0], 4, 6, 6), torch.zeros(x.shape[0], 5), []
+        for _ in range(9):
+            spk, mem = s.lif(s.conv(x) + s.back(spk), mem)
+            spk2, mem2 = s.lif2(s.fc(spk.flatten(1)) + spk2 * -0.5, mem2)
+            out.append(spk2)
+        return torch.stack(out).mean(0)
+
+    return spiking(
+        Of(
+            forward,
+            conv=nn.Conv2d(2, 4, 3),
+            back=nn.Conv2d(4, 4, 3, padding=1),
+            lif=snn.Leaky(beta=0.9),
+            fc=nn.Linear(144, 5),
+            lif2=snn.Leaky(beta=0.8),
+        )
+    )
+
+
+@case((1, 10), refused="step before")
+def snn_feedback_to_another_layer():
+    import snntorch as snn
+
+    def forward(s, x):
+        mem, mem2 = s.lif.init_leaky(), s.lif2.init_leaky()
+        spk2, out = torch.zeros(x.shape[0], 4), []
+        for _ in range(4):
+            spk, mem = s.lif(s.fc(x), mem)
+            spk2, mem2 = s.lif2(torch.relu(s.fc2(spk) + s.back(spk2)), mem2)
+            out.append(spk2)
         return torch.stack(out)
 
     return spiking(
-        Of(forward, fc=nn.Linear(10, 4), back=nn.Linear(4, 4), lif=snn.Leaky(beta=0.9))
+        Of(
+            forward,
+            fc=nn.Linear(10, 4),
+            fc2=nn.Linear(4, 4),
+            back=nn.Linear(4, 4),
+            lif=snn.Leaky(beta=0.9),
+            lif2=snn.Leaky(beta=0.9),
+        )
     )
 
 
