@@ -347,6 +347,8 @@ static void t_target_vectors(void)
             T_NEAR(y[k], own, 1e-6);
         }
     }
+    T_OK(mango_target_parse(&t, net, text[0], &err), &err);
+    T_CHECK(strlen(t.vectors) == 64 && t.text == text[0]);
     snprintf(text[0], sizeof text[0], "'sn-2'@'%s'", dir[0]);
     T_STATUS(mango_target_parse(&t, net, text[0], &err), MANGO_E_SHAPE);
     t_target_look(net, "class:2", 10, rgb, y);

@@ -76,6 +76,7 @@ static void target_first(mango_target *t, const mgi_expression *e, const char *t
     t->W = l->W;
     t->spiking = l->spiking;
     t->text = plain ? NULL : text;
+    memcpy(t->vectors, e->vectors, sizeof t->vectors);
 }
 
 static void target_clear(mango_target *t)

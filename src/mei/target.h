@@ -45,6 +45,7 @@ typedef struct mango_target {
                              expression, which must live until an objective is made of it or
                              aimed at it; the fields are those of its first reading, unit -1:
                              the layer */
+    char vectors[65];     /* SHA-256 of the numbers of its files; "": there are none */
 } mango_target;
 
 /* mango_target_parse - MANGO_E_NAME for an unknown layer (near matches in err), a unit, row

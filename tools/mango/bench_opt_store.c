@@ -27,6 +27,8 @@ static void bo_scene_text(const bo_all *a, int gen, int unit, mgi_str *s)
     const bo_net *n = a->net + u->net;
     mgi_str_printf(s, "%d %s %s %s T%td", BO_FORMAT, a->gen[gen].digest, n->digest,
                    u->target, n->T);
+    if (u->t.vectors[0])
+        mgi_str_printf(s, " %s", u->t.vectors);
 }
 
 void bo_scene(const bo_all *a, int gen, int unit, char scene[BO_KEY])
