@@ -395,7 +395,9 @@ static void t_ctl_pictures(void)
     mango_search_destroy(s);
     T_STATUS(mango_search_create_pictures(&s, gen, NULL, NULL, "x", NULL, NULL, NULL, &err),
              MANGO_E_ARG);
+    mango_net_destroy(gen);
     T_STATUS(mango_net_pixels(&gen, 0, 2, 2, 2, NULL, &err), MANGO_E_ARG);
+    T_CHECK(gen == NULL);
 }
 
 /* ---- memory ------------------------------------------------------------------------ */
