@@ -271,8 +271,8 @@ static mango_status oxc_convt(mango_onnx *m, const mgi_ox_node *n)
     MGI_TRY(oxc_start(m, n, &v, &w, &groups));
     MGI_TRY(oxc_read(m, n, &v, w.dim + 2, &win));
     MGI_TRY(oxc_transposed(m, n, &win, more));
-    const mango_idx O = w.dim[1] * groups;
-    if (w.dim[0] != m->layer[v.layer].C || w.dim[0] % groups)
+    const mango_idx O = w.dim[1] * groups > MGI_DIM_MAX ? 0 : w.dim[1] * (mango_idx)groups;
+    if (w.dim[0] != m->layer[v.layer].C || w.dim[0] % groups || O < 1)
         return mgi_ox_refuse(m, n, "weights of %td channels over %td", w.dim[0],
                              m->layer[v.layer].C);
     MGI_TRY(oxc_bias(m, n, v.rank, O, &bias, &user));
