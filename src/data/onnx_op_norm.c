@@ -176,6 +176,21 @@ static mango_status oxn_over(mango_onnx *m, const mgi_ox_node *n)
     return mgi_ox_set_map(m, n, 0, &v);
 }
 
+static mango_status oxn_lrn(mango_onnx *m, const mgi_ox_node *n)
+{
+    mgi_ox_map v;
+    const int64_t size = mgi_ox_int(n, "size", 0);
+    MGI_TRY(mgi_ox_map_in(m, n, 0, &v));
+    if (size < 1 || size > 1 << 20 || v.rank < 2)
+        return mgi_ox_refuse(m, n, "size out of range");
+    MGI_TRY(mgi_ox_channels(m, n, &v, 1));
+    MGI_TRY(mgi_ox_same_shape(m, "", "lrn", &v, "size=%lld", (long long)size));
+    mgi_ox_attr_f(m, "alpha", mgi_ox_real(n, "alpha", 1e-4));
+    mgi_ox_attr_f(m, "beta", mgi_ox_real(n, "beta", 0.75));
+    mgi_ox_attr_f(m, "k", mgi_ox_real(n, "bias", 1));
+    return mgi_ox_set_map(m, n, 0, &v);
+}
+
 /* Before opset 13 all axes from `axis` on are one. */
 static mango_status oxn_softmax(mango_onnx *m, const mgi_ox_node *n)
 {
@@ -227,6 +242,7 @@ MGI_FN const mgi_ox_op *mgi_ox_norm_ops(void)
                                     {"GroupNormalization", oxn_groupnorm},
                                     {"LayerNormalization", oxn_layernorm},
                                     {"NormOver", oxn_over},
+                                    {"LRN", oxn_lrn},
                                     {"Softmax", oxn_softmax},
                                     {"LogSoftmax", oxn_softmax},
                                     {"PRelu", oxn_prelu},

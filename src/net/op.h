@@ -60,7 +60,8 @@
     ROW(PIXELUNSHUFFLE, pixelunshuffle) \
     ROW(SLICE, slice)             \
     ROW(EMBEDDING, embedding)     \
-    ROW(LOGSOFTMAX, logsoftmax)
+    ROW(LOGSOFTMAX, logsoftmax)   \
+    ROW(LRN, lrn)
 
 typedef enum mgi_kind {
 #define MGI_ROW(KIND, name) MGI_##KIND,
