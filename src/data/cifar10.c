@@ -101,7 +101,7 @@ done:
     return st;
 }
 
-MGI_FN mango_status mgi_data_cifar10(mango_data *d, const char *root, mango_err *err)
+static mango_status cifar_load(mango_data *d, const char *root, mango_err *err)
 {
     const int test = !strcmp(d->split, "test");
     const int first = test ? 5 : 0, last = test ? 6 : 5;
@@ -117,5 +117,29 @@ MGI_FN mango_status mgi_data_cifar10(mango_data *d, const char *root, mango_err 
     if (st >= 0)
         st = cifar_names(d, path.p, err);
     mgi_str_free(&path);
+    return st;
+}
+
+/* Is FILE below root/inner? Its folder in s. */
+static int cifar_there(mgi_str *s, const char *root, const char *inner, const char *file)
+{
+    s->n = 0;
+    mgi_str_printf(s, "%s%s/%s", root, inner, file);
+    const int there = !s->bad && mgi_os_kind(s->p) == 1;
+    s->n = 0;
+    mgi_str_printf(s, "%s%s", root, inner);
+    return there && !s->bad;
+}
+
+MGI_FN mango_status mgi_data_cifar10(mango_data *d, const char *root, mango_err *err)
+{
+    const char *file = strcmp(d->split, "test") ? "data_batch_1.bin" : "test_batch.bin";
+    mgi_str s;
+    mgi_str_init(&s, &d->al);
+    const int inside = !cifar_there(&s, root, "", file) &&
+                       cifar_there(&s, root, "/cifar-10-batches-bin", file);
+    const mango_status st = s.bad ? mgi_fail(err, MANGO_E_MEM, "%s: out of memory", root)
+                                  : cifar_load(d, inside ? s.p : root, err);
+    mgi_str_free(&s);
     return st;
 }

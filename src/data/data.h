@@ -67,7 +67,9 @@ MANGO_API mango_status mango_gunzip(const unsigned char *in, mango_idx n, mango_
  *   name   in  "cifar10" (official binary layout), "mnist", "fashion-mnist"
  *              (IDX, plain or .gz), "folder" (pictures: CLASS/xxx, or flat
  *              SYNSET_name.JPEG, each synset a class, or flat without labels)
- *   root   in  its folder; "folder" uses root/SPLIT when there is one
+ *   root   in  its folder, or the one above it as the archives and torchvision lay it out
+ *              (MNIST/raw, FashionMNIST/raw, cifar-10-batches-bin); "folder" uses
+ *              root/SPLIT when there is one
  *   split  in  "train" or "test" ("val" is looked for too); NULL: "test"
  *   o      in  NULL: the defaults, no codecs
  *

@@ -4,24 +4,32 @@
 
 enum { MNIST_FILE_MAX = 1 << 26 }; /* the official 60,000 pictures are 47 MB */
 
-/* Leaves the path of root/PREFIX-WHAT-idxN-ubyte[.gz] in s; some packers write a dot
- * for the dash before idxN, some for the one before WHAT. */
-static mango_status mnist_find(mgi_str *s, const char *root, const char *prefix,
-                               const char *what, int rank, mango_err *err)
+/* Leaves the path of root/PREFIX-WHAT-idxN-ubyte[.gz] in s, or below root as torchvision
+ * keeps it; some packers write a dot for the dash before idxN, some for the one before
+ * WHAT. */
+static mango_status mnist_find(mgi_str *s, const char *name, const char *root,
+                               const char *prefix, const char *what, int rank,
+                               mango_err *err)
 {
     static const char *const dash[][2] = {{"-", "-"}, {"-", "."}, {".", "-"}};
     static const char *const ext[2] = {"", ".gz"};
-    for (int i = 0; i < 6; i++) {
-        s->n = 0;
-        mgi_str_printf(s, "%s/%s%s%s%sidx%d-ubyte%s", root, prefix, dash[i / 2][0], what,
-                       dash[i / 2][1], rank, ext[i % 2]);
-        if (s->bad)
-            return mgi_fail(err, MANGO_E_MEM, "%s: out of memory", root);
-        if (mgi_os_kind(s->p) == 1)
-            return MANGO_OK;
-    }
-    return mgi_fail(err, MANGO_E_IO, "%s: no %s-%s-idx%d-ubyte or %s-%s-idx%d-ubyte.gz there",
-                    root, prefix, what, rank, prefix, what, rank);
+    static const char *const inner[] = {"", "raw/", "MNIST/raw/", "FashionMNIST/raw/"};
+    const int fashion = strcmp(name, "mnist") != 0;
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < 6 && (k < 2 || k == 2 + fashion); i++) {
+            s->n = 0;
+            mgi_str_printf(s, "%s/%s%s%s%s%sidx%d-ubyte%s", root, inner[k], prefix,
+                           dash[i / 2][0], what, dash[i / 2][1], rank, ext[i % 2]);
+            if (s->bad)
+                return mgi_fail(err, MANGO_E_MEM, "%s: out of memory", root);
+            if (mgi_os_kind(s->p) == 1)
+                return MANGO_OK;
+        }
+    return mgi_fail(
+        err, MANGO_E_IO,
+        "%s: no %s-%s-idx%d-ubyte or %s-%s-idx%d-ubyte.gz there, in raw/ or in %s/raw/",
+        root, prefix, what, rank, prefix, what, rank,
+        inner[2 + fashion][0] == 'M' ? "MNIST" : "FashionMNIST");
 }
 
 /* Read, inflate when it is gzip, parse. *bytes (n) is the caller's to free. */
@@ -94,9 +102,9 @@ MGI_FN mango_status mgi_data_mnist(mango_data *d, const char *root, mango_err *e
     mango_status st;
     mgi_str path;
     mgi_str_init(&path, &d->al);
-    MGI_TRY_TO(mnist_find(&path, root, prefix, "images", 3, err));
+    MGI_TRY_TO(mnist_find(&path, d->name, root, prefix, "images", 3, err));
     MGI_TRY_TO(mnist_pictures(d, path.p, err));
-    MGI_TRY_TO(mnist_find(&path, root, prefix, "labels", 1, err));
+    MGI_TRY_TO(mnist_find(&path, d->name, root, prefix, "labels", 1, err));
     MGI_TRY_TO(mnist_labels(d, path.p, err));
     st = mgi_data_classes(d, 10, strcmp(d->name, "mnist") ? fashion : NULL, err);
 done:

@@ -67,6 +67,25 @@ MANGO_API mango_idx mango_match_lines(const mango_match *m);
 MANGO_API const char *mango_match_line(const mango_match *m, mango_idx i);
 MANGO_API void mango_match_destroy(mango_match *m); /* NULL is fine */
 
+/* mango_net_match_try - the same by names and shapes alone: what would fit, in number;
+ * strip, add and unused are "". The net stays as it is. MANGO_OK, MANGO_E_SHAPE,
+ * MANGO_E_UNSUPPORTED, MANGO_E_FORMAT; err is set by the others. */
+MANGO_API mango_status mango_net_match_try(const mango_net *net, const mango_offers *offers,
+                                           mango_match_info *info, mango_err *err);
+/* mango_net_zoo_infer - complete a specification of mango_net_zoo by what the shapes of
+ * tensors say: kernel and channels of the stem, classes, width, a head, a codebook. Keys
+ * that it has stay.
+ *   out   out  (cap) the specification with `,key=value` appended, or as it was when the
+ *              tensors do not fit it then either
+ *   fits  out  1 when names and shapes of all its parameters fit */
+MANGO_API mango_status mango_net_zoo_infer(const char *spec, const mango_offers *offers,
+                                           char *out, mango_idx cap, int *fits,
+                                           mango_err *err);
+/* mango_net_zoo_fits - all architectures of the zoo that tensors fit, specifications, a line
+ * each, into out (cap), cut to fit; *n: how many. */
+MANGO_API mango_status mango_net_zoo_fits(const mango_offers *offers, char *out, mango_idx cap,
+                                          mango_idx *n, mango_err *err);
+
 #ifdef __cplusplus
 }
 #endif

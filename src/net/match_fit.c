@@ -441,12 +441,17 @@ mango_status mango_net_match(mango_net *net, const mango_offers *offers,
     return fit_offers(net, &o, 0, match, err);
 }
 
-MGI_FN mango_status mgi_match_try(const mango_net *net, const mango_offers *o,
-                                  mango_match_info *info, mango_err *err)
+mango_status mango_net_match_try(const mango_net *net, const mango_offers *offers,
+                                 mango_match_info *info, mango_err *err)
 {
+    mango_offers o = {sizeof o, 0, NULL, NULL, NULL, NULL, NULL, NULL};
     mango_match *m = NULL;
     mango_err sub = {""};
-    const mango_status st = fit_offers((mango_net *)(uintptr_t)net, o, 1, &m, &sub);
+    MGI_CHECK(err, net && info,
+              "mango_net_match_try: a net and a place for the facts expected");
+    memset(info, 0, sizeof *info);
+    MGI_TRY(mgi_options_in(&o, sizeof o, offers, "mango_net_match_try", err));
+    const mango_status st = fit_offers((mango_net *)(uintptr_t)net, &o, 1, &m, &sub);
     if (m)
         mango_match_get(m, info);
     mango_match_destroy(m);

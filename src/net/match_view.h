@@ -25,11 +25,6 @@ MGI_FN const char *mgi_view_source(const mgi_view *v, mango_idx i);
 MGI_FN int mgi_view_spectral(const mgi_view *v, mango_idx i);
 MGI_FN void mgi_view_free(mgi_view *v); /* NULL is fine */
 
-/* mgi_match_try - mango_net_match of names and shapes alone: what would fit, in number.
- * MANGO_OK, MANGO_E_SHAPE, MANGO_E_UNSUPPORTED, MANGO_E_FORMAT; err is set by MANGO_E_MEM. */
-MGI_FN mango_status mgi_match_try(const mango_net *net, const mango_offers *o,
-                                  mango_match_info *info, mango_err *err);
-
 /* Does a name hold the dotted part `part` ("norm.1"), whole? Where, or NULL. */
 MGI_FN const char *mgi_name_part(const char *name, const char *part);
 

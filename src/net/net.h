@@ -15,12 +15,15 @@ typedef struct mango_net mango_net;
 
 /* mango_net_zoo - build an architecture without weights.
  *   spec  in  "NAME" or "NAME,key=value,...": sngan, sngan_dsc, vqvae, snn_conv,
- *             spiking_resnet18, resnet18, densenet, alexnet, vgg16, vgg19;
+ *             resnet18, 34, 50, 101, 152 and spiking_resnet..., densenet (161),
+ *             densenet121, 161, 169, 201, alexnet, vgg11, 13, 16, 19 and vgg..._bn;
  *             keys: width (all but alexnet and vgg: channel counts scaled, in
  *             multiples of 8), in=CxHxW, classes, T; the fields of mango_lif by
  *             name, or preset, for every neuron (beta=0.8,reset=zero); hidden,
  *             codes, dim (vqvae), hidden (snn_conv), latent, out=CxHxW (sngan), stem=7
- *             (resnet18: torchvision's layers and names). classes of sngan_dsc: 1;
+ *             (resnet, densenet: torchvision's layers and names), hidden (0: one linear
+ *             layer), pool (vgg), sn=0 (sngan_dsc: weights divided already). classes of
+ *             sngan_dsc: 1;
  *             of sngan: none, else 2..latent-1, chosen by the first latents.
  *             "vqvae,in=1x28x28,hidden=32,codes=64,dim=8" has a 7x7 grid of codes.
  * Returns MANGO_E_NAME with the near matches for an unknown one, MANGO_E_ARG

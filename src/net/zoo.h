@@ -15,7 +15,11 @@ typedef struct mgi_zoo {
                                 taken as it is; 0: the architecture's own, scaled */
     mango_idx codes, dim;    /* vqvae: the codebook (codes,dim)                */
     mango_idx latent;        /* sngan                                          */
-    mango_idx stem;          /* resnet18: 3, or 7 with a pool, torchvision's   */
+    mango_idx stem;          /* resnet, densenet: 3, or 7 (with a pool), torchvision's */
+    mango_idx pool;          /* vgg: side of the maps before its linear layers */
+    int norm;                /* vgg: 1 with batch-norm                         */
+    int divide;              /* sngan_dsc, sn=0: 0 takes weights as they are   */
+    const int *plan;         /* of a family: how deep, how wide; see its file  */
     char lif[256];           /* " key=value ..." appended to every LIF's attributes */
 } mgi_zoo;
 
@@ -34,11 +38,13 @@ MGI_FN void mgi_zoo_sngan(mango_net *n, const mgi_zoo *z);
 MGI_FN void mgi_zoo_sngan_dsc(mango_net *n, const mgi_zoo *z);
 MGI_FN void mgi_zoo_vqvae(mango_net *n, const mgi_zoo *z);
 MGI_FN void mgi_zoo_snn_conv(mango_net *n, const mgi_zoo *z);
-MGI_FN void mgi_zoo_spiking_resnet18(mango_net *n, const mgi_zoo *z);
-MGI_FN void mgi_zoo_resnet18(mango_net *n, const mgi_zoo *z);
+MGI_FN void mgi_zoo_spiking_resnet(mango_net *n, const mgi_zoo *z);
+MGI_FN void mgi_zoo_resnet(mango_net *n, const mgi_zoo *z);
 MGI_FN void mgi_zoo_densenet(mango_net *n, const mgi_zoo *z);
 MGI_FN void mgi_zoo_alexnet(mango_net *n, const mgi_zoo *z);
-MGI_FN void mgi_zoo_vgg16(mango_net *n, const mgi_zoo *z);
-MGI_FN void mgi_zoo_vgg19(mango_net *n, const mgi_zoo *z);
+MGI_FN void mgi_zoo_vgg(mango_net *n, const mgi_zoo *z);
+
+/* All architectures by name; NULL out of range. */
+MGI_FN const char *mgi_zoo_at(mango_idx i);
 
 #endif

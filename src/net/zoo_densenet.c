@@ -1,5 +1,6 @@
-/* zoo_densenet.c - DenseNet-161 (Huang 2016) with a stem for 32x32 pictures.
- * Each dense layer appends `growth` channels to what it was given.
+/* zoo_densenet.c - DenseNet (Huang 2016): 121, 161, 169, 201, names as in torchvision.
+ * Each dense layer appends `growth` channels to what it was given. The stem is 3x3, for
+ * pictures of 32x32; stem=7: 7x7/2, torchvision's.
  * SPDX-License-Identifier: MIT */
 #include "zoo.h"
 
@@ -9,8 +10,8 @@ static int densenet_layer(mango_net *n, int x, const char *p, mango_idx growth)
     mgi_zoo_label b;
     int h = mgi_net_plain(n, mgi_zoo_name(&b, "%s.norm1", p), MGI_BATCHNORM, x);
     h = mgi_net_plain(n, mgi_zoo_name(&b, "%s.relu1", p), MGI_RELU, h);
-    h = mgi_net_add1(n, mgi_zoo_name(&b, "%s.conv1", p), MGI_CONV, h, "out=%td kernel=1 bias=0",
-                     4 * growth);
+    h = mgi_net_add1(n, mgi_zoo_name(&b, "%s.conv1", p), MGI_CONV, h,
+                     "out=%td kernel=1 bias=0", 4 * growth);
     h = mgi_net_plain(n, mgi_zoo_name(&b, "%s.norm2", p), MGI_BATCHNORM, h);
     h = mgi_net_plain(n, mgi_zoo_name(&b, "%s.relu2", p), MGI_RELU, h);
     h = mgi_net_add1(n, mgi_zoo_name(&b, "%s.conv2", p), MGI_CONV, h,
@@ -25,18 +26,20 @@ static int densenet_transition(mango_net *n, int x, const char *p)
     const mango_idx C = x < 0 ? 1 : n->node[x].C;
     x = mgi_net_plain(n, mgi_zoo_name(&b, "%s.norm", p), MGI_BATCHNORM, x);
     x = mgi_net_plain(n, mgi_zoo_name(&b, "%s.relu", p), MGI_RELU, x);
-    x = mgi_net_add1(n, mgi_zoo_name(&b, "%s.conv", p), MGI_CONV, x, "out=%td kernel=1 bias=0",
-                     C / 2);
+    x = mgi_net_add1(n, mgi_zoo_name(&b, "%s.conv", p), MGI_CONV, x,
+                     "out=%td kernel=1 bias=0", C / 2);
     return mgi_net_add1(n, mgi_zoo_name(&b, "%s.pool", p), MGI_AVGPOOL, x, "kernel=2");
 }
 
 MGI_FN void mgi_zoo_densenet(mango_net *n, const mgi_zoo *z)
 {
-    static const int layers[4] = {6, 12, 36, 24};
-    const mango_idx growth = mgi_zoo_wide(z, 48);
+    const int *layers = z->plan;
+    const mango_idx growth = mgi_zoo_wide(z, z->plan[4]);
     mgi_zoo_label b;
     int x = mgi_net_input(n, "input", z->C, z->H, z->W);
-    x = mgi_net_add1(n, "features.conv0", MGI_CONV, x, "out=%td kernel=3 pad=1 bias=0",
+    x = mgi_net_add1(n, "features.conv0", MGI_CONV, x,
+                     z->stem == 7 ? "out=%td kernel=7 stride=2 pad=3 bias=0"
+                                  : "out=%td kernel=3 pad=1 bias=0",
                      2 * growth);
     x = mgi_net_plain(n, "features.norm0", MGI_BATCHNORM, x);
     x = mgi_net_plain(n, "features.relu0", MGI_RELU, x);

@@ -7,7 +7,8 @@
  *   discriminator   image -> block1 (half size) -> block2 (half size) -> block3
  *                   -> block4 -> relu -> sum over space -> l5; spectral norm
  *                   on every weight: W/sigma, sigma from one power iteration
- *                   that starts at the stored vector sn_u; classes=K: K answers
+ *                   that starts at the stored vector sn_u; classes=K: K answers;
+ *                   sn=0: weights that are divided already, as they are
  * SPDX-License-Identifier: MIT */
 #include "zoo.h"
 
@@ -18,10 +19,12 @@ static int sngan_gblock(mango_net *n, int x, const char *p, mango_idx C)
     int h = mgi_net_plain(n, mgi_zoo_name(&b, "%s.b1", p), MGI_BATCHNORM, x);
     h = mgi_net_plain(n, mgi_zoo_name(&b, "%s.relu1", p), MGI_RELU, h);
     h = mgi_net_add1(n, mgi_zoo_name(&b, "%s.up", p), MGI_UPSAMPLE, h, "mode=bilinear");
-    h = mgi_net_add1(n, mgi_zoo_name(&b, "%s.c1", p), MGI_CONV, h, "out=%td kernel=3 pad=1", C);
+    h = mgi_net_add1(n, mgi_zoo_name(&b, "%s.c1", p), MGI_CONV, h, "out=%td kernel=3 pad=1",
+                     C);
     h = mgi_net_plain(n, mgi_zoo_name(&b, "%s.b2", p), MGI_BATCHNORM, h);
     h = mgi_net_plain(n, mgi_zoo_name(&b, "%s.relu2", p), MGI_RELU, h);
-    h = mgi_net_add1(n, mgi_zoo_name(&b, "%s.c2", p), MGI_CONV, h, "out=%td kernel=3 pad=1", C);
+    h = mgi_net_add1(n, mgi_zoo_name(&b, "%s.c2", p), MGI_CONV, h, "out=%td kernel=3 pad=1",
+                     C);
     x = mgi_net_add1(n, mgi_zoo_name(&b, "%s.sc_up", p), MGI_UPSAMPLE, x, "mode=bilinear");
     x = mgi_net_add1(n, mgi_zoo_name(&b, "%s.c_sc", p), MGI_CONV, x, "out=%td kernel=1", C);
     return mgi_zoo_join(n, mgi_zoo_name(&b, "%s.add", p), MGI_ADD, h, x);
@@ -39,9 +42,9 @@ MGI_FN void mgi_zoo_sngan(mango_net *n, const mgi_zoo *z)
         return;
     }
     if (z->classes && (z->classes < 2 || z->classes >= z->latent)) {
-        n->failed =
-            mgi_fail(&e, MANGO_E_ARG, "zoo:sngan: classes=%td of %td latents, expected 2..%td",
-                     z->classes, z->latent, z->latent - 1);
+        n->failed = mgi_fail(&e, MANGO_E_ARG,
+                             "zoo:sngan: classes=%td of %td latents, expected 2..%td",
+                             z->classes, z->latent, z->latent - 1);
         n->err = e;
         return;
     }
@@ -64,36 +67,36 @@ MGI_FN void mgi_zoo_sngan(mango_net *n, const mgi_zoo *z)
 }
 
 /* The first block: no activation in front, its shortcut pools before c_sc. */
-static int sngan_first(mango_net *n, int x, const char *p, mango_idx C)
+static int sngan_first(mango_net *n, int x, const char *p, mango_idx C, int sn)
 {
     mgi_zoo_label b;
     int h = mgi_net_add1(n, mgi_zoo_name(&b, "%s.c1", p), MGI_CONV, x,
-                         "out=%td kernel=3 pad=1 sn=1", C);
+                         "out=%td kernel=3 pad=1 sn=%d", C, sn);
     h = mgi_net_plain(n, mgi_zoo_name(&b, "%s.relu", p), MGI_RELU, h);
     h = mgi_net_add1(n, mgi_zoo_name(&b, "%s.c2", p), MGI_CONV, h,
-                     "out=%td kernel=3 pad=1 sn=1", C);
+                     "out=%td kernel=3 pad=1 sn=%d", C, sn);
     h = mgi_net_add1(n, mgi_zoo_name(&b, "%s.pool", p), MGI_AVGPOOL, h, "kernel=2");
     x = mgi_net_add1(n, mgi_zoo_name(&b, "%s.sc_pool", p), MGI_AVGPOOL, x, "kernel=2");
-    x = mgi_net_add1(n, mgi_zoo_name(&b, "%s.c_sc", p), MGI_CONV, x, "out=%td kernel=1 sn=1",
-                     C);
+    x = mgi_net_add1(n, mgi_zoo_name(&b, "%s.c_sc", p), MGI_CONV, x,
+                     "out=%td kernel=1 sn=%d", C, sn);
     return mgi_zoo_join(n, mgi_zoo_name(&b, "%s.add", p), MGI_ADD, h, x);
 }
 
 /* The first activation works in place in the source, so the shortcut too
  * starts from relu(x); with down both paths end in a 2x2 average. */
-static int sngan_dblock(mango_net *n, int x, const char *p, mango_idx C, int down)
+static int sngan_dblock(mango_net *n, int x, const char *p, mango_idx C, int down, int sn)
 {
     mgi_zoo_label b;
     x = mgi_net_plain(n, mgi_zoo_name(&b, "%s.relu1", p), MGI_RELU, x);
     int h = mgi_net_add1(n, mgi_zoo_name(&b, "%s.c1", p), MGI_CONV, x,
-                         "out=%td kernel=3 pad=1 sn=1", C);
+                         "out=%td kernel=3 pad=1 sn=%d", C, sn);
     h = mgi_net_plain(n, mgi_zoo_name(&b, "%s.relu2", p), MGI_RELU, h);
     h = mgi_net_add1(n, mgi_zoo_name(&b, "%s.c2", p), MGI_CONV, h,
-                     "out=%td kernel=3 pad=1 sn=1", C);
+                     "out=%td kernel=3 pad=1 sn=%d", C, sn);
     if (down) {
         h = mgi_net_add1(n, mgi_zoo_name(&b, "%s.pool", p), MGI_AVGPOOL, h, "kernel=2");
         x = mgi_net_add1(n, mgi_zoo_name(&b, "%s.c_sc", p), MGI_CONV, x,
-                         "out=%td kernel=1 sn=1", C);
+                         "out=%td kernel=1 sn=%d", C, sn);
         x = mgi_net_add1(n, mgi_zoo_name(&b, "%s.sc_pool", p), MGI_AVGPOOL, x, "kernel=2");
     }
     return mgi_zoo_join(n, mgi_zoo_name(&b, "%s.add", p), MGI_ADD, h, x);
@@ -102,12 +105,13 @@ static int sngan_dblock(mango_net *n, int x, const char *p, mango_idx C, int dow
 MGI_FN void mgi_zoo_sngan_dsc(mango_net *n, const mgi_zoo *z)
 {
     const mango_idx C = mgi_zoo_wide(z, 128);
+    const int sn = z->divide;
     int x = mgi_net_input(n, "input", z->C, z->H, z->W);
-    x = sngan_first(n, x, "block1", C);
-    x = sngan_dblock(n, x, "block2", C, 1);
-    x = sngan_dblock(n, x, "block3", C, 0);
-    x = sngan_dblock(n, x, "block4", C, 0);
+    x = sngan_first(n, x, "block1", C, sn);
+    x = sngan_dblock(n, x, "block2", C, 1, sn);
+    x = sngan_dblock(n, x, "block3", C, 0, sn);
+    x = sngan_dblock(n, x, "block4", C, 0, sn);
     x = mgi_net_plain(n, "relu5", MGI_RELU, x);
     x = mgi_net_plain(n, "sum", MGI_GLOBALSUM, x);
-    mgi_net_add1(n, "l5", MGI_LINEAR, x, "out=%td sn=1", MGI_MAX(z->classes, 1));
+    mgi_net_add1(n, "l5", MGI_LINEAR, x, "out=%td sn=%d", MGI_MAX(z->classes, 1), sn);
 }

@@ -188,6 +188,16 @@ static mango_status archive_values(void *ud, mango_idx i, float *out, mango_err 
     return mango_archive_floats(a, i, out, err);
 }
 
+mango_status mango_archive_offers(const mango_archive *a, mango_offers *o)
+{
+    MGI_REQUIRE(a && o && o->size >= offsetof(mango_offers, prefix));
+    o->n = a->n;
+    o->offer = a->offer;
+    o->values = archive_values;
+    o->ud = (void *)(uintptr_t)a; /* read only */
+    return MANGO_OK;
+}
+
 mango_status mango_archive_import(const mango_archive *a, mango_net *net,
                                   const char *prefix, mango_match **match, mango_err *err)
 {
@@ -197,10 +207,7 @@ mango_status mango_archive_import(const mango_archive *a, mango_net *net,
               "mango_archive_import: an archive, a net and a place for "
               "the report expected");
     MGI_TRY(mango_offers_defaults(&o));
-    o.n = a->n;
-    o.offer = a->offer;
-    o.values = archive_values;
-    o.ud = (void *)(uintptr_t)a; /* read only */
+    MGI_TRY(mango_archive_offers(a, &o));
     o.prefix = prefix;
     const mango_status st = mango_net_match(net, &o, match, &sub);
     if (st < 0)

@@ -66,6 +66,10 @@ MANGO_API mango_status mango_archive_floats(const mango_archive *a, mango_idx i,
 MANGO_API mango_status mango_archive_import(const mango_archive *a, mango_net *net,
                                             const char *prefix, mango_match **match,
                                             mango_err *err);
+/* mango_archive_offers - the tensors as they are offered to mango_net_match, into *o, which
+ * mango_offers_defaults set before; prefix, rename and ignore are the caller's to set. They
+ * last until another set is selected. */
+MANGO_API mango_status mango_archive_offers(const mango_archive *a, mango_offers *o);
 MANGO_API void mango_archive_destroy(mango_archive *a); /* NULL is fine */
 
 /* mango_archive_write - n tensors of floats as F32 into a safetensors file, atomically.

@@ -27,10 +27,19 @@ static mango_status input_alloc(input_batch *b, mango_idx B, mango_idx size, man
     return MANGO_OK;
 }
 
-static int input_ends(const char *path, const char *ext)
+/* What its first bytes say: 'n' .npy, 't' a file of tensors, 'p' anything else: a picture. */
+static char input_kind(const char *path)
 {
-    size_t n = strlen(path), k = strlen(ext);
-    return n >= k && !strcmp(path + n - k, ext);
+    unsigned char b[38] = {0};
+    FILE *f = fopen(path, "rb");
+    const size_t n = f ? fread(b, 1, sizeof b, f) : 0;
+    if (f)
+        fclose(f);
+    if (n >= 6 && !memcmp(b, "\x93NUMPY", 6))
+        return 'n';
+    const int zip = n >= 4 && !memcmp(b, "PK\3\4", 4), pickle = n >= 2 && b[0] == 0x80;
+    const int header = n > 8 && b[8] == '{' && !b[5] && !b[6] && !b[7];
+    return zip || pickle || header ? 't' : 'p';
 }
 
 /* (B,...) with the product of the rest equal to the layer's size; B missing: 1. */
@@ -74,10 +83,27 @@ static mango_status input_codes_layer(input_batch *b, const mango_net *net, mang
     return MANGO_OK;
 }
 
+/* Arrays of NumPy: pictures lie in [0,1], or are bytes; vectors are taken as they are. */
+static mango_status input_scale(input_batch *b, const mango_layer *l, const char *path,
+                                int bytes, mango_err *err)
+{
+    b->raw = l->H * l->W == 1;
+    for (mango_idx i = 0; !b->raw && i < b->B * b->size; i++) {
+        if (bytes)
+            b->x[i] /= 255.0f;
+        else if (!(b->x[i] >= 0.0f && b->x[i] <= 1.0f))
+            return mgi_fail(err, MANGO_E_FORMAT,
+                            "%s: value %td is %g; a picture's lie in [0,1]", path, i,
+                            (double)b->x[i]);
+    }
+    return MANGO_OK;
+}
+
 static mango_status input_tensors(input_batch *b, const mango_net *net, const char *path,
                                   mango_err *err)
 {
     mango_archive *f = NULL;
+    mango_archive_info info;
     mango_tensor t;
     mango_idx B;
     MGI_TRY(mango_archive_open(&f, path, image_codecs(), NULL, err));
@@ -88,6 +114,8 @@ static mango_status input_tensors(input_batch *b, const mango_net *net, const ch
         at = mango_archive_find(f, l.name);
     if (at < 0 && (at = mango_archive_find(f, "codes")) >= 0)
         st = input_codes_layer(b, net, &l, err);
+    if (at < 0 && mango_archive_tensors(f) == 1)
+        at = 0; /* np.savez(file, x): the only one */
     if (at < 0)
         st = mgi_fail(err, MANGO_E_FORMAT, "%s: holds no tensor named `input`", path);
     if (st >= 0)
@@ -99,6 +127,9 @@ static mango_status input_tensors(input_batch *b, const mango_net *net, const ch
     if (st >= 0)
         st = mango_archive_floats(f, at, b->x, err);
     b->raw = 1;
+    if (st >= 0 && b->from < 0 && mango_archive_get(f, &info) >= 0 &&
+        !strcmp(info.format, "npz"))
+        st = input_scale(b, &l, path, !strcmp(t.dtype, "uint8"), err);
     mango_archive_destroy(f);
     return st;
 }
@@ -116,15 +147,8 @@ static mango_status input_npy(input_batch *b, const mango_net *net, const char *
         st = input_alloc(b, B, l.C * l.H * l.W, err);
     if (st >= 0)
         st = mango_npy_floats(&a, b->x, err);
-    b->raw = l.H * l.W == 1;
-    for (mango_idx i = 0; st >= 0 && !b->raw && i < B * b->size; i++) {
-        if (a.type == MANGO_NPY_U1)
-            b->x[i] /= 255.0f;
-        else if (!(b->x[i] >= 0.0f && b->x[i] <= 1.0f))
-            st = mgi_fail(err, MANGO_E_FORMAT,
-                          "%s: value %td is %g; a picture's lie in [0,1]", path, i,
-                          (double)b->x[i]);
-    }
+    if (st >= 0)
+        st = input_scale(b, &l, path, a.type == MANGO_NPY_U1, err);
     mango_npy_free(&a);
     return st;
 }
@@ -157,12 +181,11 @@ static mango_status input_picture(input_batch *b, const mango_net *net, const ch
 mango_status input_read(input_batch *b, const mango_net *net, const char *path,
                         mango_err *err)
 {
+    const char kind = input_kind(path);
     b->from = -1;
-    if (input_ends(path, ".safetensors"))
-        return input_tensors(b, net, path, err);
-    if (input_ends(path, ".npy"))
-        return input_npy(b, net, path, err);
-    return input_picture(b, net, path, err);
+    return kind == 't'   ? input_tensors(b, net, path, err)
+           : kind == 'n' ? input_npy(b, net, path, err)
+                         : input_picture(b, net, path, err);
 }
 
 mango_status input_fill(input_batch *b, const mango_net *net, uint64_t seed, mango_idx B,

@@ -5,67 +5,72 @@
 #include "reference.h"
 
 static const cli_doc import_doc = {
-    "import", "make a weights file from a PyTorch checkpoint or an ONNX model",
-    "mango import IN.pt|.pth|.pkl|.safetensors --arch NAME --out W [options]\n"
+    "import", "make a weights file from a checkpoint of another program",
+    "mango import IN [--arch NAME | --graph FILE] --out W [options]\n"
     "       mango import NET.onnx --out W [--set in=CxHxW]\n"
     "       mango import W [--reference DATA --root DIR] [--features NET,..] --out W2",
-    "Reads the tensors of a checkpoint (nothing in it is ever run), fits them to an\n"
-    "architecture by name, and writes a self-describing weights file. Names are taken as "
-    "they\n"
-    "are or with one prefix stripped or added throughout. Parameters that are missing, "
-    "left\n"
-    "over or of the wrong shape are listed, and nothing is written. A neuron's scalars set "
-    "its\n"
-    "rule: threshold, beta, reset_mechanism_val (snnTorch), w (SpikingJelly's "
-    "ParametricLIF);\n"
-    "one that no rule can honour is refused by name. The content says what a file is; a "
-    "pipe\n"
-    "is read, too.\n"
+    "IN: a checkpoint of PyTorch (torch.save), .safetensors, .npz or a model with its "
+    "graph;\n"
+    "its content says what it is, not its name; a pipe is read, too. Nothing in it is "
+    "ever\n"
+    "run: objects beside the weights are passed over, names that only an attack needs and\n"
+    "whole pickled modules are refused (save the state_dict, or use mango_export.py).\n"
+    "The network: --graph FILE, a graph's text (examples/graph.md) or a weights file "
+    "whose\n"
+    "graph is taken; --arch, whose stem, width, classes and head the shapes of the "
+    "tensors\n"
+    "say; or what IN holds itself, or the only architecture that fits.\n"
+    "Which dict: net, model, state_dict, model_state_dict, or the only one of tensors, or "
+    "the\n"
+    "only one that fits; --key KEY.KEY says another.\n"
+    "Names are taken as they are, without torch.compile's _orig_mod and DataParallel's\n"
+    "module, with one prefix stripped or added, and by torchvision's names or those of "
+    "older\n"
+    "sources; --rename A=B changes a part. spectral_norm and weight_norm are worked in.\n"
+    "Parameters that are missing, left over or of the wrong shape are listed, and nothing "
+    "is\n"
+    "written; --ignore says what may be left over. Counters, averages and membranes are\n"
+    "passed over, and listed. A neuron's scalars set its rule: threshold, beta (clamped "
+    "to\n"
+    "[0,1] as snnTorch does), reset_mechanism_val, w (SpikingJelly's ParametricLIF); one "
+    "that\n"
+    "no rule can honour is refused by name.\n"
     "An ONNX model (PyTorch's torch.onnx.export, tf2onnx, MATLAB's exportONNXNetwork) brings\n"
     "its own architecture: its nodes become layers, named after the modules or weights of\n"
     "the source. A node that cannot be honoured is refused by name. Where the file leaves\n"
     "the size of the input open, --set in=CxHxW says it; mean and std of the pictures are\n"
     "0 and 1 unless set. A map (N,H,W,C) at either end is CxHxW here.\n"
-    "A generator may carry reference codes, from which `mango mei` starts: with --reference\n"
+    "A generator may carry reference codes, from which `mango mei` starts: with "
+    "--reference\n"
     "a VQ-VAE encodes pictures of a data set (DATA as for `mango train`), as many of each\n"
     "class, and with --features networks describe them by 64 numbers each: principal\n"
-    "components of what their layers answer on the average over a picture, and of what the\n"
+    "components of what their layers answer on the average over a picture, and of what "
+    "the\n"
     "last linear layer reads. Any networks that take such pictures will do, best trained\n"
-    "ones; only the numbers are kept. Without --arch the file is a weights file, which gets\n"
+    "ones; only the numbers are kept. Without --arch the file is a weights file, which "
+    "gets\n"
     "these beside what it has.\n",
     "  mango import snn_cifar10.pt --arch snn_conv --out snn.safetensors\n"
-    "  mango import ckpt.pth --arch resnet18 --prefix module --out r18.safetensors\n"
+    "  mango import resnet18-f37072fd.pth --arch resnet18 --out r18.safetensors\n"
+    "  mango import own.pt --graph own.graph --out own.safetensors\n"
+    "  mango import gan.pt --arch sngan --key generator --out g.safetensors\n"
+    "  mango import ckpt.pth --arch resnet18 --ignore 'criterion.*' --rename head=fc \\\n"
+    "    --out r18.safetensors\n"
     "  mango import net.onnx --set mean=0.485,0.456,0.406,std=0.229,0.224,0.225 "
     "--out n.safetensors\n"
     "  mango import net.pt --arch snn_conv --set mean=0.5,0.5,0.5,std=0.5,0.5,0.5,T=50 "
     "--out n.safetensors\n"
-    "  mango import vae_vq_cifar10.pt --arch vqvae --reference cifar10 --root data/cifar10 \\\n"
+    "  mango import vae_vq_cifar10.pt --arch vqvae --reference cifar10 --root data/cifar10 "
+    "\\\n"
     "    --features sr18,snn --out vae.safetensors\n"
     "  mango import vqvae_cifar10.safetensors --features my_net --out mine.safetensors\n"};
 
 typedef struct verb_import_args {
-    const char *arch, *out, *prefix, *dtype, *set[17];
+    const char *arch, *graph, *key, *out, *prefix, *dtype, *set[17], *ignore[17],
+        *rename[17];
     const char *reference, *root, *features;
     int64_t references;
 } verb_import_args;
-
-/* NAME[,k=v] and the --set pairs that belong to the architecture. */
-static mango_status verb_import_build(const verb_import_args *a, mango_net **net,
-                                      mango_err *err)
-{
-    mgi_str spec;
-    mango_status st = MANGO_OK;
-    mgi_str_init(&spec, NULL);
-    mgi_str_puts(&spec, strncmp(a->arch, "zoo:", 4) ? a->arch : a->arch + 4);
-    for (int i = 0; a->set[i] && st >= 0; i++)
-        st = import_settings(a->set[i], NULL, &spec, err);
-    if (st >= 0)
-        st = spec.bad ? MANGO_E_MEM : mango_net_zoo(net, spec.p, NULL, err);
-    mgi_str_free(&spec);
-    for (int i = 0; a->set[i] && st >= 0; i++)
-        st = import_settings(a->set[i], *net, NULL, err);
-    return st;
-}
 
 /* Where the weights come from: file name without its folder, SHA-256 of what was read. */
 static mango_status verb_import_origin(mango_net *net, const char *path, const char *hex)
@@ -83,15 +88,19 @@ static mango_status verb_import_origin(mango_net *net, const char *path, const c
 static void verb_import_json(cli *c, const char *out, const mango_net_info *net,
                              const mango_archive_info *from, const mango_match_info *r)
 {
-    const char *const fact[][2] = {{"out", out},          {"arch", net->arch},
-                                   {"format", from->format}, {"stripped", r->strip},
-                                   {"added", r->add},     {"source_sha256", from->sha256}};
+    const char *const fact[][2] = {
+        {"out", out},           {"arch", net->arch}, {"format", from->format},
+        {"stripped", r->strip}, {"added", r->add},   {"source_sha256", from->sha256}};
     mgi_str s;
     mgi_str_init(&s, NULL);
     for (mango_idx i = 0; i < MGI_COUNT(fact); i++) {
         mgi_str_puts(&s, i ? "," : "{");
         cli_quote(&s, fact[i][0], fact[i][1]);
     }
+    mgi_str_puts(&s, ",");
+    cli_quote(&s, "under", from->under);
+    mgi_str_puts(&s, ",");
+    cli_quote(&s, "unused", r->unused);
     mgi_str_printf(&s, ",\"parameters\":%td,\"rules\":%td,\"ignored\":%td}", r->filled,
                    r->rules, r->ignored);
     cli_json(c, &s);
@@ -108,6 +117,10 @@ static void verb_import_result(cli *c, const char *out, const mango_net_info *ne
               out, r->filled, model ? "a network" : net->arch, model ? "an ONNX model" : "a ",
               model ? "" : from->format, model ? "" : " checkpoint",
               *from->under ? ", under " : "", from->under, r->rules, r->ignored);
+    if (*r->unused)
+        cli_print(c, "of no use: %s\n", r->unused);
+    if (from->beside && *from->beside)
+        cli_print(c, "beside the weights, passed over unread: %s\n", from->beside);
     if (*r->strip || *r->add)
         cli_print(c, "names: prefix '%s' stripped, '%s' added\n", r->strip, r->add);
     cli_print(c, "inputs: (x - mean)/std with mean %g,%g,%g and std %g,%g,%g\n",
@@ -123,7 +136,8 @@ static mango_status verb_import_reference(cli *c, const verb_import_args *a, man
     if (a->features)
         MGI_TRY(reference_check(net, a->features, err));
     if (a->reference)
-        MGI_TRY(reference_encode(c, net, a->reference, a->root, (mango_idx)a->references, err));
+        MGI_TRY(
+            reference_encode(c, net, a->reference, a->root, (mango_idx)a->references, err));
     return a->features ? reference_features(c, net, a->features, err) : MANGO_OK;
 }
 
@@ -144,18 +158,52 @@ static mango_status verb_import_save(cli *c, const verb_import_args *a, mango_ne
     return MANGO_OK;
 }
 
-/* Read, match, save; what does not fit is said, a line each. */
-static mango_status verb_import_all(cli *c, const verb_import_args *a, mango_net *net,
-                                    mango_archive **file, mango_match **match, mango_err *err)
+/* Remarks, a line each. */
+static void verb_import_notes(cli *c, mgi_str *notes)
 {
-    mango_match_info r;
-    MGI_TRY(mango_archive_open(file, c->pos[0], image_codecs(), NULL, err));
-    const mango_status st = mango_archive_import(*file, net, a->prefix, match, err);
-    for (mango_idx i = 0; st < 0 && i < mango_match_lines(*match); i++)
+    for (char *p = notes->p, *end; p && *p; p = end + 1) {
+        end = strchr(p, '\n');
+        if (!end)
+            return;
+        *end = 0;
+        cli_note(c, "%s", p);
+    }
+}
+
+/* The tensors into the net; lines of what does not fit, or was changed. */
+static mango_status verb_import_match(cli *c, const mango_archive *file,
+                                      const import_source *from, mango_net *net,
+                                      mango_match **match, mango_err *err)
+{
+    mango_offers o;
+    mango_err sub = {""};
+    MGI_TRY(import_offers(file, from, &o));
+    const mango_status st = mango_net_match(net, &o, match, &sub);
+    for (mango_idx i = 0; i < mango_match_lines(*match); i++)
         cli_note(c, "%s", mango_match_line(*match, i));
+    if (st >= 0)
+        return MANGO_OK;
+    return mgi_fail(err, st, st == MANGO_E_SHAPE ? "%s %s" : "%s: %s", c->pos[0], sub.text);
+}
+
+/* Read, match, save. */
+static mango_status verb_import_all(cli *c, const verb_import_args *a, mango_net **net,
+                                    mango_archive **file, mango_match **match,
+                                    mango_err *err)
+{
+    const import_source from = {a->arch, a->graph,  a->key,   a->prefix,
+                                a->set,  a->ignore, a->rename};
+    mango_match_info r;
+    mgi_str notes;
+    MGI_TRY(mango_archive_open(file, c->pos[0], image_codecs(), NULL, err));
+    mgi_str_init(&notes, NULL);
+    const mango_status st = import_build(*file, &from, net, &notes, err);
+    verb_import_notes(c, &notes);
+    mgi_str_free(&notes);
     MGI_TRY(st);
+    MGI_TRY(verb_import_match(c, *file, &from, *net, match, err));
     MGI_TRY(mango_match_get(*match, &r));
-    return verb_import_save(c, a, net, *file, &r, err);
+    return verb_import_save(c, a, *net, *file, &r, err);
 }
 
 /* ",in=CxHxW" and no other key, for a model that brings its architecture. */
@@ -207,10 +255,9 @@ static int verb_import_run(cli *c, const verb_import_args *a)
     mango_archive *file = NULL;
     mango_match *match = NULL;
     mango_err err = {""};
-    mango_status st = a->arch ? verb_import_build(a, &net, &err)
-                              : verb_import_model(c, a, &net, &file, &err);
-    if (st >= 0 && a->arch)
-        st = verb_import_all(c, a, net, &file, &match, &err);
+    const int model = !a->arch && !a->graph && cli_kind_of(c->pos[0]) == 'o';
+    const mango_status st = model ? verb_import_model(c, a, &net, &file, &err)
+                                  : verb_import_all(c, a, &net, &file, &match, &err);
     mango_match_destroy(match);
     mango_archive_destroy(file);
     mango_net_destroy(net);
@@ -271,7 +318,15 @@ int verb_import(int argc, char **argv)
     const cli_opt opt[] = {
         {"--arch", CLI_STR, &a.arch, 0, 0, "NAME",
          "architecture of the zoo, NAME or NAME,k=v", 0},
+        {"--graph", CLI_STR, &a.graph, 0, 0, "FILE",
+         "the network: a graph's text, or a file that holds one", 0},
         {"--out", CLI_STR, &a.out, 0, 0, "W", "weights file to write (.safetensors)", 1},
+        {"--key", CLI_STR, &a.key, 0, 0, "K",
+         "the dict of tensors in IN, keys joined by dots; `mango info IN` lists them", 0},
+        {"--ignore", CLI_MULTI, a.ignore, 0, 0, "GLOB",
+         "names that may be left over, for example 'criterion.*'; may be repeated", 0},
+        {"--rename", CLI_MULTI, a.rename, 0, 0, "A=B",
+         "the part A of names is B, nothing when B is empty; may be repeated", 0},
         {"--prefix", CLI_STR, &a.prefix, 0, 0, "P",
          "strip P. from the names; default: whatever fits best", 0},
         {"--set", CLI_MULTI, a.set, 0, 0, "K=V",
@@ -299,10 +354,15 @@ int verb_import(int argc, char **argv)
         return cli_usage(&c, "--dtype %s: F32 or F16 expected", a.dtype);
     if (!a.reference != !a.root)
         return cli_usage(&c, "--reference DATA and --root DIR go together");
-    const int model = !a.arch && cli_kind_of(c.pos[0]) == 'o';
-    if (model && a.prefix)
+    if (a.arch && a.graph)
+        return cli_usage(&c, "--arch and --graph exclude each other");
+    for (int i = 0; a.rename[i]; i++)
+        if (!strchr(a.rename[i], '=') || a.rename[i][0] == '=')
+            return cli_usage(&c, "--rename %s: A=B expected", a.rename[i]);
+    if (a.prefix && !a.arch && !a.graph && cli_kind_of(c.pos[0]) == 'o')
         return cli_usage(&c, "--prefix P goes with --arch NAME");
-    if (!a.arch && !model && ((!a.reference && !a.features) || a.prefix || a.set[0]))
-        return cli_usage(&c, "--arch NAME is missing");
-    return a.arch || model ? verb_import_run(&c, &a) : verb_import_again(&c, &a);
+    const int other =
+        a.arch || a.graph || a.key || a.prefix || a.set[0] || a.ignore[0] || a.rename[0];
+    return !other && (a.reference || a.features) ? verb_import_again(&c, &a)
+                                                 : verb_import_run(&c, &a);
 }

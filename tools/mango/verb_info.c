@@ -11,9 +11,10 @@ static const cli_doc info_doc = {
     "mango info FILE|NAME|zoo:NAME,k=v [options]\n       mango info --presets\n"
     "       mango info --kinds",
     "For a network: its layers with shapes, neuron rules, parameters, normalization and\n"
-    "provenance, for a generator its reference codes. For a PyTorch checkpoint or a bare\n"
-    ".safetensors: its tensors. For an ONNX model: its operators, input and output, and the\n"
-    "network that it becomes. For a .npy: its type and shape.\n"
+    "provenance, for a generator its reference codes. For a PyTorch checkpoint, an .npz or a\n"
+    "bare .safetensors: its tensors, its dicts of tensors, the architectures that they fit.\n"
+    "For an ONNX model: its operators, input and output, and the network that it becomes. For\n"
+    "a .npy: its type and shape.\n"
     "--presets, without a FILE: the optimizers of `mango mei`, the numbers of each, and "
     "what\n"
     "they mean. The paper's TT is not quantized and ours is.\n"
@@ -59,6 +60,35 @@ static mango_status info_npy(cli *c, const char *path, mgi_str *s, mango_err *er
     return MANGO_OK;
 }
 
+/* Of a file without a graph: its dicts of tensors, what lies beside, what it fits. */
+static mango_status info_choices(cli *c, const mango_archive *a,
+                                 const mango_archive_info *info, mgi_str *s, mango_err *err)
+{
+    mango_offers o;
+    char fits[2048];
+    mango_idx n = 0;
+    mgi_str_puts(s, ",\"keys\":[");
+    for (mango_idx i = 0; mango_archive_choice(a, i); i++) {
+        const char *key = mango_archive_choice(a, i);
+        if (mango_archive_choices(a) > 1)
+            cli_print(c, "tensors under --key '%s'\n", key);
+        mgi_str_puts(s, i ? "," : "");
+        mgi_json_quote(s, key, (mango_idx)strlen(key));
+    }
+    mgi_str_puts(s, "],");
+    if (*info->beside)
+        cli_print(c, "beside them: %s\n", info->beside);
+    MGI_TRY(mango_offers_defaults(&o));
+    MGI_TRY(mango_archive_offers(a, &o));
+    MGI_TRY(mango_net_zoo_fits(&o, fits, (mango_idx)sizeof fits, &n, err));
+    if (n)
+        cli_print(c, "fits the architecture%s:\n", n > 1 ? "s" : "");
+    if (n)
+        cli_print_lines(c, fits);
+    cli_quote(s, "fits", fits);
+    return MANGO_OK;
+}
+
 /* A file of tensors; one that holds a graph is left to info_net. */
 static mango_status info_tensors(cli *c, const char *path, mgi_str *s, int *has_graph,
                                  mango_err *err)
@@ -69,28 +99,33 @@ static mango_status info_tensors(cli *c, const char *path, mgi_str *s, int *has_
     MGI_TRY(mango_archive_open(&a, path, image_codecs(), NULL, err));
     MGI_TRY(mango_archive_get(a, &info));
     *has_graph = info.has_graph;
-    const int pt = strcmp(info.format, "safetensors") != 0;
+    const int pt = !strcmp(info.format, "zip") || !strcmp(info.format, "legacy");
     if (pt)
         cli_print(c, "PyTorch checkpoint (%s format), %td tensors%s%s\n", info.format,
                   info.tensors, *info.under ? " under " : "", info.under);
     else if (!info.has_graph)
-        cli_print(c, "safetensors file without a graph, %td tensors\n", info.tensors);
+        cli_print(c, "%s file without a graph, %td tensors\n", info.format, info.tensors);
     if (!info.has_graph)
         mgi_str_printf(s, "{\"format\":\"%s%s\",\"tensors\":[", pt ? "pytorch-" : "",
                        info.format);
     for (mango_idx i = 0; !info.has_graph && i < info.tensors; i++)
         if (mango_archive_tensor(a, i, &t) >= 0)
             info_tensor(c, s, i == 0, t.name, t.dtype, t.rank, t.shape);
-    if (!info.has_graph)
-        mgi_str_puts(s, "]}");
+    mango_status st = MANGO_OK;
+    if (!info.has_graph) {
+        mgi_str_puts(s, "]");
+        st = info_choices(c, a, &info, s, err);
+        mgi_str_puts(s, "}");
+    }
     mango_archive_destroy(a);
-    return MANGO_OK;
+    return st;
 }
 
 /* A constant of a rule, or what it is one of. */
 static void info_constant(cli *c, const char *name, float v, int per)
 {
-    static const char *const of[] = {"", "of the layer", "of each channel", "of each neuron"};
+    static const char *const of[] = {"", "of the layer", "of each channel",
+                                     "of each neuron"};
     if (per)
         cli_print(c, "%s%s %s", *name ? " " : "", name, of[per]);
     else
