@@ -4,12 +4,12 @@
  * SPDX-License-Identifier: MIT */
 #include "test.h"
 
-enum { T_FIT_MOST = 520 };
+enum { T_FIT_MOST = 640 };
 
 typedef struct t_fit_set {
     mango_offers o;
     mango_offer offer[T_FIT_MOST];
-    char name[T_FIT_MOST][160];
+    char name[T_FIT_MOST][200];
     float first[T_FIT_MOST]; /* value k of a tensor: first + k */
 } t_fit_set;
 
