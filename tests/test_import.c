@@ -501,8 +501,54 @@ static void t_import_command(void)
     T_EQ(system(line), 3 << 8);
 }
 
+/* {"a": {"w": tensor}, "b": {"w": tensor}, "c": the first again}: left open; one is
+ * selected. With "optimizer" in place of b: nothing to choose. */
+static void t_import_choices(void)
+{
+    static t_import_buf p, z;
+    for (int one = 0; one < 2; one++) {
+        mango_pytorch *c = NULL;
+        mango_pytorch_info info;
+        mango_err err = {""};
+        float v[6];
+        p.n = 0;
+        t_import_op(&p, "\x80\2}(");
+        t_import_str(&p, "a");
+        t_import_op(&p, "}q\1(");
+        t_import_str(&p, "w");
+        t_import_tensor(&p, "0", 6, 0, 2, 3, 3, 1);
+        t_import_op(&p, "u");
+        t_import_str(&p, one ? "optimizer" : "b");
+        t_import_op(&p, "}(");
+        t_import_str(&p, "w");
+        t_import_tensor(&p, "0", 6, 0, 3, 2, 2, 1);
+        t_import_op(&p, "u");
+        t_import_str(&p, "c");
+        t_import_op(&p, "h\1");
+        t_import_str(&p, "when"); /* an object of a class that is not known */
+        t_import_op(&p, "cdatetime\ndatetime\nU\1x\x85R");
+        t_import_op(&p, "u.");
+        t_import_zip(&z, &p);
+        T_OK_OR_RETURN(mango_pytorch_parse(&c, z.b, z.n, "x", NULL, NULL, &err), &err);
+        T_STATUS(mango_pytorch_get(c, &info), MANGO_OK);
+        T_EQ(info.open, !one);
+        T_EQ(mango_pytorch_tensors(c), one);
+        T_EQ(mango_pytorch_choices(c), 3 - one);
+        T_STR(mango_pytorch_choice(c, 0), "a");
+        T_CHECK(mango_pytorch_choice(c, 3) == NULL);
+        T_STATUS(mango_pytorch_select(c, "nothing", &err), MANGO_E_NAME);
+        T_CHECK(strstr(err.text, "a, ") != NULL);
+        T_OK(mango_pytorch_select(c, "c", &err), &err);
+        T_EQ(mango_pytorch_tensors(c), 1);
+        T_OK(mango_pytorch_floats(c, 0, v, &err), &err);
+        T_NEAR(v[5], 5, 0);
+        mango_pytorch_destroy(c);
+    }
+}
+
 void t_import(void)
 {
+    T_CASE(t_import_choices);
     T_CASE(t_import_good);
     T_CASE(t_import_memory);
     T_CASE(t_import_damage);

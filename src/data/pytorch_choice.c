@@ -34,19 +34,11 @@ static int pth_join(char *out, const char *path, const mgi_pk_value *key)
     return 1;
 }
 
-static int pth_listed(const mango_pytorch *c, int32_t d)
-{
-    for (int i = 0; i < c->n_choice; i++)
-        if (c->choice[i].dict == d)
-            return 1;
-    return 0;
-}
-
 /* Dict d and those inside it, as long as there is room. */
 static void pth_visit(mango_pytorch *c, int32_t d, const char *path, int depth, int *visits)
 {
     char inner[MGI_PTC_PATH];
-    if (d < 0 || c->pk.v[d].kind != MGI_PK_DICT || pth_listed(c, d))
+    if (d < 0 || c->pk.v[d].kind != MGI_PK_DICT)
         return;
     if (mgi_ptc_holds(c, d) != MGI_PK_NONE && c->n_choice < MGI_PTC_CHOICES) {
         c->choice[c->n_choice].dict = d;
@@ -82,12 +74,21 @@ static int pth_below(const mango_pytorch *c, int i, const char *path)
     return n == 0 || (!strncmp(p, path, n) && (p[n] == 0 || p[n] == '.'));
 }
 
-/* The choices below path: how many; *at the last of them, or that at path itself. */
+/* Is choice i's dict there under other keys below path before? */
+static int pth_again(const mango_pytorch *c, int i, const char *path)
+{
+    for (int k = 0; k < i; k++)
+        if (c->choice[k].dict == c->choice[i].dict && pth_below(c, k, path))
+            return 1;
+    return 0;
+}
+
+/* The dicts below path: how many; *at the first keys of the last of them, or path itself. */
 static int pth_count(const mango_pytorch *c, const char *path, int *at)
 {
     int n = 0;
     for (int i = 0; i < c->n_choice; i++)
-        if (pth_below(c, i, path)) {
+        if (pth_below(c, i, path) && !pth_again(c, i, path)) {
             *at = i;
             n++;
         }

@@ -225,6 +225,22 @@ static int fit_ignored(const fit_job *j, mango_idx i)
     return 0;
 }
 
+/* A decay beyond [0,1] was clamped, which is said. */
+static mango_status fit_clamped(fit_job *j, mango_idx i)
+{
+    const mango_offer *t = &j->o->offer[i];
+    mango_idx count;
+    float v = 0;
+    if (!fit_ends(t->name, ".beta") && !fit_ends(t->name, ".alpha"))
+        return MANGO_OK;
+    if (!mgi_prod(t->rank, t->shape, &count) || count != 1)
+        return MANGO_OK;
+    MGI_TRY(j->o->values(j->o->ud, i, &v, j->err));
+    if (v < 0 || v > 1)
+        fit_line(j->m, "clamped to [0,1], as snnTorch does", t->name, t->rank, t->shape, NULL);
+    return MANGO_OK;
+}
+
 /* A tensor that is no parameter: counted as of no use, as part of a rule, or left over. */
 static mango_status fit_other(fit_job *j, mango_idx i, const char *name)
 {
@@ -239,6 +255,8 @@ static mango_status fit_other(fit_job *j, mango_idx i, const char *name)
     if (what == MGI_BESIDE_STATE)
         fit_pass(j->m, t->name);
     j->m->rules += what == MGI_BESIDE_RULE;
+    if (what == MGI_BESIDE_RULE && !j->dry)
+        MGI_TRY(fit_clamped(j, i));
     if (what == MGI_BESIDE_LEFT) {
         j->left[j->m->left++] = i;
         fit_line(j->m, "left over", mgi_view_source(j->view, i), t->rank, t->shape, NULL);

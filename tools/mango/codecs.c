@@ -80,6 +80,8 @@ static int codecs_is_png(const unsigned char *p, mango_idx n)
 /* Chunks lie within the file, have the right CRC and end with IEND; NULL: so it is. */
 static const char *codecs_png_flaw(const unsigned char *p, mango_idx n)
 {
+    if (n >= 16 && memcmp(p + 12, "CgBI", 4) == 0)
+        return "a PNG in Apple's own form (CgBI), not a standard one";
     if (n < 33 || memcmp(p + 12, "IHDR", 4) != 0)
         return "a PNG without a head";
     for (mango_idx at = 8; n - at >= 12;) {
