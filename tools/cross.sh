@@ -58,18 +58,21 @@ same data/train/a/000003.png data/train/b/images.npy
 both train net --arch snn_conv,width=0.125,classes=2 --data folder --root data --epochs 2 \
     --T 2 --batch 8 --quiet --out net.safetensors
 same net.safetensors
-search() { # GENERATOR OPTIMIZER: few and small, so that its own arithmetic is what counts
-    both mei --gen "zoo:$1,width=0.125" --net zoo:snn_conv,width=0.125 --fill 7,1 \
-        --target spiking1:3 --T 2 --k 10 --budget 60 --opt "$2" --threads 1 --quiet \
-        --out "opt/$1-$2"
-    same "opt/$1-$2/codes.npy"
+search() { # GENERATOR BUDGET OPTIMIZER: small, so that its own arithmetic is what counts
+    both mei --gen "zoo:$1,width=0.03" --net zoo:snn_conv,width=0.125 --fill 7,1 \
+        --target spiking0:3 --T 1 --k 10 --budget "$2" --opt "$3" --threads 1 --quiet \
+        --out "opt/$1-$3"
+    same "opt/$1-$3/codes.npy"
 }
 for preset in $("$build/mango" info --presets |
     sed -n '/^options of/q; s/^\([a-z][a-z0-9-]*\) .*/\1/p'); do
-    search vqvae "$preset"
+    case $preset in
+    auto | gp-codes) search vqvae 50 "$preset" ;; # a model after the first 30
+    *) search vqvae 30 "$preset" ;;
+    esac
 done
-for preset in auto gp-latent cma sep-cma sphere-cma portfolio one-plus-one spsa gradient; do
-    search sngan "$preset"
+for preset in auto gp-latent sep-cma sphere-cma gradient; do
+    search sngan 30 "$preset"
 done
 echo "  $name: the same files as here"
 MANGO_TEST_FAST=1
