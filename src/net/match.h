@@ -62,7 +62,8 @@ typedef struct mango_match_info {
 MANGO_API mango_status mango_match_get_sized(const mango_match *m, mango_match_info *info,
                                              size_t size);
 #define mango_match_get(m, info) mango_match_get_sized((m), (info), sizeof *(info))
-/* What does not fit, and decays that were clamped, a line each, up to a screen; NULL out of range, -1 for NULL. */
+/* What does not fit, and decays that were clamped, a line each, up to a screen; NULL out of
+ * range, -1 for NULL. */
 MANGO_API mango_idx mango_match_lines(const mango_match *m);
 MANGO_API const char *mango_match_line(const mango_match *m, mango_idx i);
 MANGO_API void mango_match_destroy(mango_match *m); /* NULL is fine */

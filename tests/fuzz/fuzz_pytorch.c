@@ -12,6 +12,8 @@ static void fuzz_pytorch_read(const unsigned char *p, mango_idx n)
     mango_err err;
     if (mango_pytorch_parse(&c, p, n, "fuzz", NULL, NULL, &err) < 0)
         return;
+    if (mango_pytorch_choices(c) > 1) /* the last of several dicts */
+        mango_pytorch_select(c, mango_pytorch_choice(c, mango_pytorch_choices(c) - 1), &err);
     for (mango_idx i = 0; i < mango_pytorch_tensors(c); i++) {
         mango_tensor t;
         if (mango_pytorch_tensor(c, i, &t) < 0 || t.count > 1 << 16)
