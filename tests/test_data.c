@@ -239,6 +239,28 @@ static mango_status t_data_open_mnist(void *ud, const mango_alloc *al)
     return st;
 }
 
+/* torchvision's folders: root/MNIST/raw, for the other set root/FashionMNIST/raw. */
+static void t_data_mnist_below(void)
+{
+    static const char *const inner[] = {"MNIST", "FashionMNIST"}, *const name[] = {
+        "mnist", "fashion-mnist"};
+    mango_data *d = NULL;
+    mango_err err = {""};
+    for (int i = 0; i < 2; i++) {
+        const char *dir = t_tmp(i ? "below_f" : "below_m");
+        char path[600];
+        mkdir(dir, 0777);
+        snprintf(path, sizeof path, "%s/%s", dir, inner[i]);
+        mkdir(path, 0777);
+        snprintf(path, sizeof path, "%s/%s/raw", dir, inner[i]);
+        mkdir(path, 0777);
+        t_data_mnist_write(path, 20, 0);
+        T_STATUS(mango_data_open(&d, name[1 - i], dir, "test", NULL, NULL, &err), MANGO_E_IO);
+        T_OK(mango_data_open(&d, name[i], dir, "test", NULL, NULL, &err), &err);
+        mango_data_destroy(d);
+    }
+}
+
 static void t_data_mnist(void)
 {
     const char *dir = t_tmp("mnist");
@@ -537,6 +559,7 @@ void t_data(void)
     T_CASE(t_data_gz);
     T_CASE(t_data_gz_many);
     T_CASE(t_data_mnist);
+    T_CASE(t_data_mnist_below);
     T_CASE(t_data_cifar);
     T_CASE(t_data_folder);
     T_CASE(t_data_make);
