@@ -59,8 +59,8 @@ both train net --arch snn_conv,width=0.125,classes=2 --data folder --root data -
     --T 2 --batch 8 --quiet --out net.safetensors
 same net.safetensors
 search() { # GENERATOR BUDGET OPTIMIZER: small, so that its own arithmetic is what counts
-    both mei --gen "zoo:$1,width=0.03" --net zoo:snn_conv,width=0.125 --fill 7,1 \
-        --target spiking0:3 --T 1 --k 10 --budget "$2" --opt "$3" --threads 1 --quiet \
+    both mei --gen "zoo:$1,width=0.03" --net zoo:snn_conv,width=0.03 --fill 7,1 \
+        --target spiking0:1 --T 1 --k 10 --budget "$2" --opt "$3" --threads 1 --quiet \
         --out "opt/$1-$3"
     same "opt/$1-$3/codes.npy"
 }
