@@ -116,6 +116,8 @@ PYTHON ?= python3
 bridge-test: command # networks of PyTorch, snnTorch, SpikingJelly, NIR; those that are installed
 	$(Q)if command -v $(PYTHON) >/dev/null; then MANGO=$(COMMAND) $(PYTHON) tools/bridge/test_export.py $(ARGS); \
 	  else echo "bridge-test: no $(PYTHON), nothing to test"; fi
+bindings-test: all $(BUILD)/mango.h $(if $(WHEEL),$(ONE)/mango.h) # of the languages that are installed
+	$(Q)BUILD=$(BUILD) PYTHON=$(PYTHON) CXX="$(CXX)" WHEEL=$(WHEEL) sh tools/bindings/test.sh
 deps:
 	$(Q)CC="$(CC)" sh tools/deps.sh $(DEPS)
 onnx: all # models of PyTorch beside ONNX Runtime; nothing where these are missing
@@ -156,10 +158,10 @@ install: all $(ONE)/mango.h
 	install $(BUILD)/mango $(DESTDIR)$(PREFIX)/bin/ && install -m 644 $(BUILD)/libmango.a $(DESTDIR)$(PREFIX)/lib/
 	install $(BUILD)/libmango.so $(DESTDIR)$(PREFIX)/lib/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libmango.so
-	install -m 644 $(ONE)/mango.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 $(ONE)/mango.h tools/bindings/cpp/mango.hpp $(DESTDIR)$(PREFIX)/include/
 	cp -R weights/. $(DESTDIR)$(PREFIX)/share/mango/weights/
 uninstall:
-	rm -rf $(addprefix $(DESTDIR)$(PREFIX)/,bin/mango lib/libmango.a lib/libmango.so lib/$(SONAME) include/mango.h share/mango)
+	rm -rf $(addprefix $(DESTDIR)$(PREFIX)/,bin/mango lib/libmango.a lib/libmango.so lib/$(SONAME) include/mango.h include/mango.hpp share/mango)
 clean:
 	rm -rf $(BUILD)
 help:
@@ -169,6 +171,7 @@ help:
 	header 'write mango.h' check 'is mango.h what src/ gives?' \
 	split 'build/mango.h and build/mango.c, to compile apart' \
 	bridge-test 'tools/bridge on networks of PyTorch; PYTHON=python3' \
+	bindings-test 'tools/bindings: Python, C++, Octave, Julia; WHEEL=1: the wheel, too' \
 	demo 'pictures with the weights at hand' examples 'build/examples/*' \
 	bench 'what things cost here; ARGS="--only opt"' \
 	onnx 'ONNX models beside ONNX Runtime, where it is installed; PYTHON=' \
