@@ -219,8 +219,8 @@ static mango_status verb_import_size(const char *spec, mango_idx in[3], int *giv
         sscanf(spec, ",in=%td%c", &in[0], &end) == 1)
         return MANGO_OK;
     return mgi_fail(err, MANGO_E_ARG,
-                    "--set %s: of an ONNX model mean, std, out_scale, out_shift and in=CxHxW can "
-                    "be set",
+                    "--set %s: of an ONNX model mean, std, out_scale, out_shift and "
+                    "in=CxHxW can be set",
                     spec + 1);
 }
 

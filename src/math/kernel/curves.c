@@ -143,7 +143,8 @@ CURVES_BODY float curves_value(mgi_curve f, double a, double b, float v)
     case MGI_CURVE_HARDSWISH: return (float)(x * curves_clamp(x + 3.0, 0.0, 6.0) / 6.0);
     case MGI_CURVE_MISH: return (float)(x * curves_mish(curves_exp(curves_least(x, 40.0))));
     case MGI_CURVE_GELU_TANH:
-        return (float)(x * curves_sigmoid(2.0 * CURVES_GELU_A * (x + CURVES_GELU_B * x * x * x)));
+        return (float)(x * curves_sigmoid(2.0 * CURVES_GELU_A *
+                                          (x + CURVES_GELU_B * x * x * x)));
     default: return (float)a * v + (float)b;
     }
 }
