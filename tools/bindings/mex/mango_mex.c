@@ -295,7 +295,8 @@ static void mex_found(int n_out, mxArray *out[])
     mex_check(mango_session_get(mango_search_session(mex_now.search), &s), "");
     mango_idx *I = mxMalloc((size_t)s.d * sizeof *I);
     float *rgb = mxMalloc((size_t)(o.C * o.H * o.W) * sizeof *rgb);
-    mex_check(mango_search_best(mex_now.search, &y, I, rgb), mango_search_error(mex_now.search));
+    mex_check(mango_search_best(mex_now.search, &y, I, rgb),
+              mango_search_error(mex_now.search));
     out[0] = mxCreateDoubleScalar(y);
     if (n_out > 1)
         out[1] = mex_matrix(1, s.d, I);
@@ -312,7 +313,7 @@ static void mex_search(int n_out, mxArray *out[], int n, const mxArray *a[])
     mango_err err = {""};
     mango_status st = MANGO_OK;
     mex_need(n >= 7 && n % 2 == 1,
-             "'search', generator, network, target, preset, budget, seed, pairs of options");
+             "'search', generator, network, target, preset, budget, seed, then options");
     mex_search_options(n, a, &so, &oo);
     const char *target = mex_text(a[3], "a target");
     mex_check(mango_net_load(&mex_now.gen, mex_text(a[1], "a generator's file"), NULL, &err),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from setuptools import Distribution, setup
 from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
 
 try:
     from setuptools.command.bdist_wheel import bdist_wheel
@@ -78,10 +79,18 @@ class Wheel(bdist_wheel):
         return ("py3", "none", super().get_tag()[2])
 
 
+class Source(sdist):
+    """A source archive has its mango.h with it."""
+
+    def make_release_tree(self, base_dir, files):
+        super().make_release_tree(base_dir, files)
+        shutil.copy(header(), Path(base_dir) / "mango.h")
+
+
 class WithLibrary(Distribution):
     def has_ext_modules(self):
         return True
 
 
 setup(version=version(), distclass=WithLibrary,
-      cmdclass={"build_py": Build, "bdist_wheel": Wheel})
+      cmdclass={"build_py": Build, "bdist_wheel": Wheel, "sdist": Source})

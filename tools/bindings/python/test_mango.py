@@ -49,7 +49,7 @@ class Structs(unittest.TestCase):
         while lib.mango_struct_name(i):
             names.append(lib.mango_struct_name(i).decode())
             size, fields = _structs.layout(names[-1])
-            self.assertTrue(all(f.offset + f.size * f.count <= size for f in fields.values()))
+            self.assertTrue(all(f.offset + f.size * f.many <= size for f in fields.values()))
             i += 1
         self.assertIn("mango_session_options", names)
 

@@ -13,7 +13,7 @@ from typing import Any, Mapping, NamedTuple
 from ._library import check, lib
 
 _INT, _UINT, _REAL, _TEXT, _CHARS, _POINTER, _STRUCT = range(7)
-_NUMBERS = {
+_NUMBERS: dict[tuple[int, int], Any] = {
     (_INT, 1): ctypes.c_int8, (_INT, 2): ctypes.c_int16, (_INT, 4): ctypes.c_int32,
     (_INT, 8): ctypes.c_int64, (_UINT, 1): ctypes.c_uint8, (_UINT, 2): ctypes.c_uint16,
     (_UINT, 4): ctypes.c_uint32, (_UINT, 8): ctypes.c_uint64,
@@ -26,7 +26,7 @@ class Field(NamedTuple):
 
     offset: int
     size: int
-    count: int
+    many: int
     kind: int
     type: str
 
@@ -41,7 +41,7 @@ def layout(name: str) -> tuple[int, Mapping[str, Field]]:
     encoded, i = name.encode(), 0
     while lib.mango_struct_field(encoded, i, *outputs) == 0:
         spelled = lib.mango_struct_type(encoded, i).decode()
-        fields[field.value.decode()] = Field(offset.value, size.value, count.value, kind.value,
+        fields[(field.value or b"").decode()] = Field(offset.value, size.value, count.value, kind.value,
                                              spelled)
         i += 1
     total = lib.mango_struct_size(encoded)
@@ -96,15 +96,15 @@ class Struct:
         f = self._field(name)
         if f.kind == _CHARS:
             at = self._at + f.offset
-            return self._raw.raw[at:at + f.count].split(b"\0")[0].decode("utf-8", "replace")
-        if f.count == 1:
+            return self._raw.raw[at:at + f.many].split(b"\0")[0].decode("utf-8", "replace")
+        if f.many == 1:
             return self._one(f, 0)
-        return [self._one(f, k) for k in range(f.count)]
+        return [self._one(f, k) for k in range(f.many)]
 
     def __setattr__(self, name: str, value: Any) -> None:
         f = self._field(name)
         at = self._at + f.offset
-        if f.count != 1 or f.kind in (_CHARS, _STRUCT):
+        if f.many != 1 or f.kind in (_CHARS, _STRUCT):
             raise AttributeError(f"{self._name}.{name} is not set as a whole")
         if f.kind == _TEXT:
             self._keep[at] = text = None if value is None else encode(value)

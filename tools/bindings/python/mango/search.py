@@ -149,7 +149,8 @@ class Search(Handle):
                  observe: Optional[Callable[[Session], Any]] = None, **settings: Any) -> None:
         with Drawing(gen, **_size_only(objective, net)) as drawing:
             d, self.shape, self.modes = len(drawing.modes), drawing.shape, drawing.modes
-        calls, me = Calls(), [lambda: None]
+        calls = Calls()
+        me: list[Any] = [lambda: None]
         so = session_options(preset, calls, d, options, None, notes, start, settings)
         if observe is not None:
             so.observe = observer(lambda: observe(me[0]().session), calls)
