@@ -269,6 +269,20 @@ class Networks(Folder):
             net.find("spiking11")
         self.assertEqual(mango.Net.parse(net.text).text, net.text)
 
+    def test_weights_of_others(self):
+        net = nets()[1]
+        path = self.folder / "net.weights"
+        net.save(path)
+        for way in ({}, {"zoo": TINY_NET}, {"graph": net.text}):
+            self.assertEqual(mango.Net.read(path, **way).digest(), net.digest())
+        with self.assertRaisesRegex(mango.Error, "(?s)conv0.*\n"):
+            mango.Net.read(path, zoo=TINY_GEN)
+        (self.folder / "text").write_text("no tensors")
+        with self.assertRaisesRegex(mango.Error, "text"):
+            mango.Net.read(self.folder / "text", zoo=TINY_NET)
+        with self.assertRaises(mango.Error):
+            mango.Net.read(path, key="nosuch")
+
     def test_run(self):
         net = nets()[1]
         x = [((k * 37) % 101) / 101 for k in range(5 * 3 * 32 * 32)]

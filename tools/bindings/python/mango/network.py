@@ -5,6 +5,7 @@ SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 import ctypes
+import warnings
 from typing import Any, Mapping, Optional, Sequence
 
 from ._arrays import Idx, Single, floats_out, pictures_in
@@ -45,6 +46,24 @@ class Net(Handle):
         """A graph text (examples/graph.md)."""
         data = text.encode()
         return cls._made(lib.mango_net_parse, data, len(data))
+
+    @classmethod
+    def read(cls, path: Any, *, graph: Optional[str] = None, zoo: Optional[str] = None,
+             key: Optional[str] = None, prefix: Optional[str] = None) -> "Net":
+        """Weights of another program: PyTorch, safetensors, .npz, ONNX, by their content.
+
+        graph   text of the architecture; zoo: a name of the zoo instead. Neither: the file
+                holds its own (ONNX, mango_export.py)
+        key     which of several state dicts; prefix: before all names, None: what fits
+        What was clamped on the way is a warning.
+        """
+        with _Archive(path, key) as archive:
+            graph = graph if graph or zoo else archive.graph()
+            if graph is None and zoo is None:
+                raise Error(Status.E_ARG, f"{path} tells no architecture: give graph or zoo")
+            net = cls.parse(graph) if graph else cls.zoo(zoo or "")
+            archive.into(net, prefix)
+        return net
 
     @classmethod
     def pixels(cls, C: int, H: int, W: int, levels: int = 256) -> "Net":
@@ -228,6 +247,40 @@ class Plan(Handle):
             at = ctypes.byref(data, first * each * ctypes.sizeof(Single))
             self._call(lib.mango_plan_run, B, at)
         return {name: floats_out(*pair) for name, pair in out.items()}
+
+
+class _Archive(Handle):
+    """A file of tensors."""
+
+    def __init__(self, path: Any, key: Optional[str]) -> None:
+        out, err = ctypes.c_void_p(), new_error()
+        check(lib.mango_archive_open(ctypes.byref(out), encode(path), None, None, err), err)
+        super().__init__(Shared(out.value or 0, lib.mango_archive_destroy))
+        if key is not None:
+            self._call(lib.mango_archive_select, encode(key), err, err=err)
+
+    def graph(self) -> Optional[str]:
+        info = Struct("mango_archive_info")
+        self._call(lib.mango_archive_get_sized, info.address, info.bytes)
+        text: Optional[str] = info.graph
+        return text
+
+    def into(self, net: Net, prefix: Optional[str]) -> None:
+        """mango_archive_import; lines of the match become the error's, or warnings."""
+        match, err = ctypes.c_void_p(), new_error()
+        before = None if prefix is None else encode(prefix)
+        status = lib.mango_archive_import(self._pointer, net._pointer, before,
+                                          ctypes.byref(match), err)
+        try:
+            lines = [lib.mango_match_line(match, i).decode("utf-8", "replace")
+                     for i in range(max(0, lib.mango_match_lines(match)))]
+        finally:
+            lib.mango_match_destroy(match)
+        if status == Status.E_SHAPE:
+            raise Error(status, "\n  ".join([err.value.decode("utf-8", "replace"), *lines]))
+        check(status, err)
+        for line in lines:
+            warnings.warn(line, stacklevel=3)
 
 
 def _readings(net: Net, readings: Mapping[Any, str]) -> tuple[list[Any], Any]:
