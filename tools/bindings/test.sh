@@ -46,10 +46,11 @@ python() {
     PYTHONPATH=$here/python "$PYTHON" $here/small_nets.py "$D"
 }
 
-if command -v "$PYTHON" >/dev/null; then
+new='import ctypes, sys; sys.exit(sys.version_info < (3, 9))'
+if command -v "$PYTHON" >/dev/null && "$PYTHON" -c "$new" 2>/dev/null; then
     python
 else
-    skip python "no $PYTHON"
+    skip python "no $PYTHON of 3.9 or later with ctypes"
 fi
 
 octave() {

@@ -33,10 +33,12 @@ typedef struct mex_work {
     mango_net *gen, *net;
     mango_search *search;
 } mex_work;
-static mex_work mex_now; /* of the search under way; released at the next call after Ctrl-C */
+static mex_work mex_now; /* of the search under way; after Ctrl-C until the next one */
+static unsigned mex_serial; /* times that mex_now was released */
 
 static void mex_release(void)
 {
+    mex_serial++;
     mango_search_destroy(mex_now.search);
     mango_net_destroy(mex_now.gen);
     mango_net_destroy(mex_now.net);
@@ -312,6 +314,8 @@ static void mex_search(int n_out, mxArray *out[], int n, const mxArray *a[])
     mango_objective_options oo;
     mango_err err = {""};
     mango_status st = MANGO_OK;
+    mex_release();
+    const unsigned mine = mex_serial;
     mex_need(n >= 7 && n % 2 == 1,
              "'search', generator, network, target, preset, budget, seed, then options");
     mex_search_options(n, a, &so, &oo);
@@ -326,7 +330,8 @@ static void mex_search(int n_out, mxArray *out[], int n, const mxArray *a[])
     while (st == MANGO_OK) {
         st = mango_search_step(mex_now.search);
         mex_check(st, mango_search_error(mex_now.search));
-        mexEvalString("drawnow;"); /* Ctrl-C is seen here */
+        mexEvalString("drawnow;"); /* Ctrl-C is seen here, and callbacks of figures run */
+        mex_need(mex_serial == mine, "no other search, and no fault, in a callback meanwhile:");
     }
     mex_found(n_out, out);
     mex_release();
@@ -345,7 +350,6 @@ void mexFunction(int n_out, mxArray *out[], int n, const mxArray *a[])
 {
     const char *name = n > 0 ? mex_text(a[0], "a command") : "";
     mexAtExit(mex_all_gone);
-    mex_release();
     for (size_t i = 0; i < sizeof mex_commands / sizeof mex_commands[0]; i++)
         if (strcmp(mex_commands[i].name, name) == 0) {
             mex_commands[i].run(n_out, out, n, a);

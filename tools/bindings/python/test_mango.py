@@ -320,6 +320,23 @@ class Searches(Folder):
         with self.assertRaisesRegex(mango.Error, "spiking"):
             mango.Objective(gen, net, "spikin1:3")
 
+    def test_several_targets(self):
+        gen, net = nets()
+        texts = ["spiking1:3", "spiking1:1 - 0.5*spiking1:2", "conv0:0"]
+        many = mango.Objective(gen, net, texts)
+        codes = [[(k * j) % 512 for j in range(len(many.modes))] for k in range(3)]
+        table = many(codes)
+        self.assertEqual(len(table), 3)
+        for n, text in enumerate(texts):
+            one = mango.Objective(gen, net, text)
+            self.assertEqual([row[n] for row in table], list(one(codes)))
+        elite = mango.Objective(gen, net, "spiking1:3", elite=1, batch=3)(codes)
+        self.assertEqual(max(y for y in elite if y == y), max(row[0] for row in table))
+        seen = many.look(many.picture(codes[1]))
+        self.assertEqual(list(seen[0]), list(table[1]))
+        with self.assertRaises(mango.Error):
+            mango.Objective(gen, net, [])
+
     def test_nets_live_as_long_as_they_are_needed(self):
         gen, net = nets()
         f = mango.Objective(gen, net, "spiking1:3")

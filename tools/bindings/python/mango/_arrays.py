@@ -104,7 +104,10 @@ def reals_out(buffer: Any, shape: Sequence[int]) -> Any:
     """A copy of doubles."""
     if np is not None:
         return np.array(buffer[:], dtype=np.float64).reshape(shape)
-    return list(buffer[:])
+    if len(shape) == 1:
+        return list(buffer[:])
+    n = shape[1]
+    return [list(buffer[k * n:(k + 1) * n]) for k in range(shape[0])]
 
 
 def pictures_in(pictures: Any, shape: Sequence[int]) -> tuple[Any, int]:

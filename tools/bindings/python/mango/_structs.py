@@ -41,8 +41,8 @@ def layout(name: str) -> tuple[int, Mapping[str, Field]]:
     encoded, i = name.encode(), 0
     while lib.mango_struct_field(encoded, i, *outputs) == 0:
         spelled = lib.mango_struct_type(encoded, i).decode()
-        fields[(field.value or b"").decode()] = Field(offset.value, size.value, count.value, kind.value,
-                                             spelled)
+        name_ = (field.value or b"").decode()
+        fields[name_] = Field(offset.value, size.value, count.value, kind.value, spelled)
         i += 1
     total = lib.mango_struct_size(encoded)
     if not total:
@@ -122,7 +122,8 @@ class Struct:
         try:
             place.value = float(value) if f.kind == _REAL else value.__index__()
         except (AttributeError, TypeError, ValueError):
-            raise TypeError(f"{name}: a number expected, not {value!r}") from None
+            kind = "number" if f.kind == _REAL else "whole number"
+            raise TypeError(f"{name}: a {kind} expected, not {value!r}") from None
         if f.kind != _REAL and place.value != value.__index__():
             place.value = before
             raise OverflowError(f"{name}: {value!r} is out of range")
@@ -150,6 +151,15 @@ class Struct:
         return out
 
 
+class Structs:
+    """An array of them, each kept with what it points to; `raw` is the C array."""
+
+    def __init__(self, name: str, n: int) -> None:
+        size, _ = layout(name)
+        self.raw = ctypes.create_string_buffer(max(1, size * n))
+        self.each = [Struct(name, self.raw, size * i) for i in range(n)]
+
+
 def encode(text: Any) -> bytes:
     """A string or a path for the library; a zero byte in it would cut it short."""
     data = os.fsencode(text) if not isinstance(text, str) else text.encode()
@@ -162,6 +172,8 @@ def address_of(value: Any) -> int:
     """The address that a ctypes array, function or Struct stands for."""
     if isinstance(value, Struct):
         return value.address
+    if isinstance(value, Structs):
+        value = value.raw
     return ctypes.cast(value, ctypes.c_void_p).value or 0
 
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
 from ._arrays import Idx, Real, Single, code_out, codes_in, floats_out, pictures_in, reals_out
 from ._callbacks import observer, picture_values
 from ._handle import Calls, Handle, Shared
 from ._library import Status, check, lib, new_error
-from ._structs import Struct, encode, filled
+from ._structs import Struct, Structs, encode, filled
 from .network import Net
 from .session import Session, session_options
 
@@ -44,6 +44,26 @@ def _modes(space: Optional[int]) -> list[int]:
     return list((Idx * m.d).from_address(m.n))
 
 
+def _modes_of_generator(gen: Net) -> list[int]:
+    """Levels of its codes; nothing is planned."""
+    out, err = ctypes.c_void_p(), new_error()
+    check(lib.mango_space_of(ctypes.byref(out), gen._pointer, None, err), err)
+    try:
+        return _modes(out.value)
+    finally:
+        lib.mango_space_destroy(out)
+
+
+def _targets(net: Net, texts: Sequence[str]) -> Structs:
+    """The targets, each with its text, which an objective copies."""
+    out, err = Structs("mango_target", len(texts)), new_error()
+    for t, text in zip(out.each, texts):
+        t._keep[0] = data = ctypes.create_string_buffer(encode(text))
+        check(lib.mango_target_parse(t.address, net._pointer,
+                                     ctypes.cast(data, ctypes.c_char_p), err), err)
+    return out
+
+
 class Drawing(Handle):
     """From codes to pictures. settings: members of mango_drawing_options (batch, half, C, H,
     W), and controls={"grey": 1, "contrast": .15, ..} (members of mango_controls)."""
@@ -73,17 +93,23 @@ class Objective(Handle):
     """A target's value as a function of codes, or of pictures.
 
     gen       the generator; None: the objective is one of pictures alone (`look`)
-    target    "spiking1:3", "class:7", "a:3 - 0.5*a:5", .. (mango_target)
+    target    "spiking1:3", "class:7", "a:3 - 0.5*a:5", .. (mango_target); a list of them:
+              values are (K,n), pictures drawn once
     settings  members of mango_objective_options (T, batch, half, int8, elite, ..), and
               controls={..}
     """
 
     _error = staticmethod(lib.mango_objective_error)
 
-    def __init__(self, gen: Optional[Net], net: Net, target: str, **settings: Any) -> None:
+    def __init__(self, gen: Optional[Net], net: Net, target: Union[str, Sequence[str]],
+                 **settings: Any) -> None:
         out, err, o = ctypes.c_void_p(), new_error(), _objective_options(settings)
-        check(lib.mango_objective_create(ctypes.byref(out), gen and gen._pointer, net._pointer,
-                                         encode(target), o.address, None, err), err)
+        self.many = not isinstance(target, str)  #: values are (K,n)
+        t = _targets(net, [target] if isinstance(target, str) else target)
+        check(lib.mango_objective_create_many(ctypes.byref(out), gen and gen._pointer,
+                                              net._pointer, len(t.each), t.raw, o.address,
+                                              None, err), err)
+        self._n = len(t.each)
         needs = [net._shared] + ([gen._shared] if gen else [])
         super().__init__(Shared(out.value or 0, lib.mango_objective_destroy, needs))
         info = self._info()
@@ -102,11 +128,12 @@ class Objective(Handle):
             return self._info().as_dict()
 
     def __call__(self, codes: Any) -> Any:
-        """Values (K) of codes (K,d)."""
+        """Values (K), or (K,n), of codes (K,d)."""
         I, K = codes_in(codes, len(self.modes))
-        y = (Real * K)()
-        self._call(lib.mango_objective_eval, K, I, y)
-        return reals_out(y, (K,))
+        y = (Real * (K * self._n))()
+        self._call(lib.mango_objective_eval_many if self.many else lib.mango_objective_eval,
+                   K, I, y)
+        return reals_out(y, (K, self._n) if self.many else (K,))
 
     def picture(self, code: Any) -> Any:
         """The picture (C,H,W) of one code."""
@@ -118,11 +145,11 @@ class Objective(Handle):
         return floats_out(rgb, self.shape)
 
     def look(self, pictures: Any) -> Any:
-        """Values (K) of pictures (K,C,H,W) in [0,1]."""
+        """Values (K), or (K,n), of pictures (K,C,H,W) in [0,1]."""
         rgb, K = pictures_in(pictures, self.shape)
-        y = (Real * K)()
+        y = (Real * (K * self._n))()
         self._call(lib.mango_objective_look, K, rgb, y)
-        return reals_out(y, (K,))
+        return reals_out(y, (K, self._n) if self.many else (K,))
 
 
 class Search(Handle):
@@ -147,8 +174,11 @@ class Search(Handle):
                  options: Optional[Mapping[str, Any]] = None,
                  notes: Optional[Mapping[str, str]] = None, start: Any = None,
                  observe: Optional[Callable[[Session], Any]] = None, **settings: Any) -> None:
-        with Drawing(gen, **_size_only(objective, net)) as drawing:
-            d, self.shape, self.modes = len(drawing.modes), drawing.shape, drawing.modes
+        self.modes = _modes_of_generator(gen)
+        d = len(self.modes)
+        if not isinstance(net, Net):
+            with Drawing(gen, **_size_only(objective)) as drawing:
+                self.shape = drawing.shape
         calls = Calls()
         me: list[Any] = [lambda: None]
         so = session_options(preset, calls, d, options, None, notes, start, settings)
@@ -216,8 +246,6 @@ class Search(Handle):
         return y.value, code_out(code, len(self.modes)), floats_out(rgb, self.shape)
 
 
-def _size_only(objective: Optional[Mapping[str, Any]], net: Any) -> dict[str, Any]:
-    """What a drawing that serves a function of pictures must have of the options."""
-    if isinstance(net, Net):
-        return {"batch": 1}
+def _size_only(objective: Optional[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the size of a drawing's pictures depends on."""
     return {k: v for k, v in (objective or {}).items() if k in ("C", "H", "W")} | {"batch": 1}

@@ -13,7 +13,7 @@ from ._callbacks import evaluator, observer
 from ._facts import check_allowed, facts_of, modes_of
 from ._handle import Calls, Handle, Shared
 from ._library import Status, check, lib, new_error
-from ._structs import Struct, encode, filled, layout
+from ._structs import Struct, Structs, encode, filled, layout
 from .optimizer import room_of, seed_of, set_options
 
 
@@ -46,22 +46,11 @@ def session_options(preset: str, calls: Calls, d: int, options: Optional[Mapping
     return so
 
 
-class _Array:
-    """An array of structs, each kept with what it points to."""
-
-    def __init__(self, name: str, n: int) -> None:
-        size, _ = layout(name)
-        self.raw = ctypes.create_string_buffer(max(1, size * n))
-        self.each = [Struct(name, self.raw, size * i) for i in range(n)]
-        self._as_parameter_ = self.raw
-
-
-def _notes(notes: Mapping[str, str]) -> Any:
-    a = _Array("mango_note", len(notes))
+def _notes(notes: Mapping[str, str]) -> Structs:
+    a = Structs("mango_note", len(notes))
     for note, (key, value) in zip(a.each, notes.items()):
         note.key, note.value = key, value
-    a.raw.kept = a  # type: ignore[attr-defined]
-    return a.raw
+    return a
 
 
 class Session(Handle):
@@ -220,7 +209,7 @@ class Session(Handle):
 
     def elites(self, most: int, distance: int = 1) -> list[dict[str, Any]]:
         """The best codes that differ in `distance` modes from all better ones taken."""
-        a, n = _Array("mango_estimate", max(most, 0)), Idx(0)
+        a, n = Structs("mango_estimate", max(most, 0)), Idx(0)
         self._call(lib.mango_session_elites_sized, most, distance, ctypes.byref(n), a.raw,
                    layout("mango_estimate")[0],
                    why="elites: numbers of 0 and more expected, for most and distance")
