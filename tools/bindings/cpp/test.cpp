@@ -61,7 +61,7 @@ static void optimizers()
     CHECK(status_of([&] { fresh.best(); }, "told yet") == MANGO_E_STATE);
     try {
         b.tell(one, {1.0, 2.0});
-        CHECK(!"two values for one code");
+        CHECK(false); // two values for one code
     } catch (const std::invalid_argument &) {
         CHECK(true);
     }
@@ -87,7 +87,7 @@ static void sessions()
     mango::session moved = std::move(bad);
     try {
         moved.run();
-        CHECK(!"thrown");
+        CHECK(false); // it throws
     } catch (const std::out_of_range &e) {
         CHECK(std::string(e.what()) == "mine");
     }

@@ -181,6 +181,26 @@ class Sessions(Folder):
             mango.Session(MODES, "protes", answer, budget=300, seed=6, journal=journal,
                           resume=1)
 
+    @unittest.skipUnless(hasattr(os, "fork"), "no signals here")
+    def test_a_killed_process_is_resumed(self):
+        journal = self.folder / "k.jsonl"
+        killed = (f"import mango, os, signal, test_mango\nn = 0\n"
+                  f"def f(codes):\n    global n\n    n += len(codes)\n"
+                  f"    if n > 150: os.kill(os.getpid(), signal.SIGKILL)\n"
+                  f"    return test_mango.answer(codes)\n"
+                  f"mango.Session([16] * 8, 'protes', f, budget=300, seed=5,"
+                  f" journal={str(journal)!r}).run()")
+        r = subprocess.run([sys.executable, "-B", "-c", killed], cwd=Path(__file__).parent)
+        self.assertEqual(r.returncode, -9)
+        t = mango.Session(MODES, "protes", answer, budget=300, seed=5, journal=journal,
+                          resume=1)
+        self.assertTrue(0 < t.info["replayed"] <= 150)
+        t.run()
+        whole = mango.Session(MODES, "protes", answer, budget=300, seed=5)
+        whole.run()
+        self.assertEqual([t.query(q)[0] for q in range(300)],
+                         [whole.query(q)[0] for q in range(300)])
+
     def test_exceptions_come_through_and_it_goes_on(self):
         calls = []
 
@@ -396,6 +416,23 @@ class Tables(Folder):
 
 
 class Library(unittest.TestCase):
+    def test_python_runs_while_the_library_computes(self):
+        gen = mango.Net.zoo("vqvae,width=0.125").fill(7, 1.5)
+        net = mango.Net.zoo("snn_conv,width=0.25,T=100").fill(7)
+        f = mango.Objective(gen, net, "spiking1:3")
+        done, seen = threading.Event(), []
+        codes = [[k] * len(f.modes) for k in range(40)]
+
+        def compute():
+            f(codes)
+            done.set()
+        worker = threading.Thread(target=compute)
+        worker.start()
+        while not done.wait(0.001):
+            seen.append(1)
+        worker.join()
+        self.assertGreater(len(seen), 1)
+
     def test_a_library_that_is_not_there(self):
         env = dict(os.environ, MANGO_LIBRARY="/nosuch/libmango.so")
         r = subprocess.run([sys.executable, "-c", "import mango"], env=env,
