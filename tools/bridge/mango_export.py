@@ -39,6 +39,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary, WeakTensorKeyDictionary
 
 NAME_BYTES = 90  # of a layer's name; mango reads 95
+LEADS = {"batch": "B", "time": "TB", "batch-time": "BT", "time-last": "BT", "single": ""}
 
 
 class ExportError(RuntimeError):
@@ -347,21 +348,23 @@ class Tracer(TorchFunctionMode):
 
     def input(self, x):
         """The input node, of the tensor's own shape or of `picture`."""
-        lead = {"batch": "B", "time": "TB", "batch-time": "BT", "single": ""}[self.layout]
-        data = list(x.shape[len(lead) :])
+        lead, last = LEADS[self.layout], self.layout == "time-last"
+        shape = list(x.movedim(-1, 1).shape if last else x.shape)
+        data = shape[len(lead) :]
         for k, letter in enumerate(lead):
             if letter == "B":
-                self.B = x.shape[k]
+                self.B = shape[k]
             else:
-                self.T = x.shape[k]
-        shape = self.input_shape(data)
+                self.T = shape[k]
+        given, shape = shape, self.input_shape(data)
         node = Node(self.fresh("input"), "input", [], {"shape": shape}, {}, shape)
         self.nodes.append(node)
         base = factors(shape)
         atoms = {"B": Atom("B", self.B), "T": Atom("T", self.T)}
         self.batch, self.time = atoms["B"], atoms["T"]
         v = Value(node, base, [(self.atom(c),) for c in lead] + [tuple(base)])
-        v = self.reshape(v, x.shape)
+        v = self.reshape(v, given)
+        v = v.like(dims=[v.dims[0], *v.dims[2:], v.dims[1]]) if last else v
         self.put(x, v)
         self.tainted[x] = True
         return node
@@ -2868,10 +2871,12 @@ def unwrapped(module):
 def make_probe(example, layout, seed):
     """Random values as the example has them, for a batch of 2, the same at all steps."""
     shape = list(example.shape)
-    lead = {"batch": "B", "time": "TB", "batch-time": "BT", "single": ""}[layout]
+    lead, steps = LEADS[layout], axis_of_steps(layout)
     if layout != "single" and example.ndim > lead.index("B"):
         shape[lead.index("B")] = 2
-    one = [1 if k < len(lead) and lead[k] == "T" else s for k, s in enumerate(shape)]
+    one = list(shape)
+    if steps is not None and example.ndim > 1:
+        one[steps] = 1
     g = torch.Generator().manual_seed(seed)
     if not example.is_floating_point():
         top = max(int(example.max()) + 1, 2) if example.numel() else 2
@@ -2886,6 +2891,10 @@ def make_probe(example, layout, seed):
         float(x.mean()) if x.numel() else 0
     )
     return noise.expand(shape).clone()
+
+
+def axis_of_steps(layout):
+    return {"time": 0, "batch-time": 1, "time-last": -1}.get(layout)
 
 
 class Trace:
@@ -2987,11 +2996,33 @@ def needed(nodes, last):
     return kept + [last]
 
 
-def follow(module, example, picture, T, output, seed):
-    """Trace, with the layout of the input that turns out to be right, and T steps."""
-    layout, tried, steps, own, first = "batch", set(), None, False, None
+def follow(module, example, picture, T, output, seed, gain):
+    """Trace; where that fails and the axes allow it, with time at the input's second axis,
+    then at its last."""
+    more = (picture, T, output, seed, gain)
+    try:
+        return follow_from("batch", module, example, *more)
+    except ExportError as e:
+        first = e
+    possible = example.ndim > 2 and not picture and any(map(neuron_family, module.modules()))
+    for layout in ("batch-time", "time-last") if possible else ():
+        try:
+            got = follow_from(layout, module, example, *more)
+        except ExportError:
+            continue
+        steps = example.shape[axis_of_steps(layout)]
+        if got.layout == layout and got.steps == steps > 1 and not got.stepped:
+            return got
+    raise first
+
+
+def follow_from(layout, module, example, picture, T, output, seed, gain):
+    """Trace, with the layout of the input that turns out to be right, and T steps; the probe's
+    values are multiplied by `gain`."""
+    tried, steps, own, first = set(), None, False, None
     while True:
         x = example_like(example, seed) if own else make_probe(example, layout, seed)
+        x = x if gain == 1 else x * gain
         try:
             got = Trace(module, x, layout, picture, steps, output, example.shape)
         except Retrace as r:
@@ -3142,7 +3173,7 @@ def spikes_of(n):
 
 def probe_of(trace):
     """The input as mango takes it: (B, C, H, W)."""
-    x, lead = trace.x.float(), {"time": 0, "batch-time": 1}.get(trace.layout)
+    x, lead = trace.x.float(), axis_of_steps(trace.layout)
     if lead is not None:
         x = x.select(lead, 0)
     x = x.unsqueeze(0) if trace.layout == "single" else x
@@ -3262,7 +3293,7 @@ def latent_meta(ends, levels, prior):
     return meta
 
 
-def traced(job, seed):
+def traced(job, seed, gain=1):
     module, example = job["module"], job["example"]
     if isinstance(example, (tuple, list)):
         module, example = Applied(module, example[1:], len(example[0])), example[0]
@@ -3273,7 +3304,8 @@ def traced(job, seed):
         import copy
 
         module = job["module"] = copy.deepcopy(module).cpu().float()
-    return follow(module, example.cpu(), job["picture"], job["T"], job["output"], seed)
+    more = (job["picture"], job["T"], job["output"], seed, gain)
+    return follow(module, example.cpu(), *more)
 
 
 class Applied(torch.nn.Module):
@@ -3348,6 +3380,7 @@ def deliver(job, trace, graph, path, mango, check, tolerance, say, meta, seed):
         for k in range(1, 5 if trace.tracer.decisions else 2):
             last = again(job, graph, seed + k)
         if trace.tracer.decisions:
+            other_ways(job, graph, seed)
             say(
                 "note: Python looks at values of activations (%s): the graph holds for inputs "
                 "that it treats as those here" % ", ".join(sorted(trace.tracer.decisions))
@@ -3370,13 +3403,7 @@ def deliver(job, trace, graph, path, mango, check, tolerance, say, meta, seed):
 def again(job, graph, seed):
     """The module on another input: it must come to the same graph and weights."""
     trace = traced(job, seed)
-    other = Graph(trace.nodes, trace.steps)
-    if [n.line() for n in other.nodes] != [n.line() for n in graph.nodes]:
-        raise ExportError(
-            "another input takes another way through the module: its graph depends "
-            "on the values of its input (%s)" % ", ".join(trace.tracer.decisions)
-        )
-    mine = graph.tensors()
+    mine, other = graph.tensors(), same_graph(trace, graph)
     for name, x in other.tensors().items():
         if not torch.equal(x, mine[name]):
             raise ExportError(
@@ -3384,6 +3411,31 @@ def again(job, graph, seed):
                 "input where the tracer cannot see, or at random" % name
             )
     return trace
+
+
+def same_graph(trace, graph):
+    other = Graph(trace.nodes, trace.steps)
+    if [n.line() for n in other.nodes] != [n.line() for n in graph.nodes]:
+        raise ExportError(
+            "another input takes another way through the module: its graph depends "
+            "on the values of its input (%s)" % ", ".join(trace.tracer.decisions)
+        )
+    return other
+
+
+def other_ways(job, graph, seed):
+    """A module that decides by values: black and faint inputs, and others of the example's
+    range, must come to this graph, too. One that the module does not take says nothing."""
+    x = job["example"]
+    x = x[0] if isinstance(x, (tuple, list)) else x
+    if not x.is_floating_point():
+        return
+    for gain in (0.0, 0.01, -1.0) if float(x.min()) < 0 else (0.0, 0.01, 0.3):
+        try:
+            trace = traced(job, seed, gain)
+        except ExportError:
+            continue
+        same_graph(trace, graph)
 
 
 def check_file(job, trace, graph, part, command, tolerance, say, report, seed):
@@ -3425,7 +3477,8 @@ def told(c, spiking):
             c.flipped,
             c.spikes,
         )
-    return text + ", %d spikes, all equal" % c.spikes
+    none = "" if c.fired else ", but NOTHING FIRES on this input: that shows little"
+    return text + ", %d spikes, all equal%s" % (c.spikes, none)
 
 
 # ---- the command --------------------------------------------------------------------------

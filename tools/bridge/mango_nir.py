@@ -18,6 +18,7 @@ Needs torch and nir.  SPDX-License-Identifier: MIT
 """
 
 import argparse
+import inspect
 import os
 import sys
 
@@ -542,6 +543,19 @@ def neuron_step(reader, name, m, kind, x, state):
 # ---- the calls ------------------------------------------------------------------------------
 
 
+def read_nir(nir, path):
+    """The graph without the package's own inference of shapes: it is wrong for grouped and
+    for oblong kernels, and MANGO infers them itself."""
+    try:
+        if "type_check" in inspect.signature(nir.read).parameters:
+            return nir.read(path, type_check=False)
+        return nir.read(path)
+    except Exception as e:
+        raise ExportError(
+            "%s: the package nir cannot read it: %s: %s" % (path, type(e).__name__, e)
+        ) from e
+
+
 def from_nir(
     source,
     path,
@@ -567,7 +581,7 @@ def from_nir(
 
     say = (lambda *a: None) if quiet else (lambda *a: print("mango_nir:", *a))
     unsaid = unsaid_resets(source) if isinstance(source, (str, os.PathLike)) else set()
-    graph = nir.read(source) if isinstance(source, (str, os.PathLike)) else source
+    graph = read_nir(nir, source) if isinstance(source, (str, os.PathLike)) else source
     if dt is None:
         dt = graph.metadata.get("dt") if isinstance(graph.metadata, dict) else None
     if dt is None:
@@ -601,8 +615,8 @@ def from_nir(
             os.remove(part)
     say("%s: %d layers, T %d, dt %g s" % (path, len(nodes), out.T, dt))
     say(
-        "compared: largest relative difference %.2g, %d spikes, %d differ"
-        % (report["difference"], report["spikes"], report["flipped"])
+        "compared: largest relative difference %.2g, %d of %d fire, %d differ"
+        % tuple(report[k] for k in ("difference", "fired", "spikes", "flipped"))
         if report["checked"]
         else "NOT COMPARED: no command `mango` (mango=, $MANGO, PATH)"
     )
@@ -611,7 +625,7 @@ def from_nir(
 
 def compared(reader, graph, part, command, tolerance):
     if not command:
-        return {"checked": False, "difference": None, "spikes": 0, "flipped": 0}
+        return {"checked": False, "difference": None, "spikes": 0, "fired": 0, "flipped": 0}
     shape = graph.nodes[0].shape
     g = torch.Generator().manual_seed(1)
     x = torch.rand(2, *shape, generator=g)
@@ -631,7 +645,13 @@ def compared(reader, graph, part, command, tolerance):
         raise ExportError(
             "DIFFERS from NIR's equations; first layer: %s; no file is left" % c.first
         )
-    return {"checked": True, "difference": c.worst, "spikes": c.spikes, "flipped": c.flipped}
+    return {
+        "checked": True,
+        "difference": c.worst,
+        "spikes": c.spikes,
+        "fired": c.fired,
+        "flipped": c.flipped,
+    }
 
 
 # ---- and back -------------------------------------------------------------------------------
