@@ -52097,7 +52097,7 @@ MGI_FN mango_status mgi_ox_reshaped(mango_onnx *m, const mgi_ox_array *a, int ra
         return mgi_ox_bad(m, MANGO_E_SHAPE, "%td constants cannot become %td", a->count,
                           count);
     if (!mgi_ox_is_rows(a)) {
-        unsigned char *p;
+        unsigned char *p = NULL;
         const int size = mgi_ox_size(a->type);
         MGI_TRY(mgi_ox_new(m, a->type, rank, dim, &b, &p));
         for (mango_idx i = 0; i < a->count; i++)
@@ -52132,7 +52132,7 @@ MGI_FN int mgi_ox_uniform(const mgi_ox_array *a, double *v)
 
 MGI_FN mango_status mgi_ox_filled(mango_onnx *m, mango_idx n, double v, mgi_ox_array *a)
 {
-    unsigned char *p;
+    unsigned char *p = NULL;
     const mango_idx one = 1;
     MGI_TRY(mgi_ox_new(m, MGI_OX_F32, 1, &one, a, &p));
     mgi_ox_put(p, MGI_OX_F32, 0, v, 0);
@@ -52240,7 +52240,7 @@ static mango_status mgi_oxa_typed(mango_onnx *m, mgi_pb body, const mgi_oxa_tens
                               mgi_ox_array *a)
 {
     const int size = mgi_ox_size(a->type), wire = mgi_oxa_wire(t->typed);
-    unsigned char *p;
+    unsigned char *p = NULL;
     mgi_pb_field f;
     mango_idx i = 0;
     if (t->typed != mgi_oxa_field(a->type) || t->numbers != a->count)
@@ -52977,7 +52977,7 @@ static mango_status mgi_oxt_list(mango_onnx *m, mgi_pb attr, int type, mgi_ox_ar
 /* One number as an array of rank 0. */
 static mango_status mgi_oxt_one(mango_onnx *m, int type, const mgi_pb_field *f, mgi_ox_array *a)
 {
-    unsigned char *p;
+    unsigned char *p = NULL;
     MGI_TRY(mgi_ox_new(m, type, 0, NULL, a, &p));
     mgi_ox_put(p, type, 0, (double)mgi_pb_float(f->v), (int64_t)f->v);
     return MANGO_OK;
@@ -53142,7 +53142,7 @@ static mango_status mgi_oxf_numbers(mango_onnx *m, const mgi_ox_node *n, int cou
                                 const mango_idx *v)
 {
     mgi_ox_array a;
-    unsigned char *p;
+    unsigned char *p = NULL;
     const mango_idx dim = count;
     MGI_TRY(mgi_ox_new(m, MGI_OX_I64, 1, &dim, &a, &p));
     for (int i = 0; i < count; i++)
@@ -53167,7 +53167,7 @@ static mango_status mgi_oxf_shape(mango_onnx *m, const mgi_ox_node *n)
     }
     if (!strcmp(n->op, "Size")) {
         mgi_ox_array s;
-        unsigned char *p;
+        unsigned char *p = NULL;
         if (!mgi_prod(rank, dim, &all))
             return mgi_ox_refuse(m, n, "too large");
         MGI_TRY(mgi_ox_new(m, MGI_OX_I64, 0, NULL, &s, &p));
@@ -53205,7 +53205,7 @@ MGI_FN mango_status mgi_ox_target(mango_onnx *m, const mgi_ox_node *n, int rank,
 {
     int64_t v[MGI_RANK_MAX];
     const int zero_is_zero = mgi_ox_int(n, "allowzero", 0) != 0;
-    mango_idx have, known = 1;
+    mango_idx have = 0, known = 1;
     int open = -1;
     MGI_TRY(mgi_ox_list(m, n, 1, "shape", MGI_RANK_MAX, v, to_rank));
     for (int r = 0; r < *to_rank; r++) {
@@ -53290,7 +53290,7 @@ static mango_status mgi_oxf_cast(mango_onnx *m, const mgi_ox_node *n)
     const mgi_ox_array *like = mgi_ox_const(m, n, 1);
     const int type = like ? like->type : to > 0 && to < 64 ? (int)to : 0;
     mgi_ox_array b;
-    unsigned char *p;
+    unsigned char *p = NULL;
     if (!mgi_ox_size(type))
         return mgi_ox_refuse(m, n, "to a type that is not read here");
     if (mgi_ox_is_real(type) && mgi_ox_is_real(a.type)) /* floats are read as floats */
@@ -53313,7 +53313,7 @@ static mango_status mgi_oxf_gather(mango_onnx *m, const mgi_ox_node *n)
     const mgi_ox_array a = *mgi_ox_const(m, n, 0), *pick = mgi_ox_const(m, n, 1);
     const int axis = mgi_ox_axis(mgi_ox_int(n, "axis", 0), a.rank);
     mgi_ox_array b;
-    unsigned char *p;
+    unsigned char *p = NULL;
     mango_idx dim[2 * MGI_RANK_MAX], at[MGI_RANK_MAX];
     if (axis < 0 || !pick || a.rank - 1 + pick->rank > MGI_RANK_MAX)
         return mgi_ox_refuse(m, n, "axis is out of range, or too many dimensions");
@@ -53414,7 +53414,7 @@ static mango_status mgi_oxf_concat(mango_onnx *m, const mgi_ox_node *n)
     const int rank = first->rank, axis = mgi_ox_axis(mgi_ox_int(n, "axis", 1), rank);
     mango_idx dim[MGI_RANK_MAX], row = 0, inner = 1;
     mgi_ox_array b;
-    unsigned char *p;
+    unsigned char *p = NULL;
     if (axis < 0)
         return mgi_ox_refuse(m, n, "axis is out of range");
     const int type = first->type, size = mgi_ox_size(type);
@@ -53470,7 +53470,7 @@ static mango_status mgi_oxf_constant_of_shape(mango_onnx *m, const mgi_ox_node *
     int64_t v[MGI_RANK_MAX];
     mango_idx dim[MGI_RANK_MAX], all;
     mgi_ox_array one, b;
-    unsigned char *p;
+    unsigned char *p = NULL;
     int rank, there;
     MGI_TRY(mgi_ox_list(m, n, 0, NULL, MGI_RANK_MAX, v, &rank));
     MGI_TRY(mgi_ox_attr_array(m, n, "value", &there, &one));
@@ -53676,7 +53676,7 @@ static mango_status mgi_oxfm_elements(mango_onnx *m, const mgi_ox_node *n, int c
 {
     mango_idx dim[MGI_RANK_MAX];
     mgi_ox_array x, y, z;
-    unsigned char *p;
+    unsigned char *p = NULL;
     int rank;
     if (!mgi_oxfm_shape(a, b, &rank, dim) || !mgi_ox_broadcast(a, rank, dim, &x) ||
         !mgi_ox_broadcast(b, rank, dim, &y))
@@ -53701,7 +53701,7 @@ static mango_status mgi_oxfm_where(mango_onnx *m, const mgi_ox_node *n)
     const mgi_ox_array *in[3];
     mgi_ox_array x[3], z;
     mango_idx dim[MGI_RANK_MAX] = {0}, wide[MGI_RANK_MAX];
-    unsigned char *p;
+    unsigned char *p = NULL;
     int rank;
     for (int k = 0; k < 3; k++) {
         in[k] = mgi_ox_const(m, n, k);
@@ -53732,7 +53732,7 @@ static mango_status mgi_oxfm_range(mango_onnx *m, const mgi_ox_node *n)
 {
     const mgi_ox_array *in[3];
     mgi_ox_array z;
-    unsigned char *p;
+    unsigned char *p = NULL;
     for (int k = 0; k < 3; k++) {
         in[k] = mgi_ox_const(m, n, k);
         if (!in[k] || in[k]->count != 1)
@@ -53763,7 +53763,7 @@ static mango_status mgi_oxfm_reduce(mango_onnx *m, const mgi_ox_node *n)
     const mgi_ox_array a = *mgi_ox_const(m, n, 0);
     mango_idx dim[MGI_RANK_MAX];
     mgi_ox_array z;
-    unsigned char *p;
+    unsigned char *p = NULL;
     unsigned mask;
     int code = MGI_OXFM_ADD, given;
     MGI_TRY(mgi_ox_axes(m, n, 1, a.rank, &given, &mask));
@@ -55308,7 +55308,7 @@ static mango_status mgi_oxp_mean_inside(mango_onnx *m, const mgi_ox_node *n, mgi
     const mgi_oxp_pool was = *p;
     const mango_idx shape[3] = {1, p->out[0], p->out[1]};
     mgi_ox_array a;
-    unsigned char *bytes;
+    unsigned char *bytes = NULL;
     MGI_TRY(mgi_ox_new(m, MGI_OX_F32, v->rank == 4 ? 3 : 2,
                        v->rank == 4 ? shape : shape + 1, &a, &bytes));
     if (v->rank == 3) { /* (1,OW), seen along the channels' axis */
@@ -56193,7 +56193,7 @@ MGI_FN mango_status mgi_ox_scale_shift(mango_onnx *m, const mgi_ox_node *n, mgi_
 /* 1 / a */
 static mango_status mgi_oxb_inverse(mango_onnx *m, const mgi_ox_array *a, mgi_ox_array *out)
 {
-    unsigned char *p;
+    unsigned char *p = NULL;
     MGI_TRY(mgi_ox_new(m, MGI_OX_F32, a->rank, a->dim, out, &p));
     for (mango_idx i = 0; i < a->count; i++)
         mgi_ox_put(p, MGI_OX_F32, i, 1 / mgi_ox_real_at(a, mgi_ox_offset(a, i)), 0);
@@ -65536,7 +65536,7 @@ static mango_status mgi_kind_floats_onnx(const void *own, mango_idx i, float *ou
 
 static void mgi_kind_facts_onnx(const void *own, mango_archive_info *info)
 {
-    mango_onnx_info o;
+    mango_onnx_info o = {0};
     mango_onnx_get((const mango_onnx *)own, &o);
     info->format = "onnx";
     info->graph = o.text;

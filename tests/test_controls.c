@@ -325,7 +325,7 @@ static void t_ctl_resume(void)
     mango_err err = {""};
     char journal[1000];
     T_REQUIRE(gen && net);
-    snprintf(journal, sizeof journal, "%.900s", t_tmp("journal.jsonl"));
+    snprintf(journal, sizeof journal, "%.900s", t_tmp("controls.jsonl"));
     mango_controls_defaults(&c);
     c.grey = 1, c.luminance = 0.45, c.contrast = 0.15, c.mask = 0.9;
     t_ctl_run whole = {.gen = gen, .net = net, .controls = &c, .opt = "auto", .budget = 80};

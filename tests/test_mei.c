@@ -333,7 +333,7 @@ static void t_mei_match(void)
     T_MEI_OTHER(o.repeat = 1, "repeat");
     T_MEI_OTHER(o.stall = 21, "stall");
     T_MEI_OTHER(o.notes = other, "target");
-    T_MEI_OTHER(o.n_notes = 1, "notes");
+    T_MEI_OTHER(o.n_notes = 1, "target");
 #undef T_MEI_OTHER
     const mango_idx n2[T_MEI_D] = {4, 3, 8, 1, 3};
     const mango_modes m2 = {T_MEI_D, n2};

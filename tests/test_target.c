@@ -458,7 +458,7 @@ static void t_target_resume(void)
     double a, b;
     T_REQUIRE(gen && net);
     snprintf(file, sizeof file, "%s", t_tmp("v.npy"));
-    snprintf(journal, sizeof journal, "%s", t_tmp("journal.jsonl"));
+    snprintf(journal, sizeof journal, "%s", t_tmp("target.jsonl"));
     T_OK(mango_npy_write(file, MANGO_NPY_F4, 1, shape, v, &err), &err);
     snprintf(text, sizeof text, "layer1.0.sn1@'%s' + latency(7:1) - 0.1*membrane('sn-2':1)", file);
     t_target_options(&oo, &so, "auto");

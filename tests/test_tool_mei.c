@@ -234,7 +234,7 @@ static void t_tool_mei_early(void)
     t_tool_is(T_EARLY " --budget 50 --out part --early-stop 1", 0, "stopped early");
     t_tool_is(T_EARLY " --budget 60 --out part --early-stop 1 --resume", 0, NULL);
     t_mei_same("fast", "part", 6);
-    t_tool_refuses(T_EARLY " --out fast --resume", 3, "notes");
+    t_tool_refuses(T_EARLY " --out fast --resume", 3, "early_stop");
     t_tool_refuses(T_EARLY " --out fast --resume --early-stop 0.5", 3, "early_stop");
     t_tool_refuses("mei --gen " T_GEN " --net " T_NET
                    " --fill 7,1 --target class:3 --early-stop 1 --out early",

@@ -59,7 +59,7 @@ static void t_tool_narrow_mei(void)
     t_ran_free(&r);
     t_tool_is("mei --gen " T_GEN " --net " T_NET " --fill 7,2 --target spiking1:3 --T 20 --opt "
               "tt-b --budget 70 --quiet --resume --out n8",
-              3, "notes");
+              3, "weights");
     t_tool_is("bench speed --net " T_NET
               " --fill 7,2 --T 5 --seconds 0.01 --int8-weights --json",
               0, "\"int8_weights\":1");

@@ -169,7 +169,7 @@ MGI_FN mango_status mgi_ox_reshaped(mango_onnx *m, const mgi_ox_array *a, int ra
         return mgi_ox_bad(m, MANGO_E_SHAPE, "%td constants cannot become %td", a->count,
                           count);
     if (!mgi_ox_is_rows(a)) {
-        unsigned char *p;
+        unsigned char *p = NULL;
         const int size = mgi_ox_size(a->type);
         MGI_TRY(mgi_ox_new(m, a->type, rank, dim, &b, &p));
         for (mango_idx i = 0; i < a->count; i++)
@@ -204,7 +204,7 @@ MGI_FN int mgi_ox_uniform(const mgi_ox_array *a, double *v)
 
 MGI_FN mango_status mgi_ox_filled(mango_onnx *m, mango_idx n, double v, mgi_ox_array *a)
 {
-    unsigned char *p;
+    unsigned char *p = NULL;
     const mango_idx one = 1;
     MGI_TRY(mgi_ox_new(m, MGI_OX_F32, 1, &one, a, &p));
     mgi_ox_put(p, MGI_OX_F32, 0, v, 0);
@@ -312,7 +312,7 @@ static mango_status oxa_typed(mango_onnx *m, mgi_pb body, const oxa_tensor *t,
                               mgi_ox_array *a)
 {
     const int size = mgi_ox_size(a->type), wire = oxa_wire(t->typed);
-    unsigned char *p;
+    unsigned char *p = NULL;
     mgi_pb_field f;
     mango_idx i = 0;
     if (t->typed != oxa_field(a->type) || t->numbers != a->count)

@@ -167,7 +167,7 @@ static mango_status oxt_list(mango_onnx *m, mgi_pb attr, int type, mgi_ox_array 
 /* One number as an array of rank 0. */
 static mango_status oxt_one(mango_onnx *m, int type, const mgi_pb_field *f, mgi_ox_array *a)
 {
-    unsigned char *p;
+    unsigned char *p = NULL;
     MGI_TRY(mgi_ox_new(m, type, 0, NULL, a, &p));
     mgi_ox_put(p, type, 0, (double)mgi_pb_float(f->v), (int64_t)f->v);
     return MANGO_OK;

@@ -21,7 +21,7 @@ static mango_status oxf_numbers(mango_onnx *m, const mgi_ox_node *n, int count,
                                 const mango_idx *v)
 {
     mgi_ox_array a;
-    unsigned char *p;
+    unsigned char *p = NULL;
     const mango_idx dim = count;
     MGI_TRY(mgi_ox_new(m, MGI_OX_I64, 1, &dim, &a, &p));
     for (int i = 0; i < count; i++)
@@ -46,7 +46,7 @@ static mango_status oxf_shape(mango_onnx *m, const mgi_ox_node *n)
     }
     if (!strcmp(n->op, "Size")) {
         mgi_ox_array s;
-        unsigned char *p;
+        unsigned char *p = NULL;
         if (!mgi_prod(rank, dim, &all))
             return mgi_ox_refuse(m, n, "too large");
         MGI_TRY(mgi_ox_new(m, MGI_OX_I64, 0, NULL, &s, &p));
@@ -84,7 +84,7 @@ MGI_FN mango_status mgi_ox_target(mango_onnx *m, const mgi_ox_node *n, int rank,
 {
     int64_t v[MGI_RANK_MAX];
     const int zero_is_zero = mgi_ox_int(n, "allowzero", 0) != 0;
-    mango_idx have, known = 1;
+    mango_idx have = 0, known = 1;
     int open = -1;
     MGI_TRY(mgi_ox_list(m, n, 1, "shape", MGI_RANK_MAX, v, to_rank));
     for (int r = 0; r < *to_rank; r++) {
@@ -169,7 +169,7 @@ static mango_status oxf_cast(mango_onnx *m, const mgi_ox_node *n)
     const mgi_ox_array *like = mgi_ox_const(m, n, 1);
     const int type = like ? like->type : to > 0 && to < 64 ? (int)to : 0;
     mgi_ox_array b;
-    unsigned char *p;
+    unsigned char *p = NULL;
     if (!mgi_ox_size(type))
         return mgi_ox_refuse(m, n, "to a type that is not read here");
     if (mgi_ox_is_real(type) && mgi_ox_is_real(a.type)) /* floats are read as floats */
@@ -192,7 +192,7 @@ static mango_status oxf_gather(mango_onnx *m, const mgi_ox_node *n)
     const mgi_ox_array a = *mgi_ox_const(m, n, 0), *pick = mgi_ox_const(m, n, 1);
     const int axis = mgi_ox_axis(mgi_ox_int(n, "axis", 0), a.rank);
     mgi_ox_array b;
-    unsigned char *p;
+    unsigned char *p = NULL;
     mango_idx dim[2 * MGI_RANK_MAX], at[MGI_RANK_MAX];
     if (axis < 0 || !pick || a.rank - 1 + pick->rank > MGI_RANK_MAX)
         return mgi_ox_refuse(m, n, "axis is out of range, or too many dimensions");
@@ -293,7 +293,7 @@ static mango_status oxf_concat(mango_onnx *m, const mgi_ox_node *n)
     const int rank = first->rank, axis = mgi_ox_axis(mgi_ox_int(n, "axis", 1), rank);
     mango_idx dim[MGI_RANK_MAX], row = 0, inner = 1;
     mgi_ox_array b;
-    unsigned char *p;
+    unsigned char *p = NULL;
     if (axis < 0)
         return mgi_ox_refuse(m, n, "axis is out of range");
     const int type = first->type, size = mgi_ox_size(type);
@@ -349,7 +349,7 @@ static mango_status oxf_constant_of_shape(mango_onnx *m, const mgi_ox_node *n)
     int64_t v[MGI_RANK_MAX];
     mango_idx dim[MGI_RANK_MAX], all;
     mgi_ox_array one, b;
-    unsigned char *p;
+    unsigned char *p = NULL;
     int rank, there;
     MGI_TRY(mgi_ox_list(m, n, 0, NULL, MGI_RANK_MAX, v, &rank));
     MGI_TRY(mgi_ox_attr_array(m, n, "value", &there, &one));

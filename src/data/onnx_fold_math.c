@@ -136,7 +136,7 @@ static mango_status oxfm_elements(mango_onnx *m, const mgi_ox_node *n, int code,
 {
     mango_idx dim[MGI_RANK_MAX];
     mgi_ox_array x, y, z;
-    unsigned char *p;
+    unsigned char *p = NULL;
     int rank;
     if (!oxfm_shape(a, b, &rank, dim) || !mgi_ox_broadcast(a, rank, dim, &x) ||
         !mgi_ox_broadcast(b, rank, dim, &y))
@@ -161,7 +161,7 @@ static mango_status oxfm_where(mango_onnx *m, const mgi_ox_node *n)
     const mgi_ox_array *in[3];
     mgi_ox_array x[3], z;
     mango_idx dim[MGI_RANK_MAX] = {0}, wide[MGI_RANK_MAX];
-    unsigned char *p;
+    unsigned char *p = NULL;
     int rank;
     for (int k = 0; k < 3; k++) {
         in[k] = mgi_ox_const(m, n, k);
@@ -192,7 +192,7 @@ static mango_status oxfm_range(mango_onnx *m, const mgi_ox_node *n)
 {
     const mgi_ox_array *in[3];
     mgi_ox_array z;
-    unsigned char *p;
+    unsigned char *p = NULL;
     for (int k = 0; k < 3; k++) {
         in[k] = mgi_ox_const(m, n, k);
         if (!in[k] || in[k]->count != 1)
@@ -223,7 +223,7 @@ static mango_status oxfm_reduce(mango_onnx *m, const mgi_ox_node *n)
     const mgi_ox_array a = *mgi_ox_const(m, n, 0);
     mango_idx dim[MGI_RANK_MAX];
     mgi_ox_array z;
-    unsigned char *p;
+    unsigned char *p = NULL;
     unsigned mask;
     int code = OXFM_ADD, given;
     MGI_TRY(mgi_ox_axes(m, n, 1, a.rank, &given, &mask));

@@ -98,7 +98,7 @@ MGI_FN mango_status mgi_ox_scale_shift(mango_onnx *m, const mgi_ox_node *n, mgi_
 /* 1 / a */
 static mango_status oxb_inverse(mango_onnx *m, const mgi_ox_array *a, mgi_ox_array *out)
 {
-    unsigned char *p;
+    unsigned char *p = NULL;
     MGI_TRY(mgi_ox_new(m, MGI_OX_F32, a->rank, a->dim, out, &p));
     for (mango_idx i = 0; i < a->count; i++)
         mgi_ox_put(p, MGI_OX_F32, i, 1 / mgi_ox_real_at(a, mgi_ox_offset(a, i)), 0);

@@ -164,7 +164,7 @@ static mango_status oxp_mean_inside(mango_onnx *m, const mgi_ox_node *n, mgi_ox_
     const oxp_pool was = *p;
     const mango_idx shape[3] = {1, p->out[0], p->out[1]};
     mgi_ox_array a;
-    unsigned char *bytes;
+    unsigned char *bytes = NULL;
     MGI_TRY(mgi_ox_new(m, MGI_OX_F32, v->rank == 4 ? 3 : 2,
                        v->rank == 4 ? shape : shape + 1, &a, &bytes));
     if (v->rank == 3) { /* (1,OW), seen along the channels' axis */

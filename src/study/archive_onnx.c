@@ -40,7 +40,7 @@ static mango_status kind_floats_onnx(const void *own, mango_idx i, float *out, m
 
 static void kind_facts_onnx(const void *own, mango_archive_info *info)
 {
-    mango_onnx_info o;
+    mango_onnx_info o = {0};
     mango_onnx_get((const mango_onnx *)own, &o);
     info->format = "onnx";
     info->graph = o.text;
