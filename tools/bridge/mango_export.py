@@ -39,6 +39,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary, WeakTensorKeyDictionary
 
 NAME_BYTES = 90  # of a layer's name; mango reads 95
+RARE = 1e-5  # of a layer's spikes: as many neurons may hang on the rounding of a sum
 LEADS = {"batch": "B", "time": "TB", "batch-time": "BT", "time-last": "BT", "single": ""}
 
 
@@ -3117,6 +3118,7 @@ class Comparison:
         self.tolerance, self.layers, self.worst, self.worst_at = tolerance, 0, 0.0, ""
         self.spikes = self.flipped = self.fired = 0
         self.first = None
+        self.rare = False  # the first that differs is a layer in which a few spikes do
 
     def values(self, name, want, have):
         want, have = want.double(), have.double().reshape(want.shape)
@@ -3138,6 +3140,8 @@ class Comparison:
         self.fired += int(want.sum())
         if n and not self.first:
             self.first = "%s (%d of %d spikes differ)" % (name, n, want.numel())
+            neurons = int((want != have).flatten(1).any(0).sum())
+            self.rare = neurons <= max(1, RARE * want.numel())
 
 
 def compare(trace, have, tolerance):
@@ -3439,7 +3443,7 @@ def other_ways(job, graph, seed):
 
 
 def check_file(job, trace, graph, part, command, tolerance, say, report, seed):
-    """Three probes at most: one on which torch's own spikes hang on its rounding says nothing.
+    """Three probes at most: one on which spikes hang on the rounding of a sum says nothing.
     Values may differ by more than the tolerance where torch does from double precision."""
     spiking = any(n.spikes for n in graph.nodes)
     flips = 0
@@ -3454,9 +3458,10 @@ def check_file(job, trace, graph, part, command, tolerance, say, report, seed):
         if not c.flipped and double and compare(double, have, tolerance).worst <= 2 * own:
             say("torch itself is %.2g off double precision here, MANGO is not further" % own)
             c.first = None
-        if not flips or not c.first:
+        if not c.first or not (flips or c.rare):
             break
-        say("probe %d: torch's own spikes change with its rounding (%d)" % (k + 1, flips))
+        why = "torch's own spikes change with its rounding (%d)" % flips
+        say("probe %d: %s: another input" % (k + 1, why if flips else c.first))
     if c.first and not (flips and c.flipped <= 4 * flips):
         raise ExportError(
             "DIFFERS from torch; first layer: %s; largest relative difference %.2g "

@@ -8,6 +8,7 @@ refused must say why. A network whose package is not installed is skipped. Witho
 says so and ends with 0.  SPDX-License-Identifier: MIT
 """
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -1237,6 +1238,17 @@ def snn_population_code():
     return spiking(Net())
 
 
+@case((1, 1, 28, 28), T=20, flip=1)
+def snn_one_spike_of_rounding():
+    """A first probe on which one spike differs: the next one decides."""
+    return snn_tutorial_6()
+
+
+@case((1, 1, 28, 28), T=20, flip=1000, refused="DIFFERS")
+def snn_many_spikes_differ():
+    return snn_tutorial_6()
+
+
 @case((1, 10), refused="Alpha")
 def snn_alpha():
     import snntorch as snn
@@ -1799,6 +1811,27 @@ def recurrent_lstm():
 # ---- the run ----------------------------------------------------------------------------------
 
 
+@contextlib.contextmanager
+def flipped(spikes):
+    """The command's first answer with so many spikes of one layer turned over."""
+    real, calls = mango_export.run_mango, []
+
+    def wrong(*args):
+        have = real(*args)
+        if not calls:
+            name = [k for k in have if k.endswith(".spikes")][0]
+            x = have[name] = have[name].clone()
+            x.view(-1)[:spikes] = 1 - x.view(-1)[:spikes]
+        calls.append(1)
+        return have
+
+    mango_export.run_mango = wrong if spikes else real
+    try:
+        yield
+    finally:
+        mango_export.run_mango = real
+
+
 def run(name, build, example, refused, options, folder):
     """ "ok ..", "skip ..", or "FAIL .."."""
     torch.manual_seed(1)
@@ -1810,13 +1843,14 @@ def run(name, build, example, refused, options, folder):
     if isinstance(made, tuple):
         made, more = made
         options.update(more)
-    integers = options.pop("integers", None)
+    integers, spikes = options.pop("integers", None), options.pop("flip", 0)
     x = torch.randint(0, integers, example) if integers else torch.rand(example)
     constants = options.pop("constants", ())
     x = (x, *constants) if constants else x
     path = os.path.join(folder, name + ".safetensors")
     try:
-        r = mango_export.export(settled(made), x, path, quiet=True, **options)
+        with flipped(spikes):
+            r = mango_export.export(settled(made), x, path, quiet=True, **options)
     except mango_export.ExportError as e:
         if refused and refused in str(e) and not os.path.exists(path):
             return "ok, refused: %s" % e
