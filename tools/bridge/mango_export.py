@@ -2950,12 +2950,18 @@ class Trace:
                 "%s makes %d steps, others %d: all layers of neurons make a step "
                 "each" % (uneven[0].name, uneven[0].steps, self.steps)
             )
+        if v.t is not None and self.steps > 1:
+            raise ExportError(
+                "the output is that of step %d alone, of %d: MANGO's readout is the mean over "
+                "the steps; let the module return all steps or their mean, or say output="
+                % (v.t + 1, self.steps)
+            )
 
     def expected(self):
         """The module's own output as MANGO reads it, (B, C*H*W): the mean over time. None:
         that is not what the module gives."""
         v, y = self.value, self.y.detach().double()
-        if self.left_out or (v.t is not None and self.steps > 1):
+        if self.left_out:
             return None
         x = self.tracer.laid_out(y, v.like(state=None))
         return x.mean(0) if x.ndim == 3 else x

@@ -1249,6 +1249,33 @@ def snn_many_spikes_differ():
     return snn_tutorial_6()
 
 
+@case((1, 10), refused="step 8 alone, of 8")
+def snn_last_membrane():
+    import snntorch as snn
+
+    def forward(s, x):
+        mem = s.lif.init_leaky()
+        for _ in range(8):
+            spk, mem = s.lif(s.fc(x), mem)
+        return mem
+
+    return spiking(Of(forward, fc=nn.Linear(10, 6), lif=snn.Leaky(beta=0.9)))
+
+
+@case((1, 9, 10), refused="step 9 alone, of 9")
+def snn_last_step_of_a_sequence():
+    import snntorch as snn
+
+    def forward(s, x):
+        mem, out = s.lif.init_leaky(), []
+        for t in range(x.shape[1]):
+            spk, mem = s.lif(s.fc(x[:, t]), mem)
+            out.append(spk)
+        return torch.stack(out)[-1]
+
+    return spiking(Of(forward, fc=nn.Linear(10, 6), lif=snn.Leaky(beta=0.9)))
+
+
 @case((1, 10), refused="Alpha")
 def snn_alpha():
     import snntorch as snn
