@@ -112,7 +112,7 @@ mango_status cli_fill(const char *text, uint64_t *seed, double *gain, mango_err 
 char cli_kind_of(const char *path)
 {
     unsigned char b[8] = {0};
-    FILE *f = fopen(path, "rb");
+    FILE *f = sys_look(path);
     size_t n = f ? fread(b, 1, sizeof b, f) : 0;
     if (f)
         fclose(f);
@@ -132,7 +132,7 @@ char cli_kind_of(const char *path)
 static int cli_is_graph(const char *path)
 {
     char line[512];
-    FILE *f = fopen(path, "rb");
+    FILE *f = sys_look(path);
     int found = 0, parts = 0, inside = 0; /* of a line longer than that */
     while (f && !found && parts++ < 1000 && fgets(line, sizeof line, f)) {
         const char *z = line + strspn(line, " \t\r\n");

@@ -47,7 +47,7 @@ const fetch_set *fetch_find(const char *name, mango_err *err)
 mango_status fetch_hash(const char *path, char *md5, char *sha256, mango_err *err)
 {
     unsigned char *block = (unsigned char *)malloc(1 << 20);
-    FILE *f = fopen(path, "rb");
+    FILE *f = sys_look(path);
     mango_status st = MANGO_OK;
     mgi_hash a, b;
     char scrap[65];

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "input.h"
 #include "image.h"
+#include "system.h"
 #include <stdlib.h>
 
 /* The node that takes B vectors or maps: its name and shape. */
@@ -31,7 +32,7 @@ static mango_status input_alloc(input_batch *b, mango_idx B, mango_idx size, man
 static char input_kind(const char *path)
 {
     unsigned char b[38] = {0};
-    FILE *f = fopen(path, "rb");
+    FILE *f = sys_look(path);
     const size_t n = f ? fread(b, 1, sizeof b, f) : 0;
     if (f)
         fclose(f);

@@ -64,6 +64,11 @@ int sys_kind(const char *path)
     return S_ISDIR(s.st_mode) ? 2 : S_ISREG(s.st_mode) ? 1 : 3;
 }
 
+FILE *sys_look(const char *path)
+{
+    return sys_kind(path) == 1 ? fopen(path, "rb") : NULL;
+}
+
 int sys_separator(char c)
 {
     return c == '/';

@@ -4,6 +4,7 @@
 #ifndef MANGO_TOOL_SYSTEM_H
 #define MANGO_TOOL_SYSTEM_H
 #include <stddef.h>
+#include <stdio.h>
 
 /* Before anything else: standard input, output and messages that are closed lead to
  * nothing, so that no file comes in their place; and what is written is the same bytes on
@@ -17,6 +18,8 @@ int sys_folder_writable(const char *path);     /* as above */
 int sys_folder_remove(const char *path);       /* an empty one; as above */
 /* 2: a folder, 1: a regular file, 3: something else, 0: nothing. */
 int sys_kind(const char *path);
+/* A regular file to be looked into; NULL for anything else: a pipe would be waited for. */
+FILE *sys_look(const char *path);
 /* Is c between the names of a path? */
 int sys_separator(char c);
 /* The file of this program; false when the system does not say. */

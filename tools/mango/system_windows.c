@@ -72,6 +72,11 @@ int sys_kind(const char *path)
     return (s.st_mode & _S_IFMT) == _S_IFDIR ? 2 : (s.st_mode & _S_IFMT) == _S_IFREG ? 1 : 3;
 }
 
+FILE *sys_look(const char *path)
+{
+    return sys_kind(path) == 1 ? fopen(path, "rb") : NULL;
+}
+
 int sys_separator(char c)
 {
     return c == '/' || c == '\\';

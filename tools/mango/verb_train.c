@@ -4,6 +4,7 @@
 #include "reference.h"
 #include "train_job.h"
 #include "train_start.h"
+#include "system.h"
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -172,13 +173,11 @@ static mango_status train_teach(train_job *j, mango_err *err)
 /* A new run does not write over the checkpoint of another one; an old one has one. */
 static mango_status train_has_checkpoint(const train_job *j, mango_err *err)
 {
-    FILE *f = fopen(j->ckpt, "rb");
-    if (f)
-        fclose(f);
-    else if (j->resume)
+    const int there = sys_kind(j->ckpt) != 0;
+    if (!there && j->resume)
         return mgi_fail(err, MANGO_E_IO, "%.150s: there is no checkpoint to go on from",
                         j->ckpt);
-    if (!f || j->resume)
+    if (!there || j->resume)
         return MANGO_OK;
     return mgi_fail(err, MANGO_E_ARG,
                     "%.150s is there already: --resume goes on with it; to begin anew "
