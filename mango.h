@@ -31311,13 +31311,15 @@ typedef struct mgi_zoo_arch {
 } mgi_zoo_arch;
 
 /* Blocks of each layer, 1: bottlenecks. Dense layers of each block, growth. */
-static const int mgi_zoo_resnet18[] = {2, 2, 2, 2, 0}, zoo_resnet34[] = {3, 4, 6, 3, 0},
-                 zoo_resnet50[] = {3, 4, 6, 3, 1}, zoo_resnet101[] = {3, 4, 23, 3, 1},
-                 zoo_resnet152[] = {3, 8, 36, 3, 1};
-static const int mgi_zoo_densenet121[] = {6, 12, 24, 16, 32},
-                 zoo_densenet161[] = {6, 12, 36, 24, 48},
-                 zoo_densenet169[] = {6, 12, 32, 32, 32},
-                 zoo_densenet201[] = {6, 12, 48, 32, 32};
+static const int mgi_zoo_resnet18[] = {2, 2, 2, 2, 0};
+static const int mgi_zoo_resnet34[] = {3, 4, 6, 3, 0};
+static const int mgi_zoo_resnet50[] = {3, 4, 6, 3, 1};
+static const int mgi_zoo_resnet101[] = {3, 4, 23, 3, 1};
+static const int mgi_zoo_resnet152[] = {3, 8, 36, 3, 1};
+static const int mgi_zoo_densenet121[] = {6, 12, 24, 16, 32};
+static const int mgi_zoo_densenet161[] = {6, 12, 36, 24, 48};
+static const int mgi_zoo_densenet169[] = {6, 12, 32, 32, 32};
+static const int mgi_zoo_densenet201[] = {6, 12, 48, 32, 32};
 /* Channels of convolutions, 0 a pool, -1 the end. */
 static const int mgi_zoo_vgg11[] = {64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0, -1};
 static const int mgi_zoo_vgg13[] = {64, 64,  0,   128, 128, 0,   256, 256,
@@ -31339,33 +31341,33 @@ static const mgi_zoo_arch mgi_zoo_list[] = {
     {"spiking_resnet18", mgi_zoo_spiking_resnet, "width in classes stem T lif ", 32, 10, 50,
      MGI_ZOO_CIFAR, "preset=spikingjelly detach_reset=1", mgi_zoo_resnet18, 7},
     {"spiking_resnet34", mgi_zoo_spiking_resnet, "width in classes stem T lif ", 32, 10, 50,
-     MGI_ZOO_CIFAR, "preset=spikingjelly detach_reset=1", zoo_resnet34, 7},
+     MGI_ZOO_CIFAR, "preset=spikingjelly detach_reset=1", mgi_zoo_resnet34, 7},
     {"spiking_resnet50", mgi_zoo_spiking_resnet, "width in classes stem T lif ", 32, 10, 50,
-     MGI_ZOO_CIFAR, "preset=spikingjelly detach_reset=1", zoo_resnet50, 7},
+     MGI_ZOO_CIFAR, "preset=spikingjelly detach_reset=1", mgi_zoo_resnet50, 7},
     {"spiking_resnet101", mgi_zoo_spiking_resnet, "width in classes stem T lif ", 32, 10,
-     50, MGI_ZOO_CIFAR, "preset=spikingjelly detach_reset=1", zoo_resnet101, 7},
+     50, MGI_ZOO_CIFAR, "preset=spikingjelly detach_reset=1", mgi_zoo_resnet101, 7},
     {"spiking_resnet152", mgi_zoo_spiking_resnet, "width in classes stem T lif ", 32, 10,
-     50, MGI_ZOO_CIFAR, "preset=spikingjelly detach_reset=1", zoo_resnet152, 7},
+     50, MGI_ZOO_CIFAR, "preset=spikingjelly detach_reset=1", mgi_zoo_resnet152, 7},
     {"resnet18", mgi_zoo_resnet, "width in classes stem ", 32, 10, 1, MGI_ZOO_CIFAR, NULL,
      mgi_zoo_resnet18, 3},
     {"resnet34", mgi_zoo_resnet, "width in classes stem ", 32, 10, 1, MGI_ZOO_CIFAR, NULL,
-     zoo_resnet34, 3},
+     mgi_zoo_resnet34, 3},
     {"resnet50", mgi_zoo_resnet, "width in classes stem ", 32, 10, 1, MGI_ZOO_CIFAR, NULL,
-     zoo_resnet50, 3},
+     mgi_zoo_resnet50, 3},
     {"resnet101", mgi_zoo_resnet, "width in classes stem ", 32, 10, 1, MGI_ZOO_CIFAR, NULL,
-     zoo_resnet101, 3},
+     mgi_zoo_resnet101, 3},
     {"resnet152", mgi_zoo_resnet, "width in classes stem ", 32, 10, 1, MGI_ZOO_CIFAR, NULL,
-     zoo_resnet152, 3},
+     mgi_zoo_resnet152, 3},
     {"densenet", mgi_zoo_densenet, "width in classes stem ", 32, 10, 1, MGI_ZOO_CIFAR, NULL,
-     zoo_densenet161, 3},
+     mgi_zoo_densenet161, 3},
     {"densenet121", mgi_zoo_densenet, "width in classes stem ", 32, 10, 1, MGI_ZOO_CIFAR, NULL,
      mgi_zoo_densenet121, 3},
     {"densenet161", mgi_zoo_densenet, "width in classes stem ", 32, 10, 1, MGI_ZOO_CIFAR, NULL,
-     zoo_densenet161, 3},
+     mgi_zoo_densenet161, 3},
     {"densenet169", mgi_zoo_densenet, "width in classes stem ", 32, 10, 1, MGI_ZOO_CIFAR, NULL,
-     zoo_densenet169, 3},
+     mgi_zoo_densenet169, 3},
     {"densenet201", mgi_zoo_densenet, "width in classes stem ", 32, 10, 1, MGI_ZOO_CIFAR, NULL,
-     zoo_densenet201, 3},
+     mgi_zoo_densenet201, 3},
     {"alexnet", mgi_zoo_alexnet, "in classes ", 224, 1000, 1, MGI_ZOO_IMAGENET, NULL, NULL, 0},
     {"vgg11", mgi_zoo_vgg, "in classes hidden pool ", 224, 1000, 1, MGI_ZOO_IMAGENET, NULL,
      mgi_zoo_vgg11, 0},

@@ -30,13 +30,15 @@ typedef struct zoo_arch {
 } zoo_arch;
 
 /* Blocks of each layer, 1: bottlenecks. Dense layers of each block, growth. */
-static const int zoo_resnet18[] = {2, 2, 2, 2, 0}, zoo_resnet34[] = {3, 4, 6, 3, 0},
-                 zoo_resnet50[] = {3, 4, 6, 3, 1}, zoo_resnet101[] = {3, 4, 23, 3, 1},
-                 zoo_resnet152[] = {3, 8, 36, 3, 1};
-static const int zoo_densenet121[] = {6, 12, 24, 16, 32},
-                 zoo_densenet161[] = {6, 12, 36, 24, 48},
-                 zoo_densenet169[] = {6, 12, 32, 32, 32},
-                 zoo_densenet201[] = {6, 12, 48, 32, 32};
+static const int zoo_resnet18[] = {2, 2, 2, 2, 0};
+static const int zoo_resnet34[] = {3, 4, 6, 3, 0};
+static const int zoo_resnet50[] = {3, 4, 6, 3, 1};
+static const int zoo_resnet101[] = {3, 4, 23, 3, 1};
+static const int zoo_resnet152[] = {3, 8, 36, 3, 1};
+static const int zoo_densenet121[] = {6, 12, 24, 16, 32};
+static const int zoo_densenet161[] = {6, 12, 36, 24, 48};
+static const int zoo_densenet169[] = {6, 12, 32, 32, 32};
+static const int zoo_densenet201[] = {6, 12, 48, 32, 32};
 /* Channels of convolutions, 0 a pool, -1 the end. */
 static const int zoo_vgg11[] = {64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0, -1};
 static const int zoo_vgg13[] = {64, 64,  0,   128, 128, 0,   256, 256,
