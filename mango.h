@@ -25336,7 +25336,7 @@ MGI_FN int mgi_neurons_own(mango_net *n, mgi_node *q, mgi_cell cell, mango_lif_p
         return -1;
     }
     q->lif = rule;
-    mgi_neurons_param(n, q, cell);
+    mgi_neurons_param(n, q, (int)cell);
     const int p = q->cell[cell];
     if (p < 0) {
         mgi_fail(err, n->failed, "%s", n->err.text);

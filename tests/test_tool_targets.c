@@ -34,7 +34,7 @@ static double t_tt_look(const char *file, const char *target)
     double y = (double)NAN;
     mango_objective_defaults(&o);
     o.T = 6;
-    if (T_OK(mango_net_zoo(&net, T_NET + 4, NULL, &err), &err) &&
+    if (T_OK(mango_net_zoo(&net, &T_NET[4], NULL, &err), &err) &&
         T_OK(mango_net_fill(net, 7, 1.0), NULL) &&
         T_OK(mango_objective_create(&f, NULL, net, target, &o, NULL, &err), &err) &&
         T_OK(mango_npy_read(&a, t_work(file), NULL, &err), &err)) {
