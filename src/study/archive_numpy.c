@@ -34,9 +34,10 @@ static numpy_own *numpy_new(const char *format, mango_idx cap, const mango_alloc
     o->n = 0;
     o->cap = cap;
     o->array = mgi_new(al, cap, sizeof *o->array);
-    if (!o->array)
-        mgi_del(al, o, 1, sizeof *o);
-    return o->array ? o : NULL;
+    if (o->array)
+        return o;
+    mgi_del(al, o, 1, sizeof *o);
+    return NULL;
 }
 
 /* ---- .npy ------------------------------------------------------------------------------ */
