@@ -65336,9 +65336,10 @@ static mgi_numpy_own *mgi_numpy_new(const char *format, mango_idx cap, const man
     o->n = 0;
     o->cap = cap;
     o->array = mgi_new(al, cap, sizeof *o->array);
-    if (!o->array)
-        mgi_del(al, o, 1, sizeof *o);
-    return o->array ? o : NULL;
+    if (o->array)
+        return o;
+    mgi_del(al, o, 1, sizeof *o);
+    return NULL;
 }
 
 /* ---- .npy ------------------------------------------------------------------------------ */
