@@ -379,13 +379,13 @@ static void t_onnx_beside(void)
             T_STATUS(st, MANGO_E_FORMAT);
             continue;
         }
-        T_STATUS(mango_onnx_parse(&m, b.b, b.n, path, NULL, &e), MANGO_E_FORMAT);
-        T_OK_OR_RETURN(mango_onnx_open(&m, path, NULL, &e), &e);
+        T_OK_OR_RETURN(st, &e);
         T_OK(mango_onnx_translate(m, NULL, &e), &e);
         T_OK(mango_onnx_floats(m, 0, &v, &e), &e);
         T_EQ(v, 2);
         mango_onnx_destroy(m);
         m = NULL;
+        T_STATUS(mango_onnx_parse(&m, b.b, b.n, path, NULL, &e), MANGO_E_FORMAT);
     }
 }
 
