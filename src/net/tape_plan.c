@@ -312,6 +312,10 @@ mango_status mgi_tape_plan(mgi_tape *t, mango_err *err)
 {
     const mango_idx n = 3 * (mango_idx)t->net->n_nodes;
     mango_status st = MANGO_E_MEM;
+    if (mgi_tape_given(t, t->output))
+        return mgi_fail(err, MANGO_E_UNSUPPORTED,
+                        "node '%s' is what goes in and what comes out: no gradient passes it",
+                        t->net->node[t->output].name);
     int *tmp = mgi_new(&t->al, n, sizeof *tmp);
     mgi_place_order *order = mgi_new(&t->al, t->cap_bufs, sizeof *order);
     if (!tmp || !order)
